@@ -1,0 +1,16 @@
+"""Compose: what each stage is asked to do, with every choice folded in.
+
+Reads   params.yaml, conf/
+Writes  resolved/<stage>.yaml, from which the stage runs and on which it depends
+"""
+
+import sys
+
+from recipe.errors import RecipeError
+from recipe.resolve import resolve_all
+
+if __name__ == "__main__":
+    try:
+        resolve_all()
+    except RecipeError as error:
+        sys.exit(f"compose: {error}")

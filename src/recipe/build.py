@@ -1,0 +1,91 @@
+"""From config to the parts of a training, and one training from a config."""
+
+import warnings
+from collections.abc import Callable
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from recipe.checks.verdict import cause
+from recipe.config import change
+from recipe.data.batches import Data
+from recipe.errors import RecipeError
+from recipe.train.chance import seeded
+from recipe.train.loop import Trained, train
+
+
+def part(cfg: DictConfig, group: str, **kwargs):
+    """What conf/<group>/ names, built.
+
+    Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
+    or the exception its own code raised.
+    """
+    target = cfg[group].get("_target_", "nothing")
+    try:
+        return instantiate(cfg[group], **kwargs)
+    except HydraException as error:
+        inner = error.__cause__ or error
+        while isinstance(inner, HydraException) and inner.__cause__:
+            inner = inner.__cause__
+        raise RecipeError(
+            f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
+            f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
+        ) from None
+
+
+def model(cfg: DictConfig, data: Data, seed: int):
+    """A fresh model whose weights depend on `seed` alone, with its lazy layers sized by a training example."""
+    import torch
+
+    with seeded(seed, "init"):
+        net = part(cfg, "model", num_classes=len(data.classes)).to(data.train.x.device)
+        if not isinstance(net, torch.nn.Module):
+            raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.filterwarnings("ignore", message="Lazy modules")
+            try:
+                out = net.eval()(data.train.x[:2])
+            except Exception as error:
+                raise RecipeError(
+                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(data.train.x[:2].shape)}: {cause(error)}"
+                ) from None
+    if tuple(out.shape) != (2, len(data.classes)):
+        raise RecipeError(
+            f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give logits "
+            f"(2, {len(data.classes)}): one per class."
+        )
+    return net.train()
+
+
+def optimizer(cfg: DictConfig, net):
+    """Built on the parameters that ask for a gradient."""
+    build = part(cfg, "optimizer")
+    if not callable(build):
+        raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` needs the line `_partial_: true`.")
+    return build([p for p in net.parameters() if p.requires_grad])
+
+
+def lane(
+    cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, *,
+    enough: float | None = None, on_evaluation: Callable[[dict], bool] = lambda row: False,
+):  # fmt: skip
+    """One training from a config with dotted `changes`. Gives (model with its chosen weights, Trained).
+
+    Arms of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
+    """
+    cfg = change(cfg, changes or {})
+    net = model(cfg, data, seed)
+    trained: Trained = train(
+        net, data.train, data.val, part(cfg, "loss"), optimizer(cfg, net),
+        steps=cfg.train.steps, batch_size=cfg.train.batch_size, eval_every=cfg.train.eval_every, seed=seed,
+        augment=part(cfg, "augment") if cfg.train.augment else None,
+        enough=-float("inf") if enough is None else enough, on_evaluation=on_evaluation,
+    )  # fmt: skip
+    net.load_state_dict(trained.weights(cfg.train.early_stopping))
+    return net, trained
+
+
+def plain(cfg, group: str) -> dict:
+    """A config group as a plain dict."""
+    return OmegaConf.to_container(cfg[group], resolve=True)

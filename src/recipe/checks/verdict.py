@@ -1,0 +1,146 @@
+"""A check is a claim, measured. `@check` turns a function into one; `run` runs a file's checks on a subject."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+from recipe.errors import RecipeError
+
+PASS, FAIL, ERROR, SKIP = "pass", "fail", "error", "skip"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found. `gate`: a failure means something is broken, so no later stage may run."""
+
+    verdict: str  # pass, fail, error (the check itself crashed: never a pass) or skip
+    value: float | int | str | None = None
+    bound: str = ""
+    check: str = ""
+    claim: str = ""
+    source: str = ""
+    gate: bool = True
+    hint: str = ""
+    evidence: tuple[str, ...] = ()  # files in the stage's folder
+    waived: str = ""  # the reason, where conf waives this gate
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict in (PASS, SKIP)
+
+    @property
+    def closes(self) -> bool:
+        """True where this verdict stops the pipeline."""
+        return self.gate and not self.ok and not self.waived
+
+
+def near(value: float, expected: float, tolerance: float) -> Verdict:
+    return _judge(abs(value - expected) <= tolerance, value, f"{expected:.4g} ± {tolerance:.4g}")
+
+
+def below(value: float, limit: float) -> Verdict:
+    return _judge(value < limit, value, f"< {limit:.4g}")
+
+
+def above(value: float, limit: float) -> Verdict:
+    return _judge(value > limit, value, f"> {limit:.4g}")
+
+
+def exactly(value, expected) -> Verdict:
+    return _judge(value == expected, value, f"= {expected}")
+
+
+def skip(reason: str) -> Verdict:
+    return Verdict(SKIP, value=None, bound=reason)
+
+
+def _judge(holds, value, bound: str) -> Verdict:
+    # a comparison with NaN is False, so NaN fails as it must; JSON has no NaN or infinity, hence the text
+    if isinstance(value, float) and value - value != 0:
+        value = str(value)
+    return Verdict(PASS if holds else FAIL, value=value, bound=bound)
+
+
+def check(*, source: str, gate: bool = True) -> Callable:
+    """Turns `f(subject, **limits) -> Verdict` into a check.
+
+    Its name is the function's, its claim the docstring's first line, its hint the rest of the docstring. `gate=False`
+    makes it a note: shown, but the pipeline goes on.
+    """
+
+    def wrap(function):
+        claim, _, hint = inspect.getdoc(function).partition("\n")
+        fixed = {
+            "check": function.__name__,
+            "claim": claim.strip(),
+            "source": source,
+            "gate": gate,
+            "hint": " ".join(hint.split()),
+        }
+
+        @functools.wraps(function)
+        def measured(subject, **limits) -> Verdict:
+            return replace(function(subject, **limits), **fixed)
+
+        measured.fixed = fixed  # what marks a check, and what is known of it even when it crashes
+        return measured
+
+    return wrap
+
+
+def checks_of(*modules: ModuleType) -> dict[str, Callable]:
+    """{name: check} of the checks that these modules define, in the order in which they stand there."""
+    return {
+        name: f
+        for module in modules
+        for name, f in vars(module).items()
+        if hasattr(f, "fixed") and f.__module__ == module.__name__
+    }
+
+
+def run(
+    checks: Mapping[str, Callable],
+    subject,
+    *,
+    limits: Mapping[str, Mapping] | None = None,
+    waive: Mapping[str, str] | None = None,
+    where: str = "",
+    progress: Callable[[Verdict], None] = lambda verdict: None,
+) -> list[Verdict]:
+    """Runs each check on `subject`; one that crashes becomes an `error` verdict and the others still run."""
+    limits, waive = dict(limits or {}), dict(waive or {})
+    for name in (*limits, *waive):
+        if name not in checks:
+            raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(checks))}.")
+    verdicts = []
+    for name, function in checks.items():
+        verdict = _run_one(function, subject, limits.get(name) or {}, where)
+        if not verdict.ok and name in waive:
+            verdict = replace(verdict, waived=str(waive[name]))
+        progress(verdict)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _run_one(function, subject, limits: Mapping, where: str) -> Verdict:
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
+    if unknown := sorted(set(limits) - set(known)):
+        raise RecipeError(
+            f"{where}: {function.__name__} has no limit `{unknown[0]}`; it has {', '.join(known) or 'none'}."
+        )
+    try:
+        return function(subject, **limits)
+    except Exception as error:  # a person's model may fail in any way; that is a verdict, not the end
+        return Verdict(ERROR, value=cause(error), bound="the check runs to its end", **function.fixed)
+
+
+def cause(error: Exception) -> str:
+    """`ValueError: ... (file.py:12)`: the cause of a crash and the innermost place of it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno})" if trace else ""
+    message = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {message}{place}"

@@ -1,0 +1,265 @@
+"""conf/ + params.yaml, folded into one Hydra config per stage.
+
+params.yaml holds choices and values as a tree. At a config group's place a string is the choice and a mapping is
+values on top of it (its `name` is the choice). A stage's section is that stage's own; every other key goes to each
+stage that has it. The compose stage writes the result to resolved/<stage>.yaml, which DVC tracks and the stage runs
+from; a script started by hand composes the same config itself, so that Hydra's overrides and sweeps work as usual.
+"""
+
+import difflib
+import functools
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from recipe.errors import RecipeError
+
+STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
+RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
+
+
+def root() -> Path:
+    """The folder of params.yaml and dvc.yaml, looked for from here upwards: a DVC experiment runs in a copy."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return folder
+    raise RecipeError(
+        f"{here}: neither this folder nor one above it has a params.yaml and a dvc.yaml. "
+        "Run this from a clone of the recipe repository."
+    )
+
+
+def load(path: Path) -> dict:
+    """A YAML file as a plain dict.
+
+    Raises RecipeError where it is missing, is no YAML, or is no mapping.
+    """
+    import yaml
+
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError:
+        raise RecipeError(f"{path.name} is missing: {path}") from None
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise RecipeError(f"{path.name} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path.name} holds a {type(content).__name__}; it must hold `key: value` lines.")
+    return content
+
+
+def nearest(word: str, known) -> str:
+    """`; did you mean ...?` where a known name is near, and the list of all of them."""
+    known = sorted(map(str, known))
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    return f"{hint}Known: {', '.join(known)}."
+
+
+# ---- composing -------------------------------------------------------------------------------------------------
+
+
+def _own(base: Path, name: str) -> tuple[set[str], set[str]]:
+    """(config groups, keys) of conf/<name>.yaml and of the plain files its defaults list names."""
+    content = load(base / "conf" / f"{name}.yaml")
+    groups, keys = set(), set()
+    for entry in content.pop("defaults", []):
+        if isinstance(entry, dict):
+            groups |= {group.removeprefix("override ").lstrip("/") for group in entry}
+        elif entry != "_self_":
+            above = _own(base, entry)
+            groups, keys = groups | above[0], keys | above[1]
+    return groups, keys | set(content)
+
+
+def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
+    """What params.yaml asks of a stage: ({group: choice}, {key: value})."""
+    groups, keys = _own(base, stage)
+    params = load(base / "params.yaml")
+    section = params.get(stage)
+    if section is not None and not isinstance(section, dict):
+        raise RecipeError(
+            f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`."
+        )
+    shared = {k: v for k, v in params.items() if k not in STAGES and k in groups | keys}
+    choices, values = {}, {}
+    for key, value in {**shared, **(section or {})}.items():
+        if key in groups:
+            value = {"name": value} if isinstance(value, str) else value
+            if not isinstance(value, dict):
+                raise RecipeError(f"params.yaml: `{key}: {value}` must name a file in conf/{key}/.")
+            value = dict(value)
+            if "name" in value:
+                choices[key] = value.pop("name")
+                _check_choice(key, choices[key], base)
+        if value != {}:
+            values[key] = value
+    return choices, values
+
+
+def _check_choice(group: str, choice: str, base: Path) -> None:
+    options = [p.stem for p in (base / "conf" / group).glob("*.yaml")]
+    if choice not in options:
+        raise RecipeError(f"params.yaml: conf/{group}/ has no `{choice}`; {nearest(choice, options)}")
+
+
+def _register(stage: str, base: Path) -> list[str]:
+    """Stores the stage's primary config under `_<stage>`; gives its choices as Hydra overrides."""
+    choices, values = asked(stage, base)
+    defaults = [stage, *({f"override /{g}": c} for g, c in choices.items()), "_self_"]
+    ConfigStore.instance().store(f"_{stage}", {"defaults": defaults, **values})
+    return [f"{g}={c}" for g, c in choices.items()]
+
+
+def compose(stage: str, base: Path | None = None) -> DictConfig:
+    """The stage's config, with every name and type checked.
+
+    Raises RecipeError that names the file, the key and the valid names.
+    """
+    base = base or root()
+    try:
+        GlobalHydra.instance().clear()
+        choices = _register(stage, base)
+        with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
+            known = leaves(hydra.compose(stage, choices))
+            cfg = hydra.compose(f"_{stage}")
+        if unknown := sorted(set(leaves(cfg)) - set(known)):
+            raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
+        check_types(cfg, stage)
+        OmegaConf.resolve(cfg)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
+    return cfg
+
+
+def leaves(node, at: str = "") -> dict[str, object]:
+    """Every dotted key of a config, inner nodes included, with its value (None for an inner node)."""
+    if not OmegaConf.is_dict(node):
+        return {at: node}
+    found = {at: None} if at else {}
+    for key in node:
+        found |= leaves(node._get_node(key), f"{at}.{key}".lstrip("."))
+    return found
+
+
+# ---- types -----------------------------------------------------------------------------------------------------
+
+# A key of this name means the same in every stage. name: (type, smallest value that makes sense)
+KNOBS = {
+    "seed": (int, 0),
+    "seeds": (int, 1),
+    "batch_size": (int, 1),
+    "steps": (int, 1),
+    "eval_every": (int, 1),
+    "trials": (int, 2),
+    "members": (int, 2),
+    "threads": (int, 1),
+    "near": (float, 0.0),
+    "enough": (float, 0.0),
+    "confidence": (float, 0.5),
+    "failures": (float, 0.0),
+    "augment": (bool, None),
+    "early_stopping": (bool, None),
+    "val": (float, 0.0),
+    "test": (float, 0.0),
+    "metric": (str, None),
+    "lr": (float, 0.0),
+    "weight_decay": (float, 0.0),
+    "dropout": (float, 0.0),
+    "width": (int, 1),
+    "depth": (int, 1),
+    "_target_": (str, None),
+}
+
+
+def check_types(cfg: DictConfig, where: str) -> None:
+    """Every knob of a known name has its type and is not below its smallest value; else RecipeError."""
+    plain = OmegaConf.to_container(cfg, resolve=False)
+
+    def visit(node, at):
+        for key, value in node.items():
+            path = f"{at}.{key}".lstrip(".")
+            if isinstance(value, dict):
+                if at == "" or key not in KNOBS:
+                    visit(value, path)
+            elif key in KNOBS and value is not None and not _interpolated(value):
+                kind, least = KNOBS[key]
+                fits = type(value) is kind or (kind is float and type(value) is int)
+                if not fits:
+                    raise RecipeError(
+                        f"{where}: `{path}: {value!r}` is {_kind(type(value))}, it must be {_kind(kind)}."
+                    )
+                if least is not None and value < least:
+                    raise RecipeError(f"{where}: `{path}: {value}` must be at least {least}.")
+
+    # a search space and the limits of checks are named by dotted keys and by checks: not knobs themselves
+    visit({k: v for k, v in plain.items() if k not in ("space", "checks", "waive", "rungs")}, "")
+
+
+def _interpolated(value) -> bool:
+    return isinstance(value, str) and ("${" in value or value == "???")
+
+
+def _kind(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}.get(
+        kind, kind.__name__
+    )
+
+
+def change(cfg: DictConfig, changes: dict) -> DictConfig:
+    """A copy of `cfg` with dotted keys set.
+
+    Raises RecipeError that lists near names where a key is not there: a typo must not become a new knob.
+    """
+    cfg = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    known = leaves(cfg)
+    for key, value in changes.items():
+        if key not in known:
+            raise RecipeError(f"no `{key}` in this configuration; {nearest(key, known)}")
+        OmegaConf.update(cfg, key, value, force_add=False)
+    return cfg
+
+
+# ---- running ---------------------------------------------------------------------------------------------------
+
+
+def main(stage: str):
+    """Decorator: `body(cfg)` becomes the script's entry point, a Hydra app on conf/<stage>.yaml and params.yaml."""
+
+    def wrap(body):
+        @functools.wraps(body)
+        def entry():
+            try:
+                base = root()
+                os.chdir(base)
+                # -cp/-cn: DVC's form, a config that compose wrote; -h and --version ask for nothing of ours
+                if not {"-cp", "--config-path"} & set(sys.argv):
+                    _register(stage, base)
+                _run_hydra(stage, body, base)
+            except RecipeError as error:
+                sys.exit(f"{stage}: {error}")
+
+        return entry
+
+    return wrap
+
+
+def _run_hydra(stage: str, body, base: Path) -> None:
+    @functools.wraps(body)
+    def checked(cfg):
+        cfg = OmegaConf.create(cfg)
+        try:
+            check_types(cfg, stage)
+            OmegaConf.resolve(cfg)
+        except OmegaConfBaseException as error:
+            raise RecipeError(f"the configuration does not resolve: {error}") from None
+        return body(cfg)
+
+    hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(checked)()

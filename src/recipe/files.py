@@ -1,0 +1,77 @@
+"""Files that are whole or not there: everything is written to a temporary name and renamed."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+from recipe.errors import RecipeError
+
+
+@contextmanager
+def replacing(path: Path | str):
+    """The temporary name to write to; renamed to `path` when the block ends well, removed when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, content) -> None:
+    """Keys in the given order; NaN is refused, for it is no JSON: write None and say why."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path | str, rows: Iterable[dict]) -> None:
+    """One row per dict; the first one's keys are the columns. Floats keep every bit (repr)."""
+    rows = list(rows)
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path | str) -> list[dict[str, str]]:
+    with open(present(path), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(path: Path | str):
+    return json.loads(present(path).read_text(encoding="utf-8"))
+
+
+def present(path: Path | str) -> Path:
+    """The path, if the file is there; else RecipeError that names the stage that writes it."""
+    path = Path(path)
+    if not path.is_file():
+        parts = path.parts
+        stage = parts[parts.index("runs") + 1] if "runs" in parts[:-1] else None
+        advice = f" It is written by the {stage} stage: dvc repro {stage}" if stage else ""
+        raise RecipeError(f"{path} is missing.{advice}")
+    return path
+
+
+def digest(paths: Iterable[Path | str]) -> dict[str, str]:
+    """{path: content hash} of files and of every file under folders, in a stable order."""
+    found = {}
+    for path in map(Path, paths):
+        inside = sorted(p for p in path.rglob("*") if "__pycache__" not in p.parts) if path.is_dir() else [path]
+        found |= {str(p): hashlib.md5(p.read_bytes()).hexdigest() for p in inside if p.is_file()}
+    return found
+
+
+def fingerprint(content) -> str:
+    """The content key of a piece of evidence: what links a report to the MLflow run that made it."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,44 @@
+"""The dull models. Each is (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Constant(nn.Module):
+    """Answers every input with the same logits: the log class shares of the training labels.
+
+    The best input-independent answer under cross-entropy; what every model must beat.
+    """
+
+    def __init__(self, labels: Tensor, num_classes: int):
+        super().__init__()
+        shares = torch.bincount(labels.cpu(), minlength=num_classes).float() + 0.5  # no log of zero
+        self.logits = nn.Parameter((shares / shares.sum()).log())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+def linear(num_classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+
+
+def mlp(num_classes: int, width: int = 64, depth: int = 2, dropout: float = 0.0) -> nn.Module:
+    hidden = [layer for _ in range(depth) for layer in (nn.LazyLinear(width), nn.ReLU(), nn.Dropout(dropout))]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.LazyLinear(num_classes))
+
+
+def convnet(num_classes: int, width: int = 16, dropout: float = 0.0) -> nn.Module:
+    """Two 3x3 convolutions, the second at half the size with twice the channels, then one matrix.
+
+    No pooling over positions: where a stroke is says which digit it belongs to.
+    """
+    return nn.Sequential(
+        nn.LazyConv2d(width, 3, padding=1),
+        nn.ReLU(),
+        nn.LazyConv2d(2 * width, 3, padding=1, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.LazyLinear(num_classes),
+    )

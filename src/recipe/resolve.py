@@ -1,0 +1,42 @@
+"""resolved/<stage>.yaml: the composed config of each stage, as DVC sees it."""
+
+from omegaconf import OmegaConf
+
+from recipe.config import RUNTIME, STAGES, compose, load, nearest, root
+from recipe.errors import RecipeError
+from recipe.files import digest, write_text
+
+# What a resolved file needs to be a Hydra primary config by itself: where the run happens comes from conf/runtime,
+# and DVC's runs leave no Hydra folder or log file behind.
+HEAD = {
+    "defaults": [{RUNTIME: "local"}, {"override hydra/job_logging": "stdout"}, "_self_"],
+    "hydra": {"searchpath": ["file://conf"], "run": {"dir": "."}, "output_subdir": None},
+}
+
+
+def resolve_all() -> None:
+    """Writes all of resolved/, or nothing where a config is wrong.
+
+    DVC hashes dependencies after the command (treeverse/dvc#11058), so an edit meanwhile would count as composed:
+    it composes until the inputs held still.
+    """
+    base = root()
+    before, texts = None, {}
+    while before != (before := digest([base / "params.yaml", base / "conf"])):
+        texts = _compose_all(base)
+    for stage, text in texts.items():
+        write_text(base / "resolved" / f"{stage}.yaml", text)
+    print(f"compose: {len(texts)} stages composed into resolved/")
+
+
+def _compose_all(base) -> dict[str, str]:
+    unclaimed = set(load(base / "params.yaml")) - set(STAGES)
+    known, texts = set(), {}
+    for stage in STAGES:
+        cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
+        known |= set(cfg)
+        cfg.pop(RUNTIME, None)
+        texts[stage] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
+    if unclaimed := sorted(unclaimed - known):
+        raise RecipeError(f"params.yaml: no stage has `{unclaimed[0]}`; {nearest(unclaimed[0], known | set(STAGES))}")
+    return texts

@@ -1,0 +1,259 @@
+"""What every stage does before and after its own work: lock, seed, evidence, gates.
+
+A stage is `@stage("name")` on a function `(cfg, run) -> Report`. Under DVC its folder is runs/<stage>/; started by
+hand, Hydra's (outputs/...), so that nothing DVC tracks is touched.
+"""
+
+import contextlib
+import fcntl
+import functools
+import os
+import subprocess
+import sys
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from recipe import track
+from recipe.checks.verdict import Verdict
+from recipe.config import STAGES, load, main
+from recipe.errors import RecipeError
+from recipe.files import digest, read_json, write_json
+
+closed_in_sweep: list[str] = []  # jobs of a multirun that failed: the others go on, the sweep ends with exit code 1
+
+
+@dataclass
+class Report:
+    """What a stage hands in: the one thing that terminal, report page, MLflow and DVC read."""
+
+    metrics: dict[str, float]
+    checks: list[Verdict] = field(default_factory=list)
+    predictions: list[dict] = field(default_factory=list)  # change, expected, measured, outcome
+    evidence: dict[str, list[str]] = field(default_factory=dict)  # {check: its files in the stage's folder}
+    figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
+
+    def content(self, stage: str) -> dict:
+        checks = [
+            asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks
+        ]
+        return {
+            "stage": stage,
+            "metrics": self.metrics,
+            "checks": [{k: v for k, v in c.items() if k != "waived" or v} for c in checks],
+            "predictions": self.predictions,
+            "figures": self.figures,
+        }
+
+
+@dataclass
+class Run:
+    """A stage at work: where its evidence goes, on which device, and its line to MLflow."""
+
+    stage: str
+    out: Path
+    tracker: track.Tracker
+    device: str = "cpu"
+
+    def say(self, text: str) -> None:
+        print(f"{self.stage:<10} {text}", flush=True)
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Progress: one line per check, as it is known."""
+        self.say(f"{_mark(verdict):<6} {verdict.check:<28} {_value(verdict):<14} {verdict.bound}")
+
+
+def stage(name: str):
+    """Decorator: `body(cfg, run) -> Report` becomes the stage's script, guarded from start to gates."""
+
+    def wrap(body):
+        @functools.wraps(body)
+        def guarded(cfg):
+            try:
+                with _locked(name):
+                    return _run(name, body, cfg)
+            except RecipeError as error:
+                return _end(f"{name}: {error}")
+            except KeyboardInterrupt:
+                sys.exit(f"\n{name}: interrupted. Nothing of this stage counts as run; `dvc repro` takes it up again.")
+
+        entry = main(name)(guarded)
+
+        @functools.wraps(body)
+        def script():
+            entry()
+            if closed_in_sweep:
+                sys.exit(f"{name}: {len(closed_in_sweep)} job(s) of this sweep failed; their messages stand above.")
+
+        return script
+
+    return wrap
+
+
+def _run(name: str, body, cfg):
+    tracked = _dvc_inputs(name)
+    before = digest(tracked)
+    _require_open_gates(name)
+    out = Path("runs", name) if in_dvc(name) else _hydra_folder()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").unlink(missing_ok=True)
+    tracker = track.Tracker(cfg, name, name if in_dvc(name) else out.name, commit=_commit())
+    try:
+        run = Run(name, out, tracker, device=_prepare_torch(cfg) if "model" in cfg else "cpu")
+        report = body(cfg, run)
+        if changed := sorted(p for p, h in (digest(tracked).items() ^ before.items())):
+            raise RecipeError(
+                f"{changed[0]} changed while the stage was running, so its result belongs to neither version. "
+                "Run `dvc repro` again."
+            )
+        content = report.content(name)
+        write_json(out / "report.json", content)
+    except BaseException as error:
+        tracker.fail("".join(traceback.format_exception(error)))
+        raise
+    closed = [v for v in report.checks if v.closes]
+    tracker.finish(content, out, failed=bool(closed))
+    print(_table(name, report.checks), flush=True)
+    if closed:
+        return _close(name, closed, out)
+    return report.metrics
+
+
+# ---- before --------------------------------------------------------------------------------------------------
+
+
+def in_dvc(name: str) -> bool:
+    return os.environ.get("DVC_STAGE") == name
+
+
+@contextlib.contextmanager
+def _locked(name: str):
+    """One process a stage: DVC killed with -9 leaves the stage's own process alive, and a rerun would write beside it."""
+    folder = Path(".recipe/locks")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / name, "w") as file:
+        if in_dvc(name):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel drops it, whatever kills us
+            except BlockingIOError:
+                raise RecipeError(
+                    "another process of this stage is still running in this folder. Wait for it, or end it."
+                ) from None
+        yield
+
+
+def _dvc_inputs(name: str) -> list[str]:
+    """The stage's deps and params files; DVC hashes them after the command (treeverse/dvc#11058), so we must look."""
+    if not in_dvc(name):
+        return []
+    entry = load(Path("dvc.yaml"))["stages"][name]
+    return [*entry.get("deps", []), *(next(iter(p)) for p in entry.get("params", []))]
+
+
+def _require_open_gates(name: str) -> None:
+    """The recipe's order: no stage runs behind a closed gate, even when started by hand."""
+    for earlier in STAGES[: STAGES.index(name)] if name != "report" else ():
+        path = Path("runs", earlier, "report.json")
+        if not path.is_file():
+            raise RecipeError(f"{path} is missing: the {earlier} stage has not run. Run: dvc repro {earlier}")
+        closed = [c["check"] for c in read_json(path)["checks"] if is_closed(c)]
+        if closed:
+            raise RecipeError(f"the gate {closed[0]} of the {earlier} stage is closed. Mend it, then: dvc repro")
+
+
+def is_closed(check: dict) -> bool:
+    """Whether a check of a report.json stops the pipeline."""
+    return check["gate"] and check["verdict"] in ("fail", "error") and not check.get("waived")
+
+
+def _hydra_folder() -> Path:
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
+
+
+def _commit() -> str:
+    """The git commit, with + where the tree has edits; empty outside git."""
+    try:
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return out.stdout.strip() if out.returncode == 0 else ""
+
+
+def _prepare_torch(cfg) -> str:
+    """Bit for bit: deterministic kernels and a fixed number of threads. Gives the device."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(cfg.runtime.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_flush_denormal(True)
+    device = cfg.runtime.device
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RecipeError(f"conf/runtime/local.yaml: device `{device}` cannot be used: {error}") from None
+    return device
+
+
+# ---- after ---------------------------------------------------------------------------------------------------
+
+
+def _mark(v: Verdict) -> str:
+    if v.waived:
+        return "waived"
+    return v.verdict if v.ok or not v.gate else v.verdict.upper()
+
+
+def _value(v: Verdict) -> str:
+    return f"{v.value:.4g}" if isinstance(v.value, float) else "" if v.value is None else str(v.value)[:40]
+
+
+def _table(name: str, verdicts: list[Verdict]) -> str:
+    """The verdicts of a stage, as the terminal shows them."""
+    if not verdicts:
+        return f"{name}: no checks"
+    width = max(len(v.check) for v in verdicts)
+    rows = [
+        f"  {_mark(v):<6}  {'gate' if v.gate else 'note'}  {v.check:<{width}}  {_value(v):>12}  {v.bound}" for v in verdicts
+    ]
+    passed = sum(v.ok for v in verdicts)
+    return "\n".join([f"{name}: {passed} of {len(verdicts)} checks hold", *rows])
+
+
+def _close(name: str, closed: list[Verdict], out: Path):
+    """Exit code 1, after the evidence is written; the report page shows the closed gate and no later stage."""
+    lines = [f"{name}: {len(closed)} gate(s) closed, so no later stage will run."]
+    for v in closed:
+        lines += [
+            f"  {v.check}: {v.claim}",
+            f"    measured {_value(v)}, must be {v.bound}  [{v.source}]",
+            f"    {v.hint}",
+        ]
+    lines.append(f"  Every check of this stage: {out / 'report.json'}")
+    if in_dvc(name):
+        from recipe.pages.render import render_report
+
+        render_report(Path("runs"))
+        lines.append("  The report, with this gate and its evidence: runs/report.html")
+    lines.append(f"  Mend it, or waive it with a reason:  {name}: {{waive: {{{closed[0].check}: why}}}}  in params.yaml")
+    return _end("\n".join(lines))
+
+
+def _end(message: str):
+    """Ends the process with exit code 1; a job of a multirun is only noted, so that the others still run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        print(message, file=sys.stderr, flush=True)
+        closed_in_sweep.append(message)
+        return None
+    sys.exit(message)
+

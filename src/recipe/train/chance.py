@@ -1,0 +1,27 @@
+"""Random numbers by name: each draw depends on a seed and on what it is for, never on what was drawn before it."""
+
+import hashlib
+from contextlib import contextmanager
+
+
+def key(seed: int, *words) -> int:
+    """A 63-bit number for a seed and a purpose, as in key(0, "order", epoch)."""
+    text = "/".join(map(str, (seed, *words)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(seed: int, *words):
+    """A torch.Generator (CPU) for a purpose."""
+    import torch
+
+    return torch.Generator().manual_seed(key(seed, *words))
+
+
+@contextmanager
+def seeded(seed: int, *words):
+    """torch's global generators, seeded for a purpose inside the block and as before after it."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(key(seed, *words))
+        yield
