@@ -6,9 +6,11 @@ from collections.abc import Callable
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch.utils.data import TensorDataset
 
+from recipe.checks.setup import Declare, Setup
 from recipe.checks.verdict import cause
-from recipe.config import change
+from recipe.config import RUNTIME, change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.train.chance import seeded
@@ -68,7 +70,7 @@ def optimizer(cfg: DictConfig, net):
 
 def lane(
     cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, *,
-    enough: float | None = None, on_evaluation: Callable[[dict], bool] = lambda row: False,
+    enough: float | None = None, on_evaluation: Callable = lambda model, row: False,
 ):  # fmt: skip
     """One training from a config with dotted `changes`. Gives (model with its chosen weights, Trained).
 
@@ -81,9 +83,44 @@ def lane(
         steps=cfg.train.steps, batch_size=cfg.train.batch_size, eval_every=cfg.train.eval_every, seed=seed,
         augment=part(cfg, "augment") if cfg.train.augment else None,
         enough=-float("inf") if enough is None else enough, on_evaluation=on_evaluation,
+        step=part(cfg, "step"),
     )  # fmt: skip
     net.load_state_dict(trained.weights(cfg.train.early_stopping))
     return net, trained
+
+
+def setup(cfg: DictConfig, data: Data) -> Setup:
+    """The configured training, as the checks examine it."""
+    import torch
+
+    def fresh():
+        return model(cfg, data, torch.initial_seed())
+
+    return Setup(
+        model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: optimizer(cfg, net), train_step=part(cfg, "step"),
+        train=TensorDataset(data.train.x, data.train.y), val=TensorDataset(data.val.x, data.val.y),
+        batch_size=cfg.train.batch_size, classes=len(data.classes), declare=Declare(tuple(cfg.frozen)),
+        waive=dict(cfg.waive), seed=cfg.seed,
+    )  # fmt: skip
+
+
+def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):
+    """(pictures, titles): a row per example, as it is and then augmented."""
+    import torch
+
+    from recipe.train import augment
+    from recipe.train.chance import generator
+
+    x, chance = data.train.x[:examples], generator(cfg.seed, "augmented")
+    with seeded(cfg.seed, "augmented"):
+        seen = [augment.apply(part(cfg, "augment"), x, chance) for _ in range(views)]
+    titles = [data.classes[int(y)] if v == 0 else "" for y in data.train.y[:examples] for v in range(views + 1)]
+    return data.pictures(torch.stack([x, *seen], 1).flatten(0, 1)), titles
+
+
+def plain_all(cfg: DictConfig) -> dict:
+    """The whole config as a plain dict, without where it runs."""
+    return {k: v for k, v in OmegaConf.to_container(cfg, resolve=True).items() if k != RUNTIME}
 
 
 def plain(cfg, group: str) -> dict:

@@ -34,11 +34,24 @@ def write_json(path: Path | str, content) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path | str, rows: Iterable[dict]) -> None:
-    """One row per dict; the first one's keys are the columns. Floats keep every bit (repr)."""
+def write_yaml(path: Path | str, content: dict) -> None:
+    import yaml
+
+    write_text(path, yaml.safe_dump(content, sort_keys=True))
+
+
+def read_yaml(path: Path | str) -> dict:
+    import yaml
+
+    return yaml.safe_load(present(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path | str, rows: Iterable[dict], columns: list[str] | None = None) -> None:
+    """One row per dict; the first one's keys are the columns, or `columns`. Floats keep every bit (repr)."""
     rows = list(rows)
+    columns = columns or (list(rows[0]) if rows else [])
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from recipe import track
-from recipe.checks.verdict import Verdict
+from recipe.checks.verdict import Verdict, table
 from recipe.config import STAGES, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, read_json, write_json
@@ -32,6 +32,8 @@ class Report:
     predictions: list[dict] = field(default_factory=list)  # change, expected, measured, outcome
     evidence: dict[str, list[str]] = field(default_factory=dict)  # {check: its files in the stage's folder}
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
+    scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
+    summary: str = ""  # the stage's finding, in a sentence
 
     def content(self, stage: str) -> dict:
         checks = [
@@ -39,9 +41,11 @@ class Report:
         ]
         return {
             "stage": stage,
+            "summary": self.summary,
             "metrics": self.metrics,
             "checks": [{k: v for k, v in c.items() if k != "waived" or v} for c in checks],
             "predictions": self.predictions,
+            "scores": self.scores,
             "figures": self.figures,
         }
 
@@ -53,14 +57,33 @@ class Run:
     stage: str
     out: Path
     tracker: track.Tracker
+    inputs: dict[str, str]  # {file: hash} of all that the stage depends on; empty when started by hand
     device: str = "cpu"
+
+    @property
+    def in_dvc(self) -> bool:
+        return in_dvc(self.stage)
+
+    @property
+    def home(self) -> Path:
+        return track.home()
 
     def say(self, text: str) -> None:
         print(f"{self.stage:<10} {text}", flush=True)
 
+    def lane(self, name: str, trained, params: dict, *, early_stopping: bool = False, main: bool = False) -> None:
+        """One training is done: a progress line, and a child run with its curve."""
+        row, best = trained.row(early_stopping), trained.curve[trained.best_row]
+        shown = ("train_loss", "val_loss", "val_accuracy")
+        numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
+        self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
+        curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
+        metrics = {"best/step": best["step"]} | {f"best/{k}": best[k] for k in shown} | {f"last/{k}": row[k] for k in shown}
+        self.tracker.lane(name, params, metrics, curve, main=main)
+
     def verdict(self, verdict: Verdict) -> None:
         """Progress: one line per check, as it is known."""
-        self.say(f"{_mark(verdict):<6} {verdict.check:<28} {_value(verdict):<14} {verdict.bound}")
+        self.say(f"{verdict.mark:<6} {verdict.check:<28} {verdict.shown:<14} {verdict.bound}")
 
 
 def stage(name: str):
@@ -99,7 +122,7 @@ def _run(name: str, body, cfg):
     (out / "report.json").unlink(missing_ok=True)
     tracker = track.Tracker(cfg, name, name if in_dvc(name) else out.name, commit=_commit())
     try:
-        run = Run(name, out, tracker, device=_prepare_torch(cfg) if "model" in cfg else "cpu")
+        run = Run(name, out, tracker, before, device=_prepare_torch(cfg) if "model" in cfg else "cpu")
         report = body(cfg, run)
         if changed := sorted(p for p, h in (digest(tracked).items() ^ before.items())):
             raise RecipeError(
@@ -113,7 +136,7 @@ def _run(name: str, body, cfg):
         raise
     closed = [v for v in report.checks if v.closes]
     tracker.finish(content, out, failed=bool(closed))
-    print(_table(name, report.checks), flush=True)
+    print(f"{name}: {sum(v.ok for v in report.checks)} of {len(report.checks)} checks hold\n{table(report.checks)}", flush=True)
     if closed:
         return _close(name, closed, out)
     return report.metrics
@@ -205,35 +228,13 @@ def _prepare_torch(cfg) -> str:
 # ---- after ---------------------------------------------------------------------------------------------------
 
 
-def _mark(v: Verdict) -> str:
-    if v.waived:
-        return "waived"
-    return v.verdict if v.ok or not v.gate else v.verdict.upper()
-
-
-def _value(v: Verdict) -> str:
-    return f"{v.value:.4g}" if isinstance(v.value, float) else "" if v.value is None else str(v.value)[:40]
-
-
-def _table(name: str, verdicts: list[Verdict]) -> str:
-    """The verdicts of a stage, as the terminal shows them."""
-    if not verdicts:
-        return f"{name}: no checks"
-    width = max(len(v.check) for v in verdicts)
-    rows = [
-        f"  {_mark(v):<6}  {'gate' if v.gate else 'note'}  {v.check:<{width}}  {_value(v):>12}  {v.bound}" for v in verdicts
-    ]
-    passed = sum(v.ok for v in verdicts)
-    return "\n".join([f"{name}: {passed} of {len(verdicts)} checks hold", *rows])
-
-
 def _close(name: str, closed: list[Verdict], out: Path):
     """Exit code 1, after the evidence is written; the report page shows the closed gate and no later stage."""
     lines = [f"{name}: {len(closed)} gate(s) closed, so no later stage will run."]
     for v in closed:
         lines += [
             f"  {v.check}: {v.claim}",
-            f"    measured {_value(v)}, must be {v.bound}  [{v.source}]",
+            f"    measured {v.shown}, must be {v.bound}  [{v.source}]",
             f"    {v.hint}",
         ]
     lines.append(f"  Every check of this stage: {out / 'report.json'}")

@@ -35,6 +35,16 @@ class Verdict:
         """True where this verdict stops the pipeline."""
         return self.gate and not self.ok and not self.waived
 
+    @property
+    def mark(self) -> str:
+        """The verdict as a table shows it: capitals where it stops the pipeline."""
+        return "waived" if self.waived else self.verdict.upper() if self.closes else self.verdict
+
+    @property
+    def shown(self) -> str:
+        """The measured value, short."""
+        return f"{self.value:.4g}" if isinstance(self.value, float) else "" if self.value is None else str(self.value)
+
 
 def near(value: float, expected: float, tolerance: float) -> Verdict:
     return _judge(abs(value - expected) <= tolerance, value, f"{expected:.4g} ± {tolerance:.4g}")
@@ -107,13 +117,17 @@ def run(
     limits: Mapping[str, Mapping] | None = None,
     waive: Mapping[str, str] | None = None,
     where: str = "",
+    known: Mapping[str, Callable] | None = None,
     progress: Callable[[Verdict], None] = lambda verdict: None,
 ) -> list[Verdict]:
-    """Runs each check on `subject`; one that crashes becomes an `error` verdict and the others still run."""
-    limits, waive = dict(limits or {}), dict(waive or {})
+    """Runs each check on `subject`; one that crashes becomes an `error` verdict and the others still run.
+
+    known: all checks of the stage, where these are a part: `limits` and `waive` may name any of them.
+    """
+    limits, waive, known = dict(limits or {}), dict(waive or {}), known or checks
     for name in (*limits, *waive):
-        if name not in checks:
-            raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(checks))}.")
+        if name not in known:
+            raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(known))}.")
     verdicts = []
     for name, function in checks.items():
         verdict = _run_one(function, subject, limits.get(name) or {}, where)
@@ -134,6 +148,17 @@ def _run_one(function, subject, limits: Mapping, where: str) -> Verdict:
         return function(subject, **limits)
     except Exception as error:  # a person's model may fail in any way; that is a verdict, not the end
         return Verdict(ERROR, value=cause(error), bound="the check runs to its end", **function.fixed)
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """One row per check: verdict, gate or note, name, measured value, bound; the reason under a waived one."""
+    width = max((len(v.check) for v in verdicts), default=0)
+    rows = []
+    for v in verdicts:
+        kind = "gate" if v.gate else "note"
+        rows.append(f"  {v.mark:<6}  {kind}  {v.check:<{width}}  {v.shown[:40]:>10}  {v.bound}".rstrip())
+        rows += [f"          waived: {v.waived}"] if v.waived else []
+    return "\n".join(rows)
 
 
 def cause(error: Exception) -> str:

@@ -48,21 +48,22 @@ def train_step(model, optimizer, x: Tensor, y: Tensor, loss_fn) -> Tensor:
     return loss.detach()
 
 
-def fit(model, part: Part, loss_fn, optimizer, *, steps: int, batch_size: int, seed: int, augment=None) -> Iterator:
-    """Trains for `steps` steps and yields (step from 1, loss) after each one.
+def fit(model, part: Part, loss_fn, optimizer, *, steps: int, batch_size: int, seed: int, augment=None, step=None) -> Iterator:
+    """Trains for `steps` steps and yields (step from 1, loss) after each one; `step` is a person's own train_step.
 
     Data order, augmentation and dropout are drawn from `seed`, so that two trainings of one seed are the same bits.
     """
-    step, epoch = 0, 0
+    done, epoch, one_step = 0, 0, step or train_step
+    model.train()
     with seeded(seed, "train"):
-        while step < steps:
+        while done < steps:
             chance = generator(seed, "augment", epoch)
             for x, y in shuffled(part, batch_size, seed, epoch):
                 x = augmentation.apply(augment, x, chance) if augment else x
-                loss = train_step(model, optimizer, x, y, loss_fn)
-                step += 1
-                yield step, loss
-                if step == steps:
+                loss = one_step(model, optimizer, x, y, loss_fn)
+                done += 1
+                yield done, loss
+                if done == steps:
                     break
             epoch += 1
 
@@ -77,6 +78,11 @@ class Trained:
     best_row: int = 0
     ended: str = "all steps done"
 
+    @property
+    def lost(self) -> bool:
+        """The loss was no longer finite."""
+        return self.ended.startswith("the training loss is")
+
     def weights(self, early_stopping: bool) -> dict[str, Tensor]:
         return self.best if early_stopping else self.last
 
@@ -87,42 +93,40 @@ class Trained:
 def train(
     model, train_part: Part, val: Part, loss_fn, optimizer, *,
     steps: int, batch_size: int, eval_every: int, seed: int, augment=None, enough: float = -math.inf,
-    on_evaluation: Callable[[dict], bool] = lambda row: False,
+    on_evaluation: Callable[[nn.Module, dict], bool | None] = lambda model, row: False, step=None,
 ) -> Trained:  # fmt: skip
     """`fit`, evaluated on the whole of train and val every `eval_every` steps, at the start and at the end.
 
-    Ends early once the training loss is below `enough`, when `on_evaluation` says so (pruning), or on a loss that is
+    Ends early once the training loss is below `enough`, when `on_evaluation(model, row)` says True (pruning), or on a loss that is
     not finite: that lane is over, and says so.
     """
     lane, lowest = Trained(), math.inf
     halves = [Part(val.x[i::2], val.y[i::2], val.ids[i::2]) for i in (0, 1)]
 
-    def look(step: int) -> dict:
+    def look(n: int) -> bool:
         seen, unseen = evaluate(model, train_part, loss_fn), evaluate(model, val, loss_fn)
         # the two halves let early stopping be judged on examples that did not choose the step
         split = [loss_fn(unseen.logits[i::2], half.y).item() for i, half in enumerate(halves)]
-        row = {"step": step, "train_loss": seen.loss, "train_accuracy": seen.accuracy, "val_loss": unseen.loss}
+        row = {"step": n, "train_loss": seen.loss, "train_accuracy": seen.accuracy, "val_loss": unseen.loss}
         row |= {"val_accuracy": unseen.accuracy, "val_loss_a": split[0], "val_loss_b": split[1]}
         lane.curve.append(row)
-        return row
+        return bool(on_evaluation(model, row))
 
     look(0)
-    for step, loss in fit(
-        model, train_part, loss_fn, optimizer, steps=steps, batch_size=batch_size, seed=seed, augment=augment
+    for n, loss in fit(
+        model, train_part, loss_fn, optimizer, steps=steps, batch_size=batch_size, seed=seed, augment=augment, step=step
     ):
-        if step % eval_every and step != steps:
+        if n % eval_every and n != steps:
             continue
         if not math.isfinite(loss.item()):
-            lane.ended = f"the training loss is {loss.item()} by step {step}"
+            lane.ended = f"the training loss is {loss.item()} by step {n}"
             break
-        row = look(step)
+        enough_of_it = look(n)
+        row = lane.curve[-1]
         if row["val_loss"] < lowest:
             lowest, lane.best_row, lane.best = row["val_loss"], len(lane.curve) - 1, copy_of(model)
-        if row["train_loss"] < enough:
-            lane.ended = f"the training loss is below {enough:g}"
-            break
-        if on_evaluation(row):
-            lane.ended = f"stopped at step {step}"
+        if row["train_loss"] < enough or enough_of_it:
+            lane.ended = f"stopped at step {n}"
             break
     lane.last = copy_of(model)
     lane.best = lane.best or lane.last

@@ -1,0 +1,51 @@
+"""Baseline: does the training code work, and what must every model beat?
+
+Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
+Writes  runs/baseline/report.json, curves.png, door.png, dynamics.png
+"""
+
+from recipe import build, figures
+from recipe.checks import baseline
+from recipe.checks.door import at_the_door
+from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.data.batches import load
+from recipe.examine import CHECKS, examine
+from recipe.floors import simplified, train_floors
+from recipe.stage import Report, stage
+
+
+@stage("baseline")
+def main(cfg, run):
+    data = load(build.plain(cfg, "data"), run.device)
+    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    setup, known = build.setup(cfg, data), CHECKS | checks_of(baseline)
+    (inputs, labels), *_ = at_the_door(setup, 1)
+    names = [data.classes[int(c)] for c in labels]
+    figures.pictures(run.out / "door.png", data.pictures(inputs), names)
+
+    verdicts = examine(setup, limits=cfg.checks, known=known, where="conf/baseline.yaml", progress=run.verdict).verdicts
+    floors = train_floors(cfg, data, run)
+    scores = [floor.score() for floor in floors]
+    subject = baseline.Baselines(scores, simplified(cfg), [t.ended for f in floors for t in f.trained if t.lost])
+    verdicts += run_checks(
+        checks_of(baseline), subject, limits=cfg.checks, waive=cfg.waive, known=known, progress=run.verdict
+    )
+    figures.curves(run.out / "curves.png", {f.name: [t.curve for t in f.trained] for f in floors[1:]})
+    figures.dynamics(run.out / "dynamics.png", *floors[-1].watched(data))
+    return Report(
+        metrics={k: scores[-1][k] for k in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")},
+        checks=verdicts,
+        scores=scores,
+        evidence={"inputs_are_scaled": ["door.png"], "beats_a_blind_model": ["dynamics.png"]},
+        figures={
+            "door.png": "the first training batch as it enters the net, decoded, with its labels",
+            "curves.png": "each floor's losses, a line per seed",
+            "dynamics.png": "prediction dynamics: a fixed validation batch over the course of training",
+        },
+        summary=f"{scores[-1]['system']}: {scores[-1]['val_accuracy']:.1%} on validation; floors "
+        + ", ".join(f"{s['system']} {s['val_accuracy']:.1%}" for s in scores[:-1]) + ".",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

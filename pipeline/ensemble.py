@@ -1,0 +1,44 @@
+"""Ensemble: the best configuration over seeds, averaged; the test set is read here, once.
+
+Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val,test}.csv, runs/tune/{best.yaml,report.json}
+Writes  runs/ensemble/members/*.safetensors, predictions.csv, sizes.csv, report.json, pictures
+"""
+
+from recipe import build, figures
+from recipe.checks import ensemble as claims
+from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.data.batches import load
+from recipe.files import read_yaml, write_csv
+from recipe.members import final_of, mispredicted, train_members
+from recipe.stage import Report, stage
+
+
+@stage("ensemble")
+def main(cfg, run):
+    data = load(build.plain(cfg, "data"), run.device, test=True)
+    run.tracker.data(cfg.data._target_, data.fingerprint, "test")
+    team = train_members(cfg, data, read_yaml("runs/tune/best.yaml"), run)
+    write_csv(run.out / "predictions.csv", team.predictions(data))
+    write_csv(run.out / "sizes.csv", team.sizes)
+    figures.ensemble_sizes(run.out / "sizes.png", team.sizes)
+    figures.reliability(run.out / "reliability.png", team.reliability(data))
+    figures.pictures(run.out / "mispredictions.png", *mispredicted(team, data), columns=8)
+    test, (low, high) = team.test, team.test.interval()
+    return Report(
+        metrics={"test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high,
+                 "test_nll": test.nll, "test_ece": test.ece, "val_accuracy": team.val.accuracy, "val_nll": team.val.nll},
+        checks=run_checks(checks_of(claims), final_of(cfg, data, team, run.out), limits=cfg.checks, waive=cfg.waive,
+                          where="conf/ensemble.yaml", progress=run.verdict),
+        predictions=[team.prediction()],
+        scores=team.scores(),
+        evidence={"ensemble_beats_its_best_member": ["sizes.png"], "final_score_beats_the_constant": ["mispredictions.png"]},
+        figures={"sizes.png": "score and calibration against the number of members",
+                 "mispredictions.png": "every wrong answer on test, the most confident first: label → answer",
+                 "reliability.png": "what the ensemble's confidence is worth"},
+        summary=f"{cfg.members} members: {test.accuracy:.1%} on test (95 % interval {low:.1%} to {high:.1%}), "
+        f"n = {test.count}.",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Overfit: which is the smallest model that learns the training set by heart?
+
+Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/baseline/report.json
+Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
+"""
+
+from recipe import build, figures
+from recipe.checks import overfit
+from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.data.batches import load
+from recipe.files import read_json, write_csv, write_yaml
+from recipe.floors import score
+from recipe.ladder import climb, pick, predictions
+from recipe.stage import Report, stage
+from recipe.train.checkpoint import save_weights
+
+
+@stage("overfit")
+def main(cfg, run):
+    data = load(build.plain(cfg, "data"), run.device)
+    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    baseline = read_json("runs/baseline/report.json")["scores"][-1]
+    rungs = climb(cfg, data, run)
+    best = pick(rungs, cfg.enough)
+    write_yaml(run.out / "best.yaml", {} if best.value is None else {cfg.ladder.key: best.value})
+    save_weights(best.trained.last, run.out / "model.safetensors")
+    write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
+    figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})
+
+    subject = overfit.Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_)
+    row = score(f"overfit, {best.name}", [best.trained.curve[-1]])
+    return Report(
+        metrics={"train_loss": row["train_loss"], "val_loss": row["val_loss"], "val_accuracy": row["val_accuracy"],
+                 "parameters": best.parameters, "steps": best.trained.curve[-1]["step"]},
+        checks=run_checks(checks_of(overfit), subject, limits=cfg.checks, waive=cfg.waive,
+                          where="conf/overfit.yaml", progress=run.verdict),
+        predictions=predictions(rungs, cfg.ladder.key),
+        scores=[row],
+        evidence={"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]},
+        figures={"ladder.png": "every rung of the ladder: no regularisation, constant learning rate"},
+        summary=f"The smallest model that learns the training set: {best.name}, {best.parameters:,} parameters, "
+        f"training loss {best.train_loss:.3f} after {best.trained.curve[-1]['step']} steps.",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

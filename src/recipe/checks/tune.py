@@ -1,0 +1,55 @@
+"""Claims about the search."""
+
+from dataclasses import dataclass
+
+from recipe.ablation import Gain
+from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly
+from recipe.search import Trial
+
+
+@dataclass(frozen=True)
+class Search:
+    trials: dict[str, list[Trial]]  # by sampler
+    best: Trial
+    again: float  # the best trial's validation loss, trained once more from its seed
+    gain: Gain  # of the best configuration over the accepted recipe
+    edges: list[str]
+    budget: int
+
+
+@check(source="Recipe 2, fix random seed")
+def best_trial_repeats(s: Search) -> Verdict:
+    """The best trial, run again from its seed, has the same validation loss to the bit.
+
+    A random number outside the seeded generators, or state that one trial leaves to the next.
+    """
+    return exactly(abs(s.again - s.best.value), 0.0)
+
+
+@check(source="Recipe 5, random over grid")
+def budgets_are_equal(s: Search) -> Verdict:
+    """Each sampler ran the number of trials it was given: the comparison is fair.
+
+    Trials were lost on the way: a storage that is shared with another search.
+    """
+    return exactly(min(len(t) for t in s.trials.values()), s.budget)
+
+
+@check(source="Recipe 5, tune", gate=False)
+def gain_is_more_than_noise(s: Search) -> Verdict:
+    """Over fresh seeds, the best configuration has a lower validation loss than the accepted recipe.
+
+    Found nothing beyond seed noise: the accepted recipe is handed on. The best of many trials always looks better on
+    its own seed.
+    """
+    g = s.gain
+    return Verdict(PASS if g.real else FAIL, g.mean, f"interval [{g.low:+.4f}, {g.high:+.4f}] above 0, n = {g.n}")
+
+
+@check(source="Recipe 5, tune", gate=False)
+def best_is_inside_the_space(s: Search) -> Verdict:
+    """No value of the best trial lies at an end of its range.
+
+    The optimum may be outside: widen the range of these keys in conf/space/.
+    """
+    return Verdict(FAIL if s.edges else PASS, ", ".join(s.edges) or "none", "none")

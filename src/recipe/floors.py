@@ -1,0 +1,89 @@
+"""The dumb baselines: constant, linear, a small conv net, and the chosen model, through one training and evaluation."""
+
+import statistics
+from dataclasses import dataclass
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from recipe import build
+from recipe.config import leaves
+from recipe.data.batches import Data
+from recipe.models.plain import Constant
+from recipe.train.loop import Trained, evaluate
+
+SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass
+class Floor:
+    """One system: its trainings, a seed each, and what it said on a fixed batch over time (seed 0)."""
+
+    name: str
+    trained: list[Trained]
+    dynamics: list[tuple[int, torch.Tensor]]  # (step, probabilities (B, K))
+
+    def watched(self, data: Data) -> tuple[list[int], torch.Tensor, list[str]]:
+        """(steps, probability of the right class (steps, B), labels) of the fixed batch."""
+        labels = data.val.y[: len(self.dynamics[0][1])].cpu()
+        right = torch.stack([p[torch.arange(len(labels)), labels] for _, p in self.dynamics])
+        return [step for step, _ in self.dynamics], right, [data.classes[int(c)] for c in labels]
+
+    def score(self) -> dict:
+        return score(self.name, [t.curve[-1] for t in self.trained])
+
+
+def score(system: str, rows: list[dict]) -> dict:
+    """Mean over seeds of each metric, and the spread of the validation accuracy; a row of the score ladder."""
+    means = {k: statistics.fmean(r[k] for r in rows) for k in SHOWN}
+    spread = statistics.stdev(r["val_accuracy"] for r in rows) if len(rows) > 1 else None
+    return {"system": system, "seeds": len(rows)} | means | {"val_accuracy_sd": spread}
+
+
+def simplified(cfg: DictConfig) -> dict[str, object]:
+    """{key: value} of every regulariser that the configuration knows: all must be off before regularize."""
+    every = leaves(cfg)
+    keys = ("train.augment", "train.early_stopping", "model.dropout", "optimizer.weight_decay", "loss.label_smoothing")
+    return {k: every[k] for k in keys if k in every}
+
+
+def lane_seeds(cfg: DictConfig) -> list[int]:
+    """The seeds of a stage's lanes: apart for every `seed`, so that a sweep over seeds repeats none."""
+    return [100 * cfg.seed + i for i in range(cfg.seeds)]
+
+
+def constant(cfg: DictConfig, data: Data) -> Floor:
+    """Not trained: the best constant answer is known."""
+    model, loss = Constant(data.train.y, len(data.classes)).to(data.train.x.device), build.part(cfg, "loss")
+    seen, unseen = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
+    row = {"step": 0, "train_loss": seen.loss, "train_accuracy": seen.accuracy}
+    row |= {"val_loss": unseen.loss, "val_accuracy": unseen.accuracy}
+    return Floor("constant", [Trained(curve=[row], ended="not trained")], [])
+
+
+def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
+    """constant, then each of conf's floors that is not the chosen model itself, then the chosen model."""
+    floors = [constant(cfg, data)]
+    run.lane("constant", floors[0].trained[0], {"model": "constant"})
+    others = {n: m for n, m in cfg.floors.items() if m != cfg.model}
+    for name, model in {**others, "model": cfg.model}.items():
+        floors.append(_train(OmegaConf.merge(cfg, {"model": None}, {"model": model}), name, data, run))
+    return floors
+
+
+def _train(cfg: DictConfig, name: str, data: Data, run) -> Floor:
+    chosen = name == "model"
+    name = cfg.model._target_.rsplit(".", 1)[-1] if chosen else name
+    fixed, dynamics, trained = data.val.x[:24], [], []
+    for i, seed in enumerate(lane_seeds(cfg)):
+
+        def watch(model, row, first=i == 0):
+            if first:
+                with torch.no_grad():
+                    dynamics.append((row["step"], model.eval()(fixed).softmax(1).cpu()))
+                model.train()
+
+        _, lane = build.lane(cfg, data, seed, on_evaluation=watch)
+        trained.append(lane)
+        run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and i == 0)
+    return Floor(name, trained, dynamics)
