@@ -54,7 +54,9 @@ def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val
                 for i, curve in enumerate(seeds):
                     xy = ([r["step"] for r in curve], [r[metric] for r in curve])
                     axis.plot(*xy, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
-            axis.set(title=metric.replace("_", " "), xlabel="step", yscale="log" if "loss" in metric else "linear")
+            axis.set(
+                title=metric.replace("_", " "), xlabel="step", yscale="log" if "loss" in metric else "linear"
+            )
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
 
@@ -62,12 +64,20 @@ def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val
 def pictures(path, images, titles: list[str], columns: int = 12, bad: tuple[int, ...] = ()) -> None:
     """A sheet of images (N, C, H, W) in 0..1 with a title each; those in `bad` are titled in red."""
     rows = max(1, -(-len(titles) // columns))
-    with drawing(path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False) as (_, axes):
+    with drawing(
+        path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False
+    ) as (_, axes):
         for axis in axes.flat:
             axis.axis("off")
         for i, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
             grey = image.shape[0] == 1
-            axis.imshow(image[0] if grey else image.permute(1, 2, 0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.imshow(
+                image[0] if grey else image.permute(1, 2, 0),
+                cmap="gray",
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+            )
             axis.set_title(title, fontsize=7.5, loc="center", color=BAD if i in bad else INK, pad=2)
 
 
@@ -78,11 +88,17 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
         at = sorted({round(i * (len(steps) - 1) / 8) for i in range(9)})
         axis.set_xticks(at, [steps[i] for i in at])
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
-        axis.set(xlabel="step", ylabel="label of a fixed validation example", title="probability of the right class")
+        axis.set(
+            xlabel="step",
+            ylabel="label of a fixed validation example",
+            title="probability of the right class",
+        )
         figure.colorbar(picture, ax=axis, pad=0.01)
 
 
-def gains(path, names: list[str], means: list[float], lows: list[float], highs: list[float], kept: list[bool]) -> None:
+def gains(
+    path, names: list[str], means: list[float], lows: list[float], highs: list[float], kept: list[bool]
+) -> None:
     """A forest plot: how much each change lowers the validation loss, with its interval."""
     with drawing(path, width=7.2, height=0.55 * len(names) + 1.2) as (_, axis):
         axis.axvline(0, color=FAINT, lw=1)
@@ -90,7 +106,9 @@ def gains(path, names: list[str], means: list[float], lows: list[float], highs: 
             colour = ACCENT if good else FAINT
             axis.plot([low, high], [i, i], color=colour, lw=2.5, solid_capstyle="round")
             axis.plot(mean, i, "o", color=colour, ms=7)
-            axis.annotate("kept" if good else "refused", (high, i), (6, -3), textcoords="offset points", color=colour)
+            axis.annotate(
+                "kept" if good else "refused", (high, i), (6, -3), textcoords="offset points", color=colour
+            )
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.margins(x=0.18, y=0.15)
@@ -103,18 +121,24 @@ def searches(path, best: dict[str, list[float]], reference: float) -> None:
         for sampler, curve in best.items():
             axis.plot(range(1, len(curve) + 1), curve, drawstyle="steps-post", lw=1.8, label=sampler)
         axis.axhline(reference, color=FAINT, ls="--", lw=1, label="accepted recipe, same seed")
-        axis.set(xlabel="trials", ylabel="best val loss so far", title="random and Bayesian search, same budget")
+        axis.set(
+            xlabel="trials", ylabel="best val loss so far", title="random and Bayesian search, same budget"
+        )
         axis.legend()
 
 
 def slices(path, trials: list[dict], keys: list[str], logs: list[bool]) -> None:
     """Validation loss against each searched key, a colour per sampler."""
-    with drawing(path, width=2.9 * max(len(keys), 2), height=2.9, ncols=len(keys), sharey=True, squeeze=False) as (_, axes):
+    with drawing(
+        path, width=2.9 * max(len(keys), 2), height=2.9, ncols=len(keys), sharey=True, squeeze=False
+    ) as (_, axes):
         for axis, key, log in zip(axes[0], keys, logs, strict=True):
             for colour, sampler in zip(COLOURS, sorted({t["sampler"] for t in trials}), strict=False):
                 mine = [t for t in trials if t["sampler"] == sampler and t["val_loss"] is not None]
                 values = [t[key] if isinstance(t[key], (int, float)) else str(t[key]) for t in mine]
-                axis.scatter(values, [t["val_loss"] for t in mine], s=20, color=colour, alpha=0.8, label=sampler)
+                axis.scatter(
+                    values, [t["val_loss"] for t in mine], s=20, color=colour, alpha=0.8, label=sampler
+                )
             axis.set(xlabel=key, yscale="log", xscale="log" if log else "linear")
         axes[0][0].set_ylabel("val loss")
         axes[0][0].legend(fontsize=8)
@@ -133,7 +157,9 @@ def ensemble_sizes(path, rows: list[dict]) -> None:
         for axis, (metric, title) in zip(axes, panels.items(), strict=True):
             for colour, split in zip(COLOURS, ("val", "test"), strict=False):
                 sizes = [r["members"] for r in rows]
-                axis.plot(sizes, [r[f"{split}_{metric}"] for r in rows], "o-", ms=4, color=colour, label=split)
+                axis.plot(
+                    sizes, [r[f"{split}_{metric}"] for r in rows], "o-", ms=4, color=colour, label=split
+                )
             axis.set(title=title, xlabel="members", xticks=[r["members"] for r in rows])
         axes[0].legend()
 
@@ -142,8 +168,20 @@ def reliability(path, rows: list[tuple[int, float, float, float]]) -> None:
     """Accuracy against confidence; on the diagonal the probabilities mean what they say."""
     with drawing(path, width=4.0, height=3.8) as (_, axis):
         axis.plot([0, 1], [0, 1], color=FAINT, ls="--", lw=1)
-        axis.scatter([r[1] for r in rows], [r[2] for r in rows], s=[20 + 400 * r[3] for r in rows], color=ACCENT, alpha=0.8)
-        axis.set(xlabel="confidence", ylabel="accuracy", title="reliability on test", xlim=(0, 1.03), ylim=(-0.02, 1.05))
+        axis.scatter(
+            [r[1] for r in rows],
+            [r[2] for r in rows],
+            s=[20 + 400 * r[3] for r in rows],
+            color=ACCENT,
+            alpha=0.8,
+        )
+        axis.set(
+            xlabel="confidence",
+            ylabel="accuracy",
+            title="reliability on test",
+            xlim=(0, 1.03),
+            ylim=(-0.02, 1.05),
+        )
 
 
 # ---- data ----------------------------------------------------------------------------------------------------
@@ -196,7 +234,9 @@ def _paint(path, canvas, texts: list) -> None:
         axis.set_axis_off()
         axis.imshow(canvas, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
         for x, y, text, style in texts:
-            axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
+            axis.text(
+                x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style
+            )
 
 
 def class_counts(path, classes: list[str], series: dict[str, list[int]], title: str) -> None:

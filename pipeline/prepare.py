@@ -1,0 +1,35 @@
+"""Prepare: can every example of the source be read, and is it what it says it is?
+
+Reads   the data set that conf/data/ names
+Writes  runs/prepare/inputs.npy, examples.csv, problems.csv, store.json, report.json
+"""
+
+from recipe.checks import prepare as claims
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
+from recipe.data.store import ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE, prepare
+from recipe.parts import part, plain
+from recipe.stage import Report, stage
+
+
+@stage("prepare")
+def main(cfg, run):
+    found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say)
+    run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
+    reading = claims.Reading(
+        *(found.count(kind) for kind in (UNREADABLE, UNKNOWN_LABEL, ODD_SHAPE)), found.unrepeatable
+    )
+    verdicts = run_checks(
+        checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
+        where="conf/prepare.yaml", progress=run.verdict,
+    )  # fmt: skip
+    return Report(
+        metrics=found.metrics(),
+        checks=verdicts,
+        evidence={name: ["problems.csv"] for name in checks_of(claims)},
+        summary=found.summary(),
+    )
+
+
+if __name__ == "__main__":
+    main()
