@@ -1,0 +1,36 @@
+"""Report: does every claim of the recipe hold, and what came out of it?
+
+Reads   runs/<stage>/report.json of every stage, and the pictures they name
+Writes  runs/report.html, runs/report.md, report.json
+"""
+
+from pathlib import Path
+
+from recipe.checks import report as checks
+from recipe.checks import verdict
+from recipe.pages import evidence
+from recipe.pages.render import render_report
+from recipe.stage import Report, in_dvc, stage
+
+
+@stage("report")
+def main(cfg, run):
+    runs = Path("runs")
+    found = evidence.read(runs)
+    verdicts = verdict.run(
+        verdict.checks_of(checks),
+        checks.Reported(runs, found),
+        limits=cfg.checks,
+        waive=cfg.waive,
+        where="conf/report.yaml",
+        progress=run.verdict,
+    )
+    report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
+    to = runs if in_dvc("report") else run.out
+    render_report(runs, to, own=report.content("report"))
+    run.say(f"{to / 'report.html'}, {to / 'report.md'}")
+    return report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Values as a reader meets them: on one line, of bounded length, with four significant digits."""
+
+import math
+
+
+def line(value, limit: int = 300) -> str:
+    """Any value as one line of at most `limit` characters: no control characters, no lone surrogates."""
+    text = "" if value is None else str(value)[: 8 * limit]
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def numeric(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number(value, limit: int = 300) -> str:
+    """Four significant digits; whole numbers whole, with separators from 10,000 on; text as it is."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not numeric(value):
+        return line(value, limit)
+    if isinstance(value, int):
+        return f"{value:,}" if 10_000 <= abs(value) < 10**15 else line(value, limit)
+    if math.isfinite(value) and 10_000 <= abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent(share) -> str:
+    """An accuracy between 0 and 1 as per cent; empty where there is none."""
+    return f"{100 * share:#.4g} %" if finite(share) else ""
+
+
+def points(share) -> str:
+    """A difference of two accuracies, in percentage points."""
+    return f"{100 * share:.2f}" if finite(share) else ""
+
+
+def finite(value) -> bool:
+    return numeric(value) and math.isfinite(value)
+
+
+def metric(name: str, value) -> str:
+    """A metric by its name: an accuracy is shown in per cent, its spread in points."""
+    if "accuracy" not in name or not finite(value) or abs(value) > 1:
+        return number(value)
+    return f"{points(value)} points" if name.endswith(("_sd", "gain", "gap")) else percent(value)
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
