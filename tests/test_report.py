@@ -18,7 +18,7 @@ from recipe.checks import report as checks
 from recipe.config import STAGES
 from recipe.figures import drawing
 from recipe.files import fingerprint, read_json, write_json
-from recipe.pages import evidence
+from recipe.pages import evidence, wording
 from recipe.pages.render import render_report
 
 # ---- a fake runs/ ------------------------------------------------------------------------------------------
@@ -402,6 +402,25 @@ def test_the_twin_has_the_same_checks_and_numbers(tmp_path, contents):
     assert page_rows == twin_rows == [(c.state, c.name) for s in found.ran for c in s.checks]
     percents = re.compile(r"\b\d+\.\d+ %")
     assert set(percents.findall(words(page))) == set(percents.findall(plain(twin)))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (wording.number(0.551449), "0.5514"),
+        (wording.number(1797), "1797"),
+        (wording.number(48_213.4), "48,213"),
+        (wording.number(None), ""),
+        (wording.percent(0.964), "96.40 %"),
+        (wording.percent(float("nan")), ""),
+        (wording.metric("val_accuracy", 0.98333), "98.33 %"),
+        (wording.metric("val_accuracy_sd", 0.0042), "0.42 points"),
+        (wording.difference(2.302456, 2.302496), "0"),  # 2.302 and 2.302 on the page
+        (wording.difference(0.0782, 0.12), "0.0418"),
+    ],
+)
+def test_numbers_have_four_significant_digits(shown, expected):
+    assert shown == expected
 
 
 # ---- the stage's own checks --------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Check:
             return f"skipped: {self.bound}" if self.bound else "skipped"
         if self.verdict == "error":
             return f"the check itself crashed: {self.measured}"
-        return f"measured {self.measured or 'nothing'}, must be {self.bound}"
+        return f"{f'measured {self.measured}' if self.measured else 'nothing measured'}, must be {self.bound}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Stage:
         if not self.ran:
             return NOT_RUN
         tried = [c for c in self.checks if c.state != "skip"]
-        return f"{len(self.of('pass'))} of {count(len(tried), 'check')} hold" if tried else "no checks"
+        held = f"{len(self.of('pass'))} of {count(len(tried), 'check')}"
+        return f"{held} {'holds' if len(tried) == 1 else 'hold'}" if tried else "no checks"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ class Evidence:
     @property
     def counts(self) -> list[str]:
         """`47 checks hold`, `2 notes`, ... : what there is, in words."""
-        told = [count(len(self.of("pass")), "check") + (" holds" if len(self.of("pass")) == 1 else " hold")]
+        holds = count(len(self.of("pass")), "check") + (" holds" if len(self.of("pass")) == 1 else " hold")
+        told = [] if self.state == DONE else [holds]  # the headline says it
         for state, noun in (("closed", "closed gate"), ("note", "note")):
             if found := self.of(state):
                 told.append(count(len(found), noun))

@@ -138,7 +138,7 @@ def _rung(stage: Stage, row: dict, value, low, high, measure: str, axis: scale.S
         told.append(f"{show(low).removesuffix(' %')} to {show(high)}")
     elif low is not None:
         told.append(f"± {wording.points(value - low) if measure == 'accuracy' else wording.number(value - low)}")
-    if wording.numeric(row.get("seeds")) and row["seeds"] > 1:
+    if not test and wording.numeric(row.get("seeds")) and row["seeds"] > 1:
         told.append(f"{wording.number(row['seeds'])} seeds")
     return Rung(
         stage.name,
@@ -192,7 +192,7 @@ def _gap(stage: str, row: dict, axis: scale.Scale) -> Gap:
         wording.points(train[0] - val[0]) if _both(row, "accuracy") else "",
         wording.number(train[1]),
         wording.number(val[1]),
-        wording.number(float(val[1] - train[1])) if loss else "",
+        wording.difference(train[1], val[1]) if loss else "",
         axis.place(train[1]) if loss else "",
         axis.place(val[1]) if loss else "",
     )

@@ -37,6 +37,12 @@ def points(share) -> str:
     return f"{100 * share:.2f}" if finite(share) else ""
 
 
+def difference(a, b) -> str:
+    """`b - a`, to as many places as the larger of them has: what lies below is rounding."""
+    largest = max(abs(a), abs(b))
+    return number(float(round(b - a, 3 - math.floor(math.log10(largest))))) if largest else "0"
+
+
 def finite(value) -> bool:
     return numeric(value) and math.isfinite(value)
 
