@@ -7,16 +7,18 @@ Writes  runs/baseline/report.json, curves.png, door.png, dynamics.png
 from recipe import build, figures
 from recipe.checks import baseline
 from recipe.checks.door import at_the_door
-from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.examine import CHECKS, examine
 from recipe.floors import simplified, train_floors
+from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
 @stage("baseline")
 def main(cfg, run):
-    data = load(build.plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     setup, known = build.setup(cfg, data), CHECKS | checks_of(baseline)
     (inputs, labels), *_ = at_the_door(setup, 1)

@@ -4,18 +4,20 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val,test}.csv, r
 Writes  runs/ensemble/members/*.safetensors, predictions.csv, sizes.csv, report.json, pictures
 """
 
-from recipe import build, figures
+from recipe import figures
 from recipe.checks import ensemble as claims
-from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.files import read_yaml, write_csv
 from recipe.members import final_of, mispredicted, train_members
+from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
 @stage("ensemble")
 def main(cfg, run):
-    data = load(build.plain(cfg, "data"), run.device, test=True)
+    data = load(plain(cfg, "data"), run.device, test=True)
     run.tracker.data(cfg.data._target_, data.fingerprint, "test")
     team = train_members(cfg, data, read_yaml("runs/tune/best.yaml"), run)
     write_csv(run.out / "predictions.csv", team.predictions(data))
@@ -26,12 +28,14 @@ def main(cfg, run):
     test, (low, high) = team.test, team.test.interval()
     return Report(
         metrics={"test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high,
-                 "test_nll": test.nll, "test_ece": test.ece, "val_accuracy": team.val.accuracy, "val_nll": team.val.nll},
+                 "test_nll": test.nll, "test_ece": test.ece, "val_accuracy": team.val.accuracy,
+                 "val_nll": team.val.nll},
         checks=run_checks(checks_of(claims), final_of(cfg, data, team, run.out), limits=cfg.checks, waive=cfg.waive,
                           where="conf/ensemble.yaml", progress=run.verdict),
         predictions=[team.prediction()],
         scores=team.scores(),
-        evidence={"ensemble_beats_its_best_member": ["sizes.png"], "final_score_beats_the_constant": ["mispredictions.png"]},
+        evidence={"ensemble_beats_its_best_member": ["sizes.png"],
+                  "final_score_beats_the_constant": ["mispredictions.png"]},
         figures={"sizes.png": "score and calibration against the number of members",
                  "mispredictions.png": "every wrong answer on test, the most confident first: label → answer",
                  "reliability.png": "what the ensemble's confidence is worth"},

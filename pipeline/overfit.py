@@ -4,25 +4,27 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/b
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
 """
 
-from recipe import build, figures
+from recipe import figures
 from recipe.checks import overfit
-from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.files import read_json, write_csv, write_yaml
 from recipe.floors import score
-from recipe.ladder import climb, pick, predictions
+from recipe.ladder import climb, handed_on, pick, predictions
+from recipe.parts import plain
 from recipe.stage import Report, stage
 from recipe.train.checkpoint import save_weights
 
 
 @stage("overfit")
 def main(cfg, run):
-    data = load(build.plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     baseline = read_json("runs/baseline/report.json")["scores"][-1]
     rungs = climb(cfg, data, run)
     best = pick(rungs, cfg.enough)
-    write_yaml(run.out / "best.yaml", {} if best.value is None else {cfg.ladder.key: best.value})
+    write_yaml(run.out / "best.yaml", handed_on(cfg, best))
     save_weights(best.trained.last, run.out / "model.safetensors")
     write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
     figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})

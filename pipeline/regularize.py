@@ -7,23 +7,31 @@ Writes  runs/regularize/best.yaml, steps.csv, report.json, gains.png, curves.png
 from recipe import build, figures
 from recipe.ablation import TEST, regularize, table
 from recipe.checks import regularize as claims
-from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
+from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
 @stage("regularize")
 def main(cfg, run):
-    data = load(build.plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
     result = regularize(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
     write_yaml(run.out / "best.yaml", result.changes)
     write_csv(run.out / "steps.csv", table(result))
     tried = [s for s in result.steps if s.gain]
-    figures.gains(run.out / "gains.png", [s.name for s in tried], [s.gain.mean for s in tried],
-                  [s.gain.low for s in tried], [s.gain.high for s in tried], [s.kept for s in tried])
+    figures.gains(
+        run.out / "gains.png",
+        [s.name for s in tried],
+        [s.gain.mean for s in tried],
+        [s.gain.low for s in tried],
+        [s.gain.high for s in tried],
+        [s.kept for s in tried],
+    )
     arms = {"no regularisation": result.base, **{s.name: s.arm for s in tried}}
     figures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in arms.items()})
     figures.pictures(run.out / "augmented.png", *build.augmented(cfg, data))

@@ -4,18 +4,20 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/r
 Writes  runs/tune/best.yaml, trials.csv, report.json, best_so_far.png, slices.png, importances.png
 """
 
-from recipe import build, figures
+from recipe import figures
 from recipe.checks import tune
-from recipe.checks.verdict import checks_of, run as run_checks
+from recipe.checks.verdict import checks_of
+from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.files import read_yaml, write_csv, write_yaml
+from recipe.parts import plain
 from recipe.search import best_so_far, compare, read_space, studies
 from recipe.stage import Report, stage
 
 
 @stage("tune")
 def main(cfg, run):
-    data = load(build.plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     accepted, space = read_yaml("runs/regularize/best.yaml"), read_space(cfg)
     trials, importance = studies(cfg, data, accepted, run)
@@ -25,7 +27,12 @@ def main(cfg, run):
     write_csv(run.out / "trials.csv", rows)
     figures.searches(run.out / "best_so_far.png", {s: best_so_far(t) for s, t in trials.items()}, found.reference)
     figures.slices(run.out / "slices.png", rows, list(space), [bool(r.get("log")) for r in space.values()])
-    figures.bars(run.out / "importances.png", importance, "what matters among the better trials", "PED-ANOVA importance")
+    figures.bars(
+        run.out / "importances.png",
+        importance,
+        "what matters among the better trials",
+        "PED-ANOVA importance",
+    )
     subject = tune.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials)
     better = "handed on" if found.gain.real else "within seed noise: the accepted recipe is handed on"
     return Report(

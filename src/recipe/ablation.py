@@ -64,7 +64,11 @@ def train_arm(cfg: DictConfig, data: Data, name: str, changes: dict, run, main: 
         arm.lanes.append(trained)
         params = {**changes, "arm": name, "seed": seed}
         run.lane(
-            f"{name} seed {seed}", trained, params, early_stopping=arm.early_stopping, main=main and seed == lane_seeds(cfg)[0]
+            f"{name} seed {seed}",
+            trained,
+            params,
+            early_stopping=arm.early_stopping,
+            main=main and seed == lane_seeds(cfg)[0],
         )
     return arm
 
@@ -130,7 +134,14 @@ def table(result: Ablation) -> list[dict]:
     rows = []
     for step in result.steps:
         g = step.gain or Gain(math.nan, math.nan, math.nan, 0)
-        row = {"rung": step.name, "kept": step.kept, "gain": g.mean, "low": g.low, "high": g.high, "seeds": g.n}
+        row = {
+            "rung": step.name,
+            "kept": step.kept,
+            "gain": g.mean,
+            "low": g.low,
+            "high": g.high,
+            "seeds": g.n,
+        }
         rows.append(row | {"change": " ".join(f"{k}={v}" for k, v in step.change.items()), "skipped": step.skipped})
     return rows
 

@@ -1,39 +1,19 @@
-"""From config to the parts of a training, and one training from a config."""
+"""From a config to a model, a set-up for the checks, and one training."""
 
 import warnings
 from collections.abc import Callable
 
-from hydra.errors import HydraException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch.utils.data import TensorDataset
 
 from recipe.checks.setup import Declare, Setup
 from recipe.checks.verdict import cause
-from recipe.config import RUNTIME, change
+from recipe.config import change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
+from recipe.parts import part
 from recipe.train.chance import seeded
 from recipe.train.loop import Trained, train
-
-
-def part(cfg: DictConfig, group: str, **kwargs):
-    """What conf/<group>/ names, built.
-
-    Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
-    or the exception its own code raised.
-    """
-    target = cfg[group].get("_target_", "nothing")
-    try:
-        return instantiate(cfg[group], **kwargs)
-    except HydraException as error:
-        inner = error.__cause__ or error
-        while isinstance(inner, HydraException) and inner.__cause__:
-            inner = inner.__cause__
-        raise RecipeError(
-            f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
-            f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
-        ) from None
 
 
 def model(cfg: DictConfig, data: Data, seed: int):
@@ -116,13 +96,3 @@ def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):
         seen = [augment.apply(part(cfg, "augment"), x, chance) for _ in range(views)]
     titles = [data.classes[int(y)] if v == 0 else "" for y in data.train.y[:examples] for v in range(views + 1)]
     return data.pictures(torch.stack([x, *seen], 1).flatten(0, 1)), titles
-
-
-def plain_all(cfg: DictConfig) -> dict:
-    """The whole config as a plain dict, without where it runs."""
-    return {k: v for k, v in OmegaConf.to_container(cfg, resolve=True).items() if k != RUNTIME}
-
-
-def plain(cfg, group: str) -> dict:
-    """A config group as a plain dict."""
-    return OmegaConf.to_container(cfg[group], resolve=True)

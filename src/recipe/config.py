@@ -85,9 +85,7 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
     params = load(base / "params.yaml")
     section = params.get(stage)
     if section is not None and not isinstance(section, dict):
-        raise RecipeError(
-            f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`."
-        )
+        raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`.")
     shared = {k: v for k, v in params.items() if k not in STAGES and k in groups | keys}
     choices, values = {}, {}
     for key, value in {**shared, **(section or {})}.items():
@@ -142,7 +140,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
 def leaves(node, at: str = "") -> dict[str, object]:
     """Every dotted key of a config, inner nodes included, with its value (None for an inner node)."""
     if not OmegaConf.is_dict(node):
-        return {at: node}
+        return {at: OmegaConf.to_container(node) if OmegaConf.is_list(node) else node._value()}
     found = {at: None} if at else {}
     for key in node:
         found |= leaves(node._get_node(key), f"{at}.{key}".lstrip("."))

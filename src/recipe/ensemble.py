@@ -64,7 +64,9 @@ def predictions(ids: list[str], y: Tensor, p: Tensor, classes: list[str]) -> lis
     for name, label, row in zip(ids, y.tolist(), p.tolist(), strict=True):
         guess = max(range(len(row)), key=row.__getitem__)
         chances = {f"p_{c}": v for c, v in zip(classes, row, strict=True)}
-        rows.append({"id": name, "label": classes[label], "predicted": classes[guess], "confidence": row[guess]} | chances)
+        rows.append(
+            {"id": name, "label": classes[label], "predicted": classes[guess], "confidence": row[guess]} | chances
+        )
     return rows
 
 

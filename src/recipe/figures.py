@@ -54,9 +54,7 @@ def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val
                 for i, curve in enumerate(seeds):
                     xy = ([r["step"] for r in curve], [r[metric] for r in curve])
                     axis.plot(*xy, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
-            axis.set(
-                title=metric.replace("_", " "), xlabel="step", yscale="log" if "loss" in metric else "linear"
-            )
+            axis.set(title=metric.replace("_", " "), xlabel="step", yscale="log" if "loss" in metric else "linear")
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
 
@@ -64,9 +62,7 @@ def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val
 def pictures(path, images, titles: list[str], columns: int = 12, bad: tuple[int, ...] = ()) -> None:
     """A sheet of images (N, C, H, W) in 0..1 with a title each; those in `bad` are titled in red."""
     rows = max(1, -(-len(titles) // columns))
-    with drawing(
-        path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False
-    ) as (_, axes):
+    with drawing(path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False) as (_, axes):
         for axis in axes.flat:
             axis.axis("off")
         for i, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
@@ -96,9 +92,7 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
         figure.colorbar(picture, ax=axis, pad=0.01)
 
 
-def gains(
-    path, names: list[str], means: list[float], lows: list[float], highs: list[float], kept: list[bool]
-) -> None:
+def gains(path, names: list[str], means: list[float], lows: list[float], highs: list[float], kept: list[bool]) -> None:
     """A forest plot: how much each change lowers the validation loss, with its interval."""
     with drawing(path, width=7.2, height=0.55 * len(names) + 1.2) as (_, axis):
         axis.axvline(0, color=FAINT, lw=1)
@@ -106,9 +100,7 @@ def gains(
             colour = ACCENT if good else FAINT
             axis.plot([low, high], [i, i], color=colour, lw=2.5, solid_capstyle="round")
             axis.plot(mean, i, "o", color=colour, ms=7)
-            axis.annotate(
-                "kept" if good else "refused", (high, i), (6, -3), textcoords="offset points", color=colour
-            )
+            axis.annotate("kept" if good else "refused", (high, i), (6, -3), textcoords="offset points", color=colour)
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.margins(x=0.18, y=0.15)
@@ -121,24 +113,21 @@ def searches(path, best: dict[str, list[float]], reference: float) -> None:
         for sampler, curve in best.items():
             axis.plot(range(1, len(curve) + 1), curve, drawstyle="steps-post", lw=1.8, label=sampler)
         axis.axhline(reference, color=FAINT, ls="--", lw=1, label="accepted recipe, same seed")
-        axis.set(
-            xlabel="trials", ylabel="best val loss so far", title="random and Bayesian search, same budget"
-        )
+        axis.set(xlabel="trials", ylabel="best val loss so far", title="random and Bayesian search, same budget")
         axis.legend()
 
 
 def slices(path, trials: list[dict], keys: list[str], logs: list[bool]) -> None:
     """Validation loss against each searched key, a colour per sampler."""
-    with drawing(
-        path, width=2.9 * max(len(keys), 2), height=2.9, ncols=len(keys), sharey=True, squeeze=False
-    ) as (_, axes):
+    with drawing(path, width=2.9 * max(len(keys), 2), height=2.9, ncols=len(keys), sharey=True, squeeze=False) as (
+        _,
+        axes,
+    ):
         for axis, key, log in zip(axes[0], keys, logs, strict=True):
             for colour, sampler in zip(COLOURS, sorted({t["sampler"] for t in trials}), strict=False):
                 mine = [t for t in trials if t["sampler"] == sampler and t["val_loss"] is not None]
                 values = [t[key] if isinstance(t[key], (int, float)) else str(t[key]) for t in mine]
-                axis.scatter(
-                    values, [t["val_loss"] for t in mine], s=20, color=colour, alpha=0.8, label=sampler
-                )
+                axis.scatter(values, [t["val_loss"] for t in mine], s=20, color=colour, alpha=0.8, label=sampler)
             axis.set(xlabel=key, yscale="log", xscale="log" if log else "linear")
         axes[0][0].set_ylabel("val loss")
         axes[0][0].legend(fontsize=8)
@@ -157,9 +146,7 @@ def ensemble_sizes(path, rows: list[dict]) -> None:
         for axis, (metric, title) in zip(axes, panels.items(), strict=True):
             for colour, split in zip(COLOURS, ("val", "test"), strict=False):
                 sizes = [r["members"] for r in rows]
-                axis.plot(
-                    sizes, [r[f"{split}_{metric}"] for r in rows], "o-", ms=4, color=colour, label=split
-                )
+                axis.plot(sizes, [r[f"{split}_{metric}"] for r in rows], "o-", ms=4, color=colour, label=split)
             axis.set(title=title, xlabel="members", xticks=[r["members"] for r in rows])
         axes[0].legend()
 
@@ -186,7 +173,7 @@ def reliability(path, rows: list[tuple[int, float, float, float]]) -> None:
 
 # ---- data ----------------------------------------------------------------------------------------------------
 
-TILE, GAP, LINE, DPI = 72, 14, 11, 120  # pixels
+TILE, GAP, LINE, DPI = 76, 13, 12, 120  # pixels
 
 
 def tile(image, low: float, high: float):
@@ -212,7 +199,7 @@ def contact_sheet(path, blocks: list[tuple[str, list, list[str]]], across: int) 
     first = next((tiles[0] for _, tiles, _ in blocks if tiles), np.zeros((TILE, TILE, 3)))
     wide, lines = first.shape[1], max((c.count("\n") + 1 for _, _, cs in blocks for c in cs), default=1)
     step, head = TILE + LINE * lines + 8, 30
-    rows = [max(1, -(-len(tiles) // across)) for _, tiles, _ in blocks]
+    rows = [-(-len(tiles) // across) for _, tiles, _ in blocks]
     width, height = GAP + across * (wide + GAP), sum(head + n * step for n in rows) + GAP
     canvas, texts, top = np.full((height, width, 3), 255, np.uint8), [], 0
     for (title, tiles, captions), n in zip(blocks, rows, strict=True):
@@ -220,7 +207,7 @@ def contact_sheet(path, blocks: list[tuple[str, list, list[str]]], across: int) 
         for i, (picture, caption) in enumerate(zip(tiles, captions, strict=True)):
             x, y = GAP + i % across * (wide + GAP), top + head + i // across * step
             canvas[y : y + TILE, x : x + wide] = picture
-            texts.append((x + wide / 2, y + TILE + 3, caption, {"size": 5.4, "ha": "center", "va": "top"}))
+            texts.append((x + wide / 2, y + TILE + 3, caption, {"size": 6, "ha": "center", "va": "top"}))
         top += head + n * step
     _paint(path, canvas, texts)
 
@@ -234,9 +221,7 @@ def _paint(path, canvas, texts: list) -> None:
         axis.set_axis_off()
         axis.imshow(canvas, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
         for x, y, text, style in texts:
-            axis.text(
-                x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style
-            )
+            axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
 
 
 def class_counts(path, classes: list[str], series: dict[str, list[int]], title: str) -> None:
@@ -268,6 +253,7 @@ def intensities(path, edges, whole, classes: dict[str, list[float]]) -> None:
             axis.stairs(shares, edges, fill=True, color=ACCENT, alpha=0.55)
             axis.stairs(whole, edges, color=INK, lw=0.9, baseline=None)
             axis.set_yscale("log")
+            axis.yaxis.set_minor_formatter("")
             axis.set_title(name, fontsize=9)
         figure.supxlabel("value (line: all classes)", fontsize=9.5)
         figure.supylabel("share of values", fontsize=9.5)

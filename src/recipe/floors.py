@@ -10,6 +10,7 @@ from recipe import build
 from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.models.plain import Constant
+from recipe.parts import part
 from recipe.train.loop import Trained, evaluate
 
 SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -43,7 +44,13 @@ def score(system: str, rows: list[dict]) -> dict:
 def simplified(cfg: DictConfig) -> dict[str, object]:
     """{key: value} of every regulariser that the configuration knows: all must be off before regularize."""
     every = leaves(cfg)
-    keys = ("train.augment", "train.early_stopping", "model.dropout", "optimizer.weight_decay", "loss.label_smoothing")
+    keys = (
+        "train.augment",
+        "train.early_stopping",
+        "model.dropout",
+        "optimizer.weight_decay",
+        "loss.label_smoothing",
+    )
     return {k: every[k] for k in keys if k in every}
 
 
@@ -54,7 +61,7 @@ def lane_seeds(cfg: DictConfig) -> list[int]:
 
 def constant(cfg: DictConfig, data: Data) -> Floor:
     """Not trained: the best constant answer is known."""
-    model, loss = Constant(data.train.y, len(data.classes)).to(data.train.x.device), build.part(cfg, "loss")
+    model, loss = Constant(data.train.y, len(data.classes)).to(data.train.x.device), part(cfg, "loss")
     seen, unseen = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
     row = {"step": 0, "train_loss": seen.loss, "train_accuracy": seen.accuracy}
     row |= {"val_loss": unseen.loss, "val_accuracy": unseen.accuracy}

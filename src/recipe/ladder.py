@@ -1,6 +1,7 @@
 """A ladder of capacities: the smallest model that learns the training set by heart."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from omegaconf import DictConfig
 
@@ -56,10 +57,19 @@ def pick(rungs: list[Rung], enough: float) -> Rung:
     return next((r for r in rungs if r.learned(enough)), min(rungs, key=lambda r: r.train_loss))
 
 
+def handed_on(cfg: DictConfig, best: Rung) -> dict:
+    """The changes that later stages start from: the pick, and long enough a training to overfit it.
+
+    What is not overfitted cannot be regularised; half as many steps again, since a regularised model learns slower.
+    """
+    steps = {"train.steps": round(1.5 * best.trained.curve[-1]["step"])}
+    return steps if best.value is None else {cfg.ladder.key: best.value} | steps
+
+
 def predictions(rungs: list[Rung], key: str) -> list[dict]:
     """Recipe 2: more capacity, lower training loss - compared after the same number of steps."""
     found = []
-    for small, large in zip(rungs, rungs[1:], strict=False):
+    for small, large in pairwise(rungs):
         a, b = at_same_step(small, large)
         found.append(
             {

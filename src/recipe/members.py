@@ -94,7 +94,8 @@ def train_members(cfg: DictConfig, data: Data, changes: dict, run) -> Team:
 def final_of(cfg: DictConfig, data: Data, team: Team, out: Path) -> Final:
     """What the checks look at: the table and the weights as they lie on disk, not as they are in memory."""
     saved = torch.tensor(
-        [[float(row[f"p_{c}"]) for c in data.classes] for row in read_csv(out / "predictions.csv")], dtype=torch.float64
+        [[float(row[f"p_{c}"]) for c in data.classes] for row in read_csv(out / "predictions.csv")],
+        dtype=torch.float64,
     )
     changed = change(cfg, team.changes)
     fresh = []

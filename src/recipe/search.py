@@ -17,6 +17,7 @@ from recipe.config import KNOBS, change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
+from recipe.parts import plain_all
 
 SAMPLERS = ("random", "tpe")
 
@@ -50,7 +51,11 @@ def read_space(cfg: DictConfig) -> dict[str, dict]:
     for key, range_ in space.items():
         change(cfg, {key: None})  # is there such a key?
         where = f"conf/space: `{key}`"
-        if not isinstance(range_, dict) or not (set(range_) in ({"choices"}, {"low", "high"}, {"low", "high", "log"})):
+        if not isinstance(range_, dict) or set(range_) not in (
+            {"choices"},
+            {"low", "high"},
+            {"low", "high", "log"},
+        ):
             raise RecipeError(f"{where} must be {{low, high}}, {{low, high, log: true}} or {{choices: [...]}}.")
         if "choices" in range_:
             if not isinstance(range_["choices"], list) or not range_["choices"]:
@@ -192,7 +197,7 @@ def studies(cfg: DictConfig, data: Data, start: dict, run) -> tuple[dict[str, li
     The journal is under .recipe/tune/, open to optuna-dashboard; a finished one is set aside, so that the next run of
     the same search searches anew.
     """
-    name = fingerprint({"config": build.plain_all(cfg), "start": start, "data": data.fingerprint, "code": run.inputs})
+    name = fingerprint({"config": plain_all(cfg), "start": start, "data": data.fingerprint, "code": run.inputs})
     storage = run.home / ".recipe" / "tune" / f"{name}.log" if run.in_dvc else run.out / "study.log"
     trials = {sampler: search(cfg, data, start, sampler, storage, run) for sampler in SAMPLERS}
     importance = importances(storage, "random")

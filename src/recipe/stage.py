@@ -36,9 +36,7 @@ class Report:
     summary: str = ""  # the stage's finding, in a sentence
 
     def content(self, stage: str) -> dict:
-        checks = [
-            asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks
-        ]
+        checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
         return {
             "stage": stage,
             "summary": self.summary,
@@ -78,7 +76,9 @@ class Run:
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
         curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
-        metrics = {"best/step": best["step"]} | {f"best/{k}": best[k] for k in shown} | {f"last/{k}": row[k] for k in shown}
+        metrics = (
+            {"best/step": best["step"]} | {f"best/{k}": best[k] for k in shown} | {f"last/{k}": row[k] for k in shown}
+        )
         self.tracker.lane(name, params, metrics, curve, main=main)
 
     def verdict(self, verdict: Verdict) -> None:
@@ -136,7 +136,10 @@ def _run(name: str, body, cfg):
         raise
     closed = [v for v in report.checks if v.closes]
     tracker.finish(content, out, failed=bool(closed))
-    print(f"{name}: {sum(v.ok for v in report.checks)} of {len(report.checks)} checks hold\n{table(report.checks)}", flush=True)
+    print(
+        f"{name}: {sum(v.ok for v in report.checks)} of {len(report.checks)} checks hold\n{table(report.checks)}",
+        flush=True,
+    )
     if closed:
         return _close(name, closed, out)
     return report.metrics
@@ -239,11 +242,12 @@ def _close(name: str, closed: list[Verdict], out: Path):
         ]
     lines.append(f"  Every check of this stage: {out / 'report.json'}")
     if in_dvc(name):
-        from recipe.pages.render import render_report
-
-        render_report(Path("runs"))
+        # a process of its own: a page's template is no input of the stage
+        subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
         lines.append("  The report, with this gate and its evidence: runs/report.html")
-    lines.append(f"  Mend it, or waive it with a reason:  {name}: {{waive: {{{closed[0].check}: why}}}}  in params.yaml")
+    lines.append(
+        f"  Mend it, or waive it with a reason:  {name}: {{waive: {{{closed[0].check}: why}}}}  in params.yaml"
+    )
     return _end("\n".join(lines))
 
 
@@ -255,6 +259,5 @@ def _end(message: str):
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         print(message, file=sys.stderr, flush=True)
         closed_in_sweep.append(message)
-        return None
+        return
     sys.exit(message)
-

@@ -16,7 +16,8 @@ class Neighbours:
     """The K nearest of each of M different inputs; (M, K) each, nearest first."""
 
     index: np.ndarray
-    distance: np.ndarray  # between features of length 1: 0 the same, 1.41 unrelated, 2 the negative
+    distance: np.ndarray  # between images of length 1: 0 the same, 1.41 unrelated, 2 the negative
+    rest: np.ndarray  # (M,) what the principal components leave out of each: noise lies there
 
     @property
     def ratio(self) -> np.ndarray:
@@ -25,16 +26,17 @@ class Neighbours:
 
     @property
     def isolation(self) -> np.ndarray:
-        """(M,) robust z of the log mean distance to the K nearest."""
-        log = np.log(np.maximum(self.distance.mean(1), 1e-9))
+        """(M,) robust z of the log mean distance to the K nearest, with what the components leave out."""
+        log = np.log(np.maximum(np.hypot(self.distance.mean(1), self.rest), 1e-9))
         middle = np.median(log)
         return (log - middle) / max(1.4826 * float(np.median(np.abs(log - middle))), 1e-9)
 
 
-def features(inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(M, <= COMPONENTS) float32 of the inputs at `rows`: principal components of small, centred, normalised images.
+def features(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components (M, <= COMPONENTS) of the inputs at `rows`, made small, centred and of length 1; the rest.
 
-    Centred and normalised, a brighter or paler copy is the same picture. Inputs that are not finite count as zeros.
+    Centred and of one length, a brighter or paler copy is the same picture. Inputs that are not finite count as zeros.
+    The rest is (M,), the length of what the components leave out.
     """
     wanted = np.zeros(len(inputs), bool)
     wanted[rows] = True
@@ -45,7 +47,8 @@ def features(inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
         part = small[at : at + 4096].astype(np.float64)
         scatter += part.T @ part
     _, directions = np.linalg.eigh(scatter)
-    return small @ directions[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    points = small @ directions[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    return points, np.sqrt(np.maximum((small**2).sum(1) - (points**2).sum(1), 0))
 
 
 def _small(block: np.ndarray) -> np.ndarray:
@@ -60,17 +63,17 @@ def _small(block: np.ndarray) -> np.ndarray:
     return (flat / np.maximum(length, 1e-6)).astype(np.float32)
 
 
-def nearest(points: np.ndarray) -> Neighbours:
+def nearest(points: np.ndarray, rest: np.ndarray) -> Neighbours:
     """Brute force, in blocks: exact, and as fast as trees in 64 dimensions ."""
     from sklearn.neighbors import NearestNeighbors
 
     k = min(K, len(points) - 1)
     if k < 1:
-        return Neighbours(np.zeros((len(points), 1), int), np.ones((len(points), 1)))
+        return Neighbours(np.zeros((len(points), 1), int), np.ones((len(points), 1)), rest)
     index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors(return_distance=False)
     distance = np.empty(index.shape)
     for at in range(0, len(points), 4096):  # again, pair by pair: the fast formula is inexact near zero
         part = points[at : at + 4096, None].astype(np.float64) - points[index[at : at + 4096]]
         distance[at : at + 4096] = np.sqrt((part**2).sum(-1))
     order = np.lexsort((index, distance), axis=1)
-    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1))
+    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1), rest)

@@ -81,9 +81,9 @@ def _copies(found: Audit, store: Store) -> list:
     table = found.columns
     row_of = {name: row for row, name in enumerate(table["id"])}
     pairs = [(row, row_of[table["near_id"][row]]) for row in range(len(row_of))]
-    exact = _once([p for p in pairs if table["near_ratio"][p[0]] == 0 and p[0] != p[1]], table, store)
+    exact = _once([p for p in pairs if table["near_ratio"][p[0]] == 0 and p[0] != p[1]], table)
     exact.sort(key=lambda p: table["label"][p[0]] == table["label"][p[1]])
-    alike = _once([p for p in pairs if table["near_ratio"][p[0]] > 0], table, store)
+    alike = _once([p for p in pairs if table["near_ratio"][p[0]] > 0], table)
     near = [p for p in alike if table["dup_group"][p[0]] == table["dup_group"][p[1]]]
     titles = (
         f"{len(exact):,} pairs of equal inputs",
@@ -93,9 +93,11 @@ def _copies(found: Audit, store: Store) -> list:
     return [(title, *_pair_tiles(found, store, some)) for title, some in blocks]
 
 
-def _once(pairs: list, table: dict, store: Store) -> list:
+def _once(pairs: list, table: dict) -> list:
     """Each pair once, the most similar first."""
-    seen = {tuple(sorted(map(int, pair))): table["near_ratio"][pair[0]] for pair in reversed(pairs)}
+    ratio, seen = table["near_ratio"], {}
+    for a, b in pairs:
+        seen[min(a, b), max(a, b)] = min(ratio[a], seen.get((min(a, b), max(a, b)), np.inf))
     return sorted(seen, key=lambda pair: (seen[pair], table["id"][pair[0]], table["id"][pair[1]]))
 
 

@@ -30,7 +30,7 @@ COLUMNS = {
     "min": "smallest value",
     "max": "largest value",
     "contrast": "95th minus 5th percentile of the values",
-    "entropy": "bits, of a histogram of the values with 32 bins over the range of the data set; 0 to 5",
+    "entropy": "bits, of a histogram of the values with 17 bins over the range of the data set; 0 to 4.1",
     "dup_group": "smallest id among the copies, exact or near, that it is linked to; its own where there are none",
     "dup_kind": "exact (equal pixels), near (a near copy), none",
     "near_id": "the most similar other example",
@@ -56,8 +56,6 @@ class Audit:
     columns: dict[str, np.ndarray]  # of COLUMNS, in that order
     statistics: Statistics
     order: Order
-    points: np.ndarray  # (M, D) features of the different inputs
-    first: np.ndarray  # (M,) their rows
 
 
 def audit(store: Store, limits: Limits, seed: int) -> Audit:
@@ -80,14 +78,14 @@ def audit(store: Store, limits: Limits, seed: int) -> Audit:
         # different inputs in the order of the file: that of the hashes means nothing
         by_row = np.argsort(first)
         first, which = first[by_row], np.argsort(by_row)[which]
-        points = features(store.inputs, first)
-        near = nearest(points)
+        points, rest = features(store.inputs, first)
+        near = nearest(points, rest)
         order = order_of(points, near, table["label"][first], seed)
     table |= seen.columns
     table |= _copies(table, near, first, which, limits)
     table["outlier"] = near.isolation[which].astype(np.float32)
     table["flags"] = _flags(table, limits)
-    return Audit({name: table[name] for name in COLUMNS}, seen, order, points, first)
+    return Audit({name: table[name] for name in COLUMNS}, seen, order)
 
 
 def _copies(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarray, limits: Limits) -> dict:

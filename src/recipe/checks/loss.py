@@ -49,7 +49,13 @@ SQUASHES = {  # last operation of a graph -> what it does to free outputs
     "TanhBackward0": torch.tanh,
     "ReluBackward0": torch.relu,
 }
-VIEWS = ("ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "SqueezeBackward0", "CloneBackward0")
+VIEWS = (
+    "ViewBackward0",
+    "ReshapeAliasBackward0",
+    "UnsafeViewBackward0",
+    "SqueezeBackward0",
+    "CloneBackward0",
+)
 
 
 @check(source="Karpathy, most common neural net mistakes, no. 4; silent_bugs B11, B19")
@@ -69,4 +75,3 @@ def outputs_are_not_squashed(s: Setup, share: float = 0.05) -> Verdict:
     free, squashed = optimum(s, y)[0], optimum(s, y, SQUASHES[name])[0]
     start = s.loss(torch.zeros(len(y), s.num_classes, device=y.device), y).item()
     return below((squashed - free) / max(start - free, 1e-9), share)
-

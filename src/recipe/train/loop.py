@@ -48,7 +48,9 @@ def train_step(model, optimizer, x: Tensor, y: Tensor, loss_fn) -> Tensor:
     return loss.detach()
 
 
-def fit(model, part: Part, loss_fn, optimizer, *, steps: int, batch_size: int, seed: int, augment=None, step=None) -> Iterator:
+def fit(
+    model, part: Part, loss_fn, optimizer, *, steps: int, batch_size: int, seed: int, augment=None, step=None
+) -> Iterator:
     """Trains for `steps` steps and yields (step from 1, loss) after each one; `step` is a person's own train_step.
 
     Data order, augmentation and dropout are drawn from `seed`, so that two trainings of one seed are the same bits.
@@ -114,7 +116,15 @@ def train(
 
     look(0)
     for n, loss in fit(
-        model, train_part, loss_fn, optimizer, steps=steps, batch_size=batch_size, seed=seed, augment=augment, step=step
+        model,
+        train_part,
+        loss_fn,
+        optimizer,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        augment=augment,
+        step=step,
     ):
         if n % eval_every and n != steps:
             continue

@@ -1,0 +1,38 @@
+"""What a config group names, built: the door to `hydra.utils.instantiate`."""
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from recipe.checks.verdict import cause
+from recipe.config import RUNTIME
+from recipe.errors import RecipeError
+
+
+def part(cfg: DictConfig, group: str, **kwargs):
+    """What conf/<group>/ names, built.
+
+    Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
+    or the exception its own code raised.
+    """
+    target = cfg[group].get("_target_", "nothing")
+    try:
+        return instantiate(cfg[group], **kwargs)
+    except HydraException as error:
+        inner = error.__cause__ or error
+        while isinstance(inner, HydraException) and inner.__cause__:
+            inner = inner.__cause__
+        raise RecipeError(
+            f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
+            f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
+        ) from None
+
+
+def plain_all(cfg: DictConfig) -> dict:
+    """The whole config as a plain dict, without where it runs."""
+    return {k: v for k, v in OmegaConf.to_container(cfg, resolve=True).items() if k != RUNTIME}
+
+
+def plain(cfg, group: str) -> dict:
+    """A config group as a plain dict."""
+    return OmegaConf.to_container(cfg[group], resolve=True)
