@@ -28,6 +28,7 @@ def main(cfg, run):
     report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
     to = runs if in_dvc("report") else run.out
     render_report(runs, to, own=report.content("report"))
+    report.pages = [to / "report.html", to / "report.md"]
     run.say(f"{to / 'report.html'}, {to / 'report.md'}")
     return report
 

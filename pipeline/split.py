@@ -25,13 +25,9 @@ def main(cfg, run):
     split.write_split(split.split(kept, cfg.val, cfg.test, cfg.seed), run.out)
     written = claims.Written(split.read_split(run.out), kept, store.classes, split.shares(cfg.val, cfg.test))
     verdicts = run_checks(
-        checks_of(claims),
-        written,
-        limits=cfg.checks,
-        waive=cfg.waive,
-        where="conf/split.yaml",
-        progress=run.verdict,
-    )
+        checks_of(claims), written, limits=cfg.checks, waive=cfg.waive,
+        where="conf/split.yaml", progress=run.verdict,
+    )  # fmt: skip
     counts = {name: written.counts(name).tolist() for name in split.NAMES}
     figures.class_counts(run.out / "classes.png", store.classes, counts, "examples per class and split")
     metrics, summary = split.findings(written.parts, kept, decisions)

@@ -116,7 +116,7 @@ class Step:
         if self.gain is None:
             return {"change": what, "expected": self.expected, "measured": self.skipped, "outcome": "skipped"}
         g = self.gain
-        measured = f"val_loss lower by {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}"
+        measured = f"gain {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}"
         outcome = "confirmed" if self.kept else "refuted"
         return {"change": what, "expected": self.expected, "measured": measured, "outcome": outcome}
 
@@ -166,7 +166,7 @@ def regularize(cfg: DictConfig, data: Data, start: dict, run) -> Ablation:
         step.gain = gain(result.pick, step.arm, cfg.confidence)
         g = step.gain
         verdict = "kept" if step.kept else "refused"
-        run.say(f"{rung.name}: val_loss lower by {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}: {verdict}")
+        run.say(f"{rung.name}: gain {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}: {verdict}")
         if step.kept:
             result.pick, result.changes = step.arm, changes
     return result

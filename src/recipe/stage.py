@@ -20,6 +20,8 @@ from recipe.config import STAGES, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, read_json, write_json
 
+PAGES = [Path("runs/report.html"), Path("runs/report.md")]
+SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
 closed_in_sweep: list[str] = []  # jobs of a multirun that failed: the others go on, the sweep ends with exit code 1
 
 
@@ -34,6 +36,7 @@ class Report:
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
     scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
     summary: str = ""  # the stage's finding, in a sentence
+    pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
 
     def content(self, stage: str) -> dict:
         checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
@@ -135,11 +138,13 @@ def _run(name: str, body, cfg):
         tracker.fail("".join(traceback.format_exception(error)))
         raise
     closed = [v for v in report.checks if v.closes]
-    tracker.finish(content, out, failed=bool(closed))
-    print(
-        f"{name}: {sum(v.ok for v in report.checks)} of {len(report.checks)} checks hold\n{table(report.checks)}",
-        flush=True,
-    )
+    if closed and in_dvc(name):
+        # a process of its own: a page's template is no input of the stage
+        subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
+        report.pages += PAGES
+    tracker.finish(content, _shown(out) + report.pages, failed=bool(closed))
+    held = sum(v.ok for v in report.checks)
+    print(f"{name}: {held} of {len(report.checks)} checks hold\n{table(report.checks)}", flush=True)
     if closed:
         return _close(name, closed, out)
     return report.metrics
@@ -231,6 +236,10 @@ def _prepare_torch(cfg) -> str:
 # ---- after ---------------------------------------------------------------------------------------------------
 
 
+def _shown(out: Path) -> list[Path]:
+    return [f for f in sorted(out.iterdir()) if f.suffix in SHOWN and not f.name.startswith(".")]
+
+
 def _close(name: str, closed: list[Verdict], out: Path):
     """Exit code 1, after the evidence is written; the report page shows the closed gate and no later stage."""
     lines = [f"{name}: {len(closed)} gate(s) closed, so no later stage will run."]
@@ -242,8 +251,6 @@ def _close(name: str, closed: list[Verdict], out: Path):
         ]
     lines.append(f"  Every check of this stage: {out / 'report.json'}")
     if in_dvc(name):
-        # a process of its own: a page's template is no input of the stage
-        subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
         lines.append("  The report, with this gate and its evidence: runs/report.html")
     lines.append(
         f"  Mend it, or waive it with a reason:  {name}: {{waive: {{{closed[0].check}: why}}}}  in params.yaml"

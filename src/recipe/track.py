@@ -20,7 +20,6 @@ from recipe.errors import RecipeError
 from recipe.files import fingerprint
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
-SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")
 BATCH = 1000  # metrics a call: the server's limit
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -156,7 +155,7 @@ class Tracker:
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
-    def finish(self, content: dict, out: Path, failed: bool) -> None:
+    def finish(self, content: dict, files: list[Path], failed: bool) -> None:
         """Metrics, a tag per gate, pictures and tables; FAILED where a gate closed."""
         from mlflow.entities import Metric, RunTag
 
@@ -168,9 +167,8 @@ class Tracker:
             if c["gate"]
         ]
         self.client.log_batch(self.id, metrics=metrics, tags=tags)
-        for file in sorted(out.iterdir()):
-            if file.suffix in SHOWN and not file.name.startswith("."):
-                self.client.log_artifact(self.id, str(file))
+        for file in files:
+            self.client.log_artifact(self.id, str(file))
         self.client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
 
     @_quietly

@@ -1,0 +1,1 @@
+"""Source, store, split, batches."""
