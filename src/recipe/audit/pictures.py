@@ -80,10 +80,11 @@ def _copies(found: Audit, store: Store) -> list:
     """A block of equal inputs, those with different labels first, and one of the most similar pairs."""
     table = found.columns
     row_of = {name: row for row, name in enumerate(table["id"])}
-    pairs = [(row, row_of[table["near_id"][row]]) for row in range(len(row_of))]
-    exact = _once([p for p in pairs if table["near_ratio"][p[0]] == 0 and p[0] != p[1]], table)
+    pairs = [(row, row_of[name]) for row, name in enumerate(table["near_id"]) if row_of[name] != row]
+    equal = [table["hash"][a] == table["hash"][b] for a, b in pairs]
+    exact = _once([p for p, same in zip(pairs, equal, strict=True) if same], table)
     exact.sort(key=lambda p: table["label"][p[0]] == table["label"][p[1]])
-    alike = _once([p for p in pairs if table["near_ratio"][p[0]] > 0], table)
+    alike = _once([p for p, same in zip(pairs, equal, strict=True) if not same], table)
     near = [p for p in alike if table["dup_group"][p[0]] == table["dup_group"][p[1]]]
     titles = (
         f"{len(exact):,} pairs of equal inputs",

@@ -7,6 +7,7 @@ store.json    the data config, classes, shape, and the fingerprint of all conten
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ def _read(source, index: int, classes: list[str]) -> tuple[np.ndarray, int]:
 
 
 def _label(label, known: int) -> int:
-    value = label.item() if hasattr(label, "item") and np.size(label) == 1 else label
+    value = label.item() if math.prod(getattr(label, "shape", (0,))) == 1 else label  # of NumPy or torch
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < known:
         raise Bad(UNKNOWN_LABEL, f"label {value!r}; known are the whole numbers 0 to {known - 1}")
     return value

@@ -1,0 +1,213 @@
+"""What the audit measures: planted flaws are found, clean data are left in peace."""
+
+import numpy as np
+import pytest
+
+from recipe.audit.findings import audited, metrics, summary
+from recipe.audit.neighbours import features, nearest
+from recipe.audit.order import order_of, places
+from recipe.audit.pictures import draw
+from recipe.audit.statistics import BINS, statistics
+from recipe.audit.table import COLUMNS, Limits, audit, read_table, write_table
+from recipe.data.sources import Digits
+from recipe.data.store import Store, prepare
+from recipe.files import present
+
+LIMITS = Limits(near=0.3, outlier=4.0, blank=0.03)
+CONFIG = {"_target_": "planted"}
+
+
+class Arrays:
+    """A data set of arrays."""
+
+    classes = tuple("0123456789")
+
+    def __init__(self, images, targets):
+        self.images, self.targets = images, targets
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index], int(self.targets[index])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits()
+
+
+@pytest.fixture
+def audit_of(tmp_path):
+    def run(images, targets):
+        prepare(Arrays(images, targets), CONFIG, tmp_path)
+        store = Store.open(CONFIG, tmp_path)
+        return audit(store, LIMITS, seed=0), store
+
+    return run
+
+
+def flags_of(found, row):
+    return set(found.columns["flags"][row].split("; ")) - {""}
+
+
+def test_digits_are_clean_but_stand_in_blocks(digits, audit_of):
+    found, store = audit_of(digits.images, digits.targets)
+    m = metrics(found, store.classes)
+    assert list(found.columns) == list(COLUMNS)
+    assert all(len(values) == 1797 for values in found.columns.values())
+    assert set(found.columns["flags"]) == {""}
+    assert (m["exact_copies"], m["near_copies"], m["outliers"], m["blank"], m["label_conflicts"]) == (0, 0, 0, 0, 0)
+    assert m["order_gap"] == pytest.approx(0.72, abs=0.01)
+    assert 0.015 < m["shuffled_split_gain"] < 0.04  # 2.4 points: writers are shared
+    assert "28 % nearer in the file" in summary(m)
+
+
+def test_shuffled_digits_are_exchangeable(digits):
+    labels = digits.targets
+    for seed in range(3):
+        mix = np.random.default_rng(seed).permutation(len(labels))
+        points, rest = features(digits.images[mix][:, None], np.arange(len(labels)))
+        order = order_of(points, nearest(points, rest), labels[mix], seed=0)
+        assert abs(order.gap - 1) < 3.5 * order.spread < 0.03
+        assert abs(order.gain) < 0.006
+
+
+def test_a_file_sorted_by_class_says_nothing(digits):
+    mix = np.random.default_rng(0).permutation(len(digits.targets))
+    mix = mix[np.argsort(digits.targets[mix], kind="stable")]
+    labels = digits.targets[mix]
+    points, rest = features(digits.images[mix][:, None], np.arange(len(labels)))
+    order = order_of(points, nearest(points, rest), labels, seed=0)
+    assert abs(order.gap - 1) < 3.5 * order.spread
+
+
+def test_places_are_within_a_class():
+    assert places(np.array([1, 0, 1, 0])).tolist() == [0.25, 0.25, 0.75, 0.75]
+
+
+@pytest.fixture(scope="module")
+def planted(digits):
+    """600 digits and, after them: an exact copy, one with another label, near copies, blanks, outliers."""
+    rng = np.random.default_rng(0)
+    images, targets = list(digits.images[:600]), list(digits.targets[:600])
+    plants = {
+        "exact": (images[0], targets[0]),
+        "conflict": (images[1], (targets[1] + 1) % 10),
+        "noisy": (np.clip(images[2] + rng.normal(0, 4, (8, 8)), 0, 255).astype(np.uint8), targets[2]),
+        "dim": ((images[3] * 0.8).astype(np.uint8), targets[3]),
+        "blank": (np.full((8, 8), 7, np.uint8), 0),
+        "noise": (rng.integers(0, 256, (8, 8), dtype=np.uint8), 0),
+        "inverted": (255 - images[4], targets[4]),
+    }
+    row = {name: 600 + i for i, name in enumerate(plants)}
+    images += [image for image, _ in plants.values()]
+    targets += [target for _, target in plants.values()]
+    return np.stack(images), targets, row
+
+
+def test_planted_flaws_are_flagged_and_nothing_else(planted, audit_of):
+    images, targets, row = planted
+    found, _ = audit_of(images, targets)
+    table = found.columns
+    assert flags_of(found, row["exact"]) == flags_of(found, 0) == {"exact copy"}
+    assert flags_of(found, row["conflict"]) == flags_of(found, 1) == {"exact copy", "other label"}
+    assert flags_of(found, row["noisy"]) == flags_of(found, 2) == {"near copy"}
+    assert flags_of(found, row["dim"]) == flags_of(found, 3) == {"near copy"}
+    assert "blank" in flags_of(found, row["blank"])
+    assert "outlier" in flags_of(found, row["noise"])
+    assert "outlier" in flags_of(found, row["inverted"])
+    assert sum(flags != "" for flags in table["flags"]) == 11
+    for plant, original in {"exact": 0, "conflict": 1, "noisy": 2, "dim": 3}.items():
+        assert table["dup_group"][row[plant]] == table["dup_group"][original]
+        assert table["near_id"][row[plant]] == table["id"][original]
+        assert table["near_label"][row[plant]] == targets[original]
+    alone = table["dup_kind"] == "none"
+    assert (table["dup_group"][alone] == table["id"][alone]).all()
+
+
+def test_copies_of_copies_are_one_group(digits, audit_of):
+    images = np.concatenate([digits.images[:200], digits.images[[0, 0, 0]], digits.images[:1] // 2])
+    found, _ = audit_of(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]])
+    members = np.flatnonzero(found.columns["dup_group"] == found.columns["dup_group"][0])
+    assert members.tolist() == [0, 200, 201, 202, 203]
+    assert found.columns["dup_kind"][members].tolist() == ["exact"] * 4 + ["near"]
+
+
+def test_statistics_are_those_of_the_pixels(digits):
+    seen = statistics(digits.images[:50, None])
+    x = digits.images[:50].reshape(50, -1) / 255
+    for name, values in {"mean": x.mean(1), "std": x.std(1), "min": x.min(1), "max": x.max(1)}.items():
+        assert seen.columns[name] == pytest.approx(values, abs=1e-6)
+    assert seen.histograms.sum(1) == pytest.approx(np.ones(50))
+    flat = statistics(np.full((1, 1, 4, 4), 9, np.uint8))
+    assert flat.columns["entropy"].tolist() == [0]
+    assert statistics(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)).columns["entropy"] == pytest.approx(
+        np.log2(BINS), abs=0.01
+    )
+
+
+def test_blocks_do_not_change_the_numbers(digits, monkeypatch):
+    whole = statistics(digits.images[:70, None])
+    points, _ = features(digits.images[:70, None], np.arange(0, 70, 2))
+    monkeypatch.setattr("recipe.audit.statistics.BLOCK", 64 * 9)
+    pieces = statistics(digits.images[:70, None])
+    assert all(np.array_equal(whole.columns[name], pieces.columns[name]) for name in whole.columns)
+    assert np.array_equal(points, features(digits.images[:70, None], np.arange(0, 70, 2))[0])
+
+
+def test_values_that_are_not_finite_are_flagged_and_break_nothing(audit_of, tmp_path):
+    images = np.random.default_rng(0).random((40, 5, 5)).astype(np.float32)
+    images[3, 0, 0], images[4, 1, 1] = np.nan, np.inf
+    found, store = audit_of(images, np.arange(40) % 10)
+    assert np.flatnonzero(~found.columns["finite"]).tolist() == [3, 4]
+    assert "not finite" in flags_of(found, 3)
+    assert draw(found, store, LIMITS, tmp_path / "pictures", seed=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2), (3, 40, 17)])
+def test_small_and_large_colour_images(audit_of, tmp_path, shape):
+    images = np.random.default_rng(0).integers(0, 256, (30, *shape[1:], shape[0]), dtype=np.uint8)
+    found, store = audit_of(images if shape[0] == 3 else images[..., 0], np.arange(30) % 7)  # three classes are empty
+    assert found.columns["height"][0] == shape[1]
+    assert found.columns["channels"][0] == shape[0]
+    pictures = draw(found, store, LIMITS, tmp_path / "pictures", seed=0)
+    assert all((tmp_path / "pictures" / name).is_file() for name in pictures)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_tiny_data_sets_break_nothing(audit_of, digits, count):
+    found, store = audit_of(digits.images[:count], digits.targets[:count])
+    assert metrics(found, store.classes)["examples"] == count
+
+
+def test_the_evidence_is_the_same_bytes_again(planted, audit_of, tmp_path):
+    images, targets, _ = planted
+    for name in ("one", "two"):
+        found, store = audit_of(images[570:], targets[570:])
+        write_table(found.columns, tmp_path / name / "examples.parquet")
+        pictures = draw(found, store, LIMITS, tmp_path / name, seed=0)
+    for file in ("examples.parquet", *pictures):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_the_table_comes_back_with_what_its_columns_mean(planted, audit_of, tmp_path):
+    from pyarrow import parquet
+
+    found, _ = audit_of(*planted[:2])
+    write_table(found.columns, tmp_path / "examples.parquet")
+    rows = read_table(tmp_path / "examples.parquet")
+    assert [row["id"] for row in rows] == found.columns["id"].tolist()
+    assert isinstance(rows[0]["label"], int)
+    schema = parquet.read_schema(present(tmp_path / "examples.parquet"))
+    assert all(schema.field(name).metadata[b"meaning"] for name in COLUMNS)
+
+
+def test_decisions_settle_a_conflict(planted, audit_of, tmp_path):
+    images, targets, row = planted
+    found, store = audit_of(images, targets)
+    path = tmp_path / "decisions.csv"
+    path.write_text(f"id,action,label,reason\n{found.columns['id'][row['conflict']]},drop,,wrong label\n")
+    labels = audited(found, store, path)[1]
+    assert labels[row["conflict"]] is None
+    assert labels[:600] == targets[:600]

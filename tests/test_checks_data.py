@@ -1,0 +1,135 @@
+"""Each claim about the data: a healthy subject passes, one that is sabotaged in its way does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recipe.checks import audit, prepare, split
+from recipe.checks.verdict import checks_of, run
+
+READING = prepare.Reading(unreadable=0, unknown_label=0, odd_shape=0, unrepeatable=0)
+
+
+def columns(**changed):
+    """Six clean examples of three classes."""
+    return {
+        "hash": np.array(list("abcdef")),
+        "finite": np.ones(6, bool),
+        "std": np.full(6, 0.3),
+        "min": np.zeros(6),
+        "max": np.ones(6),
+        "flags": np.array([""] * 6, dtype=object),
+    } | changed
+
+
+AUDITED = audit.Audited(
+    columns(), labels=[0, 1, 2, 0, 1, 2], classes=["a", "b", "c"], floats=True, order_gap=1.0, order_spread=0.006
+)
+
+
+def flagged(text):
+    return replace(AUDITED, columns=columns(flags=np.array(["", "", text, "", "", ""], dtype=object)))
+
+
+def example(n, label, copy=None, group=""):
+    return {"id": f"i{n}", "row": n, "label": label, "dup_group": copy or f"i{n}", "group": group}
+
+
+def written(kept, **parts):
+    rows = {
+        name: [{k: kept[n][k] for k in ("id", "row", "label")} for n in parts[name]]
+        for name in ("train", "val", "test")
+    }
+    return split.Written(rows, kept, ["a", "b"], {"train": 0.6, "val": 0.2, "test": 0.2})
+
+
+KEPT = [example(n, n % 2, group=f"w{n // 2}") for n in range(10)]
+WRITTEN = written(KEPT, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9])
+COPIES = [*KEPT[:9], example(9, 1, copy="i0", group="w4")]
+LOST = written(KEPT, train=[0, 1, 2, 3, 4], val=[6, 7], test=[8, 9])
+TWICE = written(KEPT, train=[0, 1, 2, 3, 4, 5, 6], val=[6, 7], test=[8, 9])
+SWAPPED = written(KEPT, train=[0, 1, 2, 3, 4, 6], val=[5, 7], test=[8, 9])
+
+# subject and the one that breaks it, by the check that must notice
+PAIRS = {
+    "every_example_is_readable": (READING, replace(READING, unreadable=1)),
+    "every_label_is_known": (READING, replace(READING, unknown_label=1)),
+    "one_shape": (READING, replace(READING, odd_shape=1)),
+    "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
+    "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),
+    "one_range": (AUDITED, replace(AUDITED, columns=columns(max=np.array([1, 1, 255, 1, 1, 1.0])))),
+    "every_class_has_an_example": (AUDITED, replace(AUDITED, labels=[0, 1, None, 0, 1, None])),
+    "equal_inputs_have_one_label": (AUDITED, replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))))),
+    "classes_are_balanced": (AUDITED, replace(AUDITED, labels=[0] * 10 + [1] * 10 + [2])),
+    "no_exact_copies": (AUDITED, flagged("exact copy; other label")),
+    "no_near_copies": (AUDITED, flagged("near copy")),
+    "no_input_is_blank": (AUDITED, flagged("blank; outlier")),
+    "no_outliers": (AUDITED, flagged("blank; outlier")),
+    "rows_are_exchangeable": (AUDITED, replace(AUDITED, order_gap=0.72)),
+    "nothing_is_lost": (WRITTEN, LOST),
+    "no_copies_across_splits": (WRITTEN, written(COPIES, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9])),
+    "no_group_across_splits": (WRITTEN, SWAPPED),
+    "every_class_is_in_every_split": (WRITTEN, written(KEPT, train=[0, 1, 2, 3, 4, 5, 7], val=[6], test=[8, 9])),
+    "class_shares_agree": (WRITTEN, written(KEPT, train=[0, 1, 2, 3, 5, 7], val=[4, 6], test=[8, 9])),
+    "sizes_are_as_asked": (WRITTEN, written(KEPT, train=[0, 1, 2, 3], val=[4, 5, 6, 7], test=[8, 9])),
+}
+CHECKS = checks_of(prepare, audit, split)
+
+
+def test_every_check_has_its_pair():
+    assert set(PAIRS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_healthy_subject_passes_and_a_sabotaged_one_fails(name):
+    healthy, broken = PAIRS[name]
+    assert CHECKS[name](healthy).verdict == "pass"
+    assert CHECKS[name](broken).verdict == "fail"
+
+
+@pytest.mark.parametrize("module", [prepare, audit, split])
+def test_every_check_says_what_it_claims_and_where_to_look(module):
+    for check in checks_of(module).values():
+        assert check.fixed["claim"].endswith(".")
+        assert len(check.fixed["hint"]) > 40
+
+
+def test_an_example_in_two_splits_is_noticed():
+    assert CHECKS["nothing_is_lost"](TWICE).verdict == "fail"
+
+
+def test_a_label_that_was_changed_by_hand_is_noticed():
+    rows = {**WRITTEN.parts, "val": [{"id": "i6", "row": 6, "label": 1}, {"id": "i7", "row": 7, "label": 1}]}
+    assert CHECKS["nothing_is_lost"](replace(WRITTEN, parts=rows)).verdict == "fail"
+
+
+@pytest.mark.parametrize("labels", [[0, None, 2, 0, 1, 2], [0, 0, 2, 0, 1, 2]])
+def test_dropping_or_relabelling_settles_equal_inputs(labels):
+    decided = replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))), labels=labels)
+    assert CHECKS["equal_inputs_have_one_label"](decided).verdict == "pass"
+
+
+def test_bytes_have_one_range_and_a_blank_float_is_no_other_range():
+    assert CHECKS["one_range"](replace(AUDITED, floats=False)).verdict == "skip"
+    blank = columns(max=np.array([0, 1, 1, 1, 1, 1.0]), std=np.array([0, 1, 1, 1, 1, 1.0]))
+    assert CHECKS["one_range"](replace(AUDITED, columns=blank)).verdict == "pass"
+
+
+def test_no_groups_is_no_claim_about_groups():
+    kept = [example(n, n % 2) for n in range(10)]
+    verdict = CHECKS["no_group_across_splits"](written(kept, train=[0, 1], val=[2, 3], test=[4, 5]))
+    assert verdict.verdict == "skip"
+
+
+def test_chance_is_no_order():
+    for gap in (0.98, 1.02, 1.5):
+        assert CHECKS["rows_are_exchangeable"](replace(AUDITED, order_gap=gap)).verdict == "pass"
+    few = replace(AUDITED, order_gap=0.8, order_spread=0.1)  # a small file: chance alone does this
+    assert CHECKS["rows_are_exchangeable"](few).verdict == "pass"
+
+
+def test_limits_come_from_conf():
+    found = run(checks_of(audit), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml")
+    assert {v.check: v.verdict for v in found}["classes_are_balanced"] == "fail"
+    assert not any(v.closes for v in found)  # a note, shown only
