@@ -1,0 +1,32 @@
+# make repro: install into .venv and run the recipe. make test, make ui, make clean: see the README.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: repro test ui clean
+
+repro: $(VENV)/installed
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make repro: this folder is no git repository, and DVC needs one. Clone the project, or: git init && git add -A && git commit -m start" >&2; exit 1; }
+	dvc repro
+
+test: $(VENV)/installed
+	pytest
+
+ui: $(VENV)/installed
+	@test -f mlflow.db || { echo "make ui: no runs yet; first: make repro" >&2; exit 1; }
+	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning   (Ctrl-C ends it)"
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+
+# What was made: caches, runs and the environment; not what git holds (dvc.lock, resolved/, runs/*/report.json).
+clean:
+	rm -rf $(VENV) .dvc/cache .dvc/tmp .recipe outputs mlruns mlflow.db mlflow.db-shm mlflow.db-wal mlflow.db.lock
+	rm -rf .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	git clean -fdXq runs
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
