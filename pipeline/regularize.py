@@ -1,6 +1,6 @@
 """Regularize: which changes help on validation, by more than seed noise?
 
-Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/baseline/report.json, runs/overfit/best.yaml
+Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, runs/overfit/best.yaml
 Writes  runs/regularize/best.yaml, steps.csv, report.json, gains.png, curves.png, augmented.png
 """
 

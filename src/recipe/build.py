@@ -30,7 +30,8 @@ def model(cfg: DictConfig, data: Data, seed: int):
                 out = net.eval()(data.train.x[:2])
             except Exception as error:
                 raise RecipeError(
-                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(data.train.x[:2].shape)}: {cause(error)}"
+                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(data.train.x[:2].shape)}: "
+                    f"{cause(error)}"
                 ) from None
     if tuple(out.shape) != (2, len(data.classes)):
         raise RecipeError(

@@ -159,7 +159,7 @@ def in_dvc(name: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(name: str):
-    """One process a stage: DVC killed with -9 leaves the stage's own process alive, and a rerun would write beside it."""
+    """One process a stage: a DVC killed with -9 leaves the stage's process alive, and a rerun would write beside it."""
     folder = Path(".recipe/locks")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / name, "w") as file:

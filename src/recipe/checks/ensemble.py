@@ -23,8 +23,8 @@ class Final:
 def predictions_are_the_models(f: Final, limit: float = 1e-6) -> Verdict:
     """The saved predictions are those of the saved members, loaded anew.
 
-    Weights were saved from another step than the predictions, rows were sorted differently, or the model keeps state that
-    its weights do not hold.
+    Weights were saved from another step than the predictions, rows were sorted differently, or the model keeps state
+    that its weights do not hold.
     """
     worst = (f.saved - f.fresh).abs().max().item()
     return Verdict(PASS if worst <= limit else FAIL, worst, f"<= {limit:g}")

@@ -12,8 +12,8 @@ from recipe.train.chance import seeded
 def overfit_one_batch(s: Setup, limit: float = 0.1, size: int = 16, steps: int = 1000) -> Verdict:
     """A few examples can be learned by heart, down to the lowest loss that any outputs could reach.
 
-    Stuck near the start: the learning rate is far off, gradients do not arrive, or labels do not belong to inputs. Stuck
-    at a floor above zero: softmax is applied twice. Learned, but predictions are wrong: labels are shifted.
+    Stuck near the start: the learning rate is far off, gradients do not arrive, or labels do not belong to inputs.
+    Stuck at a floor above zero: softmax is applied twice. Learned, but predictions are wrong: labels are shifted.
     """
     x, y = s.batch(size)
     model = s.fresh()

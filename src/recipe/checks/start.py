@@ -23,8 +23,8 @@ def best_constant(s: Setup) -> float:
 def loss_at_init(s: Setup, excess: float = 1.0) -> Verdict:
     """Before training, the loss is that of a network that answers every class alike.
 
-    For cross-entropy that is log C. Far above: the head starts too large, a log-softmax is missing, or the inputs are not
-    scaled. Below: the weights are already trained, the labels leak into the input, or the loss is not bounded.
+    For cross-entropy that is log C. Far above: the head starts too large, a log-softmax is missing, or the inputs are
+    not scaled. Below: the weights are already trained, the labels leak into the input, or the loss is not bounded.
     """
     x, y = s.seen
     measured = s.loss(s.outputs(s.fresh(), x), y).item()
@@ -38,7 +38,7 @@ def loss_at_init(s: Setup, excess: float = 1.0) -> Verdict:
 
 
 def _gradients(s: Setup, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    """(on others, on its own): per example i, the absolute gradient of its outputs on the other and on its own input."""
+    """Per example, the absolute gradient of its outputs on the others' inputs, and on its own."""
     x = s.batch(size)[0].clone().requires_grad_()
     out = s.noisy()(x)
     # weighed at random: a plain sum over a softmax is 1 whatever the input

@@ -33,8 +33,8 @@ def optimizer_holds_the_model(s: Setup) -> Verdict:
 def every_parameter_moves(s: Setup, steps: int = 4) -> Verdict:
     """After a few steps every parameter has moved, but for those declared frozen, which have not.
 
-    `requires_grad=False` left from fine-tuning, a `.detach()`, a dead layer, gradients zeroed between backward and step,
-    or a part that the optimizer does not hold. Meant? Declare it.
+    `requires_grad=False` left from fine-tuning, a `.detach()`, a dead layer, gradients zeroed between backward and
+    step, or a part that the optimizer does not hold. Meant? Declare it.
     """
     model = s.fresh()
     optimizer = s.optimizer(model)

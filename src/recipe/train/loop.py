@@ -99,8 +99,8 @@ def train(
 ) -> Trained:  # fmt: skip
     """`fit`, evaluated on the whole of train and val every `eval_every` steps, at the start and at the end.
 
-    Ends early once the training loss is below `enough`, when `on_evaluation(model, row)` says True (pruning), or on a loss that is
-    not finite: that lane is over, and says so.
+    Ends early once the training loss is below `enough`, when `on_evaluation(model, row)` says True (pruning), or on
+    a loss that is not finite: that lane is over, and says so.
     """
     lane, lowest = Trained(), math.inf
     halves = [Part(val.x[i::2], val.y[i::2], val.ids[i::2]) for i in (0, 1)]
