@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from recipe.errors import RecipeError
 
 STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
+NAMED = ("checks", "waive", "space")  # their keys are names of checks, or of other keys: who reads them checks them
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
 
 
@@ -128,7 +129,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
             known = leaves(hydra.compose(stage, choices))
             cfg = hydra.compose(f"_{stage}")
-        if unknown := sorted(set(leaves(cfg)) - set(known)):
+        if unknown := sorted(key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED):
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
         check_types(cfg, stage)
         OmegaConf.resolve(cfg)
@@ -198,7 +199,7 @@ def check_types(cfg: DictConfig, where: str) -> None:
                     raise RecipeError(f"{where}: `{path}: {value}` must be at least {least}.")
 
     # a search space and the limits of checks are named by dotted keys and by checks: not knobs themselves
-    visit({k: v for k, v in plain.items() if k not in ("space", "checks", "waive", "rungs")}, "")
+    visit({k: v for k, v in plain.items() if k not in (*NAMED, "rungs")}, "")
 
 
 def _interpolated(value) -> bool:
