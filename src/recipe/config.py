@@ -89,17 +89,19 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
         raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`.")
     shared = {k: v for k, v in params.items() if k not in STAGES and k in groups | keys}
     choices, values = {}, {}
-    for key, value in {**shared, **(section or {})}.items():
-        if key in groups:
-            value = {"name": value} if isinstance(value, str) else value
-            if not isinstance(value, dict):
-                raise RecipeError(f"params.yaml: `{key}: {value}` must name a file in conf/{key}/.")
-            value = dict(value)
-            if "name" in value:
-                choices[key] = value.pop("name")
-                _check_choice(key, choices[key], base)
-        if value != {}:
+    for key, value in (*shared.items(), *(section or {}).items()):  # a section speaks last
+        if key not in groups:
             values[key] = value
+            continue
+        value = {"name": value} if isinstance(value, str) else value
+        if not isinstance(value, dict):
+            raise RecipeError(f"params.yaml: `{key}: {value}` must name a file in conf/{key}/.")
+        if "name" in value:  # another choice leaves the values of the former behind
+            _check_choice(key, value["name"], base)
+            choices[key] = value["name"]
+            values.pop(key, None)
+        if on_top := {k: v for k, v in value.items() if k != "name"}:
+            values[key] = values.get(key, {}) | on_top
     return choices, values
 
 

@@ -92,7 +92,7 @@ def open_study(storage: Path, name: str):
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage.parent.mkdir(parents=True, exist_ok=True)
     journal = JournalStorage(JournalFileBackend(str(storage)))
     return optuna.create_study(study_name=name, storage=journal, load_if_exists=True, direction="minimize")
@@ -100,18 +100,19 @@ def open_study(storage: Path, name: str):
 
 def search(cfg: DictConfig, data: Data, start: dict, sampler: str, storage: Path, run) -> list[Trial]:
     """`cfg.trials` trials of one sampler on top of the accepted changes `start`; every lane from the same seed."""
+    import optuna
     from optuna.trial import TrialState
 
     space = read_space(cfg)
     study = open_study(storage, sampler)
-    done = (TrialState.COMPLETE, TrialState.FAIL)
-    for orphan in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a killed run: ask it again
+    for orphan in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a killed run
+        optuna.trial.Trial(study, orphan._trial_id).set_user_attr("killed", True)
         study.tell(orphan.number, state=TrialState.FAIL)
-        study.set_user_attr(f"killed {orphan.number}", True)
 
     def finished() -> list:
-        killed = {int(k.split()[1]) for k in study.user_attrs if k.startswith("killed")}
-        return [t for t in study.get_trials(deepcopy=False, states=done) if t.number not in killed]
+        """Trials that came to their end, diverged ones too; a killed or interrupted one is asked again."""
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return [t for t in trials if "cause" in t.user_attrs and "killed" not in t.user_attrs]
 
     def objective(trial) -> float:
         params = {key: _suggest(trial, key, range_) for key, range_ in space.items()}

@@ -4,7 +4,7 @@ import torch
 
 from recipe.checks.loss import optimum
 from recipe.checks.setup import Setup
-from recipe.checks.verdict import Verdict, above, below, check
+from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check
 from recipe.train.chance import seeded
 
 
@@ -49,8 +49,9 @@ def beats_a_blind_model(s: Setup, gain: float = 0.03, z: float = 2.5, steps: int
     best = min(blinds, key=lambda losses: losses.mean().item())
     difference = best - sees
     error = difference.std().item() / len(y) ** 0.5
-    verdict = above(difference.mean().item() / max(best.mean().item(), 1e-9), gain)
-    return verdict if difference.mean().item() > z * error else below(verdict.value, -1.0)
+    share = difference.mean().item() / max(best.mean().item(), 1e-9)
+    certain = difference.mean().item() > z * error
+    return Verdict(PASS if certain and share > gain else FAIL, share, f"> {gain:g}, by more than {z:g} standard errors")
 
 
 def _each(s: Setup, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

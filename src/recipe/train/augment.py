@@ -1,5 +1,6 @@
 """Augmentation, on whole batches where it is ours, image by image where it is a person's own."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,17 +9,27 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class Shift:
-    """Moves each image by -pixels..pixels along both axes; the border is the image's edge, repeated."""
+class Affine:
+    """Turns, scales and moves each image a little, each amount drawn evenly from -limit..limit.
 
-    pixels: int = 1
+    degrees: of rotation; zoom: share of the size; pixels: of either shift. What comes in at the border is the edge,
+    repeated. The same as torchvision's RandomAffine per image, in one call for the batch.
+    """
+
+    degrees: float = 5.0
+    zoom: float = 0.05
+    pixels: float = 0.25
 
     def on_batch(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        p, (n, _, height, width) = self.pixels, x.shape
-        padded = F.pad(x, (p, p, p, p), mode="replicate")
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (n, c, 2p+1, 2p+1, height, width)
-        down, right = torch.randint(0, 2 * p + 1, (2, n), generator=generator).to(x.device)
-        return windows[torch.arange(n, device=x.device), :, down, right]
+        n, _, height, width = x.shape
+        turn, zoom, right, down = (torch.rand(4, n, generator=generator) * 2 - 1).to(x)
+        angle, scale = turn * math.radians(self.degrees), 1 + zoom * self.zoom
+        cos, sin = angle.cos() / scale, angle.sin() / scale
+        # rows of the matrix from output to input places, both in -1..1 over the image
+        row_x = torch.stack([cos, -sin * height / width, 2 * self.pixels * right / width], 1)
+        row_y = torch.stack([sin * width / height, cos, 2 * self.pixels * down / height], 1)
+        grid = F.affine_grid(torch.stack([row_x, row_y], 1), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 @dataclass(frozen=True)

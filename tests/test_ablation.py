@@ -1,0 +1,60 @@
+"""Paired comparison: the interval is Student's, early stopping is judged on what did not choose it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from recipe.ablation import Arm, Gain, Step, gain, interval
+from recipe.train.loop import Trained
+
+numbers = st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda v: max(v) - min(v) > 1e-3)
+
+
+@given(numbers)
+def test_the_interval_is_scipys_paired_t_interval(differences):
+    ours = interval(differences, 0.95)
+    theirs = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert ours.low == pytest.approx(theirs.low, abs=1e-9)
+    assert ours.high == pytest.approx(theirs.high, abs=1e-9)
+    assert ours.n == len(differences)
+
+
+def test_a_change_is_kept_only_when_its_interval_excludes_zero():
+    assert Step("a", {}, "falls", gain=Gain(0.1, 0.01, 0.2, 5)).kept
+    assert not Step("a", {}, "falls", gain=Gain(0.1, -0.01, 0.2, 5)).kept
+    assert not Step("a", {}, "falls", gain=Gain(-0.1, -0.2, -0.01, 5)).kept
+    assert Step("a", {}, "falls", gain=Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "refuted"
+
+
+def lane(a: list[float], b: list[float]) -> Trained:
+    curve = [
+        {"step": i, "val_loss": (x + y) / 2, "val_loss_a": x, "val_loss_b": y, "train_loss": 0.0}
+        for i, (x, y) in enumerate(zip(a, b, strict=True))
+    ]
+    return Trained(curve=curve, best_row=min(range(len(a)), key=lambda i: curve[i]["val_loss"]))
+
+
+def test_gains_are_paired_by_seed():
+    base = Arm("base", {}, [lane([1.0], [1.0]), lane([3.0], [3.0])])
+    arm = Arm("arm", {}, [lane([0.9], [0.9]), lane([2.8], [2.8])])
+    assert gain(base, arm, 0.95).mean == pytest.approx(0.15)
+
+
+def test_early_stopping_is_not_judged_by_the_examples_that_chose_the_step():
+    # pure noise on the two halves: the best step of one half means nothing on the other
+    noisy = [lane([1.0, 0.5, 1.0, 1.0], [1.0, 1.0, 0.5, 1.0]) for _ in range(4)]
+    for i, t in enumerate(noisy):
+        t.curve[-1]["val_loss_a"] += i * 1e-3
+    base, stopped = Arm("base", {}, noisy), Arm("stopped", {}, noisy, early_stopping=True)
+    assert not gain(base, stopped, 0.95).real
+    assert gain(base, stopped, 0.95).mean == pytest.approx(0.0, abs=0.01)
+
+
+def test_early_stopping_that_helps_is_seen():
+    rising = [lane([1.0, 0.3 + i / 100, 0.9], [1.0, 0.3, 0.9]) for i in range(4)]
+    result = gain(Arm("base", {}, rising), Arm("stopped", {}, rising, early_stopping=True), 0.95)
+    assert result.real
+    assert not math.isnan(result.high)

@@ -1,0 +1,167 @@
+"""conf/ + params.yaml -> one config per stage, with every mistake named."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from recipe.config import STAGES, change, check_types, compose, leaves, root
+from recipe.errors import RecipeError
+from recipe.resolve import resolve_all
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A folder with the project's conf/, a plain params.yaml, and a dvc.yaml; the working directory."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PARAMS = """
+data: digits
+model: convnet
+loss: cross_entropy
+augment: affine
+optimizer: adam
+seed: 3
+"""
+
+
+def ask(house: Path, text: str) -> None:
+    (house / "params.yaml").write_text(PARAMS + text)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_composes_with_the_committed_choices(stage, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert compose(stage).stage == stage
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "augment"])
+def test_every_option_of_a_group_composes(house, group):
+    for option in sorted((ROOT / "conf" / group).glob("*.yaml")):
+        (house / "params.yaml").write_text(PARAMS.replace(_line(group), f"{group}: {option.stem}\n"))
+        target = OmegaConf.load(option)._target_
+        assert compose("regularize")[group]._target_ == target
+
+
+def _line(group: str) -> str:
+    return next(line for line in PARAMS.splitlines(keepends=True) if line.startswith(f"{group}:"))
+
+
+def test_a_top_level_key_goes_to_every_stage_that_has_it(house):
+    assert {stage: compose(stage).seed for stage in STAGES} == dict.fromkeys(STAGES, 3)
+
+
+def test_a_section_is_its_stages_own(house):
+    ask(house, "tune: {seed: 9, model: mlp}\n")
+    assert compose("tune").seed == 9
+    assert compose("tune").model._target_.endswith("mlp")
+    assert compose("baseline").seed == 3
+
+
+def test_a_section_sets_values_on_top_of_the_shared_choice(house):
+    (house / "params.yaml").write_text(PARAMS.replace("optimizer: adam", "optimizer: {name: sgd, momentum: 0.5}"))
+    ask_more = (house / "params.yaml").read_text() + "baseline: {optimizer: {lr: 0.7}}\ntune: {optimizer: adam}\n"
+    (house / "params.yaml").write_text(ask_more)
+    assert compose("baseline").optimizer.momentum == 0.5
+    assert compose("baseline").optimizer.lr == 0.7
+    assert compose("tune").optimizer._target_.endswith("AdamW")
+
+
+def test_a_mapping_sets_values_on_top_of_a_choice(house):
+    ask(house, "baseline: {optimizer: {name: sgd, lr: 0.5}}\n")
+    assert compose("baseline").optimizer.lr == 0.5
+    assert compose("baseline").optimizer.momentum == 0.9
+
+
+MISTAKES = {
+    "a choice that is not there": ("baseline: {model: convnte}\n", ["conf/model/", "`convnte`", "convnet", "linear"]),
+    "a misspelt key": ("overfit: {enuogh: 0.1}\n", ["overfit", "enuogh", "did you mean `enough`"]),
+    "a misspelt key in a mapping": ("tune: {optimizer: {lrr: 0.1}}\n", ["optimizer.lrr", "optimizer.lr"]),
+    "a leftover of another choice": ("tune: {optimizer: {name: adam, momentum: 0.9}}\n", ["optimizer.momentum"]),
+    "text for a number": ("tune: {trials: many}\n", ["trials", "'many'", "whole number"]),
+    "a fraction for a whole number": ("tune: {trials: 2.5}\n", ["trials", "2.5", "whole number"]),
+    "a negative number of steps": ("tune: {train: {steps: -1}}\n", ["train.steps", "-1", "at least 1"]),
+    "a section that is no mapping": ("tune: 3\n", ["tune", "mapping"]),
+    "a list at a group's place": ("tune: {model: [linear]}\n", ["model", "conf/model/"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_its_place(house, mistake):
+    text, words = MISTAKES[mistake]
+    ask(house, text)
+    with pytest.raises(RecipeError) as caught:
+        resolve_all()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_key_that_no_stage_has_is_refused(house):
+    ask(house, "sead: 1\n")
+    with pytest.raises(RecipeError, match="no stage has `sead`; did you mean `seed`"):
+        resolve_all()
+    assert not (house / "resolved").exists()
+
+
+def test_nothing_is_written_where_one_stage_does_not_compose(house):
+    resolve_all()
+    before = {p.name: p.read_text() for p in (house / "resolved").iterdir()}
+    ask(house, "report: {nothing: 1}\nbaseline: {seeds: 7}\n")
+    with pytest.raises(RecipeError, match="nothing"):
+        resolve_all()
+    assert {p.name: p.read_text() for p in (house / "resolved").iterdir()} == before
+
+
+def test_broken_yaml_is_a_message(house):
+    ask(house, "tune: {trials: 3\n")
+    with pytest.raises(RecipeError, match=r"params\.yaml is not valid YAML"):
+        compose("tune")
+
+
+def test_a_folder_that_is_no_clone_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match="clone of the recipe"):
+        root()
+
+
+def test_where_it_runs_is_not_in_resolved(house):
+    resolve_all()
+    text = (house / "resolved" / "tune.yaml").read_text()
+    assert "threads" not in text
+    assert "runtime: local" in text
+    assert str(house) not in text
+
+
+def test_change_refuses_a_key_that_is_not_there(house):
+    cfg = compose("tune")
+    assert change(cfg, {"model.width": 4}).model.width == 4
+    assert cfg.model.width == 16
+    with pytest.raises(RecipeError, match=r"no `model.widht`.*did you mean `model.width`"):
+        change(cfg, {"model.widht": 4})
+
+
+def test_leaves_are_plain_values(house):
+    flat = leaves(compose("tune"))
+    assert flat["model.dropout"] == 0.0
+    assert not flat["train.augment"]
+    assert flat["frozen"] == []
+
+
+def test_every_number_in_a_stages_config_has_a_type(house):
+    """A knob of which the type is not known would be checked by nobody."""
+    from recipe.config import KNOBS
+
+    for stage in STAGES:
+        own = OmegaConf.to_container(OmegaConf.load(house / "conf" / f"{stage}.yaml"))
+        numbers = {k for k, v in own.items() if isinstance(v, (int, float)) and k != "stage"}
+        numbers |= {k for k, v in (own.get("train") or {}).items() if isinstance(v, (int, float))}
+        assert numbers <= set(KNOBS), stage
+        check_types(compose(stage), stage)

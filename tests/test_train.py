@@ -1,0 +1,204 @@
+"""The plain loop and what it is made of: seeds by name, evaluation, augmentation, checkpoints."""
+
+import math
+
+import pytest
+import torch
+from healthy import Net, digits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from recipe.data.batches import Part, shuffled
+from recipe.models.plain import Constant, convnet, linear, mlp
+from recipe.train import augment, chance, checkpoint, loop
+
+X, Y = digits()
+TRAIN = Part(X[:100], Y[:100], [str(i) for i in range(100)])
+VAL = Part(X[100:150], Y[100:150], [str(i) for i in range(100, 150)])
+
+
+def trained(steps=40, seed=0, batch_size=32, lr=1e-3, **more):
+    with chance.seeded(seed, "init"):
+        model = Net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+    lane = loop.train(
+        model, TRAIN, VAL, F.cross_entropy, optimizer,
+        steps=steps, batch_size=batch_size, eval_every=10, seed=seed, **more,
+    )  # fmt: skip
+    return model, lane
+
+
+def test_fit_is_the_loop_that_anyone_would_write():
+    with chance.seeded(0, "init"):
+        ours, theirs = linear(10), linear(10)
+    ours(X[:1]), theirs(X[:1])
+    theirs.load_state_dict(ours.state_dict())
+    a, b = (torch.optim.SGD(m.parameters(), lr=0.1) for m in (ours, theirs))
+    for _ in loop.fit(ours, TRAIN, F.cross_entropy, a, steps=10, batch_size=32, seed=3):
+        pass
+    done = 0
+    for epoch in range(3):
+        order = torch.randperm(100, generator=torch.Generator().manual_seed(chance.key(3, "order", epoch)))
+        for start in range(0, 100, 32):
+            if done == 10:
+                break
+            index = order[start : start + 32]
+            b.zero_grad()
+            F.cross_entropy(theirs(TRAIN.x[index]), TRAIN.y[index]).backward()
+            b.step()
+            done += 1
+    assert all(p.equal(q) for p, q in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+@given(st.integers(1, 60))
+@settings(max_examples=15, deadline=None)
+def test_a_score_does_not_depend_on_the_batch_size(batch_size):
+    torch.manual_seed(0)
+    model = Net()
+    whole, parts = loop.evaluate(model, VAL, F.cross_entropy), loop.evaluate(model, VAL, F.cross_entropy, batch_size)
+    assert parts.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert parts.accuracy == whole.accuracy
+    assert parts.count == 50
+
+
+def test_evaluation_leaves_weights_statistics_and_modes_alone():
+    model = Net().train()
+    model.body.eval()
+    before = loop.copy_of(model)
+    loop.evaluate(model, VAL, F.cross_entropy)
+    assert all(t.equal(before[n]) for n, t in model.state_dict().items())
+    assert model.training
+    assert not model.body.training
+
+
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 5), st.integers(0, 5))
+@settings(deadline=None)
+def test_an_epoch_shows_every_example_once(count, batch_size, seed, epoch):
+    part = Part(torch.arange(count).float(), torch.arange(count), [])
+    seen = torch.cat([y for _, y in shuffled(part, batch_size, seed, epoch)])
+    assert sorted(seen.tolist()) == list(range(count))
+
+
+def test_a_lane_has_the_same_bits_whatever_ran_before_it():
+    _, first = trained()
+    torch.rand(1000)
+    trained(seed=5)
+    _, again = trained()
+    assert first.curve == again.curve
+    assert all(t.equal(again.last[n]) for n, t in first.last.items())
+    assert trained(seed=1)[1].curve != first.curve
+
+
+def test_training_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    trained()
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after.equal(torch.rand(1))
+
+
+def test_the_best_weights_are_a_copy_of_the_best_evaluation():
+    model, lane = trained(steps=60, lr=0.05)
+    best = min(lane.curve[1:], key=lambda r: r["val_loss"])
+    assert lane.curve[lane.best_row] == best
+    model.load_state_dict(lane.best)
+    assert loop.evaluate(model, VAL, F.cross_entropy).loss == pytest.approx(best["val_loss"], abs=1e-6)
+
+
+def test_a_lane_that_diverges_ends_and_says_so():
+    _, lane = trained(lr=float("inf"))
+    assert lane.lost
+    assert "step" in lane.ended
+
+
+def test_training_ends_when_enough_is_reached():
+    _, lane = trained(steps=400, enough=0.5)
+    assert lane.curve[-1]["train_loss"] < 0.5 < lane.curve[-2]["train_loss"]
+
+
+def test_the_halves_of_val_average_to_the_whole():
+    _, lane = trained()
+    row = lane.curve[-1]
+    assert (row["val_loss_a"] + row["val_loss_b"]) / 2 == pytest.approx(row["val_loss"], rel=1e-5)
+
+
+def test_an_affine_with_no_limits_changes_nothing():
+    same = augment.Affine(0, 0, 0).on_batch(X[:20], torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same, X[:20], atol=1e-5, rtol=0)
+
+
+def test_an_affine_moves_an_image_by_whole_pixels_as_a_roll_does():
+    # the drawn share of the limit is known, so a limit of 1 / share is a shift by one pixel
+    right, down = (torch.rand(4, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1)[2:, 0]
+    image = torch.rand(1, 1, 9, 7)
+    moved = augment.Affine(0, 0, float(1 / right)).on_batch(image, torch.Generator().manual_seed(0))
+    matrix = torch.tensor([[[1.0, 0, 2 / 7], [0, 1, 2 * float(down / right) / 9]]])
+    expected = F.grid_sample(
+        image,
+        F.affine_grid(matrix, [1, 1, 9, 7], align_corners=False),
+        padding_mode="border", align_corners=False,
+    )  # fmt: skip
+    torch.testing.assert_close(moved, expected)
+    level = image.mean(2, keepdim=True).expand_as(image)  # alike from top to bottom: only the move to the side shows
+    shifted = augment.Affine(0, 0, float(1 / right)).on_batch(level, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(shifted[..., :-1], level[..., 1:])
+
+
+def test_a_rotation_by_a_quarter_turns_the_image():
+    turn = (torch.rand(4, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1)[0, 0]
+    image = torch.rand(1, 1, 6, 6)
+    turned = augment.Affine(float(90 / turn), 0, 0).on_batch(image, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(turned, image.rot90(1, (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_a_flip_mirrors_about_half_of_the_images():
+    x = torch.rand(400, 1, 3, 3)
+    flipped = augment.Flip().on_batch(x, torch.Generator().manual_seed(0))
+    mirrored = (flipped == x.flip(3)).flatten(1).all(1)
+    assert ((flipped == x).flatten(1).all(1) | mirrored).all()
+    assert 150 < mirrored.sum() < 250
+
+
+def test_a_persons_own_augmentation_is_called_once_an_image():
+    seen = []
+    augment.apply(lambda image: seen.append(image.shape) or image, X[:5], torch.Generator())
+    assert seen == [(1, 8, 8)] * 5
+
+
+@pytest.mark.parametrize("model", [linear, mlp, convnet])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 10)])
+def test_the_dull_models_take_any_size(model, shape):
+    assert model(num_classes=4)(torch.rand(2, *shape)).shape == (2, 4)
+
+
+def test_the_constant_is_the_best_answer_that_ignores_its_input():
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    logits = Constant(labels, 3)(torch.rand(100, 1, 2, 2))
+    entropy = -sum(p * math.log(p) for p in (0.6, 0.3, 0.1))
+    assert F.cross_entropy(logits, labels).item() == pytest.approx(entropy, abs=2e-3)
+
+
+def test_weights_come_back_from_a_file(tmp_path):
+    model, lane = trained()
+    checkpoint.save_weights(lane.last, tmp_path / "m.safetensors")
+    torch.manual_seed(9)
+    other = checkpoint.load_weights(Net(), tmp_path / "m.safetensors")
+    assert all(t.equal(model.state_dict()[n]) for n, t in other.state_dict().items())
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_a_name_gives_its_own_random_numbers():
+    assert chance.key(0, "order", 1) != chance.key(0, "order", 2) != chance.key(1, "order", 2)
+    assert chance.key(0, "order", 1) == 4489457307835839548  # for good: results in git depend on it
+
+
+def test_seeded_is_as_before_after_the_block():
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    first = torch.rand(1)
+    with chance.seeded(4, "x"):
+        nn.Linear(3, 3)
+    assert torch.cat([first, torch.rand(1)]).equal(expected)
