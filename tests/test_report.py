@@ -136,6 +136,13 @@ OWN = {
 }
 
 
+def on_disk(content: dict) -> dict:
+    """As stage.Report writes it: figures and findings as lists."""
+    figures = [{"file": file, "caption": caption} for file, caption in content.get("figures", {}).items()]
+    rest = {k: v for k, v in content.items() if k not in ("summary", "figures")}
+    return rest | {"findings": [content.get("summary", "")], "figures": figures}
+
+
 def fake(runs: Path, **changes) -> Path:
     """A runs/ with every stage's report.json and pictures.
 
@@ -152,7 +159,7 @@ def fake(runs: Path, **changes) -> Path:
             "scores": [],
             "figures": {},
         } | content
-        write_json(runs / stage / "report.json", content | change)
+        write_json(runs / stage / "report.json", on_disk(content | change))
         for file in content["figures"]:
             (runs / stage / file).write_bytes(picture(file))
         if stage == "baseline":
@@ -337,7 +344,9 @@ def test_hostile_text_is_shown_as_text(tmp_path):
     }
     (runs := tmp_path / "runs").mkdir()
     fake(runs)
-    (runs / "audit" / "report.json").write_text(json.dumps(FAKE["audit"] | changes))  # ASCII: keeps the lone surrogate
+    (runs / "audit" / "report.json").write_text(
+        json.dumps(on_disk(FAKE["audit"] | changes))
+    )  # ASCII: keeps the lone surrogate
     page, twin = rendered(runs)
     assert "<script" not in page
     assert "alert('x')" in words(page)
@@ -394,7 +403,7 @@ CONTENT = st.fixed_dictionaries(
 def test_the_twin_has_the_same_checks_and_numbers(tmp_path, contents):
     shutil.rmtree(runs := tmp_path / "runs", ignore_errors=True)
     for stage, content in zip(STAGES, contents, strict=False):
-        write_json(runs / stage / "report.json", {"stage": stage} | content)
+        write_json(runs / stage / "report.json", on_disk({"stage": stage} | content))
     page, twin = rendered(runs)
     found = evidence.read(runs)
     page_rows = re.findall(r'<details class="check (\w+)".*?<code>([^<]*)</code>', page, re.S)

@@ -39,15 +39,16 @@ class Report:
     pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
 
     def content(self, stage: str) -> dict:
+        """report.json. Only `metrics` is a mapping of names to numbers: `dvc metrics show` makes a column of each."""
         checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
         return {
             "stage": stage,
-            "summary": self.summary,
+            "findings": [self.summary] if self.summary else [],
             "metrics": self.metrics,
             "checks": [{k: v for k, v in c.items() if k != "waived" or v} for c in checks],
             "predictions": self.predictions,
             "scores": self.scores,
-            "figures": self.figures,
+            "figures": [{"file": file, "caption": caption} for file, caption in self.figures.items()],
         }
 
 

@@ -195,7 +195,7 @@ def _stage(name: str, content: dict) -> Stage:
     return Stage(
         name,
         CLOSED if "closed" in states else WAIVED if "waived" in states else DONE,
-        summary=line(content.get("summary"), 600),
+        summary=line(" ".join(map(str, _list(content.get("findings")))), 600),
         key=fingerprint(content),
         checks=checks,
         predictions=tuple(
@@ -204,7 +204,9 @@ def _stage(name: str, content: dict) -> Stage:
         ),
         metrics={line(k, 120): v for k, v in _dict(content.get("metrics")).items()},
         scores=tuple(row for row in _list(content.get("scores")) if isinstance(row, dict)),
-        figures={str(k): line(v) for k, v in _dict(content.get("figures")).items()},
+        figures={
+            str(f.get("file")): line(f.get("caption")) for f in _list(content.get("figures")) if isinstance(f, dict)
+        },
     )
 
 
