@@ -15,6 +15,8 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -97,7 +99,7 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
         if not isinstance(value, dict):
             raise RecipeError(f"params.yaml: `{key}: {value}` must name a file in conf/{key}/.")
         if "name" in value:  # another choice leaves the values of the former behind
-            _check_choice(key, value["name"], base)
+            _check_choice(key, value["name"], base, "params.yaml")
             choices[key] = value["name"]
             values.pop(key, None)
         if on_top := {k: v for k, v in value.items() if k != "name"}:
@@ -105,10 +107,38 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
     return choices, values
 
 
-def _check_choice(group: str, choice: str, base: Path) -> None:
+def _check_choice(group: str, choice: str, base: Path, where: str) -> None:
     options = [p.stem for p in (base / "conf" / group).glob("*.yaml")]
     if choice not in options:
-        raise RecipeError(f"params.yaml: conf/{group}/ has no `{choice}`; {nearest(choice, options)}")
+        raise RecipeError(f"{where}: conf/{group}/ has no `{choice}`; {nearest(choice, options)}")
+
+
+def check_top(base: Path) -> None:
+    """Every top-level key of params.yaml is a stage, or a group or key of some stage; else RecipeError."""
+    known = set(STAGES).union(*(names for stage in STAGES for names in _own(base, stage)))
+    known = {name for name in known if "@" not in name} - {"hydra", "stage"}
+    if unknown := sorted(set(load(base / "params.yaml")) - known):
+        raise RecipeError(f"params.yaml: no stage has `{unknown[0]}`; {nearest(unknown[0], known)}")
+
+
+def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) -> None:
+    """The command line's names, checked like those of params.yaml: Hydra's own messages list no names of keys."""
+    where = "the command line"
+    try:
+        overrides = OverridesParser.create().parse_overrides(words)
+    except HydraException as error:
+        raise RecipeError(f"{where}: {str(error).splitlines()[0]}; write key=value") from None
+    for override in overrides:
+        key = override.key_or_group
+        if override.is_add() or override.is_delete() or key.split(".")[0].split("/")[0] == "hydra":
+            continue
+        if (base / "conf" / key).is_dir():
+            value = override.value()
+            for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+                if isinstance(choice, str):
+                    _check_choice(key, choice, base, where)
+        elif key not in known:
+            raise RecipeError(f"{where}: {stage} has no `{key}`; {nearest(key, known)}")
 
 
 def _register(stage: str, base: Path) -> list[str]:
@@ -124,6 +154,8 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
 
     Raises RecipeError that names the file, the key and the valid names.
     """
+    import yaml
+
     base = base or root()
     try:
         GlobalHydra.instance().clear()
@@ -135,7 +167,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
         check_types(cfg, stage)
         OmegaConf.resolve(cfg)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
     return cfg
 
@@ -240,27 +272,27 @@ def main(stage: str):
             try:
                 base = root()
                 os.chdir(base)
-                # -cp/-cn: DVC's form, a config that compose wrote; -h and --version ask for nothing of ours
+                # -cp/-cn: DVC's form, a config that compose wrote and checked
                 if not {"-cp", "--config-path"} & set(sys.argv):
-                    _register(stage, base)
-                _run_hydra(stage, body, base)
+                    check_top(base)
+                    known = set(leaves(compose(stage, base)))
+                    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
+                    _check_overrides(stage, words, known, base)
             except RecipeError as error:
                 sys.exit(f"{stage}: {error}")
+            hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(body)()
 
         return entry
 
     return wrap
 
 
-def _run_hydra(stage: str, body, base: Path) -> None:
-    @functools.wraps(body)
-    def checked(cfg):
-        cfg = OmegaConf.create(cfg)
-        try:
-            check_types(cfg, stage)
-            OmegaConf.resolve(cfg)
-        except OmegaConfBaseException as error:
-            raise RecipeError(f"the configuration does not resolve: {error}") from None
-        return body(cfg)
-
-    hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(checked)()
+def checked(cfg: DictConfig, stage: str) -> DictConfig:
+    """What Hydra composed for a run, with its types checked and its interpolations resolved."""
+    cfg = OmegaConf.create(cfg)
+    try:
+        check_types(cfg, stage)
+        OmegaConf.resolve(cfg)
+    except OmegaConfBaseException as error:
+        raise RecipeError(f"the configuration does not resolve: {error}") from None
+    return cfg

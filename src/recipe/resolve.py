@@ -2,8 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from recipe.config import RUNTIME, STAGES, compose, load, nearest, root
-from recipe.errors import RecipeError
+from recipe.config import RUNTIME, STAGES, check_top, compose, root
 from recipe.files import digest, write_text
 
 # What a resolved file needs to be a Hydra primary config by itself: where the run happens comes from conf/runtime,
@@ -30,13 +29,10 @@ def resolve_all() -> None:
 
 
 def _compose_all(base) -> dict[str, str]:
-    unclaimed = set(load(base / "params.yaml")) - set(STAGES)
-    known, texts = set(), {}
+    texts = {}
     for stage in STAGES:
         cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
-        known |= set(cfg)
         cfg.pop(RUNTIME, None)
         texts[stage] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
-    if unclaimed := sorted(unclaimed - known):
-        raise RecipeError(f"params.yaml: no stage has `{unclaimed[0]}`; {nearest(unclaimed[0], known | set(STAGES))}")
+    check_top(base)
     return texts

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe import build
 from recipe.ablation import Gain, gain, train_arm
-from recipe.config import KNOBS, change
+from recipe.config import KNOBS, NAMED, RUNTIME, change, leaves, nearest
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
@@ -48,8 +48,10 @@ def read_space(cfg: DictConfig) -> dict[str, dict]:
     space = OmegaConf.to_container(cfg.space, resolve=True)
     if not space:
         raise RecipeError("conf/space: the space is empty; name at least one key and its range.")
+    known = [key for key in leaves(cfg) if key.split(".")[0] not in (RUNTIME, "stage", *NAMED)]
     for key, range_ in space.items():
-        change(cfg, {key: None})  # is there such a key?
+        if key not in known:
+            raise RecipeError(f"conf/space: no `{key}` in this configuration; {nearest(key, known)}")
         where = f"conf/space: `{key}`"
         if not isinstance(range_, dict) or set(range_) not in (
             {"choices"},

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recipe import track
 from recipe.checks.verdict import Verdict, table
-from recipe.config import STAGES, load, main
+from recipe.config import STAGES, checked, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, read_json, write_json
 
@@ -98,7 +98,7 @@ def stage(name: str):
         def guarded(cfg):
             try:
                 with _locked(name):
-                    return _run(name, body, cfg)
+                    return _run(name, body, checked(cfg, name))
             except RecipeError as error:
                 return _end(f"{name}: {error}")
             except KeyboardInterrupt:
@@ -201,7 +201,9 @@ def is_closed(check: dict) -> bool:
 def _hydra_folder() -> Path:
     from hydra.core.hydra_config import HydraConfig
 
-    return Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
+    folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
+    # DVC's command typed by hand has the root itself as its folder
+    return Path("outputs", HydraConfig.get().job.name) if folder == Path(".") else folder
 
 
 def _commit() -> str:
