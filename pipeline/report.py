@@ -29,7 +29,7 @@ def main(cfg, run):
     to = runs if in_dvc("report") else run.out
     render_report(runs, to, own=report.content("report"))
     report.pages = [to / "report.html", to / "report.md"]
-    run.say(f"{to / 'report.html'}, {to / 'report.md'}")
+    report.ending = f"{found.result or found.headline}\n  report  {to / 'report.html'}\n  runs    {run.tracker.where}"
     return report
 
 

@@ -37,6 +37,7 @@ class Report:
     scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
     summary: str = ""  # the stage's finding, in a sentence
     pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
+    ending: str = ""  # what the terminal shows last, below the verdicts
 
     def content(self, stage: str) -> dict:
         """report.json. Only `metrics` is a mapping of names to numbers: `dvc metrics show` makes a column of each."""
@@ -80,10 +81,8 @@ class Run:
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
         curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
-        metrics = (
-            {"best/step": best["step"]} | {f"best/{k}": best[k] for k in shown} | {f"last/{k}": row[k] for k in shown}
-        )
-        self.tracker.lane(name, params, metrics, curve, main=main)
+        metrics = {k: row[k] for k in shown} | {f"best/{k}": best[k] for k in ("step", *shown)}
+        self.tracker.lane(name, params, metrics, curve, main=main, seconds=trained.seconds)
 
     def verdict(self, verdict: Verdict) -> None:
         """Progress: one line per check, as it is known."""
@@ -146,6 +145,8 @@ def _run(name: str, body, cfg):
     tracker.finish(content, _shown(out) + report.pages, failed=bool(closed))
     held = sum(v.ok for v in report.checks)
     print(f"{name}: {held} of {len(report.checks)} checks hold\n{table(report.checks)}", flush=True)
+    if report.ending:
+        print(f"\n{report.ending}", flush=True)
     if closed:
         return _close(name, closed, out)
     return report.metrics

@@ -3,24 +3,38 @@
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
 of the sweep's run and its lanes are not logged one by one. Logging never kills a training: the first failure is
 said once, then the tracker is silent; the evidence in runs/ is whole either way.
+
+One name means one thing on every run: `val_loss` is the number that counts (of a stage, the one in report.json),
+`best/val_loss` the one at the best evaluation, `curve/val_loss` the one over steps, whose shown value is the last.
 """
 
+import atexit
 import functools
+import getpass
+import json
+import logging
+import math
 import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from recipe.config import leaves
+from recipe.config import asked, leaves, root
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
-BATCH = 1000  # metrics a call: the server's limit
+# MLflow colours a run by its id, so that two curves of one chart may look alike: children get these, in turn
+COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#b4232a", "#0e7c86", "#8a6d1d", "#5a6672")
+SCORES = (
+    "scores"  # the saved view of the run table: under Views in the UI, and in the link that the report stage prints
+)
+COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -39,7 +53,7 @@ def uri_of(cfg) -> str:
 def connect(cfg):
     """(client, experiment id); creates the store once, under a lock: two first users at a time break it for good.
 
-    Raises RecipeError where a server does not answer, before any work is done.
+    Raises RecipeError where a server does not answer or a store cannot be used, before any work is done.
     """
     uri = uri_of(cfg)
     if uri.startswith(("http://", "https://")):
@@ -53,21 +67,51 @@ def connect(cfg):
             ) from None
     import filelock
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    name = cfg.runtime.mlflow.experiment
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    name, local = cfg.runtime.mlflow.experiment, uri.startswith("sqlite:")
     try:
         with filelock.FileLock(home() / "mlflow.db.lock"):
+            if local and not Path(uri.removeprefix("sqlite:///")).exists():
+                print(f"MLflow: making {uri.removeprefix('sqlite:///')}, once", flush=True)
             client = MlflowClient(tracking_uri=uri)
             if found := client.get_experiment_by_name(name):
                 return client, found.experiment_id
-            local = uri.startswith("sqlite:")
             if local:
                 _write_ahead(uri)
             place = (home() / "mlruns").as_uri() if local else None
-            return client, client.create_experiment(name, artifact_location=place)
-    except MlflowException as error:
-        raise RecipeError(f"the MLflow store {uri} cannot be used: {error}") from None
+            view = f"mlflow.sharedViewState.{SCORES}"
+            return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
+    except Exception as error:  # a driver, a disk or a server: each has errors of its own
+        raise RecipeError(f"the MLflow store {uri} cannot be used: {first_line(error)}") from None
+
+
+def _view() -> str:
+    """The run table with the scores as columns, in the form in which MLflow's UI saves a view."""
+    now = int(time.time() * 1000)
+    state = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
+    return json.dumps({"name": SCORES, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+
+
+def page(cfg, experiment: str, **query: str) -> str:
+    """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
+    uri = uri_of(cfg)
+    base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    query = {"workflowType": "machine_learning", **query}
+    return f"{base}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
+
+
+def where(cfg, link: str) -> str:
+    """How to see a page: `make ui` (or its command) first, where the store is a file."""
+    if uri_of(cfg).startswith("http"):
+        return link
+    return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {uri_of(cfg)} --workers 1"
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, short: a database's message goes on with its statement, a server's with its trace."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
 
 
 def _write_ahead(uri: str) -> None:
@@ -89,7 +133,8 @@ def _quietly(method):
             method(self, *args, **kwargs)
         except Exception as error:  # whatever a store or a network can do
             self.broken = True
-            print(f"MLflow: {error}\n  Nothing more is logged; the evidence in runs/ is whole.", file=sys.stderr)
+            said = f"MLflow: {first_line(error)}; nothing more is logged, the evidence in runs/ is whole."
+            print(said, file=sys.stderr, flush=True)
 
     return guarded
 
@@ -103,45 +148,38 @@ class Tracker:
     def __init__(self, cfg, stage: str, name: str, commit: str):
         self.client, self.experiment = connect(cfg)
         self.stage, self.parent, self.broken = stage, os.environ.get(PARENT), False
+        self.where, self.lanes = where(cfg, page(cfg, self.experiment, viewStateShareKey=SCORES)), 0
         self._open(cfg, name, commit)
 
     @_quietly
     def _open(self, cfg, name: str, commit: str) -> None:
-        tags = {
-            "mlflow.source.name": f"pipeline/{self.stage}.py",
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": os.environ.get("USER"),
-            "mlflow.source.git.commit": commit,
-            "mlflow.parentRunId": self.parent,
-            "recipe.stage": self.stage,
-            "recipe.process": f"{os.uname().nodename}:{os.getpid()}",
-            "recipe.dvc_experiment": os.environ.get("DVC_EXP_NAME"),
-        }
+        tags = {"mlflow.source.git.commit": commit, "recipe.dvc_experiment": os.environ.get("DVC_EXP_NAME")}
+        if self.parent:
+            tags |= {"mlflow.parentRunId": self.parent, "mlflow.runColor": _colour(_job_number())}
         self._bury_the_dead()
-        run = self.client.create_run(self.experiment, tags={k: v for k, v in tags.items() if v}, run_name=name)
-        self.id = run.info.run_id
-        self._params(leaves(cfg))
+        self.id = start(self.client, self.experiment, self.stage, name, tags)
+        self._batch(self.id, params=chosen(cfg, self.stage))
         self.client.log_text(self.id, OmegaConf.to_yaml(cfg, resolve=True), "config.yaml")
 
     @_quietly
-    def lane(self, name: str, params: dict, metrics: dict, curve: list[dict] = (), main: bool = False) -> None:
+    def lane(
+        self, name: str, params: dict, metrics: dict, curve: list[dict] = (), *, main: bool = False, seconds: float = 0
+    ) -> None:
         """One training as a child run; the main one's curve stands on the stage's run too, where it shows unfolded.
 
-        curve: rows {"step": n, metric: value, ...}.
+        curve: rows {"step": n, metric: value, ...}. seconds: how long it took.
         """
-        from mlflow.entities import Metric, Param
-
         points = _points(curve)
         if main:
-            self._points(self.id, points)
+            self._batch(self.id, points)
         if self.parent:
             return
-        tags = {"mlflow.parentRunId": self.id, "recipe.stage": self.stage, "recipe.lane": name}
-        child = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
-        now = int(time.time() * 1000)
-        first = [Metric(k, float(v), now, 0) for k, v in metrics.items()]
-        self.client.log_batch(child, metrics=first, params=[Param(k, str(v)) for k, v in params.items()])
-        self._points(child, points)
+        rate = next((v for k, v in params.items() if k.rsplit(".", 1)[-1] == "lr"), None)
+        logs = {"log10 lr": round(math.log10(rate), 3)} if rate and rate > 0 else {}  # the UI's axes are linear
+        tags = {"mlflow.parentRunId": self.id, "mlflow.runColor": _colour(self.lanes), "recipe.lane": name}
+        self.lanes += 1
+        child = start(self.client, self.experiment, self.stage, name, tags, seconds)
+        self._batch(child, [*_now(metrics), *points], params | logs)
         self.client.set_terminated(child)
 
     @_quietly
@@ -149,24 +187,18 @@ class Tracker:
         """Which data set this run saw: shown in the run table."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        entry = Dataset(name=name, digest=digest[:32], source_type="recipe", source="{}")
+        entry = Dataset(name=name.rsplit(".", 1)[-1], digest=digest[:8], source_type="recipe", source="{}")
         tag = InputTag(key="mlflow.data.context", value=context)
         self.client.log_inputs(self.id, [DatasetInput(dataset=entry, tags=[tag])])
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
     def finish(self, content: dict, files: list[Path], failed: bool) -> None:
-        """Metrics, a tag per gate, pictures and tables; FAILED where a gate closed."""
-        from mlflow.entities import Metric, RunTag
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(k, float(v), now, 0) for k, v in content["metrics"].items()]
-        tags = [RunTag("recipe.evidence", fingerprint(content))] + [
-            RunTag(f"gate.{c['check']}", "waived" if c.get("waived") else c["verdict"])
-            for c in content["checks"]
-            if c["gate"]
-        ]
-        self.client.log_batch(self.id, metrics=metrics, tags=tags)
+        """Metrics, a tag per gate, a description, pictures and tables; FAILED where a gate closed."""
+        gates = {c["check"]: "waived" if c.get("waived") else c["verdict"] for c in content["checks"] if c["gate"]}
+        tags = {f"gate.{name}": verdict for name, verdict in gates.items()}
+        tags |= {"recipe.evidence": fingerprint(content), "mlflow.note.content": described(content)}
+        self._batch(self.id, _now(content["metrics"]), tags=tags)
         for file in files:
             self.client.log_artifact(self.id, str(file))
         self.client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
@@ -177,17 +209,20 @@ class Tracker:
         self.client.log_text(self.id, trace, "traceback.txt")
         self.client.set_terminated(self.id, "FAILED")
 
-    def _params(self, values: dict) -> None:
-        from mlflow.entities import Param
+    def _batch(self, run: str, metrics: list = (), params: dict | None = None, tags: dict | None = None) -> None:
+        """As few calls as the server's limits allow: 1000 metrics, 100 params and 100 tags each."""
+        from mlflow.entities import Param, RunTag
 
-        skip = ("runtime", "checks", "waive", "stage")
-        params = [Param(k, str(v)) for k, v in values.items() if v is not None and k.split(".")[0] not in skip]
-        for at in range(0, len(params), 100):  # the server's limit
-            self.client.log_batch(self.id, params=params[at : at + 100])
-
-    def _points(self, run: str, points: list) -> None:
-        for at in range(0, len(points), BATCH):
-            self.client.log_batch(run, metrics=points[at : at + BATCH])
+        params = [Param(k, _shown(v)) for k, v in (params or {}).items()]
+        tags = [RunTag(k, str(v)) for k, v in (tags or {}).items()]
+        calls = max(-(-len(metrics) // 800), -(-len(params) // 100), -(-len(tags) // 100))
+        for i in range(calls):
+            self.client.log_batch(
+                run,
+                metrics=metrics[800 * i : 800 * i + 800],
+                params=params[100 * i : 100 * i + 100],
+                tags=tags[100 * i : 100 * i + 100],
+            )
 
     def _bury_the_dead(self) -> None:
         """A stage killed with -9 could not say so: its run is closed by the next one of this machine."""
@@ -196,8 +231,134 @@ class Tracker:
             [self.experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stage` = '{self.stage}'"
         ):
             name, _, pid = run.data.tags.get("recipe.process", "").partition(":")
-            if name == host and pid and not Path(f"/proc/{pid}").exists():
+            if name == host and pid and not _alive(int(pid)):
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def start(client, experiment: str, stage: str, name: str, tags: dict, seconds: float = 0) -> str:
+    """A run that began `seconds` ago; gives its id."""
+    tags = {
+        "mlflow.source.name": f"pipeline/{stage}.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "recipe.stage": stage,
+        "recipe.process": f"{os.uname().nodename}:{os.getpid()}",
+    } | tags
+    began = int((time.time() - seconds) * 1000)
+    run = client.create_run(experiment, start_time=began, tags={k: v for k, v in tags.items() if v}, run_name=name)
+    return run.info.run_id
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        return ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+# ---- a sweep -------------------------------------------------------------------------------------------------
+
+
+def open_sweep(cfg, stage: str, overrides: list[str]) -> None:
+    """The parent of a multirun's jobs, closed when this process ends."""
+    client, experiment = connect(cfg)
+    swept = [o.partition("=")[0] for o in overrides if "," in o or "(" in o]
+    name = f"{stage} sweep" + (f": {', '.join(swept)}" if swept else "")
+    run = start(client, experiment, stage, name, {"recipe.sweep": " ".join(overrides)})
+    os.environ[PARENT] = run
+    atexit.register(_close_sweep, cfg, client, experiment, run)  # Hydra leaves its own callback out when a job raises
+
+
+def _close_sweep(cfg, client, experiment: str, run: str) -> None:
+    """A line per job in the parent's description, its best score, and the link that compares the jobs."""
+    try:
+        mine = f"tags.mlflow.parentRunId = '{run}'"
+        jobs = client.search_runs([experiment], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
+        shown = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in j.data.metrics for j in jobs)]
+        rows = [(j.info.run_name, {m: j.data.metrics[m] for m in shown if m in j.data.metrics}) for j in jobs]
+        lines = [f"- **{job}**: " + ", ".join(f"{m} {_shown(v)}" for m, v in score.items()) for job, score in rows]
+        client.set_tag(run, "mlflow.note.content", "\n".join(lines))
+        for metric, best in (("val_loss", min), ("val_accuracy", max)):
+            if metric in shown:
+                client.log_metric(run, f"best/{metric}", best(score[metric] for _, score in rows if metric in score))
+        failed = not jobs or any(j.info.status != "FINISHED" for j in jobs)
+        client.set_terminated(run, "FAILED" if failed else "FINISHED")
+        order = {"orderByKey": f"metrics.`{shown[0]}`", "orderByAsc": "true"} if shown else {}
+        link = page(cfg, experiment, searchFilter=mine, **order, compareRunsMode="CHART")
+        print(f"\n{len(jobs)} jobs, side by side\n  runs    {where(cfg, link)}", flush=True)
+    except Exception as error:  # as in _quietly
+        print(f"MLflow: {first_line(error)}", file=sys.stderr, flush=True)
+
+
+# ---- what is shown -------------------------------------------------------------------------------------------
+
+
+def chosen(cfg, stage: str) -> dict[str, object]:
+    """What params.yaml and the command line say: where this run differs from conf/. All the rest is in config.yaml."""
+    from hydra.core.hydra_config import HydraConfig
+
+    try:
+        choices, values = asked(stage, root())
+    except RecipeError:  # params.yaml is being edited: this run does not depend on it
+        choices, values = {}, {}
+    keys = {"seed", *leaves(OmegaConf.create(values))}
+    if HydraConfig.initialized():
+        now = HydraConfig.get()
+        choices |= {group: str(choice) for group, choice in now.runtime.choices.items() if group in cfg}
+        keys |= {override.lstrip("+~").partition("=")[0] for override in now.overrides.task}
+    known = leaves(cfg)
+    values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
+    left_out = ("runtime", "checks", "waive")
+    return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
+
+
+def described(content: dict) -> str:
+    """The stage's finding in Markdown: its sentence, how many checks hold, and each one that does not."""
+    checks = content["checks"]
+    gates = [c for c in checks if c["gate"]]
+    closed = [c for c in gates if c["verdict"] in ("fail", "error") and not c.get("waived")]
+    held = sum(c["verdict"] == "pass" for c in checks)
+    skipped = sum(c["verdict"] == "skip" for c in checks)
+    state = f"{len(closed)} of {len(gates)} gates closed" if closed else f"all {len(gates)} gates open"
+    lines = [*content["findings"], "", f"**{held} of {len(checks) - skipped} checks hold, {state}.**"]
+    for c in (c for c in checks if c["verdict"] in ("fail", "error")):
+        kind = "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"
+        value = _shown(c["value"]) if c["value"] is not None else "nothing"
+        lines += ["", f"- **{kind}: {c['check']}**: {c['claim']} Measured {value}, must be {c['bound']}."]
+        lines += [f"  {c['hint']}"] if c in closed else []
+        lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []
+    return "\n".join(lines).strip()
+
+
+def _shown(value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _job_number() -> int:
+    from hydra.core.hydra_config import HydraConfig
+
+    return int(HydraConfig.get().job.num)
+
+
+def _now(metrics: dict) -> list:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(k, float(v), now, 0) for k, v in metrics.items()]
 
 
 def _points(curve: list[dict]) -> list:
@@ -205,7 +366,7 @@ def _points(curve: list[dict]) -> list:
 
     now = int(time.time() * 1000)
     return [
-        Metric(key, float(value), now, int(row["step"]))
+        Metric(f"curve/{key}", float(value), now, int(row["step"]))
         for row in curve
         for key, value in row.items()
         if key != "step" and value is not None

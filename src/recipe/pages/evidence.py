@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recipe.config import STAGES
 from recipe.files import fingerprint
-from recipe.pages.wording import count, line, number, numeric
+from recipe.pages.wording import count, line, number, numeric, percent
 
 DONE, CLOSED, WAIVED, NOT_RUN = "done", "closed", "waived", "not run"
 
@@ -166,6 +166,15 @@ class Evidence:
         """The last row that was scored on test."""
         rows = [row for s in self.ran for row in s.scores if numeric(row.get("test_accuracy", row.get("test_loss")))]
         return rows[-1] if rows else None
+
+    @property
+    def result(self) -> str:
+        """The final score with its interval, in a line; empty where nothing was scored on test."""
+        row = self.final or {}
+        if not (score := percent(row.get("test_accuracy"))):
+            return f"loss {number(row['test_loss'])} on the test set" if "test_loss" in row else ""
+        low, high = percent(row.get("test_low")), percent(row.get("test_high"))
+        return f"{score} accuracy on the test set" + (f", 95 % interval {low} to {high}" if low and high else "")
 
 
 def read(runs: Path, own: dict | None = None) -> Evidence:

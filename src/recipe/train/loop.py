@@ -1,6 +1,7 @@
 """The plain loop: shuffle, forward, backward, step; and one evaluation that counts every example."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -79,6 +80,7 @@ class Trained:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_row: int = 0
     ended: str = "all steps done"
+    seconds: float = 0.0  # for MLflow and the terminal alone: no time goes into a file that DVC hashes
 
     @property
     def lost(self) -> bool:
@@ -102,7 +104,7 @@ def train(
     Ends early once the training loss is below `enough`, when `on_evaluation(model, row)` says True (pruning), or on
     a loss that is not finite: that lane is over, and says so.
     """
-    lane, lowest = Trained(), math.inf
+    lane, lowest, started = Trained(), math.inf, time.monotonic()
     halves = [Part(val.x[i::2], val.y[i::2], val.ids[i::2]) for i in (0, 1)]
 
     def look(n: int) -> bool:
@@ -140,6 +142,7 @@ def train(
             break
     lane.last = copy_of(model)
     lane.best = lane.best or lane.last
+    lane.seconds = time.monotonic() - started
     return lane
 
 
