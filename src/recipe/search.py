@@ -2,7 +2,7 @@
 
 The study lives outside DVC's outputs, so that a killed search goes on where it stopped: trials that were finished
 stay, and the sampler is seeded by their number, which makes the resumed search the same, trial by trial, as one that
-was never killed (STACK: tried with kill -9). Its name is a hash of everything that the search depends on.
+was never killed. Its name is a hash of everything that the search depends on.
 """
 
 import math

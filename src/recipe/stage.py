@@ -10,6 +10,7 @@ import functools
 import os
 import subprocess
 import sys
+import textwrap
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -251,7 +252,7 @@ def _close(name: str, closed: list[Verdict], out: Path):
         lines += [
             f"  {v.check}: {v.claim}",
             f"    measured {v.shown}, must be {v.bound}  [{v.source}]",
-            f"    {v.hint}",
+            textwrap.fill(v.hint, 112, initial_indent="    ", subsequent_indent="    "),
         ]
     lines.append(f"  Every check of this stage: {out / 'report.json'}")
     if in_dvc(name):

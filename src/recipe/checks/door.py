@@ -34,7 +34,7 @@ def inputs_are_finite(s: Setup) -> Verdict:
     return exactly(int((~captured(s).isfinite()).any(1).sum()), 0)
 
 
-@check(source="Recipe 2, visualize just before the net; silent_bugs B07, B08")
+@check(source="Recipe 2, visualize just before the net; 4uiiurz1/pytorch-nested-unet#62")
 def inputs_are_scaled(s: Setup, low: float = 0.05, high: float = 10.0) -> Verdict:
     """The inputs' root mean square is of order one.
 
@@ -45,7 +45,7 @@ def inputs_are_scaled(s: Setup, low: float = 0.05, high: float = 10.0) -> Verdic
     return below(rms, high) if verdict.ok else verdict
 
 
-@check(source="Recipe 2, visualize just before the net; silent_bugs B04")
+@check(source="Recipe 2, visualize just before the net; Islam et al. 2019, data bugs")
 def inputs_are_not_constant(s: Setup, share: float = 0.005) -> Verdict:
     """Hardly any input is one constant value.
 
@@ -56,7 +56,7 @@ def inputs_are_not_constant(s: Setup, share: float = 0.005) -> Verdict:
     return below((x.std(1) < 1e-6).float().mean().item(), share)
 
 
-@check(source="silent_bugs B02")
+@check(source="open-edge-platform/geti#2736")
 def labels_are_in_range(s: Setup) -> Verdict:
     """Every label is one of 0..C-1, and every class occurs in train.
 
@@ -68,7 +68,7 @@ def labels_are_in_range(s: Setup) -> Verdict:
     return exactly(outside + missing, 0)
 
 
-@check(source="Zhang et al. 2017; silent_bugs B01")
+@check(source="Zhang et al. 2017, random labels")
 def labels_fit_inputs(s: Setup, errors: float = 3.0) -> Verdict:
     """Neighbours share a label more often than chance: Cohen's kappa of 5 nearest neighbours, leave one out.
 

@@ -49,7 +49,7 @@ def everything_is_counted(s: Setup) -> Verdict:
     return exactly(sum(counted), len(s.unseen[1]))
 
 
-@check(source="silent_bugs 5, eval-batch and eval-order; B12, B13, B32")
+@check(source="mlcommons/training#89")
 def evaluation_ignores_batches(s: Setup, limit: float = 1e-5) -> Verdict:
     """The metric is the same for another batch size and for another order.
 
@@ -62,7 +62,7 @@ def evaluation_ignores_batches(s: Setup, limit: float = 1e-5) -> Verdict:
     return below(worst / max(abs(first), 0.05), limit)
 
 
-@check(source="silent_bugs 5, eval-mode and eval-pure; B26, B27")
+@check(source="Karpathy, most common neural net mistakes, no. 2; optuna/optuna#1725")
 def evaluation_leaves_the_model_alone(s: Setup) -> Verdict:
     """Evaluating puts the model in eval mode, changes no weight or statistic, and restores its mode.
 

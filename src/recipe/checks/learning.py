@@ -8,7 +8,7 @@ from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check
 from recipe.train.chance import seeded
 
 
-@check(source="Recipe 2, overfit one batch; silent_bugs 5")
+@check(source="Recipe 2, overfit one batch")
 def overfit_one_batch(s: Setup, limit: float = 0.1, size: int = 16, steps: int = 1000) -> Verdict:
     """A few examples can be learned by heart, down to the lowest loss that any outputs could reach.
 
@@ -33,7 +33,7 @@ def overfit_one_batch(s: Setup, limit: float = 0.1, size: int = 16, steps: int =
     return below(left if right >= 0.9 else max(left, 1 - right), limit)
 
 
-@check(source="Recipe 2, input-independent baseline; silent_bugs 5, input-baseline")
+@check(source="Recipe 2, input-independent baseline")
 def beats_a_blind_model(s: Setup, gain: float = 0.03, z: float = 2.5, steps: int = 300) -> Verdict:
     """With its inputs the model does better on val than the same model on zeros, and than the label shares alone.
 
@@ -59,7 +59,7 @@ def _each(s: Setup, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.stack([s.loss(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).detach()
 
 
-@check(source="Recipe 2, be careful: loss falls")
+@check(source="Recipe 2, verify decreasing training loss")
 def training_loss_falls(s: Setup, drop: float = 0.05, steps: int = 300) -> Verdict:
     """Over a short run the training loss falls.
 

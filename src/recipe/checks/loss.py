@@ -24,7 +24,7 @@ def optimum(s: Setup, y: Tensor, through: Callable[[Tensor], Tensor] = lambda z:
     return lowest, at
 
 
-@check(source="silent_bugs 5, loss-bounded; B20, B12")
+@check(source="Humbatova et al. 2020, wrong loss function")
 def loss_is_bounded(s: Setup) -> Verdict:
     """The loss has a floor at or above zero.
 
@@ -33,7 +33,7 @@ def loss_is_bounded(s: Setup) -> Verdict:
     return above(optimum(s, s.batch(32)[1])[0], -1e-3)
 
 
-@check(source="silent_bugs 5, loss-optimum; B18")
+@check(source="Humbatova et al. 2020, wrong API usage")
 def loss_wants_the_labels(s: Setup, share: float = 0.98) -> Verdict:
     """Where the loss is lowest, the outputs say the labels.
 
@@ -58,7 +58,7 @@ VIEWS = (
 )
 
 
-@check(source="Karpathy, most common neural net mistakes, no. 4; silent_bugs B11, B19")
+@check(source="Karpathy, most common neural net mistakes, no. 4")
 def outputs_are_not_squashed(s: Setup, share: float = 0.05) -> Verdict:
     """The model's last operation leaves the loss free to reach its floor.
 

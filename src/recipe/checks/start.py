@@ -53,7 +53,7 @@ def _gradients(s: Setup, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(others), torch.stack(own)
 
 
-@check(source="Recipe 2, use backprop to chart dependencies; silent_bugs B12, B13")
+@check(source="Recipe 2, use backprop to chart dependencies")
 def batch_is_independent(s: Setup, share: float = 1e-6) -> Verdict:
     """An example's output depends on that example alone: the share of its gradient that lands on others.
 
@@ -64,7 +64,7 @@ def batch_is_independent(s: Setup, share: float = 1e-6) -> Verdict:
     return below((others / (others + own).clamp_min(1e-30)).max().item(), share)
 
 
-@check(source="Recipe 2, use backprop to chart dependencies; silent_bugs B15, B16")
+@check(source="Recipe 2, use backprop to chart dependencies; huggingface/torchMoji#21")
 def outputs_depend_on_inputs(s: Setup) -> Verdict:
     """Each output moves when its input moves.
 

@@ -15,7 +15,7 @@ def _declared(s: Setup, name: str) -> bool:
     return any(name.startswith(prefix) for prefix in s.declare.frozen)
 
 
-@check(source="silent_bugs B22")
+@check(source="facebookresearch/mmf#104; pytorch/pytorch#14467")
 def optimizer_holds_the_model(s: Setup) -> Verdict:
     """The optimizer holds every trainable parameter of this model, and none of another.
 
@@ -29,7 +29,7 @@ def optimizer_holds_the_model(s: Setup) -> Verdict:
     return _named(missing + foreign, len(own))
 
 
-@check(source="silent_bugs B25, B15, B16, B29; PyTorch forum 84911")
+@check(source="PyTorch forum 84911; sacmehta/EdgeNets#14")
 def every_parameter_moves(s: Setup, steps: int = 4) -> Verdict:
     """After a few steps every parameter has moved, but for those declared frozen, which have not.
 
