@@ -116,21 +116,19 @@ def search(cfg: DictConfig, data: Data, start: dict, sampler: str, storage: Path
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
         return [t for t in trials if "cause" in t.user_attrs and "killed" not in t.user_attrs]
 
-    def objective(trial) -> float:
+    while (count := len(finished())) < cfg.trials:
+        study.sampler = _sampler(sampler, seed=1000 * cfg.seed + count)
+        trial = study.ask()
         params = {key: _suggest(trial, key, range_) for key, range_ in space.items()}
         value, accuracy, trained = run_trial(cfg, data, start | params)
         trial.set_user_attr("accuracy", accuracy)
         trial.set_user_attr("cause", trained.ended)
-        number = len(finished())
+        study.tell(trial, *([value] if math.isfinite(value) else [None, TrialState.FAIL]))
+        # only now: a trial whose line was seen is never run again, whenever the process is killed
         run.lane(
-            f"{sampler} trial {number}", trained, {**params, "sampler": sampler},
+            f"{sampler} trial {count}", trained, {**params, "sampler": sampler},
             early_stopping=_stops(cfg, start),
         )  # fmt: skip
-        return value
-
-    while (count := len(finished())) < cfg.trials:
-        study.sampler = _sampler(sampler, seed=1000 * cfg.seed + count)
-        study.optimize(objective, n_trials=1, catch=())
     trials = [_trial(sampler, i, t) for i, t in enumerate(finished()[: cfg.trials])]
     failed = sum(t.value is None for t in trials)
     if failed > cfg.failures * len(trials):
