@@ -9,6 +9,7 @@ One name means one thing on every run: `val_loss` is the number that counts (of 
 """
 
 import atexit
+import contextlib
 import functools
 import getpass
 import json
@@ -37,6 +38,7 @@ SCORES = (
 COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -68,22 +70,24 @@ def connect(cfg):
     import filelock
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    for log in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(log).setLevel(logging.CRITICAL)  # what fails is said once, by us
     name, local = cfg.runtime.mlflow.experiment, uri.startswith("sqlite:")
     try:
         with filelock.FileLock(home() / "mlflow.db.lock"):
-            if local and not Path(uri.removeprefix("sqlite:///")).exists():
-                print(f"MLflow: making {uri.removeprefix('sqlite:///')}, once", flush=True)
+            if local:
+                _open_file(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
             client = MlflowClient(tracking_uri=uri)
             if found := client.get_experiment_by_name(name):
                 return client, found.experiment_id
-            if local:
-                _write_ahead(uri)
             place = (home() / "mlruns").as_uri() if local else None
             view = f"mlflow.sharedViewState.{SCORES}"
             return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
     except Exception as error:  # a driver, a disk or a server: each has errors of its own
-        raise RecipeError(f"the MLflow store {uri} cannot be used: {first_line(error)}") from None
+        raise RecipeError(
+            f"the MLflow store {uri} cannot be used ({first_line(error)}). Mend or move it, or set `mlflow.uri` in "
+            "conf/runtime/local.yaml to another one. Nothing has been run."
+        ) from None
 
 
 def _view() -> str:
@@ -109,17 +113,27 @@ def where(cfg, link: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong, short: a database's message goes on with its statement, a server's with its trace."""
+    """The innermost cause, short: a database's message goes on with its statement, a server's with its trace."""
+    while error.__cause__:
+        error = error.__cause__
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]
 
 
-def _write_ahead(uri: str) -> None:
-    """Write-ahead log, kept in the file: half the time per write, and readers do not wait."""
+def _open_file(path: Path) -> None:
+    """Write-ahead log, kept in the file: half the time per write, and readers do not wait.
+
+    It also fails at once on what is no database or cannot be written, where MLflow tries again for minutes.
+    """
     import sqlite3
 
-    with sqlite3.connect(uri.removeprefix("sqlite:///")) as store:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        print(f"MLflow: making {path}, once", flush=True)
+    with contextlib.closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as store:
         store.execute("PRAGMA journal_mode=wal")
+        store.execute("BEGIN IMMEDIATE")
+        store.execute("ROLLBACK")
 
 
 def _quietly(method):
@@ -133,8 +147,8 @@ def _quietly(method):
             method(self, *args, **kwargs)
         except Exception as error:  # whatever a store or a network can do
             self.broken = True
-            said = f"MLflow: {first_line(error)}; nothing more is logged, the evidence in runs/ is whole."
-            print(said, file=sys.stderr, flush=True)
+            said = f"MLflow: the store failed ({first_line(error)}); nothing more is logged"
+            print(f"{said}, the evidence in runs/ is whole.", file=sys.stderr, flush=True)
 
     return guarded
 
