@@ -82,7 +82,8 @@ class Run:
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
         curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
-        metrics = {k: row[k] for k in shown} | {f"best/{k}": best[k] for k in ("step", *shown)}
+        first = ("val_loss", "val_accuracy", "train_loss")  # MLflow's compare view starts with the first
+        metrics = {k: row[k] for k in first} | {f"best/{k}": best[k] for k in ("step", *first)}
         self.tracker.lane(name, params, metrics, curve, main=main, seconds=trained.seconds)
 
     def verdict(self, verdict: Verdict) -> None:
