@@ -1,0 +1,214 @@
+"""A real clone of this project in a folder of its own, and the commands that a person types there."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = ("dvc.lock", "runs", "resolved")  # by `dvc repro`: a clone makes its own
+
+# On top of the project's own choices: small enough for a test, large enough for every gate to open.
+SMALL = {
+    "optimizer": {"name": "adam", "lr": 0.003},
+    "baseline": {"seeds": 1, "train": {"steps": 60, "eval_every": 20}},
+    "overfit": {
+        "enough": 0.06,
+        "ladder": {"values": [4, 16]},
+        "train": {"steps": 600},
+        "checks": {"training_set_is_learned": {"limit": 0.1}},
+    },
+    "regularize": {"seeds": 2},
+    "tune": {"trials": 2, "seeds": 2},
+    "ensemble": {"members": 2},
+}
+
+
+# Several scripts one after the other in one process, for importing takes longer than they do: what Python does with a
+# script and with its exit, and a line between two of them.
+ONE_PROCESS = """
+import json, os, runpy, sys
+code = 0
+for command, env in json.loads(sys.argv[1]):
+    os.environ.update(env)
+    sys.argv = command
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        code = 1 if isinstance(end.code, str) else end.code or 0
+    print(f"= {code}", flush=True)
+sys.exit(code)
+"""
+
+
+@dataclass
+class Said:
+    """What a command left behind: its exit code, and stdout and stderr together."""
+
+    code: int
+    text: str
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that DVC ran, in order."""
+        return re.findall(r"^Running stage '(\w+)'", self.text, re.MULTILINE)
+
+
+def merged(old, new):
+    """`new` on top of `old`, mapping by mapping."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: merged(old.get(key), value) for key, value in new.items()}
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    """That of a person who stands in `root` with the environment's bin first on PATH."""
+    left_out = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+    env |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(root / "src"),
+        "DVC_SITE_CACHE_DIR": str(root / ".dvc" / "tmp" / "site"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        **{f"GIT_{who}_{what}": "test@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+    return env | more
+
+
+@dataclass
+class Clone:
+    root: Path
+
+    # ---- commands
+
+    def start(self, *command: str, **env: str) -> subprocess.Popen:
+        """A command left running; text mode, stderr folded into stdout."""
+        return subprocess.Popen(
+            command, cwd=self.root, env=environment(self.root, **env), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *command: str, code: int | None = 0, **env: str) -> Said:
+        """A command run to its end; `code` is the exit code it must have, None for any."""
+        done = subprocess.run(
+            command, cwd=self.root, env=environment(self.root, **env), text=True, timeout=600,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert code in (None, done.returncode), f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
+        return Said(done.returncode, done.stdout)
+
+    def dvc(self, *args: str, code: int | None = 0) -> Said:
+        return self.run("dvc", *args, code=code)
+
+    def repro(self, *args: str, code: int | None = 0) -> Said:
+        return self.run("dvc", "repro", *args, code=code)
+
+    def by_hand(self, stage: str, *args: str, code: int | None = 0, **env: str) -> Said:
+        return self.run(sys.executable, f"pipeline/{stage}.py", *args, code=code, **env)
+
+    def as_dvc(self, *stages: str, code: int | None = 0) -> Said:
+        """What DVC runs for these stages, in one process; its exit code is the last one's."""
+        forms = [([f"pipeline/{s}.py", "-cp", "../resolved", "-cn", s], {"DVC_STAGE": s}) for s in stages]
+        return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code)
+
+    def by_hand_each(self, stage: str, *overrides: str) -> list[Said]:
+        """The stage by hand once per override, in one process."""
+        forms = [([f"pipeline/{stage}.py", override], {}) for override in overrides]
+        said = self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=None).text
+        parts = re.split(r"^= (\d+)\n", said, flags=re.MULTILINE)
+        return [Said(int(code), text) for text, code in zip(parts[::2], parts[1::2], strict=False)]
+
+    def git(self, *args: str) -> str:
+        return self.run("git", *args).text
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "a commit")
+
+    # ---- files
+
+    def write(self, file: str, text: str) -> None:
+        (self.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / file).write_text(text)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = (self.root / file).read_text()
+        assert old in text, f"{file} has no {old!r}"
+        self.write(file, text.replace(old, new, 1))
+
+    def put(self, file: str, **changes) -> None:
+        """Keys of a YAML file, set on top of what stands there."""
+        self.write(file, yaml.safe_dump(merged(yaml.safe_load(self.read(file)), changes), sort_keys=False))
+
+    def choose(self, **changes) -> None:
+        self.put("params.yaml", **changes)
+
+    def read(self, file: str) -> bytes:
+        return (self.root / file).read_bytes()
+
+    def outputs(self, *stages: str) -> dict[str, bytes]:
+        """{file: content} of all that these stages wrote."""
+        folders = [self.root / "runs" / s for s in stages]
+        files = [f for folder in folders for f in sorted(folder.rglob("*")) if f.is_file()]
+        return {str(f.relative_to(self.root)): f.read_bytes() for f in files if f.name != ".gitignore"}
+
+    def report(self, stage: str) -> dict:
+        return json.loads(self.read(f"runs/{stage}/report.json"))
+
+    def verdict(self, stage: str, check: str) -> dict:
+        return next(c for c in self.report(stage)["checks"] if c["check"] == check)
+
+    # ---- MLflow
+
+    def mlflow(self):
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+
+    def runs(self, where: str = "") -> list:
+        """Runs of the project's experiment, newest first."""
+        client = self.mlflow()
+        experiment = client.get_experiment_by_name("recipe").experiment_id
+        return list(client.search_runs([experiment], where, max_results=1000))
+
+    def stage_runs(self, stage: str) -> list:
+        """Executions of a stage, newest first: no lane, trial or member, no sweep."""
+        runs = self.runs(f"tags.`recipe.stage` = '{stage}'")
+        return [r for r in runs if not {"recipe.lane", "recipe.sweep"} & set(r.data.tags)]
+
+    def last_run(self, stage: str):
+        return self.stage_runs(stage)[0]
+
+    def copy(self, to: Path) -> "Clone":
+        """The same folder elsewhere, caches and runs included; MLflow's absolute paths follow."""
+        shutil.copytree(self.root, to, symlinks=True)
+        with contextlib.closing(sqlite3.connect(to / "mlflow.db")) as store, store:
+            for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+                store.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(self.root), str(to)))
+        return Clone(to)
+
+
+def fresh(to: Path) -> Clone:
+    """The working tree's files, as a repository with one commit, with small numbers in params.yaml."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and name.split("/")[0] not in MADE:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    clone = Clone(to)
+    clone.choose(**SMALL)
+    clone.git("init", "--quiet")
+    clone.commit()
+    return clone

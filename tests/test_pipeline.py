@@ -1,0 +1,193 @@
+"""A whole run: what MLflow holds of it, who may read the test set, and sweeps that touch nothing of it."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import yaml
+from clone import ROOT, Clone
+
+from recipe.config import STAGES
+from recipe.files import fingerprint, read_csv, write_csv
+
+pytestmark = pytest.mark.slow
+
+
+# ---- the test set --------------------------------------------------------------------------------------------
+
+
+def test_the_ensemble_alone_depends_on_the_test_list():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert [s for s, entry in stages.items() if "runs/split/test.csv" in entry["deps"]] == ["ensemble"]
+
+
+def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
+    """With other inputs and labels in test, earlier stages' outputs are the same bytes; the ensemble's are not."""
+    rows = read_csv(clone.root / "runs/split/test.csv")
+    inputs = np.load(clone.root / "runs/prepare/inputs.npy")
+    inputs[[int(r["row"]) for r in rows]] = np.random.default_rng(0).integers(0, 256, inputs[: len(rows)].shape)
+    np.save(clone.root / "runs/prepare/inputs.npy", inputs)
+    ids = {r["id"] for r in rows}
+    for file in ("split/test.csv", "prepare/examples.csv"):
+        table = read_csv(clone.root / "runs" / file)
+        changed = [r | {"label": (int(r["label"]) + 1) % 10} if r["id"] in ids else r for r in table]
+        write_csv(clone.root / "runs" / file, changed)
+
+    earlier = ("baseline", "overfit", "regularize")
+    before, final = clone.outputs(*earlier), clone.report("ensemble")
+    clone.as_dvc(*earlier)
+    assert clone.outputs(*earlier) == before
+    clone.as_dvc("ensemble", code=None)
+    assert clone.report("ensemble")["metrics"]["test_accuracy"] < final["metrics"]["test_accuracy"] - 0.5
+
+
+# ---- MLflow --------------------------------------------------------------------------------------------------
+
+
+def children(clone: Clone, run) -> list:
+    return clone.runs(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+
+
+def test_every_stage_is_one_finished_run(whole):
+    for stage in STAGES:
+        (run,) = whole.stage_runs(stage)
+        assert run.info.status == "FINISHED"
+        assert run.info.run_name == stage
+        assert "mlflow.parentRunId" not in run.data.tags
+
+
+def test_a_run_says_what_made_it_and_what_it_found(whole):
+    commit = whole.git("rev-list", "--max-parents=0", "HEAD").strip()
+    fingerprints = {json.loads(whole.read("runs/prepare/store.json"))["fingerprint"]}
+    for stage in STAGES:
+        run, report = whole.last_run(stage), whole.report(stage)
+        tags = run.data.tags
+        assert tags["recipe.stage"] == stage
+        assert tags["mlflow.source.git.commit"].startswith(commit)
+        assert tags["recipe.evidence"] == fingerprint(report)
+        gates = {f"gate.{c['check']}": c["verdict"] for c in report["checks"] if c["gate"]}
+        assert {k: v for k, v in tags.items() if k.startswith("gate.")} == gates
+        assert run.data.metrics.items() >= {k: pytest.approx(v) for k, v in report["metrics"].items()}.items()
+        assert tags.get("recipe.data") in fingerprints or stage in ("split", "report")
+
+
+def test_a_runs_params_are_what_was_chosen(whole):
+    params = whole.last_run("baseline").data.params
+    assert {"model": "convnet", "data": "digits", "seed": "0", "optimizer.lr": "0.003", "seeds": "1"}.items() <= (
+        params.items()
+    )
+
+
+def test_lanes_trials_and_members_are_children_with_curves(whole):
+    client = whole.mlflow()
+    expected = {"baseline": 3, "overfit": 2, "tune": 2 * 2 + 2 * 2, "ensemble": 2}
+    for stage, count in expected.items():
+        lanes = children(whole, whole.last_run(stage))
+        assert len(lanes) == count, stage
+        for lane in lanes:
+            assert lane.info.status == "FINISHED"
+            assert {"val_loss", "best/val_loss"} <= set(lane.data.metrics)
+        steps = [m.step for m in client.get_metric_history(lanes[0].info.run_id, "curve/val_loss")]
+        assert len(steps) >= 3
+        assert sorted(steps) == sorted(set(steps))
+    trial = next(r for r in children(whole, whole.last_run("tune")) if "trial" in r.info.run_name)
+    assert "optimizer.lr" in trial.data.params
+
+
+def test_evidence_is_among_the_artifacts(whole):
+    client = whole.mlflow()
+    for stage in STAGES:
+        run = whole.last_run(stage)
+        held = {f.path for f in client.list_artifacts(run.info.run_id)}
+        pictures = {figure["file"] for figure in whole.report(stage)["figures"]}
+        assert held >= {"report.json", "config.yaml"} | pictures
+    assert "report.html" in held
+
+
+def test_a_server_on_the_store_serves_the_runs(whole):
+    """Through the REST API that the UI itself uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store, base = f"sqlite:///{whole.root / 'mlflow.db'}", f"http://127.0.0.1:{port}"
+    command = ["mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port)]
+    server = whole.start(*command, "--workers", "1")
+    try:
+        _wait(server, f"{base}/health")
+        query = {"experiment_ids": ["1"], "filter": "tags.`recipe.stage` = 'report'", "max_results": 5}
+        (run,) = _ask(f"{base}/api/2.0/mlflow/runs/search", query)["runs"]
+        assert run["info"]["status"] == "FINISHED"
+        files = _ask(f"{base}/api/2.0/mlflow/artifacts/list?run_id={run['info']['run_id']}")["files"]
+        assert "report.html" in {f["path"] for f in files}
+        page = f"{base}/get-artifact?run_id={run['info']['run_id']}&path=report.html"
+        with urllib.request.urlopen(page, timeout=30) as answer:
+            assert answer.read() == whole.read("runs/report.html")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _ask(url: str, body: dict | None = None) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def _wait(server, url: str, seconds: float = 60) -> None:
+    end = time.time() + seconds
+    while time.time() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    pytest.skip("mlflow server did not start here")
+
+
+# ---- by hand and sweeps --------------------------------------------------------------------------------------
+
+
+def untouched(clone: Clone) -> None:
+    assert clone.git("status", "--porcelain") == ""
+    assert clone.dvc("status").text.strip() == "Data and pipelines are up to date."
+
+
+def test_a_sweep_is_one_run_with_a_child_per_job(clone):
+    said = clone.by_hand("baseline", "-m", "model=linear,convnet", "seed=0,1", "train.steps=20")
+    assert "Traceback" not in said.text
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%model=linear,convnet%'")
+    jobs = children(clone, parent)
+    assert {(j.data.params["model"], j.data.params["seed"]) for j in jobs} == {
+        (model, seed) for model in ("linear", "convnet") for seed in "01"
+    }
+    assert {parent.info.status} | {j.info.status for j in jobs} == {"FINISHED"}
+    for job in jobs:
+        assert {"val_loss", "val_accuracy", "train_loss"} <= set(job.data.metrics)
+        assert job.data.params["train.steps"] == "20"
+    losses = {j.data.metrics["val_loss"] for j in jobs}
+    assert len(losses) == 4, "two jobs gave the same result"
+    untouched(clone)
+
+
+def test_a_job_that_fails_does_not_stop_the_others(clone):
+    said = clone.by_hand("split", "-m", "val=0.9,0.2", code=1)
+    assert "1 job(s) of this sweep failed" in said.text
+    assert "Traceback" not in said.text
+    assert not (clone.root / "outputs/sweep/split/val=0.9/report.json").exists()
+    assert (clone.root / "outputs/sweep/split/val=0.2/report.json").exists()
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
+    assert parent.info.status == "FAILED"
+    assert {j.info.status for j in children(clone, parent)} == {"FAILED", "FINISHED"}
+    untouched(clone)
+
+
+def test_a_stage_by_hand_equals_the_stage_under_dvc(clone):
+    clone.by_hand("split")
+    for file, content in clone.outputs("split").items():
+        assert clone.read(file.replace("runs/", "outputs/")) == content
+    untouched(clone)

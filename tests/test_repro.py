@@ -1,0 +1,168 @@
+"""Bit for bit, whatever happens on the way: forced, on two threads, edited meanwhile, killed, interrupted."""
+
+import fcntl
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recipe.config import STAGES
+
+pytestmark = pytest.mark.slow
+
+
+def locked(clone, stage: str) -> dict:
+    """What dvc.lock knows of a stage."""
+    return yaml.safe_load(clone.read("dvc.lock"))["stages"][stage]
+
+
+def started(clone, stage: str):
+    """The stage's process as DVC starts it, left running."""
+    script = [sys.executable, f"pipeline/{stage}.py", "-cp", "../resolved", "-cn", stage]
+    return clone.start(*script, DVC_STAGE=stage)
+
+
+def until(process, pattern: str, times: int = 1) -> list[str]:
+    """The output up to and with the line that matches for the last time asked for."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        times -= bool(re.search(pattern, line))
+        if not times:
+            return lines
+    raise AssertionError(f"ended without {pattern!r}:\n{''.join(lines)}")
+
+
+def test_a_forced_repro_leaves_git_status_clean(clone):
+    assert clone.git("status", "--porcelain") == ""
+    said = clone.repro("--force")
+    assert said.stages == list(yaml.safe_load(clone.read("dvc.yaml"))["stages"])
+    assert clone.git("status", "--porcelain") == ""
+    assert clone.dvc("status").text.strip() == "Data and pipelines are up to date."
+
+
+def test_git_holds_the_evidence_and_not_the_weights(whole):
+    held = set(whole.git("ls-files").split())
+    assert held >= {f"runs/{stage}/report.json" for stage in STAGES} | {"dvc.lock", "runs/report.md"}
+    assert not [f for f in held if f.startswith("runs/") and not f.endswith((".json", ".md", ".gitignore"))]
+
+
+def test_no_evidence_names_a_time_a_host_or_a_path(whole):
+    host = os.uname().nodename
+    known = [str(whole.root), f"{Path.home()}/", *([host] if len(host) > 5 else [])]
+    texts = {f: c for f, c in whole.outputs(".").items() if f.endswith((".json", ".csv", ".yaml", ".md", ".html"))}
+    assert len(texts) > 20
+    assert not [(f, k) for f, content in texts.items() for k in known if k.encode() in content]
+    assert not [f for f, c in texts.items() if re.search(rb"\b20\d\d-[01]\d-[0-3]\d[T ][0-2]\d:", c)]
+
+
+def numbers(content: bytes) -> list[float]:
+    return [float(n) for n in re.findall(rb"\d+\.\d+", content)]
+
+
+def test_two_threads_give_the_same_result_to_float_precision(clone):
+    """Not the same bytes: torch splits sums over more than some thousand elements, and the gradient of a convolution's
+    weights, among its threads. One thread is the default for that reason too.
+    """
+    before = clone.outputs("overfit")
+    clone.put("conf/runtime/local.yaml", threads=2)
+    clone.as_dvc("overfit")
+    after = clone.outputs("overfit")
+    for file in ("runs/overfit/history.csv", "runs/overfit/report.json"):
+        assert numbers(after[file]) == pytest.approx(numbers(before[file]), abs=1e-4)
+    assert after["runs/overfit/best.yaml"] == before["runs/overfit/best.yaml"]
+
+
+# ---- an edit meanwhile ---------------------------------------------------------------------------------------
+
+RESTLESS = '''
+"""The digits, and an edit of a tracked file when the hundredth is read for the first time."""
+
+from pathlib import Path
+
+from recipe.data.sources import Digits
+
+NOTE = Path("src/own/note.txt")
+
+
+class Restless(Digits):
+    def __getitem__(self, index):
+        if index == 100 and not NOTE.exists():
+            NOTE.write_text("edited")
+        return super().__getitem__(index)
+'''
+
+
+def test_an_edit_while_a_stage_runs_fails_the_stage(clone):
+    clone.write("src/own/restless.py", RESTLESS)
+    clone.write("conf/data/restless.yaml", "_target_: own.restless.Restless\n")
+    clone.choose(data="restless")
+    before = locked(clone, "prepare")
+
+    said = clone.repro("prepare", code=None)
+    assert said.code != 0
+    assert "src/own/note.txt changed while the stage was running" in said.text
+    assert "Traceback" not in said.text
+    assert locked(clone, "prepare") == before
+    assert not (clone.root / "runs/prepare/report.json").exists()
+    assert clone.last_run("prepare").info.status == "FAILED"
+
+    assert clone.repro("prepare").stages == ["prepare"]
+    assert clone.repro("prepare").stages == []
+
+
+def test_a_second_process_of_a_stage_is_refused(clone):
+    before = clone.outputs("prepare")
+    with open(clone.root / ".recipe/locks/prepare", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = clone.as_dvc("prepare", code=1)
+    assert "another process of this stage is still running" in said.text
+    assert "Traceback" not in said.text
+    assert clone.outputs("prepare") == before
+    clone.as_dvc("prepare")
+    assert clone.outputs("prepare") == before
+
+
+# ---- killed --------------------------------------------------------------------------------------------------
+
+TRIAL = r"^tune +(random|tpe) trial (\d+) "
+
+
+def trials(lines: list[str]) -> list[tuple[str, str]]:
+    return [m.groups() for line in lines if (m := re.search(TRIAL, line))]
+
+
+def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
+    unkilled = clone.outputs("tune")
+    process = started(clone, "tune")
+    first = trials(until(process, TRIAL, times=2))
+    os.kill(process.pid, signal.SIGKILL)
+    first += trials(process.communicate()[0].splitlines(keepends=True))
+    assert not (clone.root / "runs/tune/report.json").exists()
+
+    again = trials(clone.as_dvc("tune").text.splitlines())
+    every = [(sampler, str(i)) for sampler in ("random", "tpe") for i in range(2)]
+    assert len(first) < len(every), "it was killed too late to say anything"
+    assert first + again == every
+    assert clone.outputs("tune") == unkilled
+    assert [r.info.status for r in clone.stage_runs("tune")][:2] == ["FINISHED", "KILLED"]
+
+
+def test_ctrl_c_ends_a_stage_cleanly(clone):
+    before = locked(clone, "overfit")
+    process = clone.start("dvc", "repro", "--force", "--single-item", "overfit")
+    until(process, r"^overfit +width 4 ")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: DVC and the stage both get it
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert "overfit: interrupted. Nothing of this stage counts as run" in said
+    assert "Traceback" not in said
+    assert locked(clone, "overfit") == before
+    assert not (clone.root / "runs/overfit/report.json").exists()
+    assert clone.last_run("overfit").info.status in ("FAILED", "KILLED")
+    assert json.loads(clone.dvc("status", "--json", "overfit").text)  # it must run again, and says so

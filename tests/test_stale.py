@@ -1,0 +1,134 @@
+"""Never stale, never more than needed: what reruns after which edit, and that no code can change unseen."""
+
+import json
+
+import pytest
+import yaml
+from clone import ROOT, Clone
+from closure import closure
+
+from recipe.config import STAGES
+
+GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+LEARNING = {"baseline", "overfit", "regularize", "tune", "ensemble"}
+EVERY = set(STAGES)
+
+
+# ---- code ----------------------------------------------------------------------------------------------------
+
+
+def deps(stage: str) -> set[str]:
+    return set(GRAPH[stage].get("deps", []))
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_code_among_the_deps_is_what_the_stage_can_run(stage):
+    listed = {d for d in deps(stage) if d.startswith(("src/recipe/", "pipeline/")) and d.endswith(".py")}
+    needed = {f for f in closure(stage) if not f.startswith("src/own/")}
+    assert listed == needed
+
+
+def test_an_own_part_is_a_dependency_of_each_stage_that_builds_parts():
+    builders = {stage for stage in GRAPH if "src/recipe/build.py" in deps(stage)} | {"prepare"}
+    assert {stage for stage in GRAPH if "src/own" in deps(stage)} == builders
+
+
+def test_the_pages_templates_are_dependencies_of_the_report():
+    folder = ROOT / "src" / "recipe" / "pages"
+    templates = {str(f.relative_to(ROOT)) for f in folder.iterdir() if f.suffix in (".html", ".css", ".js", ".md")}
+    assert templates <= deps("report")
+
+
+def test_every_file_among_the_deps_is_there():
+    made = {next(iter(out)) if isinstance(out, dict) else out for s in GRAPH.values() for out in s.get("outs", [])}
+    made |= {next(iter(m)) for s in GRAPH.values() for m in s.get("metrics", [])}
+    assert not [d for stage in GRAPH for d in deps(stage) - made if not (ROOT / d).exists()]
+
+
+# ---- configuration -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def house(whole, tmp_path_factory) -> Clone:
+    return whole.copy(tmp_path_factory.mktemp("stale") / "clone")
+
+
+@pytest.fixture
+def edited(house):
+    """The clone to edit, and `must_rerun()`; everything is put back afterwards."""
+    yield house
+    house.git("checkout", "--quiet", "--", ".")
+    house.git("clean", "--quiet", "-fd")
+
+
+def must_rerun(clone: Clone) -> set[str]:
+    """The stages whose composed config differs from the one they ran with: DVC's own word, after compose."""
+    clone.run("python", "pipeline/compose.py")
+    status = json.loads(clone.dvc("status", "--json").text)
+    changed = {s: entry for s, entries in status.items() for e in entries if (entry := e.get("changed deps"))}
+    return {stage for stage, files in changed.items() if f"resolved/{stage}.yaml" in files}
+
+
+def append(clone: Clone, file: str, text: str) -> None:
+    clone.write(file, clone.read(file).decode() + text)
+
+
+def reverse(clone: Clone, file: str) -> None:
+    """The same mapping with its keys in the opposite order."""
+    content = yaml.safe_load(clone.read(file))
+    clone.write(file, yaml.safe_dump(dict(reversed(content.items())), sort_keys=False))
+
+
+EDITS = {
+    "a choice": (lambda c: c.choose(model="mlp"), LEARNING),
+    "the data": (lambda c: c.choose(data="mnist"), EVERY),
+    "the seed": (lambda c: c.choose(seed=1), EVERY),
+    "a value on top of a choice": (lambda c: c.choose(optimizer={"lr": 0.002}), LEARNING),
+    "a chosen file": (lambda c: c.put("conf/model/convnet.yaml", width=12), LEARNING),
+    "a chosen file, where params.yaml overrides it": (lambda c: c.put("conf/optimizer/adam.yaml", lr=1e-4), set()),
+    "a nested default": (lambda c: c.put("conf/learn.yaml", train={"batch_size": 16}), LEARNING),
+    "the nested default's own": (lambda c: c.put("conf/base.yaml", frozen=[]), EVERY - LEARNING),
+    "a file that a stage's defaults name": (lambda c: c.put("conf/model/linear.yaml", _convert_="none"), {"baseline"}),
+    "a stage's section of params.yaml": (lambda c: c.choose(tune={"trials": 3}), {"tune"}),
+    "a stage's own file": (lambda c: c.put("conf/regularize.yaml", confidence=0.9), {"regularize"}),
+    "a search space": (lambda c: c.put("conf/space/default.yaml", **{"model.dropout": {"high": 0.4}}), {"tune"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_the_stages_whose_config_it_changes(edited, edit):
+    change, stages = EDITS[edit]
+    change(edited)
+    assert must_rerun(edited) == stages
+
+
+@pytest.mark.slow
+def test_what_changes_no_config_reruns_nothing(edited):
+    append(edited, "params.yaml", "# a comment at the end\n")
+    reverse(edited, "params.yaml")
+    append(edited, "conf/model/convnet.yaml", "# a comment in a chosen file\n")
+    reverse(edited, "conf/optimizer/adam.yaml")
+    edited.put("conf/optimizer/sgd.yaml", lr=0.5)  # an option that nobody chose
+    edited.write("conf/model/mine.yaml", "_target_: own.mine.Net\n")
+    edited.put("conf/runtime/local.yaml", threads=2)  # where it runs, not what it computes
+    edited.repro("compose")
+    assert edited.dvc("status").text.strip() == "Data and pipelines are up to date."
+
+
+@pytest.mark.slow
+def test_repro_and_an_experiment_agree(clone):
+    """`dvc repro` after an edit runs what the edit changed; `dvc exp run -S` with the same choice gives the same."""
+    clone.choose(ensemble={"members": 3})
+    assert clone.repro().stages == ["compose", "ensemble", "report"]
+    assert clone.repro().stages == []
+    outputs, lock = clone.outputs("ensemble", "report"), clone.read("dvc.lock")
+    clone.git("checkout", "--quiet", "--", ".")
+    clone.dvc("checkout")
+    assert clone.outputs("ensemble") != outputs
+
+    said = clone.dvc("exp", "run", "--set-param", "ensemble.members=3")
+    assert set(said.stages) <= {"compose", "ensemble", "report"}
+    assert clone.repro().stages == []
+    assert clone.outputs("ensemble", "report") == outputs
+    assert yaml.safe_load(clone.read("dvc.lock"))["stages"]["ensemble"] == yaml.safe_load(lock)["stages"]["ensemble"]
