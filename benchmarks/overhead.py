@@ -1,0 +1,331 @@
+"""What the recipe costs beside a bare torch loop. Prints Markdown tables; CPU time, one thread, medians over rounds.
+
+    python benchmarks/overhead.py                         # everything, 3 rounds
+    python benchmarks/overhead.py --rounds 1 --stages baseline overfit
+
+It works in a temporary copy of this repository. A stage's trainings are recorded while it runs, then done again by a
+plain loop in the same process: same models, first weights, batch size, steps, evaluations; no config, logging, gates or
+pictures. Imports are left out of a stage's time and have a column of their own: the largest, torch's compiler, comes
+with any first optimizer. On shared cores only the ratios mean much.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import resource
+import runpy
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
+IMPORTS = "import torch, mlflow"
+# A stage's start: all that happens before its own work, which begins with its Run.
+START = """
+import os, runpy, sys
+from recipe import stage
+stage.Run = lambda *args, **kwargs: os._exit(0)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+# ---- a stage and its bare loop, in a process of their own ------------------------------------------------------
+
+
+def clock() -> float:
+    """CPU seconds of this process and of its finished children."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+class Stopwatch:
+    """CPU seconds by section. A section inside another counts for the outer one; imports count for neither."""
+
+    def __init__(self):
+        self.spent, self.open, self.importing = defaultdict(float), None, 0
+
+    @contextmanager
+    def section(self, name: str):
+        if self.open:
+            yield
+            return
+        self.open, began, imports = name, clock(), self.spent["imports"]
+        try:
+            yield
+        finally:
+            self.open = None
+            self.spent[name] += clock() - began - (self.spent["imports"] - imports)
+
+    def around(self, owner, attribute: str, name: str) -> None:
+        """Counts every call of `owner.attribute` for a section."""
+        function = getattr(owner, attribute)
+
+        def timed(*args, **kwargs):
+            with self.section(name):
+                return function(*args, **kwargs)
+
+        setattr(owner, attribute, timed)
+
+    def count_imports(self) -> None:
+        machinery = sys.modules["_frozen_importlib"]
+        find = machinery._find_and_load  # called where a module is not loaded yet, by every form of import
+
+        def timed(*args):
+            began, self.importing = clock(), self.importing + 1
+            try:
+                return find(*args)
+            finally:
+                self.importing -= 1
+                if not self.importing:
+                    self.spent["imports"] += clock() - began
+
+        machinery._find_and_load = timed
+
+
+@dataclass
+class Lane:
+    """One training as it was asked for, and how far it went."""
+
+    model: object  # before its first step
+    optimizer: object  # parameters -> optimizer
+    arguments: dict
+    steps: int = 0
+
+
+def recorded(train, lanes: list[Lane]):
+    """`train` that keeps what is needed to do the same again."""
+    signature = inspect.signature(train)
+
+    def again(*args, **kwargs):
+        asked = signature.bind(*args, **kwargs)
+        asked.apply_defaults()
+        optimizer = asked.arguments["optimizer"]
+        kind, known = type(optimizer), inspect.signature(type(optimizer)).parameters
+        options = {k: v for k, v in optimizer.defaults.items() if k in known}
+        # not in the stage's time: it is the benchmark's own cost
+        lane = Lane(deepcopy(asked.arguments["model"]), lambda p: kind(p, **options), dict(asked.arguments))
+        trained = train(*args, **kwargs)
+        lane.steps = trained.curve[-1]["step"]
+        lanes.append(lane)
+        return trained
+
+    return again
+
+
+def bare(lane: Lane) -> None:
+    """What one would write in a notebook."""
+    import torch
+
+    a, model = lane.arguments, lane.model
+    optimizer, loss_fn = lane.optimizer(model.parameters()), a["loss_fn"]
+    x, y, chance = a["train_part"].x, a["train_part"].y, torch.Generator().manual_seed(a["seed"])
+
+    def evaluate():
+        model.eval()
+        with torch.no_grad():
+            for part in (a["train_part"], a["val"]):
+                logits = torch.cat([model(b) for b in part.x.split(1000)])
+                loss_fn(logits, part.y).item(), (logits.argmax(1) == part.y).float().mean().item()
+        model.train()
+
+    evaluate()
+    done = 0
+    while done < lane.steps:
+        for index in torch.randperm(len(y), generator=chance).split(a["batch_size"]):
+            batch = a["augment"].on_batch(x[index], chance) if a["augment"] else x[index]
+            optimizer.zero_grad(set_to_none=True)
+            loss_fn(model(batch), y[index]).backward()
+            optimizer.step()
+            done += 1
+            if done % a["eval_every"] == 0 or done == lane.steps:
+                evaluate()
+            if done == lane.steps:
+                break
+
+
+def measure(name: str) -> dict[str, float]:
+    """One stage of the repository in the current folder, then the same trainings bare: CPU seconds by section."""
+    watch, lanes, total = Stopwatch(), [], {}
+    watch.count_imports()
+    sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
+    from recipe import build, figures, stage, track
+    from recipe.audit import pictures
+    from recipe.checks import verdict
+    from recipe.pages import render
+
+    build.train = recorded(build.train, lanes)
+    watch.around(build, "train", "training")
+    watch.around(verdict, "run", "gates")
+    for module in (figures, pictures, render):
+        for function, value in list(vars(module).items()):
+            # not `drawing`: a context manager, which the functions around it count
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and function != "drawing":
+                watch.around(module, function, "pictures")
+    for method in ("__init__", "lane", "data", "finish"):
+        watch.around(track.Tracker, method, "logging")
+    run = stage._run
+
+    def timed(*args):
+        before, began = watch.spent["imports"], clock()
+        try:
+            return run(*args)
+        finally:
+            total["imports"] = watch.spent["imports"] - before
+            total["stage"] = clock() - began - total["imports"]
+
+    stage._run = timed
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+    import torch
+
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(1)
+    began = clock()
+    for lane in lanes:
+        bare(lane)
+    total |= {"bare": clock() - began if lanes else 0.0, "lanes": len(lanes), "steps": sum(x.steps for x in lanes)}
+    return total | {k: watch.spent[k] for k in ("training", "gates", "pictures", "logging")}
+
+
+# ---- processes ---------------------------------------------------------------------------------------------------
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "RECIPE_"))}
+    paths = {"PYTHONPATH": str(folder / "src"), "PATH": f"{Path(sys.executable).parent}:{own['PATH']}"}
+    return own | paths | {"MLFLOW_DISABLE_TELEMETRY": "true", **more}
+
+
+def cost(command: list[str], folder: Path, **more: str) -> float:
+    """CPU seconds of a process and of all that it starts. Stops where it fails."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder, **more), stdout=said, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(command)[:200]}\n{said.read().decode()[-3000:]}")
+    return used.ru_utime + used.ru_stime
+
+
+def copy_of_the_repository(to: Path) -> Path:
+    """What git tracks or would track, with edits, as a repository of its own without any result."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("runs/") and name != "dvc.lock":
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=to, check=True)
+    return to
+
+
+def run_stage(name: str, folder: Path) -> dict[str, float]:
+    result = folder / ".overhead.json"
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure", name, "--result", str(result)]
+    cost(command, folder, DVC_STAGE=name)
+    return json.loads(result.read_text())
+
+
+def start_of(name: str, folder: Path) -> float:
+    """CPU seconds until the stage begins its own work; its report.json, which a start removes, is put back."""
+    report = folder / "runs" / name / "report.json"
+    kept = report.read_bytes()
+    command = [sys.executable, "-c", START, f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
+    seconds = cost(command, folder, DVC_STAGE=name)
+    report.write_bytes(kept)
+    return seconds
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------
+
+
+def table(head: tuple[str, ...], rows: list[tuple]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def stages_table(found: dict[str, list[dict]]) -> str:
+    """A row per stage, and one for all of them; each ratio is the median of those within a round."""
+    together = [{k: sum(r[k] for r in rs) for k in rs[0]} for rs in zip(*found.values(), strict=True)]
+    rows = []
+    for name, rounds in (found | {"**all**": together}).items():
+        middle = {k: statistics.median(r[k] for r in rounds) for k in rounds[0]}
+        row = [
+            name,
+            f"{middle['lanes']:.0f}",
+            f"{middle['steps']:,.0f}",
+            f"{middle['bare']:.1f}",
+            f"{middle['stage']:.1f}",
+        ]
+        for part in (lambda r: r["stage"], lambda r: r["stage"] - r["gates"], lambda r: r["training"]):
+            ratios = [part(r) / r["bare"] for r in rounds if r["bare"]]
+            row.append(f"{statistics.median(ratios):.2f}" if ratios else "")
+        row += [f"{middle[k] / middle['stage']:.1%}" for k in ("gates", "pictures", "logging")]
+        rows.append([*row, f"{middle['imports']:.1f}"])
+    head = ("stage", "lanes", "steps", "bare, s", "stage, s", "ratio", "without gates", "training alone",
+            "gates", "pictures", "logging", "imports, s")  # fmt: skip
+    return table(head, rows)
+
+
+def starts_table(found: dict[str, list[float]]) -> str:
+    rows = []
+    for name, of in (("dvc repro, nothing to do", "import torch"), *((s, IMPORTS) for s in STAGES)):
+        if name in found:
+            ratios = [a / b for a, b in zip(found[name], found[of], strict=True)]
+            what = name if " " in name else f"start of pipeline/{name}.py"
+            rows.append((what, f"{statistics.median(found[name]):.2f}", f'python -c "{of}"',
+                         f"{statistics.median(found[of]):.2f}", f"{statistics.median(ratios):.2f}"))  # fmt: skip
+    return table(("what", "s", "beside", "s", "ratio"), rows)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stages", nargs="*", default=STAGES, choices=STAGES, help="stages to measure; default all")
+    parser.add_argument("--starts", nargs="*", default=STAGES, choices=STAGES, help="stage starts to measure")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--result", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        Path(asked.result).write_text(json.dumps(measure(asked.measure)))
+        return
+    stages, starts = defaultdict(list), defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = copy_of_the_repository(Path(folder))
+        cost(["dvc", "repro"], folder)  # what the stages read, the store, and what `nothing to do` needs
+        for i in range(asked.rounds):
+            for name in asked.stages:
+                stages[name].append(run_stage(name, folder))
+                say(f"round {i + 1}: {name} {stages[name][-1]['stage']:.1f} s, bare {stages[name][-1]['bare']:.1f} s")
+            for code in ("import torch", IMPORTS):
+                starts[code].append(cost([sys.executable, "-c", code], folder))
+            for name in asked.starts:
+                starts[name].append(start_of(name, folder))
+            cost(["dvc", "repro"], folder)  # the measured stages wrote their outputs anew: hashes them once
+            starts["dvc repro, nothing to do"].append(cost(["dvc", "repro"], folder))
+            say(f"round {i + 1}: starts " + ", ".join(f"{k} {v[-1]:.2f}" for k, v in starts.items()))
+    if stages:
+        print(stages_table(stages) + "\n")
+    print(starts_table(starts))
+
+
+if __name__ == "__main__":
+    main()
