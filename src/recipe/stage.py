@@ -224,10 +224,12 @@ def _commit() -> str:
 def _prepare_torch(cfg) -> str:
     """Bit for bit: deterministic kernels and a fixed number of threads. Gives the device."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")
     import torch
 
     torch.set_num_threads(cfg.runtime.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # with the variable above all that use_deterministic_algorithms does, which imports torch's compiler for it
+    torch.set_deterministic_debug_mode("warn")
     torch.set_flush_denormal(True)
     device = cfg.runtime.device
     if device == "auto":
