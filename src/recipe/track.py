@@ -299,12 +299,12 @@ def _close_sweep(cfg, client, experiment: str, run: str) -> None:
         mine = f"tags.mlflow.parentRunId = '{run}'"
         jobs = client.search_runs([experiment], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
         shown = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in j.data.metrics for j in jobs)]
-        rows = [(j.info.run_name, {m: j.data.metrics[m] for m in shown if m in j.data.metrics}) for j in jobs]
+        rows = [(j.info.run_name, {m: v for m in shown if (v := j.data.metrics.get(m)) is not None}) for j in jobs]
         lines = [f"- **{job}**: " + ", ".join(f"{m} {_shown(v)}" for m, v in score.items()) for job, score in rows]
         client.set_tag(run, "mlflow.note.content", "\n".join(lines))
         for metric, best in (("val_loss", min), ("val_accuracy", max)):
-            if metric in shown:
-                client.log_metric(run, f"best/{metric}", best(score[metric] for _, score in rows if metric in score))
+            if found := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
+                client.log_metric(run, f"best/{metric}", best(found))
         failed = not jobs or any(j.info.status != "FINISHED" for j in jobs)
         client.set_terminated(run, "FAILED" if failed else "FINISHED")
         order = {"orderByKey": f"metrics.`{shown[0]}`", "orderByAsc": "true"} if shown else {}
@@ -328,9 +328,10 @@ def chosen(cfg, stage: str) -> dict[str, object]:
     keys = {"seed", *leaves(OmegaConf.create(values))}
     if HydraConfig.initialized():
         now = HydraConfig.get()
-        choices |= {group: str(choice) for group, choice in now.runtime.choices.items() if group in cfg}
+        choices |= {group: str(choice) for group, choice in now.runtime.choices.items()}
         keys |= {override.lstrip("+~").partition("=")[0] for override in now.overrides.task}
     known = leaves(cfg)
+    choices = {group: choice for group, choice in choices.items() if group in cfg}  # not hydra's own, nor a@b
     values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
     left_out = ("runtime", "checks", "waive")
     return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
@@ -351,7 +352,7 @@ def described(content: dict) -> str:
         lines += ["", f"- **{kind}: {c['check']}**: {c['claim']} Measured {value}, must be {c['bound']}."]
         lines += [f"  {c['hint']}"] if c in closed else []
         lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []
-    return "\n".join(lines).strip()
+    return "\n".join(lines).strip()[:7000]  # a tag holds 8000 characters
 
 
 def _shown(value) -> str:
