@@ -11,7 +11,7 @@ repro: $(VENV)/installed
 	dvc repro
 
 test: $(VENV)/installed
-	pytest
+	pytest -n 2 --dist loadgroup
 
 ui: $(VENV)/installed
 	@test -f mlflow.db || { echo "make ui: no runs yet; first: make repro" >&2; exit 1; }

@@ -202,7 +202,6 @@ KNOBS = {
     "early_stopping": (bool, None),
     "val": (float, 0.0),
     "test": (float, 0.0),
-    "metric": (str, None),
     "lr": (float, 0.0),
     "weight_decay": (float, 0.0),
     "dropout": (float, 0.0),
