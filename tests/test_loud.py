@@ -111,7 +111,7 @@ def test_repro_stops_at_labels_that_start_at_one(planted):
 def test_repro_stops_at_frozen_parameters_until_they_are_waived(planted):
     planted.choose(model="frozen")
     stopped(planted, planted.repro(code=None), "baseline", "every_parameter_moves")
-    assert planted.repro(code=None).stages == ["baseline"], "a closed gate must not count as run"
+    assert "baseline" in json.loads(planted.dvc("status", "--json").text), "a closed gate must not count as run"
 
     reason = "the body is pretrained, and meant to stand still"
     planted.choose(baseline={"waive": {"every_parameter_moves": reason}})
