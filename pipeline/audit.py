@@ -15,7 +15,7 @@ from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
-@stage("audit")
+@stage("audit", checks_of(claims))
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     limits = Limits(**cfg.flags)
@@ -26,7 +26,7 @@ def main(cfg, run):
     run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], store.fingerprint, "all")
     verdicts = run_checks(
         checks_of(claims), claims.Audited(*findings.audited(found, store, cfg.decisions)),
-        limits=cfg.checks, waive=cfg.waive, where="conf/audit.yaml", progress=run.verdict,
+        limits=cfg.checks, waive=cfg.waive, where="conf/audit.yaml",
     )  # fmt: skip
     metrics = findings.metrics(found, store.classes)
     return Report(metrics, verdicts, evidence=findings.EVIDENCE, figures=figures, summary=findings.summary(metrics))

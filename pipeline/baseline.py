@@ -15,22 +15,24 @@ from recipe.floors import simplified, train_floors
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
+KNOWN = CHECKS | checks_of(baseline)
 
-@stage("baseline")
+
+@stage("baseline", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
-    setup, known = build.setup(cfg, data), CHECKS | checks_of(baseline)
+    setup = build.setup(cfg, data)
     (inputs, labels), *_ = at_the_door(setup, 1)
     names = [data.classes[int(c)] for c in labels]
     figures.pictures(run.out / "door.png", data.pictures(inputs), names)
 
-    verdicts = examine(setup, limits=cfg.checks, known=known, where="conf/baseline.yaml", progress=run.verdict).verdicts
+    verdicts = examine(setup, limits=cfg.checks, known=KNOWN, where="conf/baseline.yaml", progress=run.verdict).verdicts
     floors = train_floors(cfg, data, run)
     scores = [floor.score() for floor in floors]
     subject = baseline.Baselines(scores, simplified(cfg), [t.ended for f in floors for t in f.trained if t.lost])
     verdicts += run_checks(
-        checks_of(baseline), subject, limits=cfg.checks, waive=cfg.waive, known=known, progress=run.verdict
+        checks_of(baseline), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN, where="conf/baseline.yaml"
     )
     figures.curves(run.out / "curves.png", {f.name: [t.curve for t in f.trained] for f in floors[1:]})
     figures.dynamics(run.out / "dynamics.png", *floors[-1].watched(data))

@@ -15,7 +15,7 @@ from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
-@stage("ensemble")
+@stage("ensemble", checks_of(claims))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, test=True)
     run.tracker.data(cfg.data._target_, data.fingerprint, "test")
@@ -31,7 +31,7 @@ def main(cfg, run):
                  "test_nll": test.nll, "test_ece": test.ece, "val_accuracy": team.val.accuracy,
                  "val_nll": team.val.nll},
         checks=run_checks(checks_of(claims), final_of(cfg, data, team, run.out), limits=cfg.checks, waive=cfg.waive,
-                          where="conf/ensemble.yaml", progress=run.verdict),
+                          where="conf/ensemble.yaml"),
         predictions=[team.prediction()],
         scores=team.scores(),
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],

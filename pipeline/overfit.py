@@ -17,7 +17,7 @@ from recipe.stage import Report, stage
 from recipe.train.checkpoint import save_weights
 
 
-@stage("overfit")
+@stage("overfit", checks_of(overfit))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
@@ -35,7 +35,7 @@ def main(cfg, run):
         metrics={"train_loss": row["train_loss"], "val_loss": row["val_loss"], "val_accuracy": row["val_accuracy"],
                  "parameters": best.parameters, "steps": best.trained.curve[-1]["step"]},
         checks=run_checks(checks_of(overfit), subject, limits=cfg.checks, waive=cfg.waive,
-                          where="conf/overfit.yaml", progress=run.verdict),
+                          where="conf/overfit.yaml"),
         predictions=predictions(rungs, cfg.ladder.key),
         scores=[row],
         evidence={"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]},

@@ -12,7 +12,7 @@ from recipe.parts import part, plain
 from recipe.stage import Report, stage
 
 
-@stage("prepare")
+@stage("prepare", checks_of(claims))
 def main(cfg, run):
     found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say)
     run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
@@ -21,7 +21,7 @@ def main(cfg, run):
     )
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
-        where="conf/prepare.yaml", progress=run.verdict,
+        where="conf/prepare.yaml",
     )  # fmt: skip
     return Report(
         metrics=found.metrics(),

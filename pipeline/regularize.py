@@ -15,7 +15,7 @@ from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
-@stage("regularize")
+@stage("regularize", checks_of(claims))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
@@ -40,7 +40,7 @@ def main(cfg, run):
     return Report(
         metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(kept)},
         checks=run_checks(checks_of(claims), claims.Regularized(result, baseline), limits=cfg.checks, waive=cfg.waive,
-                          where="conf/regularize.yaml", progress=run.verdict),
+                          where="conf/regularize.yaml"),
         predictions=[s.prediction() for s in result.steps],
         scores=[result.base.score(), row],
         evidence={"something_helped": ["gains.png"]},

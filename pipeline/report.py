@@ -13,7 +13,7 @@ from recipe.pages.render import render_report
 from recipe.stage import Report, in_dvc, stage
 
 
-@stage("report")
+@stage("report", verdict.checks_of(checks))
 def main(cfg, run):
     runs = Path("runs")
     found = evidence.read(runs)
@@ -23,7 +23,6 @@ def main(cfg, run):
         limits=cfg.checks,
         waive=cfg.waive,
         where="conf/report.yaml",
-        progress=run.verdict,
     )
     report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
     to = runs if in_dvc("report") else run.out

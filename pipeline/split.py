@@ -16,7 +16,7 @@ from recipe.parts import plain
 from recipe.stage import Report, stage
 
 
-@stage("split")
+@stage("split", checks_of(claims))
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     examples = read_table("runs/audit/examples.parquet")
@@ -26,7 +26,7 @@ def main(cfg, run):
     written = claims.Written(split.read_split(run.out), kept, store.classes, split.shares(cfg.val, cfg.test))
     verdicts = run_checks(
         checks_of(claims), written, limits=cfg.checks, waive=cfg.waive,
-        where="conf/split.yaml", progress=run.verdict,
+        where="conf/split.yaml",
     )  # fmt: skip
     counts = {name: written.counts(name).tolist() for name in split.NAMES}
     figures.class_counts(run.out / "classes.png", store.classes, counts, "examples per class and split")

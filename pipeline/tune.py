@@ -11,16 +11,17 @@ from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.parts import plain
-from recipe.search import best_so_far, compare, read_space, studies
+from recipe.search import best_so_far, compare, journal_of, read_space, set_aside, studies
 from recipe.stage import Report, stage
 
 
-@stage("tune")
+@stage("tune", checks_of(tune))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     accepted, space = read_yaml("runs/regularize/best.yaml"), read_space(cfg)
-    trials, importance = studies(cfg, data, accepted, run)
+    journal = journal_of(cfg, data, accepted, run)
+    trials, importance = studies(cfg, data, accepted, journal, run)
     found = compare(cfg, data, accepted, trials, run)
     write_yaml(run.out / "best.yaml", found.handed_on)
     rows = [t.row() for mine in trials.values() for t in mine]
@@ -35,11 +36,10 @@ def main(cfg, run):
     )
     subject = tune.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials)
     better = "handed on" if found.gain.real else "within seed noise: the accepted recipe is handed on"
-    return Report(
+    report = Report(
         metrics={"val_loss": found.score["val_loss"], "val_accuracy": found.score["val_accuracy"],
                  "gain": found.gain.mean, "trials": len(rows)},
-        checks=run_checks(checks_of(tune), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml",
-                          progress=run.verdict),
+        checks=run_checks(checks_of(tune), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml"),
         predictions=[found.prediction],
         scores=[found.score],
         evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"]},
@@ -49,6 +49,8 @@ def main(cfg, run):
         summary=f"Best of {len(rows)} trials ({found.best.sampler}): val_loss lower by {found.gain.mean:+.4f} "
         f"[{found.gain.low:+.4f}, {found.gain.high:+.4f}] over {found.gain.n} fresh seeds; {better}.",
     )  # fmt: skip
+    set_aside(journal)
+    return report
 
 
 if __name__ == "__main__":

@@ -59,9 +59,11 @@ def load(path: Path) -> dict:
 
 
 def nearest(word: str, known) -> str:
-    """`; did you mean ...?` where a known name is near, and the list of all of them."""
+    """`did you mean ...?` where a known name is near, and the list of all names, unless it is long and one is near."""
     known = sorted(map(str, known))
     near = difflib.get_close_matches(word, known, n=1)
+    if near and len(known) > 20:
+        return f"did you mean `{near[0]}`?"
     hint = f"did you mean `{near[0]}`? " if near else ""
     return f"{hint}Known: {', '.join(known)}."
 
@@ -165,7 +167,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
             cfg = hydra.compose(f"_{stage}")
         if unknown := sorted(key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED):
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
-        check_types(cfg, stage)
+        check_types(cfg, f"{stage}, in params.yaml or conf/")
         OmegaConf.resolve(cfg)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None

@@ -29,10 +29,10 @@ def resolve_all() -> None:
 
 
 def _compose_all(base) -> dict[str, str]:
+    check_top(base)
     texts = {}
     for stage in STAGES:
         cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
         cfg.pop(RUNTIME, None)
         texts[stage] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
-    check_top(base)
     return texts

@@ -192,18 +192,21 @@ def at_edges(trial: Trial, space: dict, share: float = 0.05) -> list[str]:
 # ---- the stage's two questions -------------------------------------------------------------------------------
 
 
-def studies(cfg: DictConfig, data: Data, start: dict, run) -> tuple[dict[str, list[Trial]], dict[str, float]]:
-    """({sampler: trials}, importances over the random trials), every sampler with the same budget.
-
-    The journal is under .recipe/tune/, open to optuna-dashboard; a finished one is set aside, so that the next run of
-    the same search searches anew.
-    """
+def journal_of(cfg: DictConfig, data: Data, start: dict, run) -> Path:
+    """The studies' file under .recipe/tune/, open to optuna-dashboard, named by all that the search depends on."""
     name = fingerprint({"config": plain_all(cfg), "start": start, "data": data.fingerprint, "code": run.inputs})
-    storage = run.home / ".recipe" / "tune" / f"{name}.log" if run.in_dvc else run.out / "study.log"
+    return run.home / ".recipe" / "tune" / f"{name}.log" if run.in_dvc else run.out / "study.log"
+
+
+def set_aside(journal: Path) -> None:
+    """The stage is done: its next run searches anew. Before, a killed one goes on with the trials that it has."""
+    journal.replace(journal.with_suffix(".done.log"))
+
+
+def studies(cfg: DictConfig, data: Data, start: dict, storage: Path, run) -> tuple[dict, dict[str, float]]:
+    """({sampler: trials}, importances over the random trials), every sampler with the same budget."""
     trials = {sampler: search(cfg, data, start, sampler, storage, run) for sampler in SAMPLERS}
-    importance = importances(storage, "random")
-    storage.replace(storage.with_suffix(".done.log"))
-    return trials, importance
+    return trials, importances(storage, "random")
 
 
 @dataclass(frozen=True)

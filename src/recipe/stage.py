@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from recipe import track
-from recipe.checks.verdict import Verdict, table
+from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
 from recipe.config import STAGES, checked, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, read_json, write_json
@@ -91,15 +91,20 @@ class Run:
         self.say(f"{verdict.mark:<6} {verdict.check:<28} {verdict.shown:<14} {verdict.bound}")
 
 
-def stage(name: str):
-    """Decorator: `body(cfg, run) -> Report` becomes the stage's script, guarded from start to gates."""
+def stage(name: str, checks: dict):
+    """Decorator: `body(cfg, run) -> Report` becomes the stage's script, guarded from start to gates.
+
+    checks: all that the stage may run, by name: what conf limits or waives is compared before any work is done.
+    """
 
     def wrap(body):
         @functools.wraps(body)
         def guarded(cfg):
             try:
                 with _locked(name):
-                    return _run(name, body, checked(cfg, name))
+                    cfg = checked(cfg, name)
+                    validate(checks, cfg.checks, cfg.waive, f"conf/{name}.yaml or params.yaml")
+                    return _run(name, body, cfg)
             except RecipeError as error:
                 return _end(f"{name}: {error}")
             except KeyboardInterrupt:
@@ -129,11 +134,7 @@ def _run(name: str, body, cfg):
     try:
         run = Run(name, out, tracker, before, device=_prepare_torch(cfg) if "model" in cfg else "cpu")
         report = body(cfg, run)
-        if changed := sorted(p for p, h in (digest(tracked).items() ^ before.items())):
-            raise RecipeError(
-                f"{changed[0]} changed while the stage was running, so its result belongs to neither version. "
-                "Run `dvc repro` again."
-            )
+        _require_same(tracked, before)
         content = report.content(name)
         write_json(out / "report.json", content)
     except BaseException as error:
@@ -145,12 +146,17 @@ def _run(name: str, body, cfg):
         subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
         report.pages += PAGES
     tracker.finish(content, _shown(out) + report.pages, failed=bool(closed))
-    held = sum(v.ok for v in report.checks)
-    print(f"{name}: {held} of {len(report.checks)} checks hold\n{table(report.checks)}", flush=True)
+    held, skipped = (sum(v.verdict == kind for v in report.checks) for kind in (PASS, SKIP))
+    print(f"{name}: {held} of {len(report.checks) - skipped} checks hold\n{table(report.checks)}", flush=True)
     if report.ending:
         print(f"\n{report.ending}", flush=True)
     if closed:
         return _close(name, closed, out)
+    try:
+        _require_same(tracked, before)  # once more: logging takes seconds, and DVC hashes after all of it
+    except RecipeError:
+        tracker.fail(traceback.format_exc())
+        raise
     return report.metrics
 
 
@@ -183,6 +189,14 @@ def _dvc_inputs(name: str) -> list[str]:
         return []
     entry = load(Path("dvc.yaml"))["stages"][name]
     return [*entry.get("deps", []), *(next(iter(p)) for p in entry.get("params", []))]
+
+
+def _require_same(tracked: list[str], before: dict[str, str]) -> None:
+    if changed := sorted(path for path, _ in digest(tracked).items() ^ before.items()):
+        raise RecipeError(
+            f"{changed[0]} changed while the stage was running, so its result belongs to neither version. "
+            "Run `dvc repro` again."
+        )
 
 
 def _require_open_gates(name: str) -> None:

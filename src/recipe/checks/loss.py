@@ -71,7 +71,7 @@ def outputs_are_not_squashed(s: Setup, share: float = 0.05) -> Verdict:
         node = node.next_functions[0][0]
     name = node.name() if node is not None else ""
     if name not in SQUASHES:
-        return exactly(0.0, 0.0)
+        return exactly(0, 0)
     free, squashed = optimum(s, y)[0], optimum(s, y, SQUASHES[name])[0]
     start = s.loss(torch.zeros(len(y), s.num_classes, device=y.device), y).item()
     return below((squashed - free) / max(start - free, 1e-9), share)

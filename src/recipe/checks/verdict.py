@@ -124,13 +124,11 @@ def run(
 
     known: all checks of the stage, where these are a part: `limits` and `waive` may name any of them.
     """
-    limits, waive, known = dict(limits or {}), dict(waive or {}), known or checks
-    for name in (*limits, *waive):
-        if name not in known:
-            raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(known))}.")
+    limits, waive = dict(limits or {}), dict(waive or {})
+    validate(known or checks, limits, waive, where)
     verdicts = []
     for name, function in checks.items():
-        verdict = _run_one(function, subject, limits.get(name) or {}, where)
+        verdict = _run_one(function, subject, limits.get(name) or {})
         if not verdict.ok and name in waive:
             verdict = replace(verdict, waived=str(waive[name]))
         progress(verdict)
@@ -138,12 +136,21 @@ def run(
     return verdicts
 
 
-def _run_one(function, subject, limits: Mapping, where: str) -> Verdict:
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
-    if unknown := sorted(set(limits) - set(known)):
-        raise RecipeError(
-            f"{where}: {function.__name__} has no limit `{unknown[0]}`; it has {', '.join(known) or 'none'}."
-        )
+def validate(checks: Mapping[str, Callable], limits: Mapping, waive: Mapping, where: str) -> None:
+    """Every name is a check's, every limit one of its own, every waiver has a reason; else RecipeError."""
+    for name in (*limits, *waive):
+        if name not in checks:
+            raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(checks))}.")
+    for name, given in limits.items():
+        known = [p.name for p in inspect.signature(checks[name]).parameters.values() if p.default is not p.empty]
+        if unknown := sorted(set(given or {}) - set(known)):
+            raise RecipeError(f"{where}: {name} has no limit `{unknown[0]}`; it has {', '.join(known) or 'none'}.")
+    for name, reason in waive.items():
+        if not reason:
+            raise RecipeError(f"{where}: {name} is waived without a reason; write `waive: {{{name}: why}}`.")
+
+
+def _run_one(function, subject, limits: Mapping) -> Verdict:
     try:
         return function(subject, **limits)
     except Exception as error:  # a person's model may fail in any way; that is a verdict, not the end
