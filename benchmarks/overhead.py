@@ -3,13 +3,14 @@
     python benchmarks/overhead.py                         # everything, 3 rounds
     python benchmarks/overhead.py --rounds 1 --stages baseline overfit
 
-It works in a temporary copy of this repository. A stage's trainings are recorded while it runs, then done again by a
-plain loop in the same process: same models, first weights, batch size, steps, evaluations; no config, logging, gates or
-pictures. Imports are left out of a stage's time and have a column of their own: the largest, torch's compiler, comes
-with any first optimizer. On shared cores only the ratios mean much.
+It works in a temporary copy of this repository. After each training of a stage a plain loop does the same again, in the
+same process: same model, first weights, batch size, steps, evaluations; no config, logging, gates or pictures. Imports
+are left out of a stage's time and have a column of their own: the largest, torch's compiler, comes with any first
+optimizer. On shared cores only the ratios mean much.
 """
 
 import argparse
+import functools
 import inspect
 import json
 import os
@@ -24,7 +25,6 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +71,7 @@ class Stopwatch:
         """Counts every call of `owner.attribute` for a section."""
         function = getattr(owner, attribute)
 
+        @functools.wraps(function)
         def timed(*args, **kwargs):
             with self.section(name):
                 return function(*args, **kwargs)
@@ -93,70 +94,70 @@ class Stopwatch:
         machinery._find_and_load = timed
 
 
-@dataclass
-class Lane:
-    """One training as it was asked for, and how far it went."""
+def with_a_bare_twin(train, watch: Stopwatch, found: dict):
+    """`train`, and after each training the same one bare: side by side in time, for shared cores change their speed."""
+    import torch
 
-    model: object  # before its first step
-    optimizer: object  # parameters -> optimizer
-    arguments: dict
-    steps: int = 0
-
-
-def recorded(train, lanes: list[Lane]):
-    """`train` that keeps what is needed to do the same again."""
     signature = inspect.signature(train)
 
-    def again(*args, **kwargs):
+    def both(*args, **kwargs):
+        began = clock()
         asked = signature.bind(*args, **kwargs)
         asked.apply_defaults()
-        optimizer = asked.arguments["optimizer"]
-        kind, known = type(optimizer), inspect.signature(type(optimizer)).parameters
-        options = {k: v for k, v in optimizer.defaults.items() if k in known}
-        # not in the stage's time: it is the benchmark's own cost
-        lane = Lane(deepcopy(asked.arguments["model"]), lambda p: kind(p, **options), dict(asked.arguments))
+        model = deepcopy(asked.arguments["model"])  # before its first step
+        watch.spent["apart"] += clock() - began
         trained = train(*args, **kwargs)
-        lane.steps = trained.curve[-1]["step"]
-        lanes.append(lane)
+        began = clock()
+        steps = trained.curve[-1]["step"]
+        mode = torch.get_deterministic_debug_mode()
+        torch.set_deterministic_debug_mode("default")
+        with torch.random.fork_rng():
+            started = clock()
+            bare(**asked.arguments | {"model": model, "steps": steps})
+            found["bare"] += clock() - started
+        torch.set_deterministic_debug_mode(mode)
+        found["lanes"] += 1
+        found["steps"] += steps
+        watch.spent["apart"] += clock() - began
         return trained
 
-    return again
+    return both
 
 
-def bare(lane: Lane) -> None:
+def bare(*, model, train_part, val, loss_fn, optimizer, steps, batch_size, eval_every, seed, augment, **rest) -> None:
     """What one would write in a notebook."""
     import torch
 
-    a, model = lane.arguments, lane.model
-    optimizer, loss_fn = lane.optimizer(model.parameters()), a["loss_fn"]
-    x, y, chance = a["train_part"].x, a["train_part"].y, torch.Generator().manual_seed(a["seed"])
+    known = inspect.signature(type(optimizer)).parameters
+    optimizer = type(optimizer)(model.parameters(), **{k: v for k, v in optimizer.defaults.items() if k in known})
+    x, y, chance = train_part.x, train_part.y, torch.Generator().manual_seed(seed)
 
     def evaluate():
         model.eval()
         with torch.no_grad():
-            for part in (a["train_part"], a["val"]):
+            for part in (train_part, val):
                 logits = torch.cat([model(b) for b in part.x.split(1000)])
                 loss_fn(logits, part.y).item(), (logits.argmax(1) == part.y).float().mean().item()
         model.train()
 
     evaluate()
     done = 0
-    while done < lane.steps:
-        for index in torch.randperm(len(y), generator=chance).split(a["batch_size"]):
-            batch = a["augment"].on_batch(x[index], chance) if a["augment"] else x[index]
+    while done < steps:
+        for index in torch.randperm(len(y), generator=chance).split(batch_size):
+            batch = augment.on_batch(x[index], chance) if augment else x[index]
             optimizer.zero_grad(set_to_none=True)
             loss_fn(model(batch), y[index]).backward()
             optimizer.step()
             done += 1
-            if done % a["eval_every"] == 0 or done == lane.steps:
+            if done % eval_every == 0 or done == steps:
                 evaluate()
-            if done == lane.steps:
+            if done == steps:
                 break
 
 
 def measure(name: str) -> dict[str, float]:
-    """One stage of the repository in the current folder, then the same trainings bare: CPU seconds by section."""
-    watch, lanes, total = Stopwatch(), [], {}
+    """CPU seconds of one stage of the repository in the current folder, by section, and of its trainings, bare."""
+    watch, found = Stopwatch(), dict.fromkeys(("bare", "lanes", "steps"), 0)
     watch.count_imports()
     sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
     from recipe import build, figures, stage, track
@@ -164,8 +165,8 @@ def measure(name: str) -> dict[str, float]:
     from recipe.checks import verdict
     from recipe.pages import render
 
-    build.train = recorded(build.train, lanes)
     watch.around(build, "train", "training")
+    build.train = with_a_bare_twin(build.train, watch, found)
     watch.around(verdict, "run", "gates")
     for module in (figures, pictures, render):
         for function, value in list(vars(module).items()):
@@ -177,25 +178,16 @@ def measure(name: str) -> dict[str, float]:
     run = stage._run
 
     def timed(*args):
-        before, began = watch.spent["imports"], clock()
+        began, before = clock(), dict(watch.spent)
         try:
             return run(*args)
         finally:
-            total["imports"] = watch.spent["imports"] - before
-            total["stage"] = clock() - began - total["imports"]
+            found["imports"] = watch.spent["imports"] - before.get("imports", 0)
+            found["stage"] = clock() - began - found["imports"] - watch.spent["apart"]
 
     stage._run = timed
     runpy.run_path(sys.argv[0], run_name="__main__")
-
-    import torch
-
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(1)
-    began = clock()
-    for lane in lanes:
-        bare(lane)
-    total |= {"bare": clock() - began if lanes else 0.0, "lanes": len(lanes), "steps": sum(x.steps for x in lanes)}
-    return total | {k: watch.spent[k] for k in ("training", "gates", "pictures", "logging")}
+    return found | {k: watch.spent[k] for k in ("training", "gates", "pictures", "logging")}
 
 
 # ---- processes ---------------------------------------------------------------------------------------------------
