@@ -1,7 +1,10 @@
 """A whole run: what MLflow holds of it, who may read the test set, and sweeps that touch nothing of it."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 import socket
 import time
 import urllib.error
@@ -118,7 +121,7 @@ def test_a_server_on_the_store_serves_the_runs(whole):
         port = free.getsockname()[1]
     store, base = f"sqlite:///{whole.root / 'mlflow.db'}", f"http://127.0.0.1:{port}"
     command = ["mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port)]
-    server = whole.start(*command, "--workers", "1")
+    server = whole.start(*command, "--workers", "1", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     try:
         _wait(server, f"{base}/health")
         query = {"experiment_ids": ["1"], "filter": "tags.`recipe.stage` = 'report'", "max_results": 5}
@@ -130,7 +133,8 @@ def test_a_server_on_the_store_serves_the_runs(whole):
         with urllib.request.urlopen(page, timeout=30) as answer:
             assert answer.read() == whole.read("runs/report.html")
     finally:
-        server.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it never started
+            os.killpg(server.pid, signal.SIGTERM)  # its workers too
         server.wait(30)
 
 
