@@ -102,7 +102,7 @@ class Clone:
     def run(self, *command: str, code: int | None = 0, **env: str) -> Said:
         """A command run to its end; `code` is the exit code it must have, None for any."""
         done = subprocess.run(
-            command, cwd=self.root, env=environment(self.root, **env), text=True, timeout=600,
+            command, cwd=self.root, env=environment(self.root, **env), text=True, timeout=1800,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert code in (None, done.returncode), f"{' '.join(command)}: {done.returncode}\n{done.stdout}"

@@ -87,7 +87,7 @@ def test_a_target_that_is_not_there(tree):
 def test_a_check_that_is_not_there(tree):
     tree.choose(split={"waive": {"sizes_agree": "why not"}})
     said = tree.by_hand("split", code=1)
-    one_message(said, "conf/split.yaml: no check called sizes_agree", "class_shares_agree", "sizes_are_as_asked")
+    one_message(said, "params.yaml: no check called sizes_agree", "class_shares_agree", "sizes_are_as_asked")
 
 
 def test_a_missing_file(tree):
