@@ -59,11 +59,9 @@ def load(path: Path) -> dict:
 
 
 def nearest(word: str, known) -> str:
-    """`did you mean ...?` where a known name is near, and the list of all names, unless it is long and one is near."""
+    """`did you mean ...?` where a known name is near, and the list of all names."""
     known = sorted(map(str, known))
     near = difflib.get_close_matches(word, known, n=1)
-    if near and len(known) > 20:
-        return f"did you mean `{near[0]}`?"
     hint = f"did you mean `{near[0]}`? " if near else ""
     return f"{hint}Known: {', '.join(known)}."
 
