@@ -16,7 +16,7 @@ test: $(VENV)/installed
 ui: $(VENV)/installed
 	@test -f mlflow.db || { echo "make ui: no runs yet; first: make repro" >&2; exit 1; }
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning   (Ctrl-C ends it)"
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
 # What was made: caches, runs and the environment; not what git holds (dvc.lock, resolved/, runs/*/report.json).
 clean:

@@ -33,9 +33,15 @@ def _at(share: float) -> str:
 
 
 def accuracy_scale(values: Iterable[float]) -> Scale:
-    """Logarithmic in the error, so that 98 and 99 per cent are as far apart as 0 and 50: the error halves."""
-    errors = [1 - v for v in values if finite(v) and v < 1]
-    floor = next((r for r in ROUND if r <= 0.8 * min(errors, default=1)), ROUND[-1])
+    """Logarithmic in the error, so that 98 and 99 per cent are as far apart as 0 and 50: the error halves.
+
+    No error at all has no place on such an axis: where a value has none, the right end stands for 100 per cent.
+    """
+    errors = [1 - v for v in values if finite(v)]
+    floor = next((r for r in ROUND if r <= 0.8 * min((e for e in errors if e > 0), default=0.1)), ROUND[-1])
+    perfect = 0 in errors
+    if perfect:
+        floor /= 2
 
     def share(accuracy: float) -> float:
         return math.log(max(1 - accuracy, floor)) / math.log(floor)
@@ -43,8 +49,10 @@ def accuracy_scale(values: Iterable[float]) -> Scale:
     ticks = [
         Tick(_at(share(1 - r)), f"{100 * (1 - r):.6g} %", minor=f"{r:g}"[-1] == "2")
         for r in (1.0, *ROUND)
-        if r >= floor
+        if r > floor or (r == floor and not perfect)
     ]
+    if perfect:
+        ticks.append(Tick(_at(1.0), "100 %", minor=False))
     return Scale(share, tuple(ticks))
 
 

@@ -34,13 +34,13 @@ def percent(share) -> str:
 
 def points(share) -> str:
     """A difference of two accuracies, in percentage points."""
-    return f"{100 * share:.2f}" if finite(share) else ""
+    return f"{100 * share:z.2f}" if finite(share) else ""
 
 
 def difference(a, b) -> str:
     """`b - a`, to as many places as the larger of them has: what lies below is rounding."""
     largest = max(abs(a), abs(b))
-    return number(float(round(b - a, 3 - math.floor(math.log10(largest))))) if largest else "0"
+    return number(round(b - a, 3 - math.floor(math.log10(largest))) + 0.0) if largest else "0"
 
 
 def finite(value) -> bool:
