@@ -1,47 +1,95 @@
-"""The data at the model's door: what really enters the forward pass of the training step, and its labels."""
+"""The data at the model's door: what really enters the forward pass of the training step, and its targets."""
+
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor, nn
 
-from recipe.checks.setup import Setup
-from recipe.checks.verdict import Verdict, above, below, check, exactly
+from recipe.checks.setup import Setup, once
+from recipe.checks.verdict import Verdict, above, below, check, exactly, skip
 from recipe.train.chance import seeded
 
 
-def captured(s: Setup, batches: int = 30) -> torch.Tensor:
-    """What the person's own training step hands to the model, flat: (N, features)."""
-    return torch.cat([x.flatten(1) for x, _ in at_the_door(s, batches)])
+@dataclass(frozen=True)
+class Door:
+    """Of the first training batches: what the loader gave, what entered the net, what its first layer got."""
+
+    given: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    entered: list[Tensor] = field(default_factory=list)
+    first: list[Tensor] = field(default_factory=list)  # inputs of the first layer that multiplies; may be empty
 
 
-def at_the_door(s: Setup, batches: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(inputs as the model gets them, targets) of the first training batches."""
-    model, seen, targets = s.fresh(), [], []
-    optimizer = s.optimizer(model)
-    hook = model.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().float()))
+PRODUCTS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.Bilinear)
+
+
+@once
+def at_the_door(s: Setup, augmented: bool = True) -> Door:
+    """Runs the person's own training step on its first 30 batches, and looks."""
+    door, model = Door(), s.fresh()
+    optimizer = s.optimizer_for(model)
+    hooks = [model.register_forward_pre_hook(lambda _, args: door.entered.append(args[0].detach().clone()))]
+    called = []
+
+    def first(module, args):
+        if not called and args and isinstance(args[0], Tensor):
+            door.first.append(args[0].detach().clone())
+            called.append(module)
+
+    for module in model.modules():
+        if isinstance(module, PRODUCTS):
+            hooks.append(module.register_forward_pre_hook(first))
     with seeded(s.seed, "train"):
-        for _, (x, y) in zip(range(batches), s.batches(s.seed), strict=False):
+        for _, (x, y) in zip(range(30), s.batches(s.seed, augmented), strict=False):
+            door.given.append((x, y))
+            called.clear()
             s.train_step(model, optimizer, x, y, s.loss)
-            targets.append(y)
-    hook.remove()
-    return list(zip(seen, targets, strict=False))
+    for hook in hooks:
+        hook.remove()
+    return door
+
+
+def flat(batches: list[Tensor]) -> Tensor:
+    """(N, features), float32; examples of differing lengths are cut to the shortest."""
+    rows = [x.flatten(1).float() for x in batches]
+    width = min((r.shape[1] for r in rows), default=0)
+    return torch.cat([r[:, :width] for r in rows]) if rows else torch.zeros(0, 0)
+
+
+def numbers(s: Setup) -> bool:
+    """Inputs are numbers, and not the indices of tokens."""
+    return s.seen[0].is_floating_point()
+
+
+def coincide(s: Setup) -> bool:
+    """Independent examples may be equal by nature: tokens, or a table whose columns take few values each."""
+    x = s.seen[0]
+    return not numbers(s) or (x.ndim == 2 and max(column.unique().numel() for column in x.T) <= 32)
 
 
 @check(source="Recipe 2, visualize just before the net")
 def inputs_are_finite(s: Setup) -> Verdict:
-    """No NaN and no infinity enters the net.
+    """No NaN and no infinity enters the net, and no target is one.
 
     A division by a zero spread, a log of zero, a missing value read as NaN, or a corrupt file.
     """
-    return exactly(int((~captured(s).isfinite()).any(1).sum()), 0)
+    parts = [flat(at_the_door(s).entered), flat([s.unseen[0]]), s.seen[1], s.unseen[1]]
+    return exactly(sum(int((~p.float().isfinite()).flatten(1 if p.ndim > 1 else 0).any(-1).sum()) for p in parts), 0)
 
 
-@check(source="Recipe 2, visualize just before the net; 4uiiurz1/pytorch-nested-unet#62")
+@check(source="Recipe 2, visualize just before the net; 4uiiurz1/pytorch-nested-unet#62; pkmital/pycadl#5")
 def inputs_are_scaled(s: Setup, low: float = 0.05, high: float = 10.0) -> Verdict:
-    """The inputs' root mean square is of order one.
+    """The root mean square of what the first layer gets is of order one.
 
-    Far above: pixels 0..255 were never scaled. Far below: they were divided by 255 twice. Healthy: 0.4 to 1.
+    Far above: pixels 0..255 were never scaled. Far below: they were divided by 255 twice. Columns with units of their
+    own: standardise them. Healthy: 0.4 to 1. Scaling inside the model counts, and so does a norm layer at its start.
     """
-    rms = captured(s).square().mean().sqrt().item()
-    verdict = above(rms, low)
+    if not numbers(s):
+        return skip("the inputs are indices")
+    door = at_the_door(s)
+    x = flat(door.first or door.entered)
+    rms = x.square().mean().sqrt().item()
+    # zeros are no scale: of a sparse row, as of word counts, the entries that are there count
+    verdict = above(x[x != 0].square().mean().sqrt().nan_to_num().item(), low)
     return below(rms, high) if verdict.ok else verdict
 
 
@@ -49,37 +97,88 @@ def inputs_are_scaled(s: Setup, low: float = 0.05, high: float = 10.0) -> Verdic
 def inputs_are_not_constant(s: Setup, share: float = 0.005) -> Verdict:
     """Hardly any input is one constant value.
 
-    All of them: the inputs are zeroed, multiplied by a wrong mask, or augmentation erases them. A few: blank images
-    that kept their labels.
+    A few: blank images that kept their labels, or augmentation erases what was there. All of them: the inputs are
+    zeroed or multiplied by a wrong mask.
     """
-    x = captured(s)
-    return below((x.std(1) < 1e-6).float().mean().item(), share)
+    x = flat(at_the_door(s).entered)
+    if x.shape[1] < 4 or coincide(s):
+        return skip("the inputs take few values, so that some may be constant by nature")
+    return below((x.std(1) < 1e-6 * (1 + x.abs().amax(1))).float().mean().item(), share)
 
 
-@check(source="open-edge-platform/geti#2736")
-def labels_are_in_range(s: Setup) -> Verdict:
-    """Every label is one of 0..C-1, and every class occurs in train.
+@check(source="Recipe 2, visualize just before the net")
+def channels_vary(s: Setup) -> Verdict:
+    """No channel of the images, and not most of the columns, is one constant over all examples.
 
-    Labels count from 1 instead of 0, the head has a class too many, or a class was lost on the way.
+    A channel was lost on the way or filled with a constant; a column was overwritten by a merge or a default.
     """
-    y = s.seen[1]
-    outside = int(((y < 0) | (y >= s.num_classes)).sum())
-    missing = s.num_classes - len(y[(y >= 0) & (y < s.num_classes)].unique())
-    return exactly(outside + missing, 0)
+    x = s.seen[0].float()
+    if not numbers(s):
+        return skip("the inputs are indices")
+    if x.ndim == 4 and 1 < x.shape[1] <= 4:
+        still = x.transpose(0, 1).flatten(1).std(1) < 1e-6
+        return exactly(int(still.sum()), 0)
+    return below((x.flatten(1).std(0) < 1e-6).float().mean().item(), 0.9)
 
 
-@check(source="Zhang et al. 2017, random labels")
-def labels_fit_inputs(s: Setup, errors: float = 3.0) -> Verdict:
-    """Neighbours share a label more often than chance: Cohen's kappa of 5 nearest neighbours, leave one out.
+@check(source="Karpathy, most common neural net mistakes, no. 6; zhouhaoyi/Informer2020#59")
+def pixels_are_in_place(s: Setup, gain: float = 0.05) -> Verdict:
+    """Neighbouring pixels are alike, and no other reading of the same buffer makes them more alike.
 
-    Inputs and labels were shuffled or sorted apart, or are off by one row. Or the label really is no function of
-    nearness in pixels: then waive this with that reason.
+    `reshape` or `view` from (H, W, C) to (C, H, W), where `permute` or `transpose` was meant: the shape is right, the
+    picture is scrambled. Looked at where the data enters the net, and where its first convolution gets it.
     """
-    x, y = s.seen[0].flatten(1).float(), s.seen[1]
-    distance = torch.cdist(x, x).fill_diagonal_(torch.inf)
-    votes = torch.nn.functional.one_hot(y[distance.topk(min(5, len(y) - 1), largest=False).indices], s.num_classes)
-    guess = votes.sum(1).argmax(1)
-    shares = torch.bincount(y, minlength=s.num_classes) / len(y)
-    chance = float((shares * torch.bincount(guess, minlength=s.num_classes) / len(y)).sum())
-    kappa = (float((guess == y).float().mean()) - chance) / max(1 - chance, 1e-9)
-    return above(kappa, errors / len(y) ** 0.5)
+    door = at_the_door(s)
+    found = [
+        _scrambled(torch.cat(part))
+        for part in (door.entered, door.first)
+        if part and len({p.shape[1:] for p in part}) == 1
+    ]
+    found = [f for f in found if f is not None]
+    return below(max(found), gain) if found else skip("the inputs are no images, or have one reading alone")
+
+
+def _scrambled(x: Tensor) -> float | None:
+    """How much more alike neighbours are in another reading of (N, C, H, W); None where there is none."""
+    if x.ndim != 4 or not x.is_floating_point() or min(x.shape[2:]) < 4:
+        return None
+    x = x[:512].float()
+    n, c, h, w = x.shape
+    readings = []
+    if 1 < c <= 4:
+        readings.append(x.reshape(n, h, w, c).permute(0, 3, 1, 2))
+    if h != w:
+        readings.append(x.reshape(n, c, w, h).transpose(2, 3))
+    return max(_alike(r) for r in readings) - _alike(x) if readings else None
+
+
+def _alike(x: Tensor) -> float:
+    """The smaller of the correlations of horizontal and of vertical neighbours, each channel around its own mean."""
+    x = x - x.mean((0, 2, 3), keepdim=True)
+    pairs = ((x[..., 1:], x[..., :-1]), (x[..., 1:, :], x[..., :-1, :]))
+    return min(
+        ((a * b).mean() / (a.square().mean() * b.square().mean()).sqrt().clamp_min(1e-12)).item() for a, b in pairs
+    )
+
+
+@check(source="Humbatova et al. 2020, wrong position of the data shuffle operation")
+def batches_are_mixed(s: Setup, share: float = 0.6, spread: float = 3.0) -> Verdict:
+    """A training batch is a fair sample of the data: as many classes as independent draws would give.
+
+    The data is sorted by label and `shuffle=False`, or shuffled only within a file; a sampler that groups by class. For
+    regression the value is the variance of the batches' mean target over that of independent draws.
+    """
+    batches = [y for _, y in at_the_door(s).given]
+    every = s.seen[1]
+    if s.kind in ("regression", "binary") and every.is_floating_point() and every.unique().numel() > 20:
+        means = torch.stack([y.double().mean() for y in batches if len(y) == len(batches[0])])
+        if len(means) < 8:
+            return skip("too few batches to tell")
+        expected = every.double().var() / len(batches[0])
+        return below((means.var() / expected.clamp_min(1e-12)).item(), 1 + spread * (8 / (len(means) - 1)) ** 0.5)
+    if s.kind == "sequence":
+        return skip("the targets are sequences")
+    shares = torch.unique(every, return_counts=True)[1].double() / len(every)
+    batches = batches[:12]
+    expected = sum(float((1 - (1 - shares) ** len(y)).sum()) for y in batches)
+    return above(sum(y.unique().numel() for y in batches) / expected, share)

@@ -1,79 +1,221 @@
 """The evaluation: one number for one model, whatever the order and the batches; nothing left out, nothing changed."""
 
-from collections.abc import Callable
+import copy
 
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from recipe.checks.setup import Setup
-from recipe.checks.verdict import Verdict, below, check, exactly
+from recipe.checks import loss
+from recipe.checks.door import at_the_door, flat, numbers
+from recipe.checks.setup import Setup, once
+from recipe.checks.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
+from recipe.checks.wiring import named
+from recipe.train.chance import generator
 
 
-def accuracy(model, loader) -> float:
-    """Ours: right answers over examples, in eval mode; leaves the model's modes as they were."""
-    modes = {m: m.training for m in model.modules()}
-    model.eval()
-    with torch.no_grad():
-        right, count = 0, 0
-        for x, y in loader:
-            right, count = right + int((model(x).argmax(1) == y).sum()), count + len(y)
-    for module, training in modes.items():
-        module.training = training
-    return right / count
+def measure(s: Setup, model: nn.Module, batch_size: int = 64, backwards: bool = False) -> float:
+    """The person's evaluate on val."""
+    x, y = (t.flip(0) if backwards else t for t in s.unseen)
+    return float(s.evaluate(model, DataLoader(TensorDataset(x, y), batch_size=batch_size)))
 
 
-def _measure(s: Setup) -> tuple[Callable, torch.nn.Module]:
-    """(score(batch size, reversed), model): the person's evaluate on a slightly trained model."""
-    model, _ = s.trained(30)
-    x, y = s.unseen
-    evaluate = s.evaluate or accuracy
+def slightly_trained(s: Setup) -> nn.Module:
+    return copy.deepcopy(s.started)
 
-    def score(batch_size: int = 64, backwards: bool = False) -> float:
-        pair = (x.flip(0), y.flip(0)) if backwards else (x, y)
-        return float(evaluate(model, DataLoader(TensorDataset(*pair), batch_size=batch_size)))
 
-    return score, model
+def apart(a: float, b: float) -> float:
+    """The relative difference of two scores; near zero, where R2 may lie, the absolute one."""
+    return abs(a - b) / max(abs(a), 0.05)
 
 
 @check(source="Recipe 2, add significant digits")
 def everything_is_counted(s: Setup) -> Verdict:
     """The evaluation runs every example of val through the model, once.
 
-    `drop_last=True`, a `break` left from debugging, or a sampler that draws with replacement.
+    `drop_last=True`, a `break` left from debugging, a sampler that draws with replacement, padding that is counted.
     """
-    score, model = _measure(s)
-    counted = []
+    model, counted = slightly_trained(s), []
     hook = model.register_forward_pre_hook(lambda _, args: counted.append(len(args[0])))
-    score()
+    measure(s, model)
     hook.remove()
-    return exactly(sum(counted), len(s.unseen[1]))
+    total, n = sum(counted), len(s.unseen[1])
+    return exactly(total if total % n or not total else n, n)  # several views of each example are a whole multiple
 
 
-@check(source="mlcommons/training#89")
+@check(source="mlcommons/training#89; udacity/deep-learning-v2-pytorch#74; Nota-NetsPresso/netspresso-trainer#360")
 def evaluation_ignores_batches(s: Setup, limit: float = 1e-5) -> Verdict:
     """The metric is the same for another batch size and for another order.
 
-    A mean of batch means weighs a short last batch too much; or the model mixes examples of a batch.
+    A mean of batch means weighs a short last batch too much; a division by batches times batch size; or the model mixes
+    examples of a batch.
     """
-    score, model = _measure(s)
+    model = slightly_trained(s)
+    first = measure(s, model)
     model.eval()
-    first = score(64)
-    worst = max(abs(score(size, back) - first) for size, back in ((50, False), (7, False), (64, True)))
-    return below(worst / max(abs(first), 0.05), limit)
+    others = []
+    for size, backwards in ((50, False), (7, False), (64, True)):
+        others.append(measure(s, model.eval(), size, backwards))
+    return below(max(apart(first, other) for other in others), limit)
 
 
-@check(source="Karpathy, most common neural net mistakes, no. 2; optuna/optuna#1725")
+@check(source="Recipe 2, add significant digits")
+def evaluation_repeats(s: Setup, limit: float = 1e-6) -> Verdict:
+    """Evaluated again, the same model has the same score.
+
+    Counts or sums that are not reset, a random sample or crop of val, dropout that is still on.
+    """
+    model = slightly_trained(s)
+    first = measure(s, model.eval())
+    second = measure(s, model.eval())
+    measure(s, s.fresh().eval())  # another model in between must leave no trace
+    return below(max(apart(first, value) for value in (second, measure(s, model.eval()))), limit)
+
+
+@check(source="Karpathy, most common neural net mistakes, no. 2; ipolharvard/ethos-ares#20; pytorch/pytorch#76383")
 def evaluation_leaves_the_model_alone(s: Setup) -> Verdict:
-    """Evaluating puts the model in eval mode, changes no weight or statistic, and restores its mode.
+    """Evaluating puts the model in eval mode and changes no weight and no statistic.
 
-    `model.eval()` forgotten: dropout is on and batch norm learns from val. `model.train()` not restored: training goes
-    on without dropout. The value counts what differs.
+    `model.eval()` forgotten: dropout is on and batch norm learns from val. A step of the optimizer or a gradient left
+    in the evaluation. The value counts what differs.
     """
-    score, model = _measure(s)
-    model.eval()
-    still = score()
-    model.train()
+    still = measure(s, slightly_trained(s).eval())
+    model = slightly_trained(s).train()
+    model.zero_grad(set_to_none=True)
     before = {n: t.clone() for n, t in model.state_dict().items()}
-    moving = score()
+    moving = measure(s, model)
     changed = sum(not t.equal(before[n]) for n, t in model.state_dict().items())
-    return exactly(changed + (moving != still) + (not model.training), 0)
+    left = any(p.grad is not None and p.grad.any() for p in model.parameters())
+    return exactly(changed + int(apart(still, moving) > 1e-6) + int(left), 0)
+
+
+class Answers(nn.Module):
+    """A model that knows: gives the next rows of a table, whatever the input."""
+
+    def __init__(self, rows: Tensor):
+        super().__init__()
+        self.rows, self.at = rows, 0
+        self.weight = nn.Parameter(torch.zeros(1, device=rows.device))  # asked for its device by some evaluations
+
+    def forward(self, x: Tensor) -> Tensor:
+        index = (torch.arange(len(x)) + self.at) % len(self.rows)
+        self.at += len(x)
+        return self.rows[index.to(self.rows.device)]
+
+
+def _answers(s: Setup, right: float) -> Tensor:
+    """Outputs for val of which the share `right` is right, the rest as wrong as can be."""
+    y = s.unseen[1]
+    wrong = torch.arange(len(y)) >= right * len(y)
+    wrong = wrong[torch.randperm(len(y), generator=generator(s.seed, "wrong"))].to(y.device)
+    if s.kind == "regression":
+        answer = torch.where(wrong.reshape(-1, *[1] * (y.ndim - 1)), 2 * y.double().mean(0) - y, y.double()).to(y.dtype)
+        return answer.reshape(len(y), *s.shape)
+    noise = 0.1 * torch.randn((len(y), *s.shape), generator=generator(s.seed, "answers")).to(y.device)
+    if s.kind == "binary":
+        sign = torch.where(wrong.reshape(-1, *[1] * (y.ndim - 1)), 1 - 2 * y, 2 * y - 1)
+        z = noise + 8 * sign.reshape(len(y), *s.shape)
+    else:
+        told = torch.nn.functional.one_hot(y.clamp(0, s.shape[-1] - 1).long(), s.shape[-1])
+        z = noise + 8 * torch.where(wrong.reshape(-1, *[1] * (told.ndim - 1)), -told, told)
+    at = loss.reach(s)
+    return at.through(z) if at.needed else z
+
+
+@once
+def _known(s: Setup) -> list[tuple[float, float, float]]:
+    """(share right, the person's metric in one batch, our score) of models whose answers are known."""
+    if s.kind == "regression" and not loss.wants_the_target_itself(s):
+        raise ValueError("the loss wants a function of the target")
+    found = []
+    for share in (1.0, 0.85, 0.6, 0.0):
+        rows = _answers(s, share)
+        found.append((share, measure(s, Answers(rows), len(rows)), s.score(rows, s.unseen[1])))
+    return found
+
+
+@check(source="Recipe 2, set up the end-to-end evaluation skeleton")
+def evaluation_tells_right_from_wrong(s: Setup, span: float = 0.5) -> Verdict:
+    """A model that knows every answer scores far from one that is always wrong, and a middling one in between.
+
+    Labels shifted or permuted in the evaluation, an argmax over the wrong dimension, targets compared with themselves.
+    """
+    try:
+        scores = [metric for _, metric, _ in _known(s)]
+    except Exception as error:  # an evaluation may ask more of a model than to be called
+        return skip(f"the evaluation wants more than a callable model: {type(error).__name__}")
+    ordered = scores == sorted(scores) or scores == sorted(scores, reverse=True)
+    if not ordered:
+        return Verdict(FAIL, " ".join(f"{v:.3g}" for v in scores), "in order")
+    least = span * (max(abs(scores[0]), abs(scores[-1])) if s.kind == "regression" else 1.0)
+    return Verdict(
+        PASS if abs(scores[0] - scores[-1]) >= least else FAIL, abs(scores[0] - scores[-1]), f">= {least:.4g}"
+    )
+
+
+@check(source="PolymathicAI/the_well#68; Recipe 2, visualize just before the net")
+def evaluation_feeds_what_training_feeds(s: Setup, shift: float = 0.5, ratio: float = 2.0) -> Verdict:
+    """What enters the net in the evaluation has the place and the scale of what enters it in the training step.
+
+    The step normalises its batch and the evaluation does not, or the other way round; one of them divides by 255. The
+    value is the distance of the means in spreads, or the ratio of the spreads.
+    """
+    if not numbers(s):
+        return skip("the inputs are indices")
+    model, entered = slightly_trained(s), []
+    hook = model.register_forward_pre_hook(lambda _, args: entered.append(args[0].detach()))
+    measure(s, model)
+    hook.remove()
+    a, b = flat(at_the_door(s, False).entered), flat(entered)
+    moved = ((a.mean() - b.mean()).abs() / a.std().clamp_min(1e-12)).item()
+    scale = (a.std() / b.std().clamp_min(1e-12)).item()
+    verdict = below(moved, shift)
+    return below(max(scale, 1 / max(scale, 1e-12)), ratio) if verdict.ok else verdict
+
+
+@check(source="mlcommons/training#89; Recipe 2, add significant digits")
+def evaluation_equals_ours(s: Setup, limit: float = 1e-5) -> Verdict:
+    """Where the metric is plain accuracy (or R2), it equals the one recomputed here, over ragged batches as well.
+
+    A mean of batch means, a count of batches for a count of examples, rounding, examples dropped. Whether it is plain
+    accuracy shows on models whose answers are known.
+    """
+    try:
+        alike = all(abs(metric - score) < 1e-4 for _, metric, score in _known(s))
+        if alike and s.kind in ("classification", "sequence") and s.shape[-1] > 2:
+            # the right class comes second: a top-5 accuracy takes it for right
+            rows, y = _answers(s, 1.0), s.unseen[1]
+            second = rows.scatter(
+                -1, ((rows.argmax(-1, keepdim=True) + 1) % s.shape[-1]), rows.amax(-1, keepdim=True) + 1
+            )
+            alike = abs(measure(s, Answers(second), len(rows)) - s.score(second, y)) < 1e-4
+    except Exception as error:
+        return skip(f"the evaluation wants more than a callable model: {type(error).__name__}")
+    if not alike:
+        return skip("the metric is another one than accuracy or R2")
+    model = slightly_trained(s)
+    return below(apart(s.score(s.outputs(model, s.unseen[0]), s.unseen[1]), measure(s, model.eval())), limit)
+
+
+@once
+def _reloaded(s: Setup) -> tuple[list[str], float]:
+    """(names that do not fit, relative difference of the outputs) of a fresh model with a trained one's state."""
+    other = s.fresh(s.seed + 1)
+    try:
+        other.load_state_dict({n: t.clone() for n, t in s.started.state_dict().items()})
+    except RuntimeError as error:
+        return [str(error).splitlines()[-1].strip()[:80]], float("inf")
+    x = s.unseen[0][:64]
+    ours, theirs = s.outputs(copy.deepcopy(s.started), x), s.outputs(other, x)
+    return [], ((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-6)).item()
+
+
+@check(source="PyTorch documentation, saving and loading models; maruya24/pytorch_robotics_transformer#3")
+def a_checkpoint_holds_the_model(s: Setup, moved: float = 1e-5) -> Verdict:
+    """A fresh model with the trained one's state_dict gives the trained one's answers.
+
+    Something that training changes is no parameter and no buffer: a plain tensor, a layer in a plain list, statistics
+    kept in an attribute. What is saved is then not what was evaluated.
+    """
+    wrong, difference = _reloaded(s)
+    return named(wrong, len(wrong)) if wrong else below(difference, moved)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -166,6 +167,12 @@ def table(verdicts: list[Verdict]) -> str:
         rows.append(f"  {v.mark:<6}  {kind}  {v.check:<{width}}  {v.shown[:40]:>10}  {v.bound}".rstrip())
         rows += [f"          waived: {v.waived}"] if v.waived else []
     return "\n".join(rows)
+
+
+def explained(v: Verdict) -> str:
+    """A closed gate in full: claim, measured value, bound, source, and where to look."""
+    lines = [f"{v.check}: {v.claim}", f"  measured {v.shown}, must be {v.bound}  [{v.source}]"]
+    return "\n".join([*lines, *textwrap.wrap(v.hint, 108, initial_indent="  ", subsequent_indent="  ")])
 
 
 def cause(error: Exception) -> str:

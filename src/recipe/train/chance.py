@@ -19,9 +19,19 @@ def generator(seed: int, *words):
 
 @contextmanager
 def seeded(seed: int, *words):
-    """torch's global generators, seeded for a purpose inside the block and as before after it."""
+    """The global generators of torch, numpy and Python, seeded for a purpose inside the block, as before after it."""
+    import random
+
+    import numpy as np
     import torch
 
+    number, python, numbers = key(seed, *words), random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
-        torch.manual_seed(key(seed, *words))
-        yield
+        torch.manual_seed(number)
+        random.seed(number)
+        np.random.seed(number % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)
