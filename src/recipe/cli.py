@@ -1,0 +1,97 @@
+"""`recipe examine my_module:setup`: the checks of a training from the shell."""
+
+import argparse
+import importlib
+import os
+import sys
+import time
+
+from recipe.errors import RecipeError
+
+
+def main(words: list[str] | None = None) -> int:
+    """Answers 0 where every gate is open, 1 where one is closed, 2 where nothing could be examined."""
+    parser = argparse.ArgumentParser(prog="recipe", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("examine", help="run every check on a training", allow_abbrev=False)
+    command.add_argument("setup", metavar="MODULE:NAME", help="a recipe.Setup, or a function that gives one")
+    command.add_argument("--only", action="append", default=[], metavar="CHECK,...", help="run these checks alone")
+    command.add_argument("--skip", action="append", default=[], metavar="CHECK,...", help="leave these checks out")
+    command.add_argument("--list", action="store_true", help="list the checks and what each claims, and stop")
+    given = parser.parse_args(words)
+    try:
+        return _listed() if given.list else _examined(given)
+    except RecipeError as error:
+        print(f"recipe examine: {error}", file=sys.stderr)
+        return 2
+
+
+def _listed() -> int:
+    from recipe.examination import CHECKS
+
+    for name, check in CHECKS.items():
+        print(f"{name:<36} {'gate' if check.fixed['gate'] else 'note'}  {check.fixed['claim']}")
+    return 0
+
+
+def _examined(given) -> int:
+    setup = load(given.setup)
+    from recipe.checks import verdict
+    from recipe.examination import examine
+
+    started = time.monotonic()
+
+    def progress(found) -> None:
+        print(f"  {found.mark:<6}  {found.check:<36} {found.shown[:24]:>24}  {found.bound[:60]}".rstrip(), flush=True)
+
+    only, skip = (tuple(n for part in words for n in part.split(",") if n) for words in (given.only, given.skip))
+    report = examine(setup, only=only, skip=skip, progress=progress)
+    for found in report.verdicts:
+        if found.closes:
+            print(f"\n{verdict.explained(found)}")
+    held = sum(v.verdict == "pass" for v in report.verdicts)
+    ran = sum(v.verdict != "skip" for v in report.verdicts)
+    print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")
+    return 1 if report.failed else 0
+
+
+def load(place: str):
+    """The Setup that `module:name` names, with the working folder on the path.
+
+    Raises RecipeError that says which part of it is wrong.
+    """
+    from recipe.checks.setup import Setup
+    from recipe.checks.verdict import cause
+
+    module_name, _, name = place.partition(":")
+    if not module_name or not name:
+        raise RecipeError(f"`{place}`: write MODULE:NAME, as in my_module:setup.")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name.split(".")[0] and error.name != module_name:
+            raise RecipeError(f"{module_name}: {cause(error)}") from None
+        raise RecipeError(f"no module called {module_name} in {os.getcwd()} or among the installed ones.") from None
+    except Exception as error:  # a person's module may fail in any way
+        raise RecipeError(f"{module_name} cannot be imported: {cause(error)}") from None
+    if not hasattr(module, name):
+        names = [n for n, v in vars(module).items() if isinstance(v, Setup) or (callable(v) and not n.startswith("_"))]
+        raise RecipeError(f"{module_name} has no `{name}`; it has {', '.join(sorted(names)) or 'no such name'}.")
+    found = getattr(module, name)
+    if callable(found) and not isinstance(found, Setup):
+        try:
+            found = found()
+        except RecipeError:
+            raise
+        except Exception as error:
+            raise RecipeError(f"{place}() fails: {cause(error)}") from None
+    if not isinstance(found, Setup):
+        raise RecipeError(
+            f"{place} is a {type(found).__name__}, it must be a recipe.Setup or a function that gives one."
+        )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
