@@ -4,13 +4,13 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
 Writes  runs/baseline/report.json, curves.png, door.png, dynamics.png
 """
 
-from recipe import build, figures
+from recipe import examined, figures
 from recipe.checks import baseline
 from recipe.checks.door import at_the_door
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
-from recipe.examine import CHECKS, examine
+from recipe.examination import CHECKS, examine
 from recipe.floors import simplified, train_floors
 from recipe.parts import plain
 from recipe.stage import Report, stage
@@ -22,10 +22,10 @@ KNOWN = CHECKS | checks_of(baseline)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
-    setup = build.setup(cfg, data)
-    (inputs, labels), *_ = at_the_door(setup, 1)
-    names = [data.classes[int(c)] for c in labels]
-    figures.pictures(run.out / "door.png", data.pictures(inputs), names)
+    setup = examined.setup(cfg, data)
+    door = at_the_door(setup)
+    names = [data.classes[int(c)] for c in door.given[0][1]]
+    figures.pictures(run.out / "door.png", data.pictures(door.entered[0]), names)
 
     verdicts = examine(setup, limits=cfg.checks, known=KNOWN, where="conf/baseline.yaml", progress=run.verdict).verdicts
     floors = train_floors(cfg, data, run)

@@ -4,11 +4,13 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/b
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
 """
 
-from recipe import figures
+from recipe import examined, figures
 from recipe.checks import overfit
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
+from recipe.config import change
 from recipe.data.batches import load
+from recipe.examination import CHECKS, examine
 from recipe.files import read_json, write_csv, write_yaml
 from recipe.floors import score
 from recipe.ladder import climb, handed_on, pick, predictions
@@ -16,8 +18,10 @@ from recipe.parts import plain
 from recipe.stage import Report, stage
 from recipe.train.checkpoint import save_weights
 
+KNOWN = CHECKS | checks_of(overfit)
 
-@stage("overfit", checks_of(overfit))
+
+@stage("overfit", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
@@ -25,6 +29,15 @@ def main(cfg, run):
     rungs = climb(cfg, data, run)
     best = pick(rungs, cfg.enough)
     write_yaml(run.out / "best.yaml", handed_on(cfg, best))
+    setup = examined.setup(change(cfg, handed_on(cfg, best)), data)
+    verdicts = examine(
+        setup,
+        only=examined.OF_THE_MODEL,
+        limits=cfg.checks,
+        known=KNOWN,
+        where="conf/overfit.yaml",
+        progress=run.verdict,
+    ).verdicts
     save_weights(best.trained.last, run.out / "model.safetensors")
     write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
     figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})
@@ -34,8 +47,8 @@ def main(cfg, run):
     return Report(
         metrics={"train_loss": row["train_loss"], "val_loss": row["val_loss"], "val_accuracy": row["val_accuracy"],
                  "parameters": best.parameters, "steps": best.trained.curve[-1]["step"]},
-        checks=run_checks(checks_of(overfit), subject, limits=cfg.checks, waive=cfg.waive,
-                          where="conf/overfit.yaml"),
+        checks=verdicts + run_checks(checks_of(overfit), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,
+                                     where="conf/overfit.yaml"),
         predictions=predictions(rungs, cfg.ladder.key),
         scores=[row],
         evidence={"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]},

@@ -4,21 +4,30 @@ Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, ru
 Writes  runs/regularize/best.yaml, steps.csv, report.json, gains.png, curves.png, augmented.png
 """
 
-from recipe import build, figures
+from recipe import build, examined, figures
 from recipe.ablation import TEST, regularize, table
 from recipe.checks import regularize as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
+from recipe.config import change
 from recipe.data.batches import load
+from recipe.examination import CHECKS, examine
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
+KNOWN = CHECKS | checks_of(claims)
 
-@stage("regularize", checks_of(claims))
+
+@stage("regularize", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    setup = examined.setup(change(cfg, {"train.augment": True}), data)
+    verdicts = examine(
+        setup, only=examined.OF_THE_AUGMENTATION, limits=cfg.checks, known=KNOWN, where="conf/regularize.yaml",
+        progress=run.verdict,
+    ).verdicts  # fmt: skip
     baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
     result = regularize(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
     write_yaml(run.out / "best.yaml", result.changes)
@@ -39,8 +48,8 @@ def main(cfg, run):
     row = result.pick.score() | {"system": "regularized"}
     return Report(
         metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(kept)},
-        checks=run_checks(checks_of(claims), claims.Regularized(result, baseline), limits=cfg.checks, waive=cfg.waive,
-                          where="conf/regularize.yaml"),
+        checks=verdicts + run_checks(checks_of(claims), claims.Regularized(result, baseline), limits=cfg.checks,
+                                     waive=cfg.waive, known=KNOWN, where="conf/regularize.yaml"),
         predictions=[s.prediction() for s in result.steps],
         scores=[result.base.score(), row],
         evidence={"something_helped": ["gains.png"]},

@@ -1,12 +1,10 @@
-"""From a config to a model, a set-up for the checks, and one training."""
+"""From a config to a model, and one training."""
 
 import warnings
 from collections.abc import Callable
 
 from omegaconf import DictConfig
-from torch.utils.data import TensorDataset
 
-from recipe.checks.setup import Declare, Setup
 from recipe.checks.verdict import cause
 from recipe.config import change
 from recipe.data.batches import Data
@@ -68,21 +66,6 @@ def lane(
     )  # fmt: skip
     net.load_state_dict(trained.weights(cfg.train.early_stopping))
     return net, trained
-
-
-def setup(cfg: DictConfig, data: Data) -> Setup:
-    """The configured training, as the checks examine it."""
-    import torch
-
-    def fresh():
-        return model(cfg, data, torch.initial_seed())
-
-    return Setup(
-        model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: optimizer(cfg, net), train_step=part(cfg, "step"),
-        train=TensorDataset(data.train.x, data.train.y), val=TensorDataset(data.val.x, data.val.y),
-        batch_size=cfg.train.batch_size, classes=len(data.classes), declare=Declare(tuple(cfg.frozen)),
-        waive=dict(cfg.waive), seed=cfg.seed,
-    )  # fmt: skip
 
 
 def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):

@@ -1,0 +1,37 @@
+"""The configured training, as the checks examine it."""
+
+from omegaconf import DictConfig
+from torch.utils.data import TensorDataset
+
+from recipe import build
+from recipe.checks import augmentation, loss, start, step, wiring
+from recipe.checks.setup import Declare, Setup
+from recipe.checks.verdict import checks_of
+from recipe.data.batches import Data
+from recipe.parts import part
+from recipe.train import augment
+
+OF_THE_MODEL = (*checks_of(loss, start, wiring, step), "overfit_one_batch")  # what another width may break
+OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
+
+
+def setup(cfg: DictConfig, data: Data) -> Setup:
+    """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
+    import torch
+
+    views = part(cfg, "augment") if cfg.train.augment else None
+
+    def fresh():
+        return build.model(cfg, data, torch.initial_seed())
+
+    def augmented(image):
+        return augment.apply(views, image[None], torch.default_generator)[0]
+
+    return Setup(
+        model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),
+        train_step=part(cfg, "step"),
+        train=TensorDataset(data.train.x, data.train.y), val=TensorDataset(data.val.x, data.val.y),
+        augment=augmented if views else None,
+        batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
+        declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
+    )  # fmt: skip
