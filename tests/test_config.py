@@ -152,7 +152,7 @@ def test_leaves_are_plain_values(house):
     flat = leaves(compose("tune"))
     assert flat["model.dropout"] == 0.0
     assert not flat["train.augment"]
-    assert flat["frozen"] == []
+    assert flat["declare.frozen"] == []
 
 
 def test_every_number_in_a_stages_config_has_a_type(house):

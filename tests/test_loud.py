@@ -110,19 +110,19 @@ def test_repro_stops_at_labels_that_start_at_one(planted):
 
 def test_repro_stops_at_frozen_parameters_until_they_are_waived(planted):
     planted.choose(model="frozen")
-    stopped(planted, planted.repro(code=None), "baseline", "every_parameter_moves")
+    stopped(planted, planted.repro(code=None), "baseline", "nothing_is_frozen_by_mistake")
     assert "baseline" in json.loads(planted.dvc("status", "--json").text), "a closed gate must not count as run"
 
     reason = "the body is pretrained, and meant to stand still"
-    planted.choose(baseline={"waive": {"every_parameter_moves": reason}})
+    planted.choose(baseline={"waive": {"nothing_is_frozen_by_mistake": reason}})
     said = planted.repro("baseline")
-    assert re.search(r"waived +gate +every_parameter_moves", said.text)
+    assert re.search(r"waived +gate +nothing_is_frozen_by_mistake", said.text)
     assert reason in said.text
-    verdict = planted.verdict("baseline", "every_parameter_moves")
+    verdict = planted.verdict("baseline", "nothing_is_frozen_by_mistake")
     assert (verdict["verdict"], verdict["waived"]) == ("fail", reason)
     run = planted.last_run("baseline")
     assert run.info.status == "FINISHED"
-    assert run.data.tags["gate.every_parameter_moves"] == "waived"
+    assert run.data.tags["gate.nothing_is_frozen_by_mistake"] == "waived"
     planted.by_hand("report", code=None)
     assert reason in planted.read("outputs/report/report.html").decode()
 
@@ -130,7 +130,7 @@ def test_repro_stops_at_frozen_parameters_until_they_are_waived(planted):
 BY_HAND = {
     "model=softmax_first": "outputs_are_not_squashed",
     "model=Mixes": "batch_is_independent",
-    "loss=shifted": "loss_wants_the_labels",
+    "loss=shifted": "loss_wants_the_targets",
     "step=blind_step": "inputs_are_not_constant",
 }
 
