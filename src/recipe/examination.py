@@ -8,6 +8,7 @@ from recipe.checks import (
     door,
     evaluation,
     fitting,
+    gradient,
     labels,
     leaks,
     learning,
@@ -19,6 +20,7 @@ from recipe.checks import (
     verdict,
     wiring,
 )
+from recipe.checks.refuse import try_out
 from recipe.checks.setup import Setup
 from recipe.checks.verdict import Verdict, checks_of
 from recipe.errors import RecipeError
@@ -32,6 +34,7 @@ SUBJECTS = (
     start,
     wiring,
     step,
+    gradient,
     schedule,
     evaluation,
     augmentation,
@@ -80,7 +83,7 @@ def examine(
     verdict.validate(known or CHECKS, limits or {}, setup.waive, where)
     # whatever the caller drew before: the same set-up gives the same verdicts, and the caller's numbers go on unmoved
     with seeded(setup.seed, "examine"):
-        setup.prepare()
+        try_out(setup)
         return Examination(
             verdict.run(
                 chosen, setup, limits=limits, waive=setup.waive, where=where, known=known or CHECKS, progress=progress

@@ -4,14 +4,14 @@ from omegaconf import DictConfig
 from torch.utils.data import TensorDataset
 
 from recipe import build
-from recipe.checks import augmentation, loss, start, step, wiring
+from recipe.checks import augmentation, gradient, loss, start, step, wiring
 from recipe.checks.setup import Declare, Setup
 from recipe.checks.verdict import checks_of
 from recipe.data.batches import Data
 from recipe.parts import part
 from recipe.train import augment
 
-OF_THE_MODEL = (*checks_of(loss, start, wiring, step), "overfit_one_batch")  # what another width may break
+OF_THE_MODEL = (*checks_of(loss, start, wiring, step, gradient), "overfit_one_batch")  # what another width may break
 OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
 
 

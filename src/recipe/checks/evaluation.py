@@ -119,11 +119,11 @@ def _answers(s: Setup, right: float) -> Tensor:
         told = torch.nn.functional.one_hot(y.clamp(0, s.shape[-1] - 1).long(), s.shape[-1])
         z = noise + 8 * torch.where(wrong.reshape(-1, *[1] * (told.ndim - 1)), -told, told)
     at = loss.reach(s)
-    return at.through(z) if at.needed else z
+    return at.allowed(z)
 
 
 @once
-def _known(s: Setup) -> list[tuple[float, float, float]]:
+def known_answers(s: Setup) -> list[tuple[float, float, float]]:
     """(share right, the person's metric in one batch, our score) of models whose answers are known."""
     if s.kind == "regression" and not loss.wants_the_target_itself(s):
         raise ValueError("the loss wants a function of the target")
@@ -141,7 +141,7 @@ def evaluation_tells_right_from_wrong(s: Setup, span: float = 0.5) -> Verdict:
     Labels shifted or permuted in the evaluation, an argmax over the wrong dimension, targets compared with themselves.
     """
     try:
-        scores = [metric for _, metric, _ in _known(s)]
+        scores = [metric for _, metric, _ in known_answers(s)]
     except Exception as error:  # an evaluation may ask more of a model than to be called
         return skip(f"the evaluation wants more than a callable model: {type(error).__name__}")
     ordered = scores == sorted(scores) or scores == sorted(scores, reverse=True)
@@ -181,7 +181,7 @@ def evaluation_equals_ours(s: Setup, limit: float = 1e-5) -> Verdict:
     accuracy shows on models whose answers are known.
     """
     try:
-        alike = all(abs(metric - score) < 1e-4 for _, metric, score in _known(s))
+        alike = all(abs(metric - score) < 1e-4 for _, metric, score in known_answers(s))
         if alike and s.kind in ("classification", "sequence") and s.shape[-1] > 2:
             # the right class comes second: a top-5 accuracy takes it for right
             rows, y = _answers(s, 1.0), s.unseen[1]

@@ -2,7 +2,7 @@
 
 import copy
 
-from recipe.checks.evaluation import _known, apart, measure
+from recipe.checks.evaluation import apart, known_answers, measure
 from recipe.checks.setup import Setup
 from recipe.checks.training import moody, seeing
 from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly, skip
@@ -96,7 +96,7 @@ def best_weights_are_the_best(s: Setup, limit: float = 1e-4) -> Verdict:
     if run is None or not run.best_state or len(run.val) < 2:
         return skip("no best weights are kept")
     try:
-        (_, perfect, _), *_, (_, wrong, _) = _known(s)
+        (_, perfect, _), *_, (_, wrong, _) = known_answers(s)
     except Exception as error:
         return skip(f"which direction is better cannot be told: {type(error).__name__}")
     best = max(run.val) if perfect > wrong else min(run.val)

@@ -73,7 +73,7 @@ def _shared(s: Setup) -> float:
     return sum(h in known for h in unseen) / len(unseen)
 
 
-def _error(share: float, n: int) -> float:
+def standard_error(share: float, n: int) -> float:
     return (max(share * (1 - share), 1 / n) / n) ** 0.5
 
 
@@ -101,7 +101,7 @@ def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
         return skip("train is resampled, as declared")
     found, natural = _repeats(s.seen[0]), _shared(s)
     # two draws coincide as often within train as between val and train
-    limit = max(share, natural + 3 * _error(natural, len(s.unseen[0]))) if coincide(s) else share
+    limit = max(share, natural + 3 * standard_error(natural, len(s.unseen[0]))) if coincide(s) else share
     return below(found, limit)
 
 
@@ -122,7 +122,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005) -> Verdict:
         natural = max(natural, (between[:, 0] < limit).float().mean().item())
     if not coincide(s):
         natural = min(natural, 0.02)  # more than that was copied before the split was drawn
-    return below(found, max(share, natural + 3 * _error(natural, len(s.unseen[1])) if natural else share))
+    return below(found, max(share, natural + 3 * standard_error(natural, len(s.unseen[1])) if natural else share))
 
 
 @check(source="Kapoor and Narayanan 2023, leakage between groups")
@@ -212,7 +212,7 @@ def val_is_labelled_like_train(s: Setup, gap: float = 0.15, errors: float = 4.0)
     (_, inside), (_, outside) = (neighbours(s)[part] for part in ("train", "val"))
     y, z = s.seen[1].long(), s.unseen[1].long()
     seen, unseen = ((y[near].mode(1).values == t).double().mean().item() for near, t in ((inside, y), (outside, z)))
-    noise = (_error(seen, len(y)) ** 2 + _error(unseen, len(z)) ** 2) ** 0.5
+    noise = (standard_error(seen, len(y)) ** 2 + standard_error(unseen, len(z)) ** 2) ** 0.5
     return Verdict(
         FAIL if seen - unseen > max(gap, errors * noise) else PASS, seen - unseen, f"< {max(gap, errors * noise):.4g}"
     )

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from recipe.checks import loss
-from recipe.checks.leaks import _error, neighbours
+from recipe.checks.gradient import mixes
+from recipe.checks.leaks import neighbours, standard_error
 from recipe.checks.setup import Setup, once
-from recipe.checks.step import first_steps, mixes
+from recipe.checks.step import first_steps
 from recipe.checks.training import blind, seeing
 from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, skip
 from recipe.train.chance import generator, seeded
@@ -104,7 +105,7 @@ def _sight(s: Setup) -> dict[str, Tensor]:
     x, y = (t[:1000] for t in s.unseen)
     order = torch.randperm(len(y), generator=generator(s.seed, "others")).to(y.device)
     at = loss.reach(s)
-    prior = loss.optimum(s, s.some[1], at.through if at.needed else lambda z: z, constant=True).outputs[:1]
+    prior = loss.best_constant(s).outputs[:1]
     own, others = (s.outputs(seeing(s).model, part) for part in (x, x[order]))
     if s.kind in ("classification", "binary", "sequence") and not at.needed:
         # how sure the answers are is no matter here: a model trained too long is right, and too sure
@@ -222,7 +223,7 @@ def val_follows_train(s: Setup, gap: float = 0.25, errors: float = 4.0) -> Verdi
     y = s.seen[1].long()
     expected = (y[near].mode(1).values == y).double().mean().item()  # of a new example like those of train
     lost = min(seen, expected) - unseen
-    noise = errors * (_error(unseen, len(s.unseen[1])) ** 2 + _error(expected, len(y)) ** 2) ** 0.5
+    noise = errors * (standard_error(unseen, len(s.unseen[1])) ** 2 + standard_error(expected, len(y)) ** 2) ** 0.5
     return below(lost, max(gap, noise))
 
 

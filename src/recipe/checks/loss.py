@@ -85,6 +85,11 @@ class Reach:
     through: Callable[[Tensor], Tensor]
     needed: bool
 
+    @property
+    def allowed(self) -> Callable[[Tensor], Tensor]:
+        """From free numbers to outputs that the loss works on."""
+        return self.through if self.needed else lambda z: z
+
 
 @once
 def reach(s: Setup) -> Reach:
@@ -131,26 +136,26 @@ def _sound(s: Setup, through: Callable) -> bool:
 def best(s: Setup) -> Optimum:
     """The loss's own optimum on 32 examples, over all outputs that it works on."""
     at = reach(s)
-    return optimum(s, s.batch(32)[1], at.through if at.needed else lambda z: z)
+    return optimum(s, s.batch(32)[1], at.allowed)
 
 
 def lowest(s: Setup, y: Tensor) -> float:
     """The lowest loss that any outputs could reach on these targets."""
     at = reach(s)
-    return optimum(s, y, at.through if at.needed else lambda z: z).lowest
+    return optimum(s, y, at.allowed).lowest
 
 
 def zero(s: Setup, y: Tensor) -> float:
     """The loss of outputs that are all zero, before the last operation where the loss needs it."""
     z, at = torch.zeros(len(y), *s.shape, device=y.device), reach(s)
-    return s.loss(at.through(z) if at.needed else z, y).item()
+    return s.loss(at.allowed(z), y).item()
 
 
 @once
 def best_constant(s: Setup) -> Optimum:
     """The best answer that ignores its input, on `s.some`, found by moving that one answer."""
     at = reach(s)
-    return optimum(s, s.some[1], at.through if at.needed else lambda z: z, constant=True)
+    return optimum(s, s.some[1], at.allowed, constant=True)
 
 
 def constant(s: Setup) -> float:
@@ -214,7 +219,7 @@ def loss_hears_every_example(s: Setup) -> Verdict:
     heard = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     for draw in range(5):  # a hinge is silent where it is content, and hard-example mining drops some
         z = torch.randn((len(y), *s.shape), generator=generator(s.seed, "say", draw)).to(y.device).requires_grad_()
-        (g,) = torch.autograd.grad(s.loss(at.through(z) if at.needed else z, y), z)
+        (g,) = torch.autograd.grad(s.loss(at.allowed(z), y), z)
         heard |= (g != 0).reshape(len(y), -1).any(1)
     counted = tasks.counts(s.kind, torch.zeros(1, *s.shape), y)
     return exactly(int((~heard & counted.reshape(len(y), -1).any(1)).sum()), 0)
@@ -231,7 +236,7 @@ def loss_is_a_mean(s: Setup, limit: float = 1e-3) -> Verdict:
         return skip("examples are mixed, as declared")
     y, at = s.batch(16)[1], reach(s)
     z = torch.randn((len(y), *s.shape), generator=generator(s.seed, "mean")).to(y.device)
-    z = at.through(z) if at.needed else z
+    z = at.allowed(z)
     once_, twice = s.loss(z, y).item(), s.loss(torch.cat([z, z]), torch.cat([y, y])).item()
     back = s.loss(z.flip(0), y.flip(0)).item()
     return below(max(abs(twice - once_), abs(back - once_)) / max(abs(once_), 1e-6), limit)

@@ -8,10 +8,10 @@ from functools import cached_property, wraps
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
 from recipe.checks import tasks
-from recipe.checks.verdict import cause
+from recipe.checks.refuse import refuse
 from recipe.errors import RecipeError
 from recipe.train import loop
 from recipe.train.chance import generator, key, seeded
@@ -84,70 +84,12 @@ class Setup:
     most: int = 2000  # examples that a check looks at
 
     def __post_init__(self):
-        self._refuse_what_cannot_be_used()
+        refuse(self)
         self.own_fit = self.fit is not None
         self.found = {}  # what `once` has measured
         self.loss_weights = copy.deepcopy(self.loss.state_dict()) if isinstance(self.loss, nn.Module) else {}
         self.train_step = self.train_step or loop.train_step
         self.evaluate = self.evaluate or self.plain_evaluate
-
-    def _refuse_what_cannot_be_used(self):
-        calls = {"model": self.model, "loss": self.loss, "optimizer": self.optimizer}
-        for name, part in calls.items():
-            if name != "loss" and isinstance(part, (nn.Module, torch.optim.Optimizer)):
-                hint = "lambda: Net()" if name == "model" else "lambda model: Adam(model.parameters())"
-                raise RecipeError(f"Setup: {name} must make a fresh one at each call; write {name}={hint}.")
-        parts = calls | {
-            n: getattr(self, n) for n in ("augment", "schedule", "train_step", "evaluate", "fit", "collate")
-        }
-        for name, part in parts.items():
-            if not callable(part) and not (part is None and name not in calls):
-                raise RecipeError(f"Setup: {name} must be callable, it is a {type(part).__name__}.")
-        for name in ("train", "val"):
-            data = getattr(self, name)
-            if isinstance(data, (IterableDataset, DataLoader)) or not hasattr(data, "__getitem__"):
-                raise RecipeError(
-                    f"Setup: {name} must be a map-style data set, with len(d) and d[i] -> (input, target); "
-                    f"it is a {type(data).__name__}."
-                )
-            if len(data) < 2:
-                raise RecipeError(f"Setup: {name} has {len(data)} examples, it needs 2 or more.")
-        for name, valid in (("schedule_per", ("step", "epoch")), ("task", (None, *tasks.TASKS))):
-            if getattr(self, name) not in valid:
-                raise RecipeError(
-                    f"Setup: {name} is {getattr(self, name)!r}, it must be one of {', '.join(map(str, valid))}."
-                )
-        for name, least in (("batch_size", 1), ("epochs", 1), ("workers", 0)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
-                raise RecipeError(f"Setup: {name} is {getattr(self, name)!r}, it must be a whole number from {least}.")
-
-    def prepare(self) -> None:
-        """Builds one of each part and passes a batch, so that what cannot work at all is said at once.
-
-        Raises RecipeError that names the part.
-        """
-        for name, dataset in (("train", self.train), ("val", self.val)):
-            self.collated([dataset[0], dataset[1]], name)
-        _ = self.seen, self.unseen
-        x, y = self.batch(2)
-        with torch.no_grad():
-            try:
-                out = self.fresh().eval()(x)
-            except Exception as error:
-                raise RecipeError(f"Setup: the model cannot take inputs {tuple(x.shape)}: {cause(error)}") from None
-        if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != len(x):
-            shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise RecipeError(f"Setup: the model gives {shape} for {len(x)} inputs; it must give one row per input.")
-        try:
-            value = self.loss(out, y)
-        except Exception as error:
-            raise RecipeError(
-                f"Setup: the loss cannot take outputs {tuple(out.shape)} and targets {tuple(y.shape)} "
-                f"of {y.dtype}: {cause(error)}"
-            ) from None
-        if not isinstance(value, Tensor) or value.ndim:
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise RecipeError(f"Setup: the loss gives {shape}, it must give one number: the mean over the batch.")
 
     # ---- examples ------------------------------------------------------------------------------------------------
 
