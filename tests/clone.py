@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -97,6 +98,8 @@ class Clone:
         return subprocess.Popen(
             command, cwd=self.root, env=environment(self.root, **env), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            # as in a terminal's foreground, also where the tests themselves run in the background, deaf to Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def run(self, *command: str, code: int | None = 0, **env: str) -> Said:

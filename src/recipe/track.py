@@ -16,9 +16,7 @@ import json
 import logging
 import math
 import os
-import signal
 import sys
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -138,28 +136,6 @@ def _open_file(path: Path) -> None:
         store.execute("ROLLBACK")
 
 
-@contextlib.contextmanager
-def _whole():
-    """A first Ctrl-C waits until MLflow has written: a driver may take it for an error of its own and go on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed = []
-
-    def wait(number, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    before = signal.signal(signal.SIGINT, wait)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            raise KeyboardInterrupt
-
-
 def _quietly(method):
     """A tracker's method that never raises: the first failure is said, after it nothing is logged."""
 
@@ -168,8 +144,7 @@ def _quietly(method):
         if self.broken:
             return
         try:
-            with _whole():
-                method(self, *args, **kwargs)
+            method(self, *args, **kwargs)
         except Exception as error:  # whatever a store or a network can do
             self.broken = True
             said = f"MLflow: the store failed ({first_line(error)}); nothing more is logged"
