@@ -3,8 +3,8 @@
 `CATALOGUE` and `HEALTHY` map a name to a function of a seed that gives a Setup.
 """
 
-from bugs import data, loop, model
+from bugs import data, evaluation, loop, model
 from bugs.registry import CATALOGUE, Bug
 from bugs.unusual import HEALTHY
 
-__all__ = ["CATALOGUE", "HEALTHY", "Bug", "data", "loop", "model"]
+__all__ = ["CATALOGUE", "HEALTHY", "Bug", "data", "evaluation", "loop", "model"]

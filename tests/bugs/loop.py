@@ -1,9 +1,9 @@
-"""Bugs in the training step, the optimizer, the schedule, the loop and the evaluation."""
+"""Bugs in the training step, the optimizer, the schedule and the loop."""
 
 import torch
 from torch import nn
 
-from bugs.reference import Net, accuracy, adam, fit, on_digits, train_step
+from bugs.reference import Net, adam, fit, on_digits, train_step
 from bugs.registry import bug
 from recipe.checks.setup import Declare
 
@@ -71,24 +71,6 @@ def never_back_to_train(seed):
     return on_digits(seed, train_step=one)
 
 
-@bug(
-    "B27",
-    "Karpathy, no. 2; ipolharvard/ethos-ares#20",
-    "evaluation_leaves_the_model_alone",
-)
-def eval_forgotten(seed):
-    """eval() is forgotten in the evaluation"""
-
-    def evaluate(model, loader):
-        right = count = 0
-        with torch.no_grad():
-            for x, y in loader:
-                right, count = right + (model(x).argmax(1) == y).sum().item(), count + len(y)
-        return right / count
-
-    return on_digits(seed, evaluate=evaluate)
-
-
 @bug("B28", "ivadomed/ivadomed#55; automl/Auto-PyTorch#210", "learning_rate_lasts")
 def stepped_per_batch(seed):
     """a scheduler made for epochs is stepped per batch"""
@@ -99,27 +81,6 @@ def stepped_per_batch(seed):
 def cleared_before_the_step(seed):
     """zero_grad between backward and step"""
     return on_digits(seed, train_step=step(after=clear))
-
-
-@bug(
-    "B32",
-    "mlcommons/training#89; udacity/deep-learning-v2-pytorch#74",
-    "evaluation_ignores_batches",
-    "evaluation_equals_ours",
-)
-def mean_of_means(seed):
-    """the metric is a mean of batch means"""
-
-    def evaluate(model, loader):
-        model.eval()
-        with torch.no_grad():
-            scores = [(model(x).argmax(1) == y).float().mean().item() for x, y in loader]
-        return sum(scores) / len(scores)
-
-    return on_digits(seed, evaluate=evaluate)
-
-
-# ---- of the same families ------------------------------------------------------------------------------------------
 
 
 @bug("R40", "clipping the loss for the gradient", "every_parameter_moves", "overfit_one_batch")
@@ -237,53 +198,6 @@ def one_batch_for_ever(seed):
     return on_digits(seed, fit=loop)
 
 
-@bug("R52", "drop_last in validation", "everything_is_counted", "evaluation_ignores_batches")
-def last_batch_dropped(seed):
-    """the evaluation leaves out the last batch"""
-
-    def evaluate(model, loader):
-        batches = list(loader)
-        return accuracy(model, batches[:-1])
-
-    return on_digits(seed, evaluate=evaluate)
-
-
-@bug(
-    "R53",
-    "counts kept between evaluations",
-    "evaluation_repeats",
-    "evaluation_leaves_the_model_alone",
-)
-def never_reset(seed):
-    """the counts of the evaluation are never reset"""
-    total = {"right": 0, "count": 0}
-
-    def evaluate(model, loader):
-        model.eval()
-        with torch.no_grad():
-            for x, y in loader:
-                total["right"] += (model(x).argmax(1) == y).sum().item()
-                total["count"] += len(y)
-        return total["right"] / total["count"]
-
-    return on_digits(seed, evaluate=evaluate)
-
-
-@bug("R54", "labels from one in the evaluation", "evaluation_tells_right_from_wrong")
-def shifted_in_evaluation(seed):
-    """the evaluation compares with the labels plus one"""
-
-    def evaluate(model, loader):
-        model.eval()
-        right = count = 0
-        with torch.no_grad():
-            for x, y in loader:
-                right, count = right + (model(x).argmax(1) == y + 1).sum().item(), count + len(y)
-        return right / count
-
-    return on_digits(seed, evaluate=evaluate)
-
-
 @bug("R55", "half of the batch", "the_whole_batch_is_trained_on")
 def half_the_batch(seed):
     """only half of each batch is trained on"""
@@ -333,22 +247,6 @@ def unseeded(seed):
         return model
 
     return on_digits(seed, model=net)
-
-
-@bug("R59", "logits for probabilities", "evaluation_equals_ours")
-def half_on_logits(seed):
-    """a threshold of 0.5 on logits"""
-    from bugs.reference import on_tumours
-
-    def evaluate(model, loader):
-        model.eval()
-        right = count = 0
-        with torch.no_grad():
-            for x, y in loader:
-                right, count = right + ((model(x) > 0.5) == (y > 0.5)).sum().item(), count + len(y)
-        return right / count
-
-    return on_tumours(seed, evaluate=evaluate)
 
 
 @bug("R60", "normalised in the step alone", "evaluation_feeds_what_training_feeds")
