@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import torch
 from bugs import CATALOGUE, HEALTHY, Bug, reference
-from bugs.unusual import variation
+from bugs.variation import variation
 
 from recipe.checks.setup import Setup
 from recipe.checks.verdict import ERROR, FAIL, Verdict, cause

@@ -2,7 +2,7 @@
 
 import pytest
 from bugs import CATALOGUE, HEALTHY
-from bugs.unusual import variation
+from bugs.variation import variation
 
 from recipe import examine
 from recipe.examination import CHECKS

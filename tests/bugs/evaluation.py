@@ -2,7 +2,7 @@
 
 import torch
 
-from bugs.reference import accuracy, on_digits, on_tumours
+from bugs.reference import accuracy, on_digits, on_padded, on_tumours
 from bugs.registry import bug
 
 
@@ -102,3 +102,9 @@ def half_on_logits(seed):
         return right / count
 
     return on_tumours(seed, evaluate=evaluate)
+
+
+@bug("R72", "padding in an accuracy over tokens", "evaluation_ignores_padding")
+def padding_counted(seed):
+    """the accuracy over tokens counts padding as wrong"""
+    return on_padded(seed, evaluate=accuracy)

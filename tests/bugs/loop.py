@@ -360,3 +360,39 @@ def first_batch_kept(seed):
 def climbs_in_the_step(seed):
     """the training step climbs: backward runs on minus the loss"""
     return on_digits(seed, train_step=step(before=clear, loss_of=lambda value: -value))
+
+
+@bug("R70", "gradient clipping that comes too early", "clipping_comes_after_backward")
+def clipped_before_backward(seed):
+    """the gradient is clipped before backward"""
+
+    def early(model, optimizer):
+        optimizer.zero_grad()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+
+    return on_digits(seed, train_step=step(before=early))
+
+
+@bug("R71", "PyTorch documentation, automatic mixed precision, gradient clipping", "clipping_comes_after_backward")
+def clipped_while_scaled(seed):
+    """mixed precision clips the gradient before its scale is taken out"""
+    return on_digits(seed, train_step=scaled(unscale=False))
+
+
+def scaled(unscale: bool):
+    """A step of mixed precision that clips."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+    def one(model, optimizer, x, y, loss):
+        model.train()
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        scaler.scale(value).backward()
+        if unscale:
+            scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+        return value.detach()
+
+    return one

@@ -15,6 +15,7 @@ from bugs.reference import (
     on_diabetes,
     on_digits,
     on_echoes,
+    on_padded,
     on_tumours,
     split,
 )
@@ -385,5 +386,31 @@ def vanishing_weights(seed):
             nn.init.normal_(layer.weight, std=1e-4)
             nn.init.zeros_(layer.bias)
         return nn.Sequential(nn.Flatten(), *[m for layer in layers for m in (layer, nn.ReLU())], nn.Linear(64, 10))
+
+    return on_digits(seed, model=net)
+
+
+@bug("R73", "PyTorch documentation, torch.nn.Embedding, padding_idx", "padding_is_no_token")
+def word_for_padding(seed):
+    """padding_idx is 0, and 0 is a word"""
+
+    def reader():
+        model = Reader(kinds=7)
+        model.token.padding_idx = 0
+        return model
+
+    return on_padded(seed, model=reader)
+
+
+@bug("R74", "Keras and PyTorch mean opposite things by momentum", "statistics_move")
+def last_batch_only(seed):
+    """batch norm with a momentum of 1: its running statistics are those of the last batch"""
+
+    def net():
+        model = Net()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        return model
 
     return on_digits(seed, model=net)

@@ -70,6 +70,16 @@ def echoes(length: int = 12, kinds: int = 6) -> tuple[torch.Tensor, torch.Tensor
     return tokens[:, :-1], tokens[:, 1:]
 
 
+@cache
+def padded() -> tuple[torch.Tensor, torch.Tensor]:
+    """`echoes` of 5 to 12 tokens; beyond, the token is 6 and the target -100."""
+    x, y = (t.clone() for t in echoes())
+    lengths = torch.randint(5, 13, (len(x),), generator=torch.Generator().manual_seed(3))
+    beyond = torch.arange(x.shape[1]) >= lengths[:, None]
+    x[beyond], y[beyond] = 6, -100
+    return x, y
+
+
 def split(x, y, at: int) -> dict:
     return {"train": TensorDataset(x[:at], y[:at]), "val": TensorDataset(x[at:], y[at:])}
 
@@ -153,6 +163,16 @@ def train_step(model, optimizer, x, y, loss):
     return value.detach()
 
 
+def accuracy_without_padding(model, loader) -> float:
+    model.eval()
+    right = count = 0
+    with torch.no_grad():
+        for x, y in loader:
+            right += ((model(x).argmax(-1) == y) & (y >= 0)).sum().item()
+            count += (y >= 0).sum().item()
+    return right / count
+
+
 def accuracy(model, loader) -> float:
     model.eval()
     right = count = 0
@@ -224,3 +244,8 @@ def on_echoes(seed: int, **changes) -> Setup:
         "batch_size": 32, "epochs": 8, "seed": seed, **split(*echoes(), 900),
     }  # fmt: skip
     return Setup(**parts | changes)
+
+
+def on_padded(seed: int, **changes) -> Setup:
+    parts = {"model": lambda: Reader(kinds=7), "evaluate": accuracy_without_padding, **split(*padded(), 900)}
+    return on_echoes(seed, **parts | changes)

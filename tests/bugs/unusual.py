@@ -1,12 +1,11 @@
-"""Healthy but unusual trainings: no gate may close. `HEALTHY` are the catalogue's, `variation` draws one of many."""
-
-import random
+"""Healthy but unusual trainings: no gate may close."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from bugs.loop import scaled
 from bugs.reference import (
     Held,
     Net,
@@ -21,6 +20,7 @@ from bugs.reference import (
     on_diabetes,
     on_digits,
     on_echoes,
+    on_padded,
     on_tumours,
     split,
     train_step,
@@ -130,6 +130,17 @@ def accumulating():
         return value.detach()
 
     return one
+
+
+class Cosine(nn.Module):
+    """16 times the cosine of features and class vectors."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.classes = Net(), nn.Parameter(torch.randn(10, 10))
+
+    def forward(self, x):
+        return 16 * F.linear(F.normalize(self.body(x), dim=1), F.normalize(self.classes, dim=1))
 
 
 def clipping_step(model, optimizer, x, y, loss):
@@ -396,6 +407,9 @@ HEALTHY = {
     ),
     "averaged weights": lambda s: on_digits(s, fit=averaging_loop),
     "Brier score": lambda s: on_digits(s, loss=brier, optimizer=adam(3e-3)),
+    "padded sequences": on_padded,
+    "mixed precision, clipped": lambda s: on_digits(s, train_step=scaled(unscale=True)),
+    "cosine head": lambda s: on_digits(s, model=Cosine),
     "hinge": lambda s: on_digits(s, loss=nn.MultiMarginLoss(), optimizer=adam(3e-3)),
     "few examples": lambda s: on_digits(s, **split(*(t[:120] for t in digits()), 80)),
     "one batch is all": lambda s: on_digits(s, batch_size=1000, optimizer=adam(1e-2)),
@@ -411,67 +425,3 @@ HEALTHY = {
         s, optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     ),
 }
-
-
-def variation(seed):
-    """One of many healthy trainings, drawn by the seed: data, width, depth, batch, optimizer, loss, step, schedule."""
-    pick = random.Random(seed)
-    width, batch = pick.choice([8, 16, 24, 48]), pick.choice([8, 16, 32, 50, 128])
-    base = pick.choice(["digits", "digits", "colour", "tumours", "diabetes", "echoes"])
-    rate = pick.choice([1e-3, 2e-3, 3e-3])
-    optimizers = {
-        "adam": adam(rate),
-        "adamw": lambda m: torch.optim.AdamW(m.parameters(), lr=rate, weight_decay=pick_decay),
-        "momentum": lambda m: torch.optim.SGD(m.parameters(), lr=20 * rate, momentum=0.9),
-        "rmsprop": lambda m: torch.optim.RMSprop(m.parameters(), lr=rate),
-        "nadam": lambda m: torch.optim.NAdam(m.parameters(), lr=rate),
-    }
-    pick_decay = pick.choice([0.0, 0.01, 0.1])
-    parts = {
-        "batch_size": batch,
-        "optimizer": optimizers[pick.choice(list(optimizers))],
-        "epochs": pick.choice([6, 10, 15]),
-    }
-    parts["train_step"] = pick.choice([train_step, clipping_step, clears_at_the_end])
-    parts |= pick.choice([{}, {}, {"schedule": one_cosine}, {"fit": fit}])
-    if base == "echoes":
-        parts["optimizer"] = adam(3e-3)
-        return on_echoes(seed, model=pick.choice([Reader, Tied]), **parts)
-    activation = pick.choice([nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.LeakyReLU])
-    if base == "diabetes":
-        parts.pop("fit", None)
-        parts["epochs"] = 25
-        return on_diabetes(
-            seed,
-            model=lambda: Scalar(10, width),
-            loss=pick.choice([nn.MSELoss(), nn.HuberLoss(), nn.L1Loss()]),
-            **parts,
-        )
-    if base == "tumours":
-        parts.pop("fit", None)
-        parts["epochs"] = 15
-        return on_tumours(seed, model=lambda: Scalar(30, width), **parts)
-    parts["loss"] = pick.choice([nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.1), focal])
-    channels = 3 if base == "colour" else 1
-    norm = pick.choice([nn.BatchNorm2d, lambda c: nn.GroupNorm(4, c), lambda c: nn.InstanceNorm2d(c, affine=True)])
-    dropout = pick.choice([0.0, 0.1, 0.3])
-
-    def conv():
-        return nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1), norm(width), activation(), nn.MaxPool2d(2),
-            nn.Conv2d(width, width, 3, padding=1), norm(width), activation(), nn.Flatten(), nn.Dropout(dropout),
-            nn.Linear(16 * width, 10),
-        )  # fmt: skip
-
-    def flat():
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * channels, 2 * width), activation(), nn.Dropout(dropout),
-            nn.Linear(2 * width, 2 * width), activation(), nn.Linear(2 * width, 10),
-        )  # fmt: skip
-
-    on = on_colour if base == "colour" else on_digits
-    return on(seed, model=pick.choice([conv, flat, lambda: Net(width, channels, dropout=dropout)]), **parts)
-
-
-def one_cosine(optimizer, steps, epochs):
-    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs)

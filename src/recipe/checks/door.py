@@ -107,7 +107,7 @@ def inputs_are_not_constant(s: Setup, share: float = 0.005) -> Verdict:
 
 
 @check(source="Recipe 2, visualize just before the net")
-def channels_vary(s: Setup) -> Verdict:
+def channels_vary(s: Setup, share: float = 0.9) -> Verdict:
     """No channel of the images, and not most of the columns, is one constant over all examples.
 
     A channel was lost on the way or filled with a constant; a column was overwritten by a merge or a default.
@@ -118,7 +118,7 @@ def channels_vary(s: Setup) -> Verdict:
     if x.ndim == 4 and 1 < x.shape[1] <= 4:
         still = x.transpose(0, 1).flatten(1).std(1) < 1e-6
         return exactly(int(still.sum()), 0)
-    return below((x.flatten(1).std(0) < 1e-6).float().mean().item(), 0.9)
+    return below((x.flatten(1).std(0) < 1e-6).float().mean().item(), share)
 
 
 @check(source="Karpathy, most common neural net mistakes, no. 6; zhouhaoyi/Informer2020#59")

@@ -31,16 +31,17 @@ def apart(a: float, b: float) -> float:
 
 @check(source="Recipe 2, add significant digits")
 def everything_is_counted(s: Setup) -> Verdict:
-    """The evaluation runs every example of val through the model, once.
+    """The evaluation runs every example of val through the model: once, or as often as each other one.
 
-    `drop_last=True`, a `break` left from debugging, a sampler that draws with replacement, padding that is counted.
+    `drop_last=True`, a `break` left from debugging, a sampler that draws with replacement. Several views of each
+    example, as of test-time augmentation, are a whole multiple.
     """
     model, counted = slightly_trained(s), []
     hook = model.register_forward_pre_hook(lambda _, args: counted.append(len(args[0])))
     measure(s, model)
     hook.remove()
     total, n = sum(counted), len(s.unseen[1])
-    return exactly(total if total % n or not total else n, n)  # several views of each example are a whole multiple
+    return exactly(total if total % n or not total else n, n)
 
 
 @check(source="mlcommons/training#89; udacity/deep-learning-v2-pytorch#74; Nota-NetsPresso/netspresso-trainer#360")
@@ -151,6 +152,38 @@ def evaluation_tells_right_from_wrong(s: Setup, span: float = 0.5) -> Verdict:
     return Verdict(
         PASS if abs(scores[0] - scores[-1]) >= least else FAIL, abs(scores[0] - scores[-1]), f">= {least:.4g}"
     )
+
+
+@check(source="PyTorch documentation, torch.nn.CrossEntropyLoss, ignore_index")
+def evaluation_ignores_padding(s: Setup, limit: float = 1e-6) -> Verdict:
+    """Sequences that are longer by positions the loss does not listen to have the same score.
+
+    Accuracy over all positions counts padding as wrong or, where it is easily said, as right. The value is the largest
+    difference that some padding makes to the score of answers that are known.
+    """
+    x, y = s.unseen
+    if s.kind != "sequence":
+        return skip("the targets are no sequences")
+    z = torch.randn((len(y), *s.shape), generator=generator(s.seed, "padding")).to(y.device).requires_grad_()
+    (g,) = torch.autograd.grad(s.loss(loss.reach(s).allowed(z), y), z)
+    silent = y[(g == 0).all(-1)]
+    if not len(silent):
+        return skip("the loss listens to every position")
+    rows, more = _answers(s, 0.6), y.shape[1] // 2 + 1
+    padding = torch.full_like(y[:, :1], int(silent.mode().values)).expand(-1, more)
+    said = 8 * torch.nn.functional.one_hot(padding.clamp(0, s.shape[-1] - 1).long(), s.shape[-1]).to(rows)
+    longer = torch.cat([x, x[:, -1:].expand(-1, more, *x.shape[2:])], 1) if x.shape[1:2] == y.shape[1:2] else x
+    parts = [(x, y, rows)] + [
+        (longer, torch.cat([y, padding], 1), torch.cat([rows, part], 1)) for part in (said, -said)
+    ]
+    try:
+        scores = [
+            float(s.evaluate(Answers(known), DataLoader(TensorDataset(a, b), batch_size=len(b))))
+            for a, b, known in parts
+        ]
+    except Exception as error:  # an evaluation may ask more of a model than to be called
+        return skip(f"the evaluation wants more than a callable model: {type(error).__name__}")
+    return below(max(abs(score - scores[0]) for score in scores[1:]), limit)
 
 
 @check(source="PolymathicAI/the_well#68; Recipe 2, visualize just before the net")

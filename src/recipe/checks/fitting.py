@@ -37,7 +37,7 @@ def val_is_not_trained_on(s: Setup) -> Verdict:
 
 
 @check(source="Recipe 2, set up the end-to-end training skeleton")
-def every_epoch_reads_all_of_train(s: Setup) -> Verdict:
+def every_epoch_reads_all_of_train(s: Setup, different: float = 0.5) -> Verdict:
     """Each epoch reads the whole of the training loader, and each batch leads to a step.
 
     A `break` left from debugging, `next(iter(loader))` that gives the first batch for ever, a loop over range() of a
@@ -49,7 +49,7 @@ def every_epoch_reads_all_of_train(s: Setup) -> Verdict:
     passes = run.loaded.get("train", [])
     whole = sum(p >= total for p in passes)
     least = min(passes, default=0) / total
-    if len(run.fed) < 0.5 * total / s.batch_size:
+    if len(run.fed) < different * total / s.batch_size:
         return Verdict(FAIL, f"{len(run.fed)} different batches entered the net", "all of them")
     holds = whole >= run.epochs and len(passes) <= whole + 1 and run.stepped_on
     stopped_early = 0 < len(passes) == whole < run.epochs and len(run.val) == len(passes)

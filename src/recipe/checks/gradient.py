@@ -1,5 +1,8 @@
 """The gradient that the optimizer steps by: of this batch, of these labels, and of nothing left from before."""
 
+import inspect
+import sys
+
 import torch
 from torch import Tensor, nn
 
@@ -140,6 +143,56 @@ def steps_follow_the_gradient(s: Setup, cosine: float = 0.3) -> Verdict:
         return Verdict(FAIL, "no gradient", f"> {cosine:g}")
     a, b = (torch.cat(part) for part in zip(*pairs, strict=True))
     return above((a @ b / (a.norm() * b.norm()).clamp_min(1e-30)).item(), cosine)
+
+
+@once
+def _order(s: Setup) -> list[str]:
+    """What the first steps call, in its order: backward, clip, scale, unscale, step.
+
+    Seen by the functions' code, under whatever name the person has imported them.
+    """
+    watched = {
+        torch.autograd.backward: "backward",
+        nn.utils.clip_grad_norm_: "clip",
+        nn.utils.clip_grad_value_: "clip",
+        torch.amp.GradScaler.scale: "scale",
+        torch.amp.GradScaler.unscale_: "unscale",
+    }
+    names = {inspect.unwrap(function).__code__: name for function, name in watched.items()}
+    seen = []
+
+    def look(frame, event, _):
+        if event == "call" and frame.f_code in names:
+            seen.append(names[frame.f_code])
+
+    def stepping(optimizer) -> None:
+        optimizer.register_step_pre_hook(lambda *_: seen.append("step"))
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        walk(s, 2 * first_steps(s).every, tune=stepping)
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
+@check(source="PyTorch documentation, automatic mixed precision: unscale gradients before clipping them")
+def clipping_comes_after_backward(s: Setup) -> Verdict:
+    """Where gradients are clipped, backward has been run since the last step, and a loss scale has been taken out.
+
+    `clip_grad_norm_` stands before `loss.backward()` and clips nothing, or what is left from the last batch; or mixed
+    precision scales the loss and no `scaler.unscale_(optimizer)` comes before it, so that every gradient is cut. The
+    value counts clippings in the wrong place.
+    """
+    seen = _order(s)
+    if "clip" not in seen:
+        return skip("no gradient is clipped by torch.nn.utils")
+    wrong, since = 0, set()
+    for name in seen:
+        wrong += name == "clip" and ("backward" not in since or ("scale" in since and "unscale" not in since))
+        since = set() if name == "step" else since | {name}
+    return exactly(wrong, 0)
 
 
 @check(source="Zhang et al. 2018, mixup, section 2: inputs and labels are mixed by one share")

@@ -1,5 +1,7 @@
 """Targets by themselves: in range, none missing, as frequent in val as in train, and not in the inputs."""
 
+from math import exp
+
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
@@ -9,7 +11,7 @@ from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly, skip
 from recipe.train.chance import seeded
 
 
-def targets(s: Setup, dataset, some: Tensor) -> Tensor:
+def targets(dataset, some: Tensor) -> Tensor:
     """All targets where they are at hand, else `some`."""
     return dataset.tensors[-1] if isinstance(dataset, TensorDataset) else some
 
@@ -21,12 +23,12 @@ def labels_are_in_range(s: Setup) -> Verdict:
     Labels count from 1 instead of 0, the head has a class too many, or a class was lost on the way. The value counts
     classes without an example and labels outside.
     """
-    y = targets(s, s.train, s.seen[1]).cpu()
+    y = targets(s.train, s.seen[1]).cpu()
     if s.kind == "regression":
         return skip("the targets are numbers")
     if s.kind == "binary":
         return exactly(int(((y != 0) & (y != 1)).sum()) + (y.unique().numel() < 2), 0)
-    every = torch.cat([y.flatten(), targets(s, s.val, s.unseen[1]).flatten().cpu()])
+    every = torch.cat([y.flatten(), targets(s.val, s.unseen[1]).flatten().cpu()])
     # a label below zero says "does not count" in a sequence; as a class it is a mistake
     outside = int(((every >= s.num_classes) | ((every < 0) & (s.kind == "classification"))).sum())
     if s.kind == "sequence":  # a vocabulary may be larger than what occurs
@@ -51,17 +53,19 @@ def targets_stay(s: Setup) -> Verdict:
 
 
 @check(source="Recipe 1, become one with the data; Kapoor and Narayanan 2023, leakage")
-def label_shares_agree(s: Setup, distance: float = 0.15, p: float = 1e-6) -> Verdict:
+def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: float = 1e-6) -> Verdict:
     """Train and val have the same share of each class: total variation distance, where chance does not explain it.
+
+    Of numbers: the largest gap between their distributions (Kolmogorov-Smirnov).
 
     The split is not stratified or follows the order of the data, val has a class mapping of its own, a class is missing
     from val. Balanced on purpose? Declare resampled_train.
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
-    seen, unseen = (targets(s, d, t[1]).cpu() for d, t in ((s.train, s.seen), (s.val, s.unseen)))
+    seen, unseen = (targets(d, t[1]).cpu() for d, t in ((s.train, s.seen), (s.val, s.unseen)))
     if s.kind == "regression":
-        return _numbers_agree(seen.double().flatten(), unseen.double().flatten(), p)
+        return _numbers_agree(seen.double().flatten(), unseen.double().flatten(), gap, p)
     if s.kind == "sequence":
         return skip("the targets are sequences")
     classes = torch.cat([seen.flatten(), unseen.flatten()]).unique()
@@ -78,12 +82,10 @@ def label_shares_agree(s: Setup, distance: float = 0.15, p: float = 1e-6) -> Ver
     return Verdict(FAIL if moved > distance and likely < p else PASS, moved, f"< {distance:g}, or p > {p:g}")
 
 
-def _numbers_agree(a: Tensor, b: Tensor, p: float) -> Verdict:
-    from math import exp
-
-    gap = kolmogorov(a, b)
-    likely = 2 * exp(-2 * gap**2 * len(a) * len(b) / (len(a) + len(b)))
-    return Verdict(FAIL if gap > 0.25 and likely < p else PASS, gap, f"< 0.25, or p > {p:g}")
+def _numbers_agree(a: Tensor, b: Tensor, gap: float, p: float) -> Verdict:
+    found = kolmogorov(a, b)
+    likely = 2 * exp(-2 * found**2 * len(a) * len(b) / (len(a) + len(b)))
+    return Verdict(FAIL if found > gap and likely < p else PASS, found, f"< {gap:g}, or p > {p:g}")
 
 
 def kolmogorov(a: Tensor, b: Tensor) -> float:

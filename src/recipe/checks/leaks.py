@@ -106,7 +106,7 @@ def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
 
 
 @check(source="zalandoresearch/fashion-mnist#44; Barz and Denzler 2020, near-duplicates in CIFAR")
-def val_is_not_in_train(s: Setup, share: float = 0.005) -> Verdict:
+def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Verdict:
     """No validation input is in train as well, exact or all but: beyond the share of twins inside train.
 
     The split was drawn after copies were made (oversampling, augmentation, several crops or frames of one scene), or
@@ -117,7 +117,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005) -> Verdict:
     if numbers(s) and spaced(s)[0].shape[1] >= 8:
         (close, _), (between, _) = (neighbours(s)[part] for part in ("val", "train"))
         # a copy with a little noise, shift of brightness or compression is far nearer than neighbours are by nature
-        limit = 0.1 * between[:, 0].median()
+        limit = near * between[:, 0].median()
         found = max(found, (close[:, 0] < limit).float().mean().item())
         natural = max(natural, (between[:, 0] < limit).float().mean().item())
     if not coincide(s):

@@ -38,8 +38,25 @@ def loss_at_init(s: Setup, excess: float = 1.0, share: float = 0.5, ratio: float
         low, high = known - early * abs(nothing), max(known, nothing) + max(excess, share * abs(nothing))
     # weights that were drawn can be lucky, but not at every draw
     verdict = above(max(drawn), low)
+    if verdict.ok and measured > high and _normalised_head(s):
+        return Verdict(PASS, measured, f"> {low:.3f}; the head is normalised and sets its own scale")
     verdict = below(measured, high) if verdict.ok else verdict
     return Verdict(verdict.verdict, measured, f"{low:.3f} to {high:.3f}; a constant reaches {known:.3f}")
+
+
+def _normalised_head(s: Setup) -> bool:
+    """Halving the head's weights changes no output, as of a cosine classifier (Wang et al. 2018, CosFace): the scale of
+    its logits is meant, and no matter of how the weights were drawn."""
+    model, x = s.fresh().eval(), s.batch(32)[0]
+    with torch.no_grad():
+        before = model(x)
+        for p in model.parameters():
+            if p.ndim == 2 and before.shape[-1] in p.shape:
+                p.mul_(0.5)
+                if torch.allclose(model(x), before, rtol=1e-3, atol=1e-3):
+                    return True
+                p.mul_(2.0)
+    return False
 
 
 @check(source="Goodfellow et al. 2016, Deep Learning, section 8.4, symmetry breaking")

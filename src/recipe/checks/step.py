@@ -143,9 +143,8 @@ def every_parameter_moves(s: Setup) -> Verdict:
         still = p.detach().equal(found.before[n])
         if frozen(s, n):
             wrong += [] if still else [f"{n} (declared frozen)"]
-        elif not p.requires_grad:
-            wrong += []  # nothing_is_frozen_by_mistake says it
-        elif still or (found.gradient[n] == 0 and any(found.steps)):  # moved without a gradient: by weight decay alone
+        elif p.requires_grad and (still or (found.gradient[n] == 0 and any(found.steps))):
+            # without a gradient, weight decay alone has moved it;
             # a bias before a norm layer has a gradient of rounding errors: it may stand still; so may a number near 1
             # in half precision, where a small step is less than the next number
             idle = p.ndim <= 1 and 0 < found.gradient[n] < (largest if p.element_size() < 4 else 1e-5 * largest)
@@ -155,17 +154,18 @@ def every_parameter_moves(s: Setup) -> Verdict:
 
 @check(source="Ioffe and Szegedy 2015, batch norm at inference; Keras and PyTorch mean opposite things by momentum")
 def statistics_move(s: Setup) -> Verdict:
-    """The running statistics of batch norm have moved after a few steps, but for those declared frozen.
+    """The running statistics of batch norm move with the batches and keep more than the last, but for frozen ones.
 
-    Momentum 0, a norm that was left in eval mode, statistics copied over after each step. Eval mode then normalises by
-    numbers that belong to no data.
+    Momentum 0, a norm that was left in eval mode, statistics copied over after each step: eval mode then normalises by
+    numbers that belong to no data. Momentum 1: it normalises by the last batch alone.
     """
     norms = [(n, m) for n, m in first_steps(s).model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     norms = [(n, m) for n, m in norms if m.running_mean is not None and not frozen(s, n)]
     if not norms:
         return skip("no batch norm with running statistics")
     start = origin(s)
-    return named([n for n, m in norms if m.running_mean.equal(start[f"{n}.running_mean"])], len(norms))
+    wrong = [n for n, m in norms if m.momentum == 1 or m.running_mean.equal(start[f"{n}.running_mean"])]
+    return named(wrong, len(norms))
 
 
 @check(source="AutoTrainer 2021; DeepFD 2022; Karpathy, update-to-weight ratio near 1e-3")

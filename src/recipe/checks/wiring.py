@@ -137,6 +137,30 @@ def every_input_is_used(s: Setup, share: float = 0.5) -> Verdict:
     return below((~used & varies).sum().item() / max(1, int(varies.sum())), share)
 
 
+@check(source="PyTorch documentation, torch.nn.Embedding, padding_idx: its row gets no gradient")
+def padding_is_no_token(s: Setup, share: float = 0.05) -> Verdict:
+    """The index that an embedding leaves untrained stands at the ends of sequences alone.
+
+    `padding_idx=0` where 0 is a word of the vocabulary: its vector never learns. The value is the share of sequences
+    that hold it between other tokens.
+    """
+    model, inside = s.fresh().eval(), []
+
+    def look(module, args):
+        tokens = args[0] != module.padding_idx
+        if tokens.ndim == 2:
+            before, after = tokens.cummax(1).values, tokens.flip(1).cummax(1).values.flip(1)
+            inside.append((~tokens & before & after).any(1).double().mean().item())
+
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    for module in model.modules():
+        if isinstance(module, kinds) and module.padding_idx is not None:
+            module.register_forward_pre_hook(look)
+    with torch.no_grad():
+        model(s.some[0])
+    return below(max(inside), share) if inside else skip("no embedding with a padding index over sequences")
+
+
 def _unused_positions(s: Setup, x: Tensor) -> float:
     other, rows = _other_tokens(s, x), x.flatten(1)
     positions = [p for p in range(rows.shape[1]) if (rows[:, p] != other.flatten(1)[:, p]).any()]
