@@ -1,0 +1,124 @@
+"""Pillow's many modes as one kind of array, with a note for each conversion."""
+
+import numpy as np
+
+WHITE = 255
+ROWS = 256  # composited at a time: floats of a whole large picture would be four times its size
+LONG = 10  # times as long as wide, or more, is worth a note
+TINY = 4  # pixels
+FILLER = range(126, 131)  # the grey that decoders put where a file ended too early
+FILLED = 0.1  # share of the rows
+FLAT = 8  # grey levels of 255 between the darkest and the brightest value of each channel
+
+
+class NoRange(ValueError):
+    """Values whose black and white nobody has said."""
+
+
+def plain(image, notes: list[str]) -> tuple[np.ndarray, float]:
+    """((H, W, C) uint8, or float32 in 0..1 where the image has 16 bits or floats; share of pixels with alpha < 1).
+
+    `image` is Pillow's, loaded. 1 bit, palettes, CMYK and the like become grey or RGB; transparency is composited on
+    white. Raises NoRange for 32 bit integers and for floats outside 0..1 or not finite.
+    """
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+        notes.append("16 bit grey to 0..1")
+        return np.asarray(image).astype(np.float32)[..., None] / 65535, 0.0
+    if image.mode == "I" and image.format == "PPM":  # Pillow has brought its range to 0..65535
+        notes.append("16 bit grey to 0..1")
+        return np.asarray(image).astype(np.float32)[..., None] / 65535, 0.0
+    if image.mode == "I":
+        raise NoRange("32 bit integers")
+    if image.mode == "F":
+        return _floats(np.asarray(image, np.float32)[..., None]), 0.0
+    if image.has_transparency_data:
+        return _composited(image, notes)
+    if image.mode == "1":
+        notes.append("1 bit to grey")
+        return np.asarray(image.convert("L"))[..., None], 0.0
+    if image.mode not in ("L", "RGB"):
+        notes.append(f"{'palette' if image.mode == 'P' else image.mode} to RGB")
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    return pixels.reshape(*pixels.shape[:2], -1), 0.0
+
+
+def sixteen_bits(low, high, notes: list[str]) -> tuple[np.ndarray, float]:
+    """As `plain`, for colour with 16 bits: two images, of the low and the high byte of every value."""
+    pixels = (np.asarray(high).astype(np.float32) * 256 + np.asarray(low)) / 65535
+    notes.append("16 bit colour to 0..1")
+    if pixels.shape[2] == 3:
+        return pixels, 0.0
+    return _on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) turned as EXIF's orientation 1..8 says (Exif 2.32, tag 0x0112), in C order."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def oddities(pixels: np.ndarray) -> list[str]:
+    """Notes on the picture itself: a shape that no filter fits, no contrast, a lower part that was never decoded."""
+    height, width = pixels.shape[:2]
+    found = []
+    if min(height, width) < TINY or max(height, width) > LONG * min(height, width):
+        found.append(f"odd shape: {width} x {height}")
+    flat = FLAT / (255 if pixels.dtype.kind == "f" else 1)
+    # a few rows tell of nearly every picture that it is not flat, at a tenth of the cost of all
+    if all(_spread(part) <= flat for part in (pixels[:: max(1, height // 8)], pixels)):
+        return [*found, "flat: no contrast"]
+    if pixels.dtype == np.uint8 and pixels[-1].min() in FILLER:
+        share = same_rows(pixels) / height
+        if share > FILLED:
+            found.append(f"the lower {share:.0%} is one grey")
+    return found
+
+
+def _spread(pixels: np.ndarray) -> float:
+    """The largest difference within a channel."""
+    values = pixels.reshape(-1, pixels.shape[2])
+    return (values.max(0) - values.min(0)).max()
+
+
+def same_rows(pixels: np.ndarray) -> int:
+    """How many rows at the bottom hold one and the same colour: what a decoder leaves where a file was cut."""
+    differs = (pixels != pixels[-1:, -1:]).reshape(len(pixels), -1).any(1)
+    return int(np.argmax(differs[::-1])) if differs.any() else len(pixels)
+
+
+def _floats(pixels: np.ndarray) -> np.ndarray:
+    if not np.isfinite(pixels).all():
+        raise NoRange("floats with NaN or infinity among them")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise NoRange(f"floats from {pixels.min():.4g} to {pixels.max():.4g}")
+    return pixels
+
+
+def _composited(image, notes: list[str]) -> tuple[np.ndarray, float]:
+    if image.mode in ("P", "PA"):
+        notes.append("palette to RGB")
+    grey = image.mode in ("1", "L", "LA", "La")
+    pixels = np.asarray(image.convert("RGBA"))
+    return _on_white(pixels[..., : 1 if grey else 3], pixels[..., 3:], notes, WHITE)
+
+
+def _on_white(colour: np.ndarray, alpha: np.ndarray, notes: list[str], white: float) -> tuple[np.ndarray, float]:
+    """As `plain`, of (H, W, 1 or 3) colour and (H, W, 1) alpha with values up to `white`."""
+    share = float((alpha < white).mean())
+    if not share:
+        notes.append("opaque alpha dropped")
+        return np.ascontiguousarray(colour), 0.0
+    notes.append("alpha composited on white")
+    mixed = np.empty(colour.shape, colour.dtype)
+    for start in range(0, len(colour), ROWS):
+        rows = slice(start, start + ROWS)
+        opaque = alpha[rows].astype(np.float32) / white
+        blend = colour[rows] * opaque + white * (1 - opaque)
+        mixed[rows] = np.rint(blend) if colour.dtype == np.uint8 else blend
+    return mixed, share

@@ -1,0 +1,322 @@
+"""Every odd file gets its verdict, no file ends the run, and healthy files are left in peace."""
+
+import hashlib
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from zoo import exif, photograph, saved, zoo
+
+from recipe.data.decoding import FACTS, PROBLEMS, Decoded, Limits, decode
+from recipe.data.facts import TEXTS
+from recipe.errors import RecipeError
+
+PHOTO = photograph(7, 48, 64)
+JPEG = saved(photograph(), "JPEG")  # decoded it is larger than a pipe's buffer: no answer is out before it is read
+SEEDS = [
+    *(saved(PHOTO, kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO")),
+    saved(PHOTO, "JPEG", progressive=True, exif=exif(6)),
+    saved(PHOTO, "TIFF", compression="tiff_lzw"),
+    saved(PHOTO, "PNG", exif=exif(6)),
+]
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory):
+    """{name: (what is expected, what was decoded)}."""
+    expected = zoo(tmp_path_factory.mktemp("zoo"))
+    found = decode([odd.file for odd in expected.values()])
+    return {name: (odd, next(found)) for name, odd in expected.items()}
+
+
+def sound(found: Decoded) -> None:
+    """What holds of everything that decode yields."""
+    assert list(found.facts) == list(FACTS)
+    for fact, value in found.facts.items():
+        assert isinstance(value, str if fact in TEXTS else (int, float))
+    assert (found.image is None) == (found.problem in PROBLEMS)
+    assert bool(found.problem) == bool(found.detail)
+    assert "0x7f" not in found.detail
+    if found.image is None:
+        return
+    height, width, channels = found.image.shape
+    assert (width, height) == (found.facts["width"], found.facts["height"])
+    assert channels in (1, 3)
+    assert found.image.dtype in (np.uint8, np.float32)
+    if found.image.dtype == np.float32:
+        assert 0 <= found.image.min() <= found.image.max() <= 1
+    assert 0 <= found.facts["alpha_share"] <= 1
+
+
+def same(a: Decoded, b: Decoded) -> bool:
+    facts = all(x == y or (x != x and y != y) for x, y in zip(a.facts.values(), b.facts.values(), strict=True))
+    images = a.image is b.image is None or np.array_equal(a.image, b.image)
+    return facts and images and (a.problem, a.detail, a.notes) == (b.problem, b.detail, b.notes)
+
+
+def test_every_animal_of_the_zoo_gets_its_verdict(animals):
+    wrong = [
+        f"{name}: {found.problem or found.notes}, not {odd.problem or odd.notes}; {found.detail}"
+        for name, (odd, found) in animals.items()
+        if found.problem != odd.problem or (not odd.problem and found.notes != odd.notes)
+    ]
+    assert not wrong
+    assert len(animals) > 100
+
+
+def test_the_pixels_are_those_that_a_person_sees(animals):
+    known = [(odd, found) for odd, found in animals.values() if odd.pixels is not None]
+    assert len(known) > 30
+    for odd, found in known:
+        assert found.image.shape == odd.pixels.shape
+        np.testing.assert_allclose(found.image, odd.pixels, atol=1e-6)
+
+
+def test_orientations_of_a_jpeg_are_undone(animals):
+    upright = animals["JPEG, EXIF orientation 1"][1].image.astype(float)
+    for orientation in range(2, 9):
+        found = animals[f"JPEG, EXIF orientation {orientation}"][1]
+        assert found.facts["orientation"] == orientation
+        assert np.abs(found.image - upright).mean() < 1  # the blocks of a JPEG turn with it, hence not 0
+
+
+def test_what_is_yielded_is_sound_and_names_no_path(animals, tmp_path):
+    for _, found in animals.values():
+        sound(found)
+        assert str(tmp_path.parents[1]) not in found.detail
+    assert {odd.problem for odd, _ in animals.values()} >= set(PROBLEMS) - {
+        "too slow", "out of memory", "decoder crashed"
+    }  # fmt: skip
+
+
+def test_facts_of_a_photograph(animals):
+    odd, found = animals["JPEG"]
+    content = odd.file[1]
+    assert found.facts == {
+        "file_bytes": len(content),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+        "format": "JPEG",
+        "format_by_name": "JPEG",
+        "mode": "RGB",
+        "bits": 8,
+        "width": 320,
+        "height": 240,
+        "aspect": 320 / 240,
+        "orientation": 1,
+        "alpha_share": 0,
+        "frames": 1,
+        "jpeg_quality": 90,
+        "trailing_bytes": 0,
+        "bytes_per_pixel": len(content) / (320 * 240),
+        "decoder": "",
+    }
+    facts = {name: found.facts for name, (_, found) in animals.items()}
+    assert facts["palette with transparency"]["alpha_share"] > 0
+    assert facts["RGBA"]["alpha_share"] == 0.5
+    assert facts["16 bit RGB PNG"]["bits"] == facts["16 bit grey TIFF"]["bits"] == 16
+    assert facts["1 bit"]["bits"] == 1
+    assert facts["animated WebP"]["frames"] == 3
+    assert facts["JPEG with bytes behind"]["trailing_bytes"] == 36
+    assert facts["400 million pixels in 48 kB"]["width"] == 20_000
+    assert facts["bytes without a name"]["format_by_name"] == ""
+    assert math.isnan(facts["no such file"]["file_bytes"])
+
+
+@pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 92, 100])
+def test_the_quality_of_a_jpeg(quality):
+    (found,) = decode([saved(PHOTO, "JPEG", quality=quality)])
+    assert abs(found.facts["jpeg_quality"] - quality) <= 1
+
+
+def test_a_cut_file_says_how_much_is_missing(animals):
+    assert "about 5" in animals["JPEG cut at half"][1].detail
+    assert "about 5" in animals["PNG cut at half"][1].detail
+
+
+def test_healthy_files_are_left_in_peace():
+    rng = np.random.default_rng(3)
+    kinds = [("JPEG", {"quality": q, "subsampling": s}) for q, s in ((30, 2), (60, 1), (75, 2), (90, 0), (99, 2))]
+    kinds += [("JPEG", {"progressive": True}), ("JPEG", {"optimize": True}), ("PNG", {}), ("WEBP", {}), ("BMP", {})]
+    files = []
+    for index in range(200):
+        height, width = rng.integers(24, 200, 2)
+        kind, options = kinds[index % len(kinds)]
+        picture = photograph(index, int(height), int(width))
+        files.append((f"{index}.{kind.lower()}", saved(picture if index % 3 else picture[..., 0], kind, **options)))
+    for (name, content), found in zip(files, decode(files), strict=True):
+        assert (found.problem, found.notes) == ("", ()), name
+        sound(found)
+        assert found.facts["file_bytes"] == len(content)
+
+
+def test_zeroed_blocks_are_found_where_pillow_finds_none():
+    rng = np.random.default_rng(4)
+    contents = [saved(photograph(seed), "JPEG", quality=90) for seed in range(40)]
+    damaged = []
+    for content in contents:
+        at = int(rng.integers(800, len(content) - 4100))
+        damaged.append(content[:at] + bytes(4096) + content[at + 4096 :])
+    assert {found.problem for found in decode(damaged)} <= {"damaged", "truncated"}
+    assert {found.problem for found in decode(contents)} == {""}
+
+
+def test_the_order_is_kept_and_workers_change_nothing(animals):
+    files = [odd.file for odd, _ in animals.values()]
+    for found, (_, before) in zip(decode(files, workers=3), animals.values(), strict=True):
+        assert same(found, before)
+
+
+def test_files_are_asked_for_as_they_are_needed():
+    asked = itertools.count()
+    found = decode((JPEG for _ in asked), workers=2)
+    assert all(not next(found).problem for _ in range(5))
+    assert next(asked) <= 5 + 3
+    assert len(children()) == 2
+    found.close()
+    assert not children()
+
+
+def children() -> list[int]:
+    return [int(pid) for tasks in Path("/proc/self/task").iterdir() for pid in (tasks / "children").read_text().split()]
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
+def test_a_decoder_that_dies_is_the_verdict_of_its_file(name):
+    def files():
+        yield "before.jpg", JPEG
+        yield "killer.jpg", JPEG
+        # the worker has been given the last file, and cannot have handed back what it made of it
+        os.kill(*children(), getattr(signal, name))
+        yield "after.jpg", JPEG
+
+    before, killer, after = decode(files())
+    assert killer.problem == "decoder crashed"
+    assert name in killer.detail
+    assert killer.facts["format_by_name"] == "JPEG"
+    sound(killer)
+    assert same(before, after)
+    assert before.image.shape == (240, 320, 3)
+
+
+def test_a_decoder_that_dies_takes_nothing_of_its_neighbours_along():
+    def files():
+        for index in range(9):
+            yield saved(photograph(index), "PNG")
+            if index == 4:
+                os.kill(max(children()), signal.SIGSEGV)
+
+    found = list(decode(files(), workers=2))
+    assert [d.problem for d in found].count("decoder crashed") == 1
+    for index, decoded in enumerate(found):
+        if not decoded.problem:
+            np.testing.assert_array_equal(decoded.image, photograph(index))
+
+
+def slow(height: int) -> bytes:
+    """JPEG 2000 of noise: about 0.9 CPU seconds of work for the decoder at a height of 1200."""
+    return saved(np.random.default_rng(0).integers(0, 256, (height, 1600, 3), np.uint8), "JPEG2000")
+
+
+def test_a_file_that_takes_too_long_is_stopped():
+    found = list(decode([JPEG, slow(1200), JPEG], Limits(seconds=0.4)))
+    assert [d.problem for d in found] == ["", "too slow", ""]
+    assert "0.4 CPU seconds" in found[1].detail
+    sound(found[1])
+
+
+def test_a_file_that_only_waits_is_stopped_too():
+    def files():
+        yield slow(400)
+        (worker,) = children()
+        start = spent(worker)
+        while spent(worker) < start + 5:  # hundredths of a second: it is at the file now
+            time.sleep(0.01)
+        os.kill(worker, signal.SIGSTOP)
+        threading.Timer(8.5, os.kill, (worker, signal.SIGCONT)).start()
+        yield JPEG
+
+    found = list(decode(files(), Limits(seconds=0.8)))  # enough for it, and 8 seconds by the clock
+    assert [d.problem for d in found] == ["too slow", ""]
+    assert "8 seconds" in found[0].detail
+    assert next(decode([slow(400)], Limits(seconds=0.8))).problem == ""
+
+
+def spent(pid: int) -> int:
+    """CPU time of a process in clock ticks."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+
+def test_a_file_that_wants_too_much_memory_is_refused():
+    large = saved(np.zeros((7000, 7000, 3), np.uint8), "PNG")
+    found = list(decode([JPEG, large, JPEG], Limits(memory=400 << 20)))
+    assert [d.problem for d in found] == ["", "out of memory", ""]
+    sound(found[1])
+
+
+def test_the_limit_of_pixels_is_one_of_limits():
+    found = list(decode([JPEG], Limits(pixels=320 * 240 - 1))) + list(decode([JPEG], Limits(pixels=320 * 240)))
+    assert [d.problem for d in found] == ["too large", ""]
+    assert "320 x 240" in found[0].detail
+
+
+def test_a_worker_that_cannot_start_is_said(tmp_path, monkeypatch, capfd):
+    (tmp_path / "simplejpeg.py").write_text("raise ImportError('a broken installation')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RecipeError, match="did not start"):
+        next(decode([JPEG]))
+    assert not children()
+    assert "a broken installation" in capfd.readouterr().err
+
+
+def test_no_files_no_worker():
+    assert list(decode([])) == []
+
+
+def test_a_worker_imports_little():
+    code = "import sys, recipe.data.decoder; print(*{'torch', 'pandas', 'sklearn', 'scipy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+@st.composite
+def broken(draw) -> bytes:
+    """A file of some format with some of its bytes changed, cut out, doubled or appended."""
+    content = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(content) - 1)) | st.integers(0, min(len(content), 60)))
+        piece = draw(
+            st.binary(max_size=12) | st.sampled_from([bytes(64), b"\xff" * 8, b"\xff\xd9", b"\x7f\xff\xff\xff"])
+        )
+        until = at + draw(st.sampled_from([0, len(piece), 1, 40, len(content)]))
+        content[at:until] = piece
+    return bytes(content)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(broken() | st.binary(max_size=200), min_size=1, max_size=40))
+def test_no_bytes_crash_the_audit(files):
+    found = list(decode(files))
+    assert len(found) == len(files)
+    for content, decoded in zip(files, found, strict=True):
+        sound(decoded)
+        assert decoded.problem not in ("decoder crashed", "too slow")
+        assert decoded.facts["file_bytes"] == len(content)
+        assert decoded.facts["file_sha256"] == hashlib.sha256(content).hexdigest()
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=60))
+def test_any_name_is_taken(names):
+    found = list(decode([(name, JPEG) for name in names]))
+    assert [d.problem for d in found] == [""] * len(names)
+    paths = list(decode([Path(name) for name in names]))
+    assert {d.problem for d in paths} <= {"missing", "not a file", "unreadable", "not an image"}
