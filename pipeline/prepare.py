@@ -1,24 +1,24 @@
 """Prepare: can every example of the source be read, and is it what it says it is?
 
-Reads   the data set that conf/data/ names
-Writes  runs/prepare/inputs.npy, examples.csv, problems.csv, store.json, report.json
+Reads   the data set that conf/data/ names; a person's own files stand in data/
+Writes  runs/prepare/{inputs.npy,texts.parquet,previews.parquet,examples.parquet,problems.csv,store.json,report.json}
 """
 
 from recipe.checks import prepare as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
-from recipe.data.store import ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE, prepare
+from recipe.data.decoding import Limits
+from recipe.data.prepare import prepare
 from recipe.parts import part, plain
 from recipe.stage import Report, stage
 
 
 @stage("prepare", checks_of(claims))
 def main(cfg, run):
-    found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say)
+    limits, workers = Limits(**cfg.decoding), cfg.runtime.threads
+    found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say, limits=limits, workers=workers)
     run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
-    reading = claims.Reading(
-        *(found.count(kind) for kind in (UNREADABLE, UNKNOWN_LABEL, ODD_SHAPE)), found.unrepeatable
-    )
+    reading = claims.Reading(found.counts, found.noted, found.unrepeatable)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
         where="conf/prepare.yaml",

@@ -128,17 +128,32 @@ def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) 
         overrides = OverridesParser.create().parse_overrides(words)
     except HydraException as error:
         raise RecipeError(f"{where}: {str(error).splitlines()[0]}; write key=value") from None
+    values = []
     for override in overrides:
         key = override.key_or_group
         if override.is_add() or override.is_delete() or key.split(".")[0].split("/")[0] == "hydra":
             continue
-        if (base / "conf" / key).is_dir():
-            value = override.value()
-            for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
-                if isinstance(choice, str):
-                    _check_choice(key, choice, base, where)
-        elif key not in known:
+        if not (base / "conf" / key).is_dir():
+            values.append(key)
+            continue
+        value = override.value()
+        for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+            if isinstance(choice, str):
+                _check_choice(key, choice, base, where)
+                known = known | _keys_of(key, choice, base)
+    for key in values:
+        if key not in known:
             raise RecipeError(f"{where}: {stage} has no `{key}`; {nearest(key, known)}")
+
+
+def _keys_of(group: str, choice: str, base: Path) -> set[str]:
+    """Every dotted key that conf/<group>/<choice>.yaml brings along."""
+    try:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
+            return set(leaves(hydra.compose(f"{group}/{choice}")))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RecipeError(f"conf/{group}/{choice}.yaml does not compose: {error}") from None
 
 
 def _register(stage: str, base: Path) -> list[str]:

@@ -69,10 +69,14 @@ def constant(cfg: DictConfig, data: Data) -> Floor:
 
 
 def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
-    """constant, then each of conf's floors that is not the chosen model itself, then the chosen model."""
+    """constant, then each of conf's floors that is not the chosen model itself, then the chosen model.
+
+    Rows of features have no neighbouring pixels, so that the convnet is no floor for them.
+    """
     floors = [constant(cfg, data)]
     run.lane("constant", floors[0].trained[0], {"model": "constant"})
-    others = {n: m for n, m in cfg.floors.items() if m != cfg.model}
+    images = data.train.x.ndim == 4
+    others = {n: m for n, m in cfg.floors.items() if m != cfg.model and (images or n != "convnet")}
     for name, model in {**others, "model": cfg.model}.items():
         floors.append(_train(OmegaConf.merge(cfg, {"model": None}, {"model": model}), name, data, run))
     return floors

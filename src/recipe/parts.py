@@ -24,6 +24,8 @@ def part(cfg: DictConfig, group: str, **kwargs):
         inner = error.__cause__ or error
         while isinstance(inner, HydraException) and inner.__cause__:
             inner = inner.__cause__
+        if isinstance(inner, RecipeError):  # it says itself what is wrong
+            raise RecipeError(f"conf/{group}: {inner}") from None
         raise RecipeError(
             f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
             f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."

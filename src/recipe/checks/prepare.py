@@ -1,48 +1,96 @@
-"""Claims about reading the source."""
+"""Claims about reading the source. Each kind of problem belongs to one of them; problems.csv lists every one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recipe.checks.verdict import Verdict, check, exactly
+from recipe.data import problems as kinds
+
+UNREADABLE = (
+    kinds.UNREADABLE, "missing", "not a file", "unreadable", "empty", "only zeros", "not an image", "unknown format",
+    "truncated", "damaged", "no range", "decoder crashed",
+)  # fmt: skip
+TOO_LARGE = ("too large", "too slow", "out of memory")
+SEVERAL = ("several pictures",)
+DISAGREES = (kinds.NO_FILE, kinds.NO_ROW, kinds.CONTRADICTION)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How many examples of the source have which problem; each one is listed in problems.csv."""
+    """What came of reading the source."""
 
-    unreadable: int
-    unknown_label: int
-    odd_shape: int
+    problems: Mapping[str, int]  # {kind: how often}; every kind, also of the decoder
+    noted: int  # examples that were converted, or are odd in a way that closes no gate
     unrepeatable: int
+
+    def count(self, *wanted: str) -> int:
+        return sum(self.problems.get(kind, 0) for kind in set(wanted))
 
 
 @check(source="Recipe 1, corrupted inputs")
 def every_example_is_readable(r: Reading) -> Verdict:
-    """Every example of the source can be read as an image.
+    """Every example of the source can be read.
 
-    problems.csv lists each one that cannot, with the error: a cut download, a file that is no image, a missing file.
-    Mend or remove them at the source.
+    problems.csv lists each one that cannot, with what was found: a cut download, a file that is no image, a missing
+    file, a text among numbers. Mend or remove them at the source. Where this is waived they are left out.
     """
-    return exactly(r.unreadable, 0)
+    return exactly(r.count(*UNREADABLE), 0)
+
+
+@check(source="Recipe 1, corrupted inputs")
+def no_example_is_too_large(r: Reading) -> Verdict:
+    """Every file can be decoded within the limits of conf/prepare.yaml for pixels, time and memory.
+
+    A file of a few bytes may hold a picture that fills the memory. Make it smaller, or raise the limit if it is meant.
+    """
+    return exactly(r.count(*TOO_LARGE), 0)
+
+
+@check(source="Recipe 1, corrupted inputs")
+def every_file_is_one_picture(r: Reading) -> Verdict:
+    """Every file holds one picture: no animation, no pages.
+
+    Which of its frames is meant is for a person to say: store it as a file of its own.
+    """
+    return exactly(r.count(*SEVERAL), 0)
 
 
 @check(source="Recipe 1, corrupted labels")
 def every_label_is_known(r: Reading) -> Verdict:
-    """Every label is a whole number from 0 to the number of classes minus 1.
+    """Every label is one of the source's classes.
 
-    Often the labels start at 1, -1 stands for "unknown", or d.classes lacks a name. problems.csv lists them.
+    Often the labels start at 1, -1 stands for "unknown", or the list of classes lacks a name. problems.csv lists them.
     """
-    return exactly(r.unknown_label, 0)
+    return exactly(r.count(kinds.UNKNOWN_LABEL), 0)
+
+
+@check(source="Recipe 1, corrupted labels")
+def every_class_has_one_spelling(r: Reading) -> Verdict:
+    """No two class names differ only in case, blanks, dashes or the form of an accent.
+
+    They are one class, of which a part of the examples counts as another: rename or merge them at the source.
+    """
+    return exactly(r.count(kinds.CLASS_SPELLING), 0)
 
 
 @check(source="Recipe 1, variation that can be preprocessed out")
 def one_shape(r: Reading) -> Verdict:
-    """All images have the same channels, height, width and type.
+    """All examples have the same shape and type: channels, height and width of images, columns of rows.
 
-    For images of different sizes give the data set a transform in its file in conf/data/, as
+    For images of different sizes give the data set `size` or a transform in its file in conf/data/, as
     `transform: {_target_: torchvision.transforms.v2.Resize, size: [32, 32]}`; for grey among colour add
     torchvision.transforms.v2.Grayscale or RGB. problems.csv lists those that differ from most.
     """
-    return exactly(r.odd_shape, 0)
+    return exactly(r.count(kinds.ODD_SHAPE), 0)
+
+
+@check(source="Recipe 1, biases, corrupted labels")
+def metadata_agrees_with_the_files(r: Reading) -> Verdict:
+    """Metadata and annotations have one row for every file, and say nothing else than the files do.
+
+    problems.csv names the line of each row without a file, each file without a row, and each contradiction.
+    """
+    return exactly(r.count(*DISAGREES), 0)
 
 
 @check(source="Recipe 2, fix the random seed")
@@ -52,3 +100,40 @@ def reading_is_repeatable(r: Reading) -> Verdict:
     A transform in conf/data/ draws random numbers: augmentation belongs to conf/augment/, where it touches train only.
     """
     return exactly(r.unrepeatable, 0)
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def examples_are_read_as_stored(r: Reading) -> Verdict:
+    """No example had to be converted, and none is odd in a way that its decoder noticed.
+
+    Other colours, alpha, 16 bits, a rotation by EXIF, a wrong ending, no contrast: the column `notes` of
+    runs/prepare/examples.parquet says which. If a conversion goes with the label, it is a bias.
+    """
+    return exactly(r.noted, 0)
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def nothing_lies_beside_the_examples(r: Reading) -> Verdict:
+    """The source holds nothing but examples and what speaks of them.
+
+    Hidden files, thumbnails and files in no class folder are not read; problems.csv lists them.
+    """
+    return exactly(r.count(kinds.STRAY), 0)
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def names_are_plain(r: Reading) -> Verdict:
+    """Every file's name is read alike by every system: no odd character, no blank at an end, one case.
+
+    Such files get lost between systems, and in rows that speak of them.
+    """
+    return exactly(r.count(kinds.ODD_NAME), 0)
+
+
+@check(source="Recipe 1, corrupted labels", gate=False)
+def class_names_are_apart(r: Reading) -> Verdict:
+    """No class is named as the plural of another.
+
+    `cat` and `cats` are most often one class that two people named.
+    """
+    return exactly(r.count(kinds.CLASS_ALIKE), 0)

@@ -1,13 +1,15 @@
 """A split in memory, as it enters the net."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from recipe.data.contract import FEATURES, TEXT
 from recipe.data.store import Store
 from recipe.errors import RecipeError
 from recipe.files import read_csv
@@ -16,7 +18,7 @@ from recipe.train.chance import generator
 
 @dataclass(frozen=True)
 class Part:
-    """One split. x: (N, C, H, W) float32, standardised; y: (N,) int64."""
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised; y: (N,) int64."""
 
     x: Tensor
     y: Tensor
@@ -31,28 +33,66 @@ class Part:
 
 @dataclass(frozen=True)
 class Data:
-    """Splits, and what leads from the net's input back to a picture: x * std + mean, in 0..1."""
+    """Splits, and what leads from the net's input back to what it was: x * std + mean; of images, in 0..1."""
 
     train: Part
     val: Part
     test: Part | None
     classes: list[str]
-    mean: Tensor  # (C, 1, 1), over the training pixels
+    mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
     fingerprint: str
 
     def pictures(self, x: Tensor) -> Tensor:
-        return (x.cpu() * self.std + self.mean).clamp(0, 1)
+        """(N, C, H, W) in 0..1; features as a square of grey, in reading order, from -3 to 3 standard deviations."""
+        if x.ndim == 4:
+            return (x.cpu() * self.std + self.mean).clamp(0, 1)
+        side = math.ceil(math.sqrt(x.shape[1]))
+        squares = nn.functional.pad(x.cpu().clamp(-3, 3), (0, side * side - x.shape[1])).reshape(-1, 1, side, side)
+        return squares / 6 + 0.5
 
 
-def load(config: dict, device: str, *, test: bool = False, lists: Path = Path("runs/split")) -> Data:
-    """Train and val, and test only where it is asked for, standardised by the training pixels of each channel."""
-    store = Store.open(config)
+def load(
+    config: dict, device: str, *, test: bool = False,
+    lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
+) -> Data:  # fmt: skip
+    """Train and val, and test only where it is asked for, standardised by the training part of each channel or column.
+
+    A feature that is missing is the mean of its column, 0 after that. Raises RecipeError for texts.
+    """
+    store = Store.open(config, folder)
+    if store.kind == TEXT:
+        raise RecipeError(
+            f"{config['_target_']} gives texts, and no model here reads them yet: prepare stores them, and training "
+            "needs numbers. Until then give rows of features of them (data: table), such as word counts."
+        )
     raw = {name: _rows(store, lists / f"{name}.csv") for name in ("train", "val", *(("test",) if test else ()))}
-    x = raw["train"].x
-    mean, std = x.mean((0, 2, 3))[:, None, None], x.std((0, 2, 3))[:, None, None].clamp_min(1e-6)
-    parts = {n: Part((p.x - mean) / std, p.y, p.ids).to(device) for n, p in raw.items()}
+    mean, std = _columns(raw["train"].x) if store.kind == FEATURES else _channels(raw["train"].x)
+    parts = {n: replace(p, x=(p.x - mean) / std) for n, p in raw.items()}
+    if store.kind == FEATURES:
+        parts = {n: replace(p, x=p.x.nan_to_num(nan=0.0)) for n, p in parts.items()}
+    parts = {n: p.to(device) for n, p in parts.items()}
     return Data(parts["train"], parts["val"], parts.get("test"), store.classes, mean, std, store.fingerprint)
+
+
+def _channels(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean, standard deviation) of the pixels of each channel, (C, 1, 1)."""
+    return x.mean((0, 2, 3))[:, None, None], x.std((0, 2, 3))[:, None, None].clamp_min(1e-6)
+
+
+def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean, standard deviation) of the known values of each column, (F,).
+
+    The deviation of a column without spread, or without two values, is 1: it becomes 0 and not a rounding error
+    divided by next to nothing.
+    """
+    x = x.double()
+    known = ~x.isnan()
+    count = known.sum(0)
+    mean = x.nan_to_num(nan=0.0).sum(0) / count.clamp_min(1)
+    std = (((x - mean).square() * known).nan_to_num(nan=0.0).sum(0) / (count - 1).clamp_min(1)).sqrt()
+    flat = std <= 1e-6 * mean.abs()
+    return mean.float(), torch.where(flat, 1.0, std).float()
 
 
 def _rows(store: Store, path: Path) -> Part:

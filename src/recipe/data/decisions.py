@@ -1,13 +1,16 @@
 """decisions.csv, the human's file: what to do with an example, and why. The audit proposes, the person decides."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from recipe.errors import RecipeError
+from recipe.files import write_csv
 
 ACTIONS = ("drop", "relabel", "keep")
 COLUMNS = ["id", "action", "label", "reason"]
+HEADER = ",".join(COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -24,32 +27,54 @@ def read_decisions(path: Path | str, ids: set[str], classes: list[str]) -> dict[
     Raises RecipeError with the line where an id, an action or a class is unknown, a reason is missing, or two lines
     speak of the same example.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise RecipeError(f"{path} is missing. Without decisions it is one line: {HEADER}")
+    text = path.read_text(encoding="utf-8-sig")  # -sig: Excel puts a mark at the start
+    first = text.partition("\n")[0].strip()
+    if [cell.strip() for cell in first.split(",")] != COLUMNS:
+        raise RecipeError(f"{path}: its first line must be {HEADER}, it is {first}")
+    return parse(text, str(path), ids, classes)
+
+
+def parse(text: str, place: str, ids: set[str], classes: list[str]) -> dict[str, Decision]:
+    """{id: decision} of lines as decisions.csv has them, with its header or without; `place` names them in errors.
+
+    Raises RecipeError as read_decisions does.
+    """
     found: dict[str, Decision] = {}
-    for line, row in _lines(Path(path)):
-        try:
-            decision = Decision(*(cell.strip() for cell in row))
-        except TypeError:
+    reader = csv.reader(io.StringIO(text))
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or cells == COLUMNS:
+            continue
+        if len(cells) != len(COLUMNS):
             raise RecipeError(
-                f"{path}, line {line}: {len(row)} cells, there must be 4: {','.join(COLUMNS)}. "
+                f"{place}, line {reader.line_num}: {len(cells)} cells, there must be {len(COLUMNS)}: {HEADER}. "
                 'A reason with a comma stands in double quotes: "a, b".'
-            ) from None
+            )
+        decision = Decision(*cells)
         if problem := _problem(decision, ids, classes, found):
-            raise RecipeError(f"{path}, line {line}: {problem}")
+            raise RecipeError(f"{place}, line {reader.line_num}: {problem}")
         found[decision.id] = decision
     return found
 
 
-def _lines(path: Path):
-    """(line number, cells) of every line that is not empty, after the header."""
-    header = ",".join(COLUMNS)
-    if not path.is_file():
-        raise RecipeError(f"{path} is missing. Without decisions it is one line: {header}")
-    with open(path, newline="", encoding="utf-8-sig") as file:  # -sig: Excel puts a mark at the start
-        reader = csv.reader(file)
-        first = next(reader, [])
-        if [cell.strip() for cell in first] != COLUMNS:
-            raise RecipeError(f"{path}: its first line must be {header}, it is {','.join(first)}")
-        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+def add(path: Path | str, known: dict[str, Decision], new: dict[str, Decision], replace: bool) -> tuple[int, int]:
+    """Writes decisions.csv anew with the new decisions at its end; (how many were added, how many changed).
+
+    Raises RecipeError, and leaves the file alone, where an example is decided otherwise and `replace` is not given.
+    """
+    changed = [d for d in new.values() if d.id in known and known[d.id] != d]
+    if changed and not replace:
+        old = ",".join(vars(known[changed[0].id]).values())
+        raise RecipeError(
+            f"{path} already says `{old}`; {len(changed)} decision(s) differ from it. Nothing was written: "
+            "`recipe decide --replace` takes the new ones."
+        )
+    rows = [vars(d) for d in (known | new).values()]
+    write_csv(path, rows, COLUMNS)
+    return len(new.keys() - known.keys()), len(changed)
 
 
 def _problem(d: Decision, ids: set[str], classes: list[str], found: dict) -> str:

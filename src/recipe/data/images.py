@@ -1,6 +1,11 @@
-"""An image of any kind as one array."""
+"""An image of any kind as one array, and of any size at the size that enters the net."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+from recipe.errors import RecipeError
 
 PIL_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB"}
 CHANNELS = (1, 2, 3, 4)
@@ -47,3 +52,87 @@ def _plain_type(array: np.ndarray) -> np.ndarray:
         return array.astype(np.float32) / 65535
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
         return array.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Decoded images of any size, (H, W, C), as they enter the net: one size, one number of channels.
+
+    size: side in pixels, or (height, width). how: `crop` fills it and cuts off the middle's surroundings, `pad` keeps
+    the whole picture and fills up with black; the aspect is kept in both. Pixels are averaged by area where the picture
+    gets smaller and interpolated linearly where it gets larger. channels: 3 colour, 1 grey (ITU-R 601 luma).
+    """
+
+    size: int | Sequence[int]
+    how: str = "crop"
+    channels: int = 3
+
+    def __post_init__(self):
+        sides = [self.size, self.size] if isinstance(self.size, int) else list(self.size)
+        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+            raise RecipeError(f"conf/data: `size: {self.size}` must be a side in pixels, or [height, width].")
+        if self.how not in ("crop", "pad"):
+            raise RecipeError(f"conf/data: `fit: {self.how}` must be crop or pad.")
+        if self.channels not in (1, 3):
+            raise RecipeError(f"conf/data: `channels: {self.channels}` must be 1 (grey) or 3 (colour).")
+        object.__setattr__(self, "size", tuple(sides))
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """((height, width, channels), what was done to it that adds or takes information)."""
+        image, notes = with_channels(image, self.channels)
+        (h, w), (height, width) = image.shape[:2], self.size
+        scale = (max if self.how == "crop" else min)(height / h, width / w)
+        if scale > 1:
+            notes = (*notes, "enlarged")
+        if self.how == "crop":
+            top, left = max(0.0, (h - height / scale) / 2), max(0.0, (w - width / scale) / 2)
+            return _resized(image, self.size, (left, top, w - left, h - top)), notes
+        inner = (min(height, max(1, round(h * scale))), min(width, max(1, round(w * scale))))
+        framed = np.zeros((height, width, image.shape[2]), image.dtype)
+        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+        framed[top : top + inner[0], left : left + inner[1]] = _resized(image, inner, (0, 0, w, h))
+        return framed, notes
+
+
+def with_channels(image: np.ndarray, channels: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(H, W, 1 or 3) as (H, W, channels), and a note where that changed it; alpha, where there is one, is cut off."""
+    notes = ()
+    if image.shape[2] in (2, 4):
+        image, notes = image[..., :-1], ("alpha left out",)
+    if image.shape[2] == channels:
+        return image, notes
+    if channels == 3:
+        return np.repeat(image, 3, axis=2), (*notes, "grey as three equal channels")
+    luma = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = luma if image.dtype == np.float32 else np.rint(luma)
+    return luma.astype(image.dtype)[..., None], (*notes, "colour to grey")
+
+
+def _resized(image: np.ndarray, size: tuple[int, int], box: tuple[float, ...]) -> np.ndarray:
+    """The part of (H, W, C) in `box` (left, top, right, bottom) at `size` (height, width)."""
+    from PIL import Image
+
+    if tuple(size) == image.shape[:2] and box == (0, 0, size[1], size[0]):
+        return image
+    larger = size[0] > box[3] - box[1]
+    how = Image.Resampling.BILINEAR if larger else Image.Resampling.BOX
+    planes = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[2])]  # PIL has no colour of floats
+    resized = [Image.fromarray(plane).resize(size[::-1], how, box) for plane in planes]
+    return np.stack([np.asarray(plane) for plane in resized], axis=2)
+
+
+def preview(image: np.ndarray, side: int = 192, quality: int = 90) -> bytes:
+    """(H, W, C) as a JPEG of at most `side` pixels, for people to look at."""
+    import io
+
+    from PIL import Image
+
+    if image.dtype != np.uint8:
+        image = np.rint(np.nan_to_num(image).clip(0, 1) * 255).astype(np.uint8)
+    image = with_channels(image, 1 if image.shape[2] < 3 else 3)[0]
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    scale = min(1.0, side / max(picture.size))
+    size = [max(1, round(s * scale)) for s in picture.size]
+    file = io.BytesIO()
+    picture.resize(size, Image.Resampling.BOX).save(file, "JPEG", quality=quality)
+    return file.getvalue()

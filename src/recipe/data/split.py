@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipe.data.decisions import ACTIONS
 from recipe.data.groups import joined
 from recipe.errors import RecipeError
 from recipe.files import read_csv, write_csv
@@ -11,6 +12,8 @@ from recipe.train.chance import key
 
 NAMES = ("train", "val", "test")
 COLUMNS = ["id", "row", "label"]
+DONE = {"drop": "dropped", "relabel": "relabelled", "keep": "kept_by_decision"}
+REASONS = 8  # told of each action
 
 
 def split(examples: list[dict], val: float, test: float, seed: int) -> dict[str, list[dict]]:
@@ -83,15 +86,23 @@ def read_split(out: Path) -> dict[str, list[dict]]:
     }
 
 
-def findings(parts: dict[str, list[dict]], kept: list[dict], decisions: dict) -> tuple[dict[str, int], str]:
-    """(metrics, summary)"""
+def findings(parts: dict[str, list[dict]], kept: list[dict], decisions: dict) -> tuple[dict[str, int], str, list[str]]:
+    """(metrics, summary, a sentence per action of decisions.csv with its reasons, the commonest first)"""
     counts = {name: len(rows) for name, rows in parts.items()}
     actions = Counter(decision.action for decision in decisions.values())
-    done = {"dropped": actions["drop"], "relabelled": actions["relabel"], "kept_by_decision": actions["keep"]}
+    done = {DONE[action]: actions[action] for action in ACTIONS}
     groups = len(set(together(kept)))
     sentence = (
         f"{counts['train']:,} train, {counts['val']:,} val, {counts['test']:,} test; {len(kept):,} examples in "
-        f"{groups:,} groups that stay whole; decisions.csv drops {done['dropped']:,} and relabels "
-        f"{done['relabelled']:,}."
+        f"{groups:,} groups that stay whole; decisions.csv drops {actions['drop']:,} and relabels "
+        f"{actions['relabel']:,}."
     )
-    return counts | {"groups": groups} | done, sentence
+    reasons = []
+    for action in ACTIONS:
+        found = Counter(d.reason for d in decisions.values() if d.action == action)
+        told = [f"{n:,} for `{reason}`" for reason, n in sorted(found.items(), key=lambda r: (-r[1], r[0]))]
+        more = f" and {len(told) - REASONS} other reasons" if len(told) > REASONS else ""
+        if told:
+            how = DONE[action].replace("_", " ")
+            reasons.append(f"decisions.csv: {actions[action]:,} {how}, {', '.join(told[:REASONS])}{more}.")
+    return counts | {"groups": groups} | done, sentence, reasons

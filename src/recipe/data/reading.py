@@ -1,0 +1,102 @@
+"""The examples of a source, one after the other: each as it enters the store, or what is wrong with it."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recipe.data import decoding
+from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
+from recipe.data.images import as_array, preview
+from recipe.data.problems import UNKNOWN_LABEL, UNREADABLE, Problem
+
+
+class Bad(Exception):
+    """An example that cannot go into the store: (kind of problem, detail)."""
+
+
+@dataclass(frozen=True)
+class Item:
+    index: int  # in the source
+    label: int
+    value: np.ndarray | str  # (C, H, W) or (F,), uint8 or float32; a text
+    content: str  # SHA-256: of the picture as it was decoded, so that another size for the net leaves it as it is
+    facts: dict = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    preview: bytes | None = None
+
+
+def items(source, said: Contents, indices: Sequence[int], limits, workers: int) -> Iterator[Item | Problem]:
+    """An Item or a Problem per index, in that order."""
+    if said.encoded:
+        decoded = decoding.decode((source.encoded(i) for i in indices), limits, workers)
+        for index, found in zip(indices, decoded, strict=True):
+            yield _guarded(said, index, _from_file, found, said)
+    else:
+        for index in indices:
+            yield _guarded(said, index, _from_source, source, said)
+
+
+def _guarded(said: Contents, index: int, read, *args) -> Item | Problem:
+    try:
+        return read(index, *args)
+    except Bad as bad:
+        return Problem(bad.args[0], said.names[index], bad.args[1], index)
+
+
+def _from_file(index: int, found, said: Contents) -> Item:
+    if found.problem:
+        raise Bad(found.problem, found.detail)
+    picture = np.ascontiguousarray(found.image.transpose(2, 0, 1))
+    image, notes = said.fit(found.image) if said.fit else (found.image, ())
+    array = np.ascontiguousarray(image.transpose(2, 0, 1))
+    larger = picture[0].size > array[0].size
+    label = known_label(said.targets[index], said.classes)
+    shown = preview(found.image) if larger else None
+    facts = {name: None if value != value else value for name, value in found.facts.items()}  # nan: not known
+    return Item(index, label, array, content_hash(picture), facts, (*found.notes, *notes), shown)
+
+
+def _from_source(index: int, source, said: Contents) -> Item:
+    try:
+        item = source[index]
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
+        value = FORMS[said.kind](item[0])  # here, too: PIL decodes a file only when its pixels are asked for
+    except Exception as error:  # a decoder may raise anything; a bad file is a finding
+        raise Bad(UNREADABLE, f"{type(error).__name__}: {error}") from None
+    content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
+    return Item(index, known_label(item[1], said.classes), value, content)
+
+
+def _row(value) -> np.ndarray:
+    value = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if value.ndim != 1 or value.dtype.kind not in "buif":
+        raise ValueError(f"{value.dtype} {value.shape} is no row of numbers")
+    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
+        return value.astype(np.float32)
+
+
+def _text(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    return value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
+
+
+FORMS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
+
+
+def known_label(label, classes: Sequence[str]) -> int:
+    """The class number; raises Bad for what is none."""
+    value = label.item() if math.prod(getattr(label, "shape", (0,))) == 1 else label  # of NumPy or torch
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(classes):
+        known = ", ".join(classes[:8]) if isinstance(value, str) else f"the whole numbers 0 to {len(classes) - 1}"
+        raise Bad(UNKNOWN_LABEL, "no label" if value is None else f"label {value!r}; known are {known}")
+    return value
+
+
+def content_hash(array: np.ndarray) -> str:
+    """Equal for equal pixels of equal shape and type, whatever file they came from."""
+    return hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
