@@ -1,0 +1,228 @@
+"""The explorer's page: what it holds and what it must not. What a person does with it: test_explorer_browser.py."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import recipe.pages.explorer as package
+from recipe.pages.explorer import Column, Roles, drawn, explorer
+from recipe.pages.explorer.columns import encoded
+from recipe.pages.explorer.sheets import sheets
+
+CLASSES = ["cat", "dog", "ice cream", '<script>alert("x")</script>', "=1,2"]
+COUNT = 300
+
+
+def texts(values) -> np.ndarray:
+    return np.array(list(values), dtype=object)
+
+
+def table(count: int = COUNT, seed: int = 0) -> list[Column]:
+    """A small audit: ids, given and suggested classes, scores, groups of two and three, flags, holes."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, len(CLASSES), count)
+    suggested = np.where(np.arange(count) % 10 == 0, (label + 1) % len(CLASSES), label)
+    score = rng.normal(size=count).astype(np.float32)
+    score[7] = np.nan
+    score[8] = np.inf
+    ids = [f"{k * 2654435761 % 2**32:08x}" for k in range(count)]
+    flags = ["outlier; near copy" if k % 50 == 0 else "outlier" if k % 25 == 0 else "" for k in range(count)]
+    return [
+        Column("id", "what decisions.csv names", texts(ids)),
+        Column("class", "name of the class", texts(CLASSES[k] for k in label)),
+        Column("suggested", "what a model says", texts(CLASSES[k] for k in suggested)),
+        Column("suspicion", "high for a label that looks wrong", (suggested != label) * rng.random(count)),
+        Column("split", "its part", texts(np.where(np.arange(count) % 3, "train", "val"))),
+        Column("outlier", "robust z", score),
+        Column("row", "place in the file", np.arange(count)),
+        Column("grey", "one channel", np.arange(count) % 4 == 0),
+        Column("two words", "a name with a blank", np.arange(count) / 7),
+        Column("dup_group", "id of the first copy", texts(ids[k - k % 3] if k < 30 else ids[k] for k in range(count))),
+        Column("flags", "what the audit says", texts(flags), "; "),
+    ]
+
+
+def picture(i: int) -> np.ndarray:
+    return np.full((8, 8), 255 * i // COUNT, np.uint8)
+
+
+ROLES = Roles("id", "class", "suggested", "suspicion", "dup_group")
+NEIGHBOURS = np.stack([(np.arange(COUNT) + k) % COUNT for k in (1, 2, 3)], axis=1)
+
+
+def page(**changes) -> str:
+    flagged = np.arange(COUNT) % 25 == 0
+    options = {"title": "A small set", "picture": picture, "classes": CLASSES, "neighbours": NEIGHBOURS}
+    return explorer(table(), ROLES, **(options | {"flagged": flagged} | changes))
+
+
+def payload(html: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="payload">(.*?)</script>', html, re.S)[1])
+
+
+def values(column: dict) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(column["data"]), np.dtype("<" + column["type"]))
+
+
+# ---- what the page holds -----------------------------------------------------------------------------------
+
+
+def test_the_same_examples_are_the_same_bytes():
+    assert page() == page()
+
+
+def test_the_page_asks_nothing_of_anything_outside_it():
+    html = page()
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)""", html.split("<body>")[0])
+    assert "default-src 'none'" in html
+    scripts = "".join((package.FOLDER / name).read_text() for name in package.SCRIPTS)
+    assert not re.search(
+        r"\beval\b|new Function|innerHTML|insertAdjacentHTML|document\.write|https?://(?!www\.w3)", scripts
+    )
+    assert not re.search(r"localStorage|sessionStorage|\balert\(|\bconfirm\(|\bprompt\(|clipboard", scripts)
+
+
+def test_every_script_of_the_folder_is_on_the_page():
+    assert {p.name for p in package.FOLDER.glob("*.js")} == set(package.SCRIPTS)
+
+
+def test_report_and_explorer_share_their_colours():
+    report, own = ((package.FOLDER.parent / "report.css").read_text(), (package.FOLDER / "page.css").read_text())
+    colour = r"--(page|card|ink|soft|faint|line|wash|accent|accent-wash|bad|bad-wash|picture): (#\w+)"
+    screen = report.split("@media print")[0]
+    assert re.findall(colour, screen) == re.findall(colour, own)
+    assert len(re.findall(colour, own)) == 24
+
+
+NUMBERS = [np.float32, np.float64, np.int64, np.uint8, np.int16]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(NUMBERS), st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20))
+def test_numbers_arrive_as_they_left(kind, numbers):
+    sent = np.array(numbers).astype(kind)
+    arrived = values(encoded("x", "", sent))
+    within = np.float32 if sent.dtype == np.float32 else np.float64
+    assert np.array_equal(arrived.astype(within), sent.astype(within))
+
+
+def test_missing_and_infinite_numbers_arrive_as_such():
+    arrived = values(encoded("x", "", np.array([np.nan, np.inf, -np.inf, 0.5])))
+    assert np.array_equal(arrived, [np.nan, np.inf, -np.inf, 0.5], equal_nan=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.text(st.characters(codec=None)), min_size=1, max_size=12))
+def test_texts_arrive_as_they_left_and_cannot_end_the_script(words):
+    ids = texts(str(k) for k in range(len(words)))
+    html = explorer([Column("id", "", ids), Column("name", "", texts(words))], Roles("id"), title="".join(words))
+    html.encode("utf-8")  # a lone half of a surrogate pair cannot be written
+    name = payload(html)["columns"][1]
+    assert [name["words"][code] for code in values(name)] == words
+    assert len(re.findall("<script", html)) == len(
+        re.findall("<script", explorer([Column("id", "", ids)], Roles("id"), title=""))
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 400), st.integers(0, 5))
+def test_a_sample_has_every_flagged_example_once(count, most, flags, seed):
+    flagged = np.random.default_rng(seed).permutation(count) < flags
+    rows = drawn(flagged, most, seed)
+    assert np.array_equal(np.unique(rows), rows)
+    assert set(np.flatnonzero(flagged)) <= set(rows.tolist()) or count <= most
+    assert len(rows) == min(count, max(most, flagged.sum() + most // 5))
+
+
+def test_a_sample_is_drawn_evenly():
+    rows = drawn(np.zeros(100_000, bool), 5000, 0)
+    share = np.histogram(rows, bins=10, range=(0, 100_000))[0] / 500
+    assert abs(share - 1).max() < 0.2
+
+
+def test_a_sample_says_so_and_brings_the_neighbours_of_flagged_examples():
+    flagged = np.zeros(COUNT, bool)
+    flagged[[5, 50]] = True
+    sent = payload(page(flagged=flagged, most=40))
+    assert sent["drawing"] == "40 of 300 examples: all 2 flagged and a sample"
+    assert sent["shown"] == 40
+    row = values(sent["columns"][6])
+    near = values(sent["neighbours"]).reshape(-1, 3)
+    at = row[:40].tolist().index(50)
+    assert (near[at] >= 0).all()
+    assert row[near[at]].tolist() == [51, 52, 53]
+    assert sent["rows"] <= 50
+    assert payload(page())["drawing"] == "300 examples"
+
+
+@pytest.mark.parametrize(
+    ("columns", "roles", "named"),
+    [
+        ([Column("id", "", texts("ab")), Column("id", "", texts("ab"))], Roles("id"), "more than one column"),
+        ([Column("id", "", texts("ab")), Column("x", "", np.zeros(3))], Roles("id"), "different lengths"),
+        ([Column("id", "", texts("ab"))], Roles("id", group="dup"), "group is to be the column 'dup'; there are id"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(columns, roles, named):
+    with pytest.raises(ValueError, match=named):
+        explorer(columns, roles, title="")
+
+
+def pixels(sent: dict, i: int) -> np.ndarray:
+    """The thumbnail of row `i`, out of its sheet."""
+    from PIL import Image
+
+    sheet = Image.open(io.BytesIO(base64.b64decode(sent["sheets"][i // sent["each"]].split(",")[1])))
+    at, (width, height) = i % sent["each"], sent["cell"]
+    w, h = values(sent["sizes"]).reshape(-1, 2)[i].tolist()
+    x, y = at % sent["across"] * width, at // sent["across"] * height
+    return np.asarray(sheet.convert("RGB"))[y : y + h, x : x + w]
+
+
+def test_small_pictures_arrive_exactly_and_each_in_its_place():
+    sent = sheets(picture, list(range(COUNT)))
+    for i in (0, 31, 32, 299):
+        assert (pixels(sent, i) == 255 * i // COUNT).all()
+        assert pixels(sent, i).shape == (8, 8, 3)
+
+
+def test_large_pictures_are_shrunk_by_area_and_keep_their_shape():
+    def wide(i):
+        return np.kron(np.array([[0, 255]], np.uint8), np.ones((100, 100), np.uint8))
+
+    thumbnail = pixels(sheets(wide, [0]), 0).astype(float)
+    assert thumbnail.shape == (32, 64, 3)
+    assert thumbnail[:, :30].max() < 12
+    assert thumbnail[:, 34:].min() > 243
+
+
+def test_a_picture_that_cannot_be_read_has_no_size():
+    sent = sheets(lambda i: None if i == 1 else picture(i), [0, 1, 2])
+    assert values(sent["sizes"]).reshape(-1, 2).tolist() == [[8, 8], [0, 0], [8, 8]]
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "one channel"])
+def test_pictures_of_every_kind(kind):
+    shape = {"grey": (9, 5), "colour": (9, 5, 3), "one channel": (9, 5, 1)}[kind]
+    assert pixels(sheets(lambda i: np.full(shape, 7, np.uint8), [0]), 0).shape == (9, 5, 3)
+
+
+def test_five_thousand_photographs_with_sixty_columns_fit_into_twenty_megabytes():
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (50, 9, 9, 3)).astype(np.uint8)
+
+    def photograph(i):
+        return np.kron(np.roll(coarse[i % 50], i, axis=1), np.ones((8, 8, 1), np.uint8))[:70, :70] + rng.integers(
+            0, 24, (70, 70, 3), dtype=np.uint8
+        )
+
+    count = 5000
+    columns = [Column("id", "", texts(f"{k:012x}" for k in range(count)))]
+    columns += [Column(f"c{k}", "a number", rng.normal(size=count)) for k in range(59)]
+    assert len(explorer(columns, Roles("id"), title="", picture=photograph)) < 20e6
