@@ -1,0 +1,92 @@
+"""Local features of a picture: corners with binary descriptors, and those of its mirror image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 160  # pixels, the longest side that corners are sought on
+MOST = 250  # corners of a picture
+STEP = 1.25  # between two sizes of the picture
+SMALLEST = 28  # pixels, the shortest side of the smallest size
+REACH = 15  # pixels round a corner that its descriptor looks at
+TURNS = 36  # angles told apart
+BITS = 256
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """M corners of one picture, strongest first."""
+
+    place: np.ndarray  # (M, 2) x and y in pixels of the picture, float32
+    size: np.ndarray  # (M,) pixels of the picture to one of the size it was found on
+    angle: np.ndarray  # (M,) radians, of the patch's brighter side
+    bits: np.ndarray  # (M, BITS / 64) uint64
+    mirrored: np.ndarray  # of the same corners in the mirror image
+    shape: tuple[int, int]  # H and W of the picture
+
+
+def pattern(seed: int) -> np.ndarray:
+    """(2, TURNS, BITS, 2, 2) int: points to compare, x and y, at every angle; plain and mirrored.
+
+    BRIEF (Calonder et al. 2010): pairs drawn from a Gaussian round the corner, turned with it as in ORB (Rublee 2011).
+    """
+    rng = np.random.default_rng(seed)
+    pairs = np.clip(rng.normal(0, REACH / 2.5, (BITS, 2, 2)), -REACH * 0.7, REACH * 0.7)
+    angles = np.arange(TURNS) * (2 * np.pi / TURNS)
+    turn = np.stack([np.stack([np.cos(angles), np.sin(angles)], 1), np.stack([-np.sin(angles), np.cos(angles)], 1)], 1)
+    # a mirrored picture's patch, turned upright, is the patch turned upright and flipped top to bottom
+    return np.stack([np.rint(np.einsum("bpi,tij->tbpj", p, turn)) for p in (pairs, pairs * [1, -1])]).astype(np.int32)
+
+
+def keypoints(picture: np.ndarray, points: np.ndarray, most: int = MOST) -> Keypoints:
+    """The `most` strongest Harris corners (1988) of a picture (H, W, 3) uint8, on several sizes of it.
+
+    `points` is from `pattern`. A picture with a side below SMALLEST has none.
+    """
+    from PIL import Image
+
+    grey = Image.fromarray(picture).convert("L")
+    whole = scale = min(1.0, SIDE / max(grey.size))
+    found = []
+    while min(grey.size) * scale >= SMALLEST and len(found) < 8:
+        size = tuple(round(side * scale) for side in grey.size)
+        level = np.asarray(grey.resize(size, Image.Resampling.BOX), np.float32)
+        found.append(_corners(level, scale, points, int(most * 0.5 * scale / whole) + 8))
+        scale /= STEP
+    if not found:
+        words = np.zeros((0, BITS // 64), np.uint64)
+        return Keypoints(np.zeros((0, 2), np.float32), *np.zeros((2, 0), np.float32), words, words, picture.shape[:2])
+    strength, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    best = np.argsort(-strength, kind="stable")[:most]
+    return Keypoints(*(values[best] for values in rest), picture.shape[:2])
+
+
+def _corners(level: np.ndarray, scale: float, points: np.ndarray, quota: int) -> tuple:
+    """(strength, place, size, angle, bits, mirrored) of the corners of one size of the picture."""
+    from scipy import ndimage
+
+    soft = ndimage.gaussian_filter(level, 1.0, truncate=3)
+    dy, dx = np.gradient(soft)
+    xx, yy, xy = (ndimage.gaussian_filter(p, 1.5, truncate=2.5) for p in (dx * dx, dy * dy, dx * dy))
+    strength = xx * yy - xy**2 - 0.05 * (xx + yy) ** 2
+    peak = (strength == ndimage.maximum_filter(strength, 5)) & (strength > 1.0)
+    edge = 7
+    peak[:edge], peak[-edge:], peak[:, :edge], peak[:, -edge:] = False, False, False, False
+    y, x = np.nonzero(peak)
+    best = np.argsort(-strength[y, x], kind="stable")[:quota]
+    y, x = y[best], x[best]
+    # the centre of a Gaussian patch's brightness lies along the gradient of the smoothed picture
+    coarse = ndimage.gaussian_filter(level, 4.0, truncate=3)
+    angle = np.arctan2(coarse[y + 1, x] - coarse[y - 1, x], coarse[y, x + 1] - coarse[y, x - 1])
+    padded = np.pad(ndimage.gaussian_filter(level, 1.6, truncate=2.5), REACH, mode="edge")
+    width = padded.shape[1]
+    turn = np.rint(angle * (TURNS / (2 * np.pi))).astype(int) % TURNS
+    centre = ((y + REACH) * width + x + REACH).astype(np.int32)
+    flat = padded.ravel()
+    bits = []
+    for which in points:
+        offsets = which[..., 1] * width + which[..., 0]  # (TURNS, BITS, 2)
+        values = flat[centre[:, None, None] + offsets[turn]]
+        bits.append(np.packbits(values[..., 0] < values[..., 1], axis=1).view(np.uint64))
+    place = np.stack([(x + 0.5) / scale, (y + 0.5) / scale], 1).astype(np.float32)
+    return strength[y, x], place, np.full(len(x), 1 / scale, np.float32), angle, *bits
