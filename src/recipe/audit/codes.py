@@ -1,0 +1,106 @@
+"""What the parts of an image look like, and where: codes of small patches, learned without labels."""
+
+import numpy as np
+
+CENTRES = 48
+TILES = 4  # per side
+CELLS = 3 * TILES  # per side: the codes of an image are kept as means over at most CELLS x CELLS places
+SAMPLE = 12_000  # patches that the centres are learned from
+FLOOR = 0.1  # of the mean variance of a patch; added to the variance of each: below it, a patch is flat
+STRIDE_FROM = 24  # pixels; from this size on every second position in each direction is coded
+
+
+def area(out: int, side: int) -> np.ndarray:
+    """(out, side) weights that average `side` pixels over `out` equal stretches of them; out > side repeats pixels."""
+    edges = np.arange(out + 1) * side / out
+    ends, starts = edges[1:, None], edges[:-1, None]
+    pixels = np.arange(side)
+    overlap = np.clip(np.minimum(ends, pixels + 1) - np.maximum(starts, pixels), 0, None)
+    return (overlap / overlap.sum(1, keepdims=True)).astype(np.float32)
+
+
+def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(N, C, H, W) averaged over areas to (N, C, height, width); where that is larger, the pixels are repeated."""
+    return area(height, images.shape[2]) @ images @ area(width, images.shape[3]).T
+
+
+def cells(images: np.ndarray, seed: int | list[int]) -> np.ndarray:
+    """(N, rows, columns, CENTRES or fewer) codes of the patches of float images (N, C, H, W) on a scale of 0 to 1.
+
+    Coates, Lee and Ng, *An analysis of single-layer networks in unsupervised feature learning* (AISTATS 2011): patches
+    brought to one mean and contrast, whitened, coded by how much nearer than the average they lie to each of the
+    centres of k-means, and here averaged over at most CELLS x CELLS places. Rows and columns are fewer where the image
+    has fewer positions. Two images that differ by their brightness have the same codes.
+    """
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    patch, stride = _window(images)
+    windows = sliding_window_view(images, (patch, patch), (2, 3))
+    windows = windows[:, :, ::stride, ::stride]  # (N, C, h, w, patch, patch)
+    count, _, height, width = windows.shape[:4]
+    rng = np.random.default_rng(seed)
+    take = [rng.integers(0, extent, SAMPLE) for extent in (count, height, width)]
+    some = windows[take[0], :, take[1], take[2]].reshape(SAMPLE, -1)
+    floor = FLOOR * float(some.var(1).mean()) + 1e-12
+    mean, whiten, centres = _dictionary(_normalised(some, floor), int(rng.integers(2**31)))
+    down = area(_cells(height), height), area(_cells(width), width)
+    pooled = np.empty((count, len(down[0]), len(down[1]), len(centres)), np.float32)
+    step = max(1, (1 << 24) // (height * width * len(mean)))
+    for at in range(0, count, step):
+        block = windows[at : at + step].transpose(0, 2, 3, 1, 4, 5)
+        codes = _triangle((_normalised(block.reshape(-1, len(mean)), floor) - mean) @ whiten, centres)
+        codes = codes.reshape(-1, height, width * len(centres))
+        rows = (down[0] @ codes).reshape(-1, len(down[0]), width, len(centres))
+        pooled[at : at + step] = down[1] @ rows
+    return pooled
+
+
+def tiled(cells: np.ndarray) -> np.ndarray:
+    """(n, <= TILES, <= TILES, K) means over the cells of each tile."""
+    rows, columns = cells.shape[1:3]
+    down, across = area(min(TILES, rows), rows), area(min(TILES, columns), columns)
+    return np.einsum("tr,nrck,uc->ntuk", down, cells, across, optimize=True)
+
+
+def reach(images: np.ndarray) -> float:
+    """Pixels that the code of a cell spans."""
+    patch, stride = _window(images)
+    positions = (min(images.shape[2:]) - patch) // stride + 1
+    return patch + stride * (positions / _cells(positions) - 1)
+
+
+def _window(images: np.ndarray) -> tuple[int, int]:
+    """Side of a patch and distance between patches, pixels."""
+    side = min(images.shape[2:])
+    return min(side, int(np.clip(side // 5, 3, 6))), 2 if side >= STRIDE_FROM else 1
+
+
+def _cells(positions: int) -> int:
+    """A multiple of TILES where there are as many positions."""
+    return min(CELLS, positions - positions % TILES or positions)
+
+
+def _normalised(patches: np.ndarray, eps: float) -> np.ndarray:
+    patches = patches - patches.mean(1, keepdims=True)
+    patches /= np.sqrt(np.einsum("nd,nd->n", patches, patches)[:, None] / patches.shape[1] + eps)
+    return patches
+
+
+def _dictionary(patches: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (d,), whitening (d, d) and centres (k, d) of whitened patches."""
+    from sklearn.cluster import KMeans
+
+    mean = patches.mean(0)
+    values, directions = np.linalg.eigh(np.cov((patches - mean).T).reshape(len(mean), len(mean)))
+    whiten = (directions / np.sqrt(np.maximum(values, 0) + 0.1)) @ directions.T
+    white = ((patches - mean) @ whiten).astype(np.float32)
+    different = len(np.unique(white.round(4), axis=0))
+    found = KMeans(min(CENTRES, different), n_init=1, max_iter=20, random_state=seed).fit(white)
+    return mean.astype(np.float32), whiten.astype(np.float32), found.cluster_centers_
+
+
+def _triangle(white: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    squares = (white**2).sum(1, keepdims=True) + (centres**2).sum(1) - white @ (2 * centres.T)
+    distance = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+    codes = np.subtract(distance.mean(1, keepdims=True), distance, out=distance)
+    return np.maximum(codes, 0, out=codes)
