@@ -1,16 +1,19 @@
-"""`recipe examine my_module:setup`: the checks of a training from the shell."""
+"""What one types: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions."""
 
 import argparse
 import importlib
 import os
 import sys
 import time
+from pathlib import Path
 
 from recipe.errors import RecipeError
 
+DECISIONS = "decisions.csv"
+
 
 def main(words: list[str] | None = None) -> int:
-    """Answers 0 where every gate is open, 1 where one is closed, 2 where nothing could be examined."""
+    """Answers 0 where all is well, 1 where a gate is closed, 2 where nothing could be done."""
     parser = argparse.ArgumentParser(prog="recipe", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("examine", help="run every check on a training", allow_abbrev=False)
@@ -18,12 +21,38 @@ def main(words: list[str] | None = None) -> int:
     command.add_argument("--only", action="append", default=[], metavar="CHECK,...", help="run these checks alone")
     command.add_argument("--skip", action="append", default=[], metavar="CHECK,...", help="leave these checks out")
     command.add_argument("--list", action="store_true", help="list the checks and what each claims, and stop")
+    command.set_defaults(does=lambda given: _listed() if given.list else _examined(given))
+    command = commands.add_parser("decide", help="check lines for decisions.csv, and add them", allow_abbrev=False)
+    command.add_argument(
+        "lines", nargs="?", default="-", metavar="FILE", help="id,action,label,reason; - reads what is typed or piped"
+    )
+    command.add_argument("--replace", action="store_true", help="also where decisions.csv says something else")
+    command.set_defaults(does=_decided)
     given = parser.parse_args(words)
     try:
-        return _listed() if given.list else _examined(given)
+        return given.does(given)
     except RecipeError as error:
-        print(f"recipe examine: {error}", file=sys.stderr)
+        print(f"recipe {given.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _decided(given) -> int:
+    from recipe.data.decisions import add, parse, read_decisions
+    from recipe.files import read_json, read_table
+
+    ids = {example["id"] for example in read_table("runs/audit/examples.parquet")}
+    classes = read_json("runs/prepare/store.json")["classes"]
+    known = read_decisions(DECISIONS, ids, classes)
+    try:
+        text = sys.stdin.read() if given.lines == "-" else Path(given.lines).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{given.lines} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    place = "the lines given" if given.lines == "-" else given.lines
+    new = parse(text, place, ids, classes)
+    added, changed = add(DECISIONS, known, new, given.replace)
+    same = len(new) - added - changed
+    print(f"{DECISIONS}: {added} added, {changed} changed, {same} as they were. Next: dvc repro")
+    return 0
 
 
 def _listed() -> int:
