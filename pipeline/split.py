@@ -5,13 +5,13 @@ Writes  runs/split/{train,val,test}.csv, classes.png, report.json
 """
 
 from recipe import figures
-from recipe.audit.table import read_table
 from recipe.checks import split as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data import split
 from recipe.data.decisions import decide, read_decisions
 from recipe.data.store import Store
+from recipe.files import read_table
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
@@ -30,9 +30,10 @@ def main(cfg, run):
     )  # fmt: skip
     counts = {name: written.counts(name).tolist() for name in split.NAMES}
     figures.class_counts(run.out / "classes.png", store.classes, counts, "examples per class and split")
-    metrics, summary = split.findings(written.parts, kept, decisions)
+    metrics, summary, reasons = split.findings(written.parts, kept, decisions)
     shown = {"classes.png": "Examples per class in train, val and test, after decisions.csv."}
-    return Report(metrics, verdicts, evidence={"class_shares_agree": ["classes.png"]}, figures=shown, summary=summary)
+    evidence = {"class_shares_agree": ["classes.png"]}
+    return Report(metrics, verdicts, evidence=evidence, figures=shown, summary=summary, findings=reasons)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recipe.audit.bias import Gain
+from recipe.audit.shortcuts import Shortcut
+from recipe.audit.tables import Columns
 from recipe.checks import audit, prepare, split
 from recipe.checks.verdict import checks_of, run
 
-READING = prepare.Reading(unreadable=0, unknown_label=0, odd_shape=0, unrepeatable=0)
+READING = prepare.Reading(problems={}, noted=0, unrepeatable=0)
+
+
+def problem(kind):
+    return replace(READING, problems={kind: 1})
 
 
 def columns(**changed):
@@ -20,11 +27,28 @@ def columns(**changed):
         "min": np.zeros(6),
         "max": np.ones(6),
         "flags": np.array([""] * 6, dtype=object),
+        "given_split": np.array(["train", "train", "train", "val", "val", "val"]),
+        "dup_group": np.array(list("abcdef")),
     } | changed
 
 
+def gain(verdict, value=0.2):
+    n = 6
+    return Gain("brightness", 0.5 + value, 0.5, value, value, value, value, value, value, verdict, n)
+
+
 AUDITED = audit.Audited(
-    columns(), labels=[0, 1, 2, 0, 1, 2], classes=["a", "b", "c"], floats=True, order_gap=1.0, order_spread=0.006
+    columns(),
+    labels=[0, 1, 2, 0, 1, 2],
+    classes=["a", "b", "c"],
+    floats=True,
+    order_gap=1.0,
+    order_spread=0.006,
+    noise=(0.0, 0.02),
+    beside=gain("no", 0.0),
+    split=gain("undecided", 0.1),
+    shortcut=Shortcut((0, 4, 4), 0, 0.91, 6),
+    table=Columns(constant=[], equal=[], identifiers=[], missing={"age": 0.1}),
 )
 
 
@@ -53,10 +77,18 @@ SWAPPED = written(KEPT, train=[0, 1, 2, 3, 4, 6], val=[5, 7], test=[8, 9])
 
 # subject and the one that breaks it, by the check that must notice
 PAIRS = {
-    "every_example_is_readable": (READING, replace(READING, unreadable=1)),
-    "every_label_is_known": (READING, replace(READING, unknown_label=1)),
-    "one_shape": (READING, replace(READING, odd_shape=1)),
+    "every_example_is_readable": (READING, problem("truncated")),
+    "no_example_is_too_large": (READING, problem("too large")),
+    "every_file_is_one_picture": (READING, problem("several pictures")),
+    "every_label_is_known": (READING, problem("unknown label")),
+    "every_class_has_one_spelling": (READING, problem("class spelling")),
+    "one_shape": (READING, problem("odd shape")),
+    "metadata_agrees_with_the_files": (READING, problem("row without a file")),
     "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
+    "examples_are_read_as_stored": (READING, replace(READING, noted=1)),
+    "nothing_lies_beside_the_examples": (READING, problem("stray file")),
+    "names_are_plain": (READING, problem("odd name")),
+    "class_names_are_apart": (READING, problem("class names alike")),
     "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),
     "one_range": (AUDITED, replace(AUDITED, columns=columns(max=np.array([1, 1, 255, 1, 1, 1.0])))),
     "every_class_has_an_example": (AUDITED, replace(AUDITED, labels=[0, 1, None, 0, 1, None])),
@@ -66,6 +98,12 @@ PAIRS = {
     "no_near_copies": (AUDITED, flagged("near copy")),
     "no_input_is_blank": (AUDITED, flagged("blank; outlier")),
     "no_outliers": (AUDITED, flagged("blank; outlier")),
+    "no_copies_across_given_splits": (AUDITED, replace(AUDITED, columns=columns(dup_group=np.array(list("abcaef"))))),
+    "labels_agree": (AUDITED, replace(AUDITED, noise=(0.03, 0.11))),
+    "metadata_says_nothing": (AUDITED, replace(AUDITED, beside=gain("yes"))),
+    "given_splits_look_alike": (AUDITED, replace(AUDITED, split=gain("yes"))),
+    "no_single_number_tells_a_class": (AUDITED, replace(AUDITED, shortcut=Shortcut((0, 0, 0), 2, 1.0, 6))),
+    "columns_say_something": (AUDITED, replace(AUDITED, table=Columns(["still"], [("a", "b")], [], {}))),
     "rows_are_exchangeable": (AUDITED, replace(AUDITED, order_gap=0.72)),
     "nothing_is_lost": (WRITTEN, LOST),
     "no_copies_across_splits": (WRITTEN, written(COPIES, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9])),
@@ -133,3 +171,18 @@ def test_limits_come_from_conf():
     found = run(checks_of(audit), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml")
     assert {v.check: v.verdict for v in found}["classes_are_balanced"] == "fail"
     assert not any(v.closes for v in found)  # a note, shown only
+
+
+def test_a_dropped_copy_crosses_no_splits():
+    crossing = columns(dup_group=np.array(list("abcaef")))
+    settled = replace(AUDITED, columns=crossing, labels=[0, 1, 2, None, 1, 2])
+    assert CHECKS["no_copies_across_given_splits"](settled).verdict == "pass"
+
+
+def test_what_was_not_measured_is_skipped():
+    nothing = replace(AUDITED, noise=None, beside=None, split=None, shortcut=None, table=None)
+    names = ("labels_agree", "metadata_says_nothing", "given_splits_look_alike")
+    for name in (*names, "no_single_number_tells_a_class", "columns_say_something"):
+        assert CHECKS[name](nothing).verdict == "skip", name
+    alone = replace(AUDITED, columns=columns(given_split=np.array([""] * 6)))
+    assert CHECKS["no_copies_across_given_splits"](alone).verdict == "skip"

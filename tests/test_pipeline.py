@@ -11,9 +11,11 @@ import urllib.error
 import urllib.request
 
 import numpy as np
+import pyarrow
 import pytest
 import yaml
 from clone import ROOT, Clone
+from pyarrow import parquet
 
 from recipe.config import STAGES
 from recipe.files import fingerprint, read_csv, write_csv
@@ -37,11 +39,11 @@ def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
     inputs = np.load(clone.root / "runs/prepare/inputs.npy")
     inputs[[int(r["row"]) for r in rows]] = np.random.default_rng(0).integers(0, 256, inputs[: len(rows)].shape)
     np.save(clone.root / "runs/prepare/inputs.npy", inputs)
-    ids = {r["id"] for r in rows}
-    for file in ("split/test.csv", "prepare/examples.csv"):
-        table = read_csv(clone.root / "runs" / file)
-        changed = [r | {"label": (int(r["label"]) + 1) % 10} if r["id"] in ids else r for r in table]
-        write_csv(clone.root / "runs" / file, changed)
+    write_csv(clone.root / "runs/split/test.csv", [r | {"label": (int(r["label"]) + 1) % 10} for r in rows])
+    file, ids = clone.root / "runs/prepare/examples.parquet", {r["id"] for r in rows}
+    examples = parquet.read_table(file).to_pylist()
+    changed = [e | {"label": (e["label"] + 1) % 10} if e["id"] in ids else e for e in examples]
+    parquet.write_table(pyarrow.Table.from_pylist(changed), file)
 
     earlier = ("baseline", "overfit")  # the others read their data by the same function
     before, final = clone.outputs(*earlier), clone.report("ensemble")
@@ -109,6 +111,7 @@ def test_evidence_is_among_the_artifacts(whole):
     for stage in STAGES:
         run = whole.last_run(stage)
         held = {f.path for f in client.list_artifacts(run.info.run_id)}
+        held |= {f.path for folder in list(held) for f in client.list_artifacts(run.info.run_id, folder)}
         pictures = {figure["file"] for figure in whole.report(stage)["figures"]}
         assert held >= {"report.json", "config.yaml"} | pictures
     assert "report.html" in held

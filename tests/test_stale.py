@@ -33,10 +33,12 @@ def test_an_own_part_is_a_dependency_of_each_stage_that_builds_parts():
     assert {stage for stage in GRAPH if "src/own" in deps(stage)} == builders
 
 
-def test_the_pages_templates_are_dependencies_of_the_report():
-    folder = ROOT / "src" / "recipe" / "pages"
+@pytest.mark.parametrize(("stage", "place"), [("report", "pages"), ("audit", "pages/explorer")])
+def test_the_templates_of_a_page_are_dependencies_of_its_stage(stage, place):
+    folder = ROOT / "src" / "recipe" / place
     templates = {str(f.relative_to(ROOT)) for f in folder.iterdir() if f.suffix in (".html", ".css", ".js", ".md")}
-    assert templates <= deps("report")
+    assert templates
+    assert templates <= deps(stage)
 
 
 def test_every_file_among_the_deps_is_there():

@@ -37,6 +37,7 @@ class Report:
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
     scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
     summary: str = ""  # the stage's finding, in a sentence
+    findings: list[str] = field(default_factory=list)  # what else it found, a sentence each
     pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
     ending: str = ""  # what the terminal shows last, below the verdicts
 
@@ -45,7 +46,7 @@ class Report:
         checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
         return {
             "stage": stage,
-            "findings": [self.summary] if self.summary else [],
+            "findings": [text for text in (self.summary, *self.findings) if text],
             "metrics": self.metrics,
             "checks": [{k: v for k, v in c.items() if k != "waived" or v} for c in checks],
             "predictions": self.predictions,
@@ -145,7 +146,7 @@ def _run(name: str, body, cfg):
         # a process of its own: a page's template is no input of the stage
         subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
         report.pages += PAGES
-    tracker.finish(content, _shown(out) + report.pages, failed=bool(closed))
+    tracker.finish(content, _shown(out) + report.pages, out, failed=bool(closed))
     held, skipped = (sum(v.verdict == kind for v in report.checks) for kind in (PASS, SKIP))
     print(f"{name}: {held} of {len(report.checks) - skipped} checks hold\n{table(report.checks)}", flush=True)
     if report.ending:
@@ -259,7 +260,7 @@ def _prepare_torch(cfg) -> str:
 
 
 def _shown(out: Path) -> list[Path]:
-    return [f for f in sorted(out.iterdir()) if f.suffix in SHOWN and not f.name.startswith(".")]
+    return [f for f in sorted(out.rglob("*")) if f.suffix in SHOWN and not f.name.startswith(".")]
 
 
 def _close(name: str, closed: list[Verdict], out: Path):

@@ -207,14 +207,18 @@ class Tracker:
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
-    def finish(self, content: dict, files: list[Path], failed: bool) -> None:
-        """Metrics, a tag per gate, a description, pictures and tables; FAILED where a gate closed."""
+    def finish(self, content: dict, files: list[Path], out: Path, failed: bool) -> None:
+        """Metrics, a tag per gate, a description, pictures and tables; FAILED where a gate closed.
+
+        files: those in folders inside `out` keep their folder.
+        """
         gates = {c["check"]: "waived" if c.get("waived") else c["verdict"] for c in content["checks"] if c["gate"]}
         tags = {f"gate.{name}": verdict for name, verdict in gates.items()}
         tags |= {"recipe.evidence": fingerprint(content), "mlflow.note.content": described(content)}
         self._batch(self.id, _now(content["metrics"]), tags=tags)
         for file in files:
-            self.client.log_artifact(self.id, str(file))
+            inside = file.parent != out and file.is_relative_to(out)
+            self.client.log_artifact(self.id, str(file), str(file.parent.relative_to(out)) if inside else None)
         self.client.set_terminated(self.id, "FAILED" if failed else "FINISHED")
 
     @_quietly

@@ -4,51 +4,91 @@ from pathlib import Path
 
 import numpy as np
 
+from recipe.audit.duplicates import Pair
+from recipe.audit.measure import Audit
+from recipe.audit.probes import TOLERANCE, variation_rows
+from recipe.audit.relations import Limits
 from recipe.audit.statistics import BINS, scaled
-from recipe.audit.table import Audit, Limits
+from recipe.data.contract import FEATURES, IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.train.chance import key
 
+FOLDER = "pictures"  # which pictures there are depends on the kind of data; DVC keeps the folder
 ACROSS = 14
 SHEET = 40  # classes at most on one sheet
-PANELS = ("mean", "std", "min", "max", "contrast", "entropy", "near_ratio", "outlier")
+PANELS = {
+    IMAGE: ("mean", "std", "contrast", "entropy", "sharpness", "complexity", "near_ratio", "outlier"),
+    TEXT: ("characters", "words", "rare_words", "upper_case", "digits", "non_ascii", "near_ratio", "outlier"),
+    FEATURES: ("missing", "extreme", "near_ratio", "outlier"),
+}
 
 
 def draw(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
-    """Writes every picture; {file: caption}, in the order of the report."""
+    """Writes every picture to out/pictures; {file: caption}, in the order of the report."""
     from recipe import figures
 
+    out = out / FOLDER
     table, classes = found.columns, store.classes
     counts = np.bincount(table["label"], minlength=len(classes)).tolist()
     figures.class_counts(out / "class_counts.png", classes, {"examples": counts}, "examples per class")
-    blocks = _class_blocks(found, store, seed)
-    figures.contact_sheet(out / "classes.png", blocks, ACROSS)
-    _intensities(found, classes, out / "intensities.png")
-    whole = table["finite"]
-    columns = {name: table[name][whole] for name in PANELS}
-    marks = {
-        "near_ratio": limits.near,
-        "outlier": limits.outlier,
-        "std": limits.blank * float(np.median(columns["std"])),
-    }
+    whole = table.get("finite", np.ones(len(table["id"]), bool))
+    columns = {name: table[name][whole] for name in PANELS[found.kind]}
+    marks = {"outlier": limits.outlier}
+    if found.kind == IMAGE:
+        marks["std"] = limits.blank * float(np.median(columns["std"]))
+    if found.kind == FEATURES:
+        marks["near_ratio"] = limits.near
     figures.distributions(out / "statistics.png", columns, marks)
+    told = {
+        "class_counts.png": "Examples per class, as the source labels them.",
+        "statistics.png": "Every example in each statistic; beyond a dashed line it is flagged.",
+    }
+    told |= _probed(found, out)
+    told |= _sheets(found, store, limits, out, seed) if found.kind == IMAGE else {}
+    return {f"{FOLDER}/{file}": caption for file, caption in told.items()}
+
+
+def _probed(found: Audit, out: Path) -> dict[str, str]:
+    """What the linear probes saw, where they saw anything."""
+    from recipe import figures
+
+    told = {}
+    curve = next((p.curve for p in found.probes if p.probe == "resolution"), ())
+    if curve:
+        figures.resolution_curve(out / "resolution.png", list(curve), TOLERANCE)
+        told["resolution.png"] = "What a linear probe makes of the images at smaller sizes, with 95 % intervals."
+    rows = variation_rows(found.probes)
+    if rows:
+        figures.variations(out / "variations.png", rows)
+        told["variations.png"] = (
+            "How the images vary: how much of the pixels' variance, what it tells of the class, what its removal costs."
+        )
+    return told
+
+
+def _sheets(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
+    """The pictures of images."""
+    from recipe import figures
+
+    figures.contact_sheet(out / "classes.png", _class_blocks(found, store, seed), ACROSS)
+    _intensities(found, store.classes, out / "intensities.png")
     figures.contact_sheet(out / "outliers.png", [_outliers(found, store, limits)], ACROSS)
     figures.contact_sheet(out / "copies.png", _copies(found, store), 7)
-    shown = "" if len(classes) <= SHEET else f" of the {SHEET} smallest classes"
+    figures.contact_sheet(out / "suspects.png", [_suspects(found, store)], ACROSS)
+    shown = "" if len(store.classes) <= SHEET else f" of the {SHEET} smallest classes"
     return {
-        "class_counts.png": "Examples per class, as the source labels them.",
         "classes.png": f"Examples drawn at random{shown}, with the ids that decisions.csv takes.",
         "intensities.png": "How often each value occurs, in each class and in all of them (line).",
-        "statistics.png": "Every example in each statistic; beyond a dashed line it is flagged.",
         "outliers.png": "The examples that look least like any other; z is the robust outlier score.",
-        "copies.png": "Equal inputs, and the pairs that are most alike; r is the near_ratio.",
+        "copies.png": "Equal inputs, and near copies with what was done to them; s is the similarity.",
+        "suspects.png": "Labels that the other examples contradict most, worst first: given, and what they suggest.",
     }
 
 
 def _tiles(found: Audit, store: Store, rows) -> list[np.ndarray]:
     from recipe.figures import tile
 
-    low, high = found.statistics.low, found.statistics.high
+    low, high = found.pixels.low, found.pixels.high
     return [tile(scaled(store.inputs[row]), low, high) for row in rows]
 
 
@@ -76,48 +116,41 @@ def _outliers(found: Audit, store: Store, limits: Limits) -> tuple:
     return title, _tiles(found, store, rows), captions
 
 
-def _copies(found: Audit, store: Store) -> list:
-    """A block of equal inputs, those with different labels first, and one of the most similar pairs."""
+def _suspects(found: Audit, store: Store) -> tuple:
     table = found.columns
-    row_of = {name: row for row, name in enumerate(table["id"])}
-    pairs = [(row, row_of[name]) for row, name in enumerate(table["near_id"]) if row_of[name] != row]
-    equal = [table["hash"][a] == table["hash"][b] for a, b in pairs]
-    exact = _once([p for p, same in zip(pairs, equal, strict=True) if same], table)
-    exact.sort(key=lambda p: table["label"][p[0]] == table["label"][p[1]])
-    alike = _once([p for p, same in zip(pairs, equal, strict=True) if not same], table)
-    near = [p for p in alike if table["dup_group"][p[0]] == table["dup_group"][p[1]]]
-    titles = (
-        f"{len(exact):,} pairs of equal inputs",
-        f"{len(near):,} pairs of near copies; the most similar pairs",
-    )
-    blocks = zip(titles, (exact[:14], alike[:21]), strict=True)
+    rows = np.lexsort((table["id"], -np.nan_to_num(table["label_suspicion"])))[: 2 * ACROSS]
+    captions = [f"{table['id'][r]}\n{table['class'][r]}, {table['suggested'][r]}?" for r in rows]
+    count = int(found.suspects.flagged.sum()) if found.suspects else 0
+    return f"{count:,} labels are suspect; the first in rank", _tiles(found, store, rows), captions
+
+
+def _copies(found: Audit, store: Store) -> list:
+    """A block of equal inputs, those with different labels first, and one of near copies."""
+    table = found.columns
+    exact = [p for p in found.pairs if p.kind == "exact"]
+    exact.sort(key=lambda p: (table["label"][p.a] == table["label"][p.b], table["id"][p.a], table["id"][p.b]))
+    near = [p for p in found.pairs if p.kind != "exact"]
+    near.sort(key=lambda p: (-p.similarity, table["id"][p.a], table["id"][p.b]))
+    titles = f"{len(exact):,} pairs of equal inputs", f"{len(near):,} pairs of near copies"
+    blocks = zip(titles, (exact[:14], near[:21]), strict=True)
     return [(title, *_pair_tiles(found, store, some)) for title, some in blocks]
 
 
-def _once(pairs: list, table: dict) -> list:
-    """Each pair once, the most similar first."""
-    ratio, seen = table["near_ratio"], {}
-    for a, b in pairs:
-        seen[min(a, b), max(a, b)] = min(ratio[a], seen.get((min(a, b), max(a, b)), np.inf))
-    return sorted(seen, key=lambda pair: (seen[pair], table["id"][pair[0]], table["id"][pair[1]]))
-
-
-def _pair_tiles(found: Audit, store: Store, pairs: list) -> tuple[list, list]:
+def _pair_tiles(found: Audit, store: Store, pairs: list[Pair]) -> tuple[list, list]:
     table = found.columns
     tiles, captions = [], []
-    for a, b in pairs:
-        left, right = _tiles(found, store, (a, b))
+    for p in pairs:
+        left, right = _tiles(found, store, (p.a, p.b))
         tiles.append(np.concatenate([left, np.full((len(left), 4, 3), 255, np.uint8), right], axis=1))
-        lines = [f"{table['id'][row]:<14} {table['class'][row]}" for row in (a, b)]
-        ratio = min(table["near_ratio"][a], table["near_ratio"][b])
-        captions.append("\n".join([*lines, f"r {ratio:.2f}"]))
+        lines = [f"{table['id'][row]:<14} {table['class'][row]}" for row in (p.a, p.b)]
+        captions.append("\n".join([*lines, f"{p.kind}, s {p.similarity:.2f}"]))
     return tiles, captions
 
 
 def _intensities(found: Audit, classes: list[str], path: Path) -> None:
     from recipe import figures
 
-    seen, label = found.statistics, found.columns["label"]
+    seen, label = found.pixels, found.columns["label"]
     counts = np.bincount(label, minlength=len(classes))
     shown = [c for c in np.sort(np.argsort(-counts, kind="stable")[:SHEET]) if counts[c]]
     shares = {classes[c]: seen.histograms[label == c].mean(0) for c in shown}

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.checks.verdict import Verdict, above, below, check, exactly, skip
+from recipe.audit.bias import Gain
+from recipe.audit.shortcuts import Shortcut
+from recipe.audit.tables import Columns
+from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,13 @@ class Audited:
     labels: Sequence[int | None]  # after decisions.csv: None where an example is dropped
     classes: Sequence[str]
     floats: bool  # the source gave floats, on a scale of its own
-    order_gap: float  # distance in the file of look-alikes of one class, over chance
-    order_spread: float  # standard deviation of that by chance
+    order_gap: float = 1.0  # distance in the file of look-alikes of one class, over chance
+    order_spread: float = 0.0  # standard deviation of that by chance
+    noise: tuple[float, float] | None = None  # the share of wrong labels lies in between; None where it is not known
+    beside: Gain | None = None  # of what stands beside the input, the column that says most about the label
+    split: Gain | None = None  # of all columns, the one that says most about the split that the source gives
+    shortcut: Shortcut | None = None  # the single number of the input that says most about a class
+    table: Columns | None = None  # of feature columns
 
     def flagged(self, flag: str) -> int:
         return sum(flag in flags.split("; ") for flags in self.columns["flags"])
@@ -31,6 +39,8 @@ def every_input_is_finite(a: Audited) -> Verdict:
     A division by zero in a transform, a missing value in a table, a float16 that overflowed. The flag `not finite` in
     examples.parquet marks them.
     """
+    if "finite" not in a.columns:
+        return skip("the inputs are texts")
     return exactly(int((~a.columns["finite"]).sum()), 0)
 
 
@@ -41,7 +51,7 @@ def one_range(a: Audited, times: float = 30.0) -> Verdict:
     Some files hold 0..255 and others 0..1: one reader scales and the other does not.
     """
     if not a.floats:
-        return skip("the inputs are bytes")
+        return skip("the inputs are no floating-point images")
     usable = a.columns["finite"] & (a.columns["std"] > 0)
     peak = np.maximum(np.abs(a.columns["min"]), np.abs(a.columns["max"]))[usable]
     middle = np.median(peak) if len(peak) else 1.0
@@ -68,6 +78,87 @@ def equal_inputs_have_one_label(a: Audited) -> Verdict:
     for content, label in zip(a.columns["hash"], a.labels, strict=True):
         labels[content] |= set() if label is None else {label}
     return exactly(sum(len(found) > 1 for found in labels.values()), 0)
+
+
+@check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR")
+def no_copies_across_given_splits(a: Audited) -> Verdict:
+    """No copy, exact or near, of an example stands in another split of those that the source gives.
+
+    A published score on such a split is too good. The explorer shows the copies: drop one of each in decisions.csv. The
+    split stage makes splits of its own and keeps copies together; who uses no other may waive this. The value counts
+    groups of copies.
+    """
+    if len(set(a.columns["given_split"])) < 2:
+        return skip("the source gives no splits")
+    splits = defaultdict(set)
+    for group, split, label in zip(a.columns["dup_group"], a.columns["given_split"], a.labels, strict=True):
+        splits[group] |= {split} if split and label is not None else set()
+    return exactly(sum(len(found) > 1 for found in splits.values()), 0)
+
+
+@check(source="Northcutt et al. 2021, pervasive label errors", gate=False)
+def labels_agree(a: Audited, limit: float = 0.02) -> Verdict:
+    """Hardly any label contradicts what the other examples say of it.
+
+    The value is the range in which the share of wrong labels lies, from the least to the most that a model out of fold
+    can tell. Judge the suspects in the explorer, worst first, and write what is wrong into decisions.csv.
+    """
+    if a.noise is None:
+        return skip("the inputs by themselves separate the classes too badly to judge labels by")
+    low, high = a.noise
+    return Verdict(PASS if low < limit else FAIL, f"{low:.2f} to {high:.2f}", f"from < {limit:g}")
+
+
+@check(source="Recipe 1, biases; Geirhos et al. 2020, shortcut learning", gate=False)
+def metadata_says_nothing(a: Audited) -> Verdict:
+    """Nothing that stands beside the input (size, file, place in the file, metadata) predicts the label by itself.
+
+    A net may learn that in place of the subject, and fail where it is otherwise. The value is the accuracy that the
+    column adds to always giving the commonest answer. Balance the data over it, split by it, or remove it.
+    """
+    return _gain(a.beside)
+
+
+@check(source="Recipe 1, biases; Geirhos et al. 2020, shortcut learning", gate=False)
+def no_single_number_tells_a_class(a: Audited, limit: float = 0.97) -> Verdict:
+    """No single pixel or column tells a class by one threshold, all but without error.
+
+    A mark, a watermark, a border, a column that was written after the label was known. The value is sensitivity plus
+    specificity minus 1 of the best one; 0.91 in handwritten digits, 0.81 in pictures of clothes, 0.41 in photographs.
+    """
+    if a.shortcut is None:
+        return skip("the inputs are texts")
+    return below(a.shortcut.youden, limit)
+
+
+@check(source="Recipe 1, biases; Torralba and Efros 2011, unbiased look at dataset bias", gate=False)
+def given_splits_look_alike(a: Audited) -> Verdict:
+    """Nothing measured of an example predicts in which split the source puts it.
+
+    The splits were collected or prepared otherwise: a score on one says little about the other.
+    """
+    return _gain(a.split)
+
+
+def _gain(gain: Gain | None) -> Verdict:
+    if gain is None:
+        return skip("nothing to ask")
+    value = f"{gain.gain:+.3f} ({gain.column})"
+    return Verdict(FAIL if gain.verdict == "yes" else PASS, value, "within chance, or below 0.05")
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def columns_say_something(a: Audited) -> Verdict:
+    """No feature column is constant, repeats another one or numbers the rows.
+
+    The value counts them; the finding names them. A key or a row number tells nothing of a new example, and may tell
+    the label of an old one.
+    """
+    if a.table is None:
+        return skip("the inputs are no feature columns")
+    found = [*a.table.constant, *(b for _, b in a.table.equal), *a.table.identifiers]
+    verdict = exactly(len(found), 0)
+    return Verdict(verdict.verdict, f"{len(found)} ({', '.join(found[:3])})" if found else 0, verdict.bound)
 
 
 @check(source="Recipe 1, imbalance", gate=False)

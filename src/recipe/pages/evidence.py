@@ -64,6 +64,7 @@ class Stage:
     name: str
     state: str
     summary: str = ""
+    findings: tuple[str, ...] = ()  # what else it found, a sentence each
     key: str = ""  # fingerprint of its report.json: the tag recipe.evidence of its MLflow run
     checks: tuple[Check, ...] = ()
     predictions: tuple[Prediction, ...] = ()
@@ -201,10 +202,12 @@ def _stage(name: str, content: dict) -> Stage:
     checks = tuple(_check(c) for c in _list(content.get("checks")) if isinstance(c, dict))
     states = {c.state for c in checks}
     predictions = [p for p in _list(content.get("predictions")) if isinstance(p, dict)]
+    findings = [line(text, 600) for text in _list(content.get("findings"))]
     return Stage(
         name,
         CLOSED if "closed" in states else WAIVED if "waived" in states else DONE,
-        summary=line(" ".join(map(str, _list(content.get("findings")))), 600),
+        summary=next(iter(findings), ""),
+        findings=tuple(findings[1:]),
         key=fingerprint(content),
         checks=checks,
         predictions=tuple(

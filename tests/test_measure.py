@@ -1,0 +1,199 @@
+"""The audit whole: of images with known flaws, of texts and of rows of features; and what it says of them."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from recipe.audit import shortcuts
+from recipe.audit.explore import explore
+from recipe.audit.findings import METRIC_OF_FLAG, audited, metrics, sentences
+from recipe.audit.measure import audit
+from recipe.audit.pictures import draw
+from recipe.audit.relations import Limits
+from recipe.checks import audit as claims
+from recipe.checks.verdict import checks_of, run
+from recipe.data.flawed import LEAK, PLANTED, DigitsFlawed
+from recipe.data.prepare import prepare
+from recipe.data.sources import Digits
+from recipe.data.store import Store
+
+LIMITS = Limits(near=0.05, outlier=4.0, blank=0.03)
+
+
+class Rows:
+    """Any kind of data set in memory."""
+
+    def __init__(self, values, targets, classes, kind, **more):
+        self.values, self.targets, self.classes, self.kind = values, targets, classes, kind
+        vars(self).update(more)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, index):
+        return self.values[index], int(self.targets[index])
+
+
+def audit_of(source, folder):
+    config = {"_target_": type(source).__name__}
+    prepare(source, config, folder)
+    store = Store.open(config, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])  # tests/test_probes.py looks at them
+        return audit(store, LIMITS, seed=0), store
+
+
+def verdicts_of(found, store, folder):
+    (folder / "decisions.csv").write_text("id,action,label,reason\n")
+    subject = audited(found, store, str(folder / "decisions.csv"))
+    return {v.check: v.verdict for v in run(checks_of(claims), subject, limits={}, waive={}, where="")}
+
+
+# ---- images --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def flawed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flawed")
+    source = DigitsFlawed()
+    return source, *audit_of(source, folder), folder
+
+
+def planted(source, found, flaw: str) -> np.ndarray:
+    """Rows of the examples with a planted flaw; none of the unreadable ones is in the store."""
+    row_of = {int(index): row for row, index in enumerate(found.columns["source"])}
+    return np.array([row_of[f["index"]] for f in source.flaws if f["flaw"] == flaw])
+
+
+def test_what_was_planted_is_flagged(flawed):
+    source, found, _, _ = flawed
+    flags = found.columns["flags"]
+    for flaw, flag in {
+        "exact copy": "exact copy",
+        "near copy": "near copy",
+        "copy with another label": "other label",
+        "blank": "blank",
+    }.items():
+        rows = planted(source, found, flaw)
+        assert len(rows) == PLANTED[flaw]
+        assert all(flag in flags[row] for row in rows), flaw
+
+
+def test_copies_are_in_the_group_of_their_original_and_no_one_else(flawed):
+    source, found, _, _ = flawed
+    row_of = {int(index): row for row, index in enumerate(found.columns["source"])}
+    groups = found.columns["dup_group"]
+    expected = {frozenset((row_of[f["index"]], row_of[f["of"]])) for f in source.flaws if f["of"] is not None}
+    for pair in expected:
+        assert len({groups[row] for row in pair}) == 1
+    blank = set(planted(source, found, "blank").tolist())
+    told = {frozenset((p.a, p.b)) for p in found.pairs}
+    assert {pair for pair in told if not pair & blank} == expected
+
+
+def test_wrong_labels_are_ranked_first(flawed):
+    source, found, _, _ = flawed
+    wrong = planted(source, found, "wrong label")
+    first = np.argsort(-found.columns["label_suspicion"], kind="stable")[: 2 * len(wrong)]
+    assert len(set(wrong.tolist()) & set(first.tolist())) >= 0.9 * len(wrong)
+    low, high = found.suspects.rate
+    share = (PLANTED["wrong label"] + PLANTED["copy with another label"]) / len(found.columns["id"])
+    assert low <= share <= high
+
+
+def test_a_leak_into_one_pixel_is_named(flawed):
+    _, found, store, folder = flawed
+    assert (found.shortcut.position, found.shortcut.label) == ((0, 0, 0), LEAK)
+    assert "row 0, column 0" in shortcuts.sentence(found.shortcut, store.classes, ())
+    verdicts = verdicts_of(found, store, folder)
+    assert verdicts["no_single_number_tells_a_class"] == "fail"
+    assert verdicts["equal_inputs_have_one_label"] == "fail"
+
+
+def test_the_healthy_twin_raises_nothing(tmp_path):
+    found, store = audit_of(Digits(), tmp_path)
+    verdicts = verdicts_of(found, store, tmp_path)
+    assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"rows_are_exchangeable"}
+    m = metrics(found, store.classes)
+    assert m["suspect_labels"] <= 3  # of 1,797: written so that a person hesitates, too
+    assert sum(m[name] for name in METRIC_OF_FLAG.values()) == m["suspect_labels"]
+
+
+def test_copies_across_given_splits_close_a_gate(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    images[50] = images[3]
+    given = ["train"] * 45 + ["test"] * 15
+    source = Rows(images, np.arange(60) % 3, "abc", "image", given_split=given)
+    found, store = audit_of(source, tmp_path)
+    assert np.flatnonzero(["across splits" in f for f in found.columns["flags"]]).tolist() == [3, 50]
+    assert verdicts_of(found, store, tmp_path)["no_copies_across_given_splits"] == "fail"
+
+
+def test_metadata_that_tells_the_label_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (500, 8, 8), dtype=np.uint8), rng.integers(0, 2, 500)
+    camera = np.where(rng.random(500) < 0.9, labels, 1 - labels)
+    healthy = rng.integers(0, 5, 500)
+    told = {"camera": [f"no {c}" for c in camera], "day": healthy.tolist()}
+    found, store = audit_of(Rows(images, labels, ("cat", "dog"), "image", metadata=told), tmp_path)
+    assert found.beside.columns[0].column == "meta_camera"
+    assert {g.column: g.verdict for g in found.beside.columns}["meta_day"] != "yes"
+    assert verdicts_of(found, store, tmp_path)["metadata_says_nothing"] == "fail"
+    assert any("`meta_camera` alone predicts the label" in t for t in sentences(found, store.classes, ()))
+
+
+# ---- texts and feature rows ----------------------------------------------------------------------------------------
+
+
+def test_texts_are_audited(tmp_path):
+    rng = np.random.default_rng(0)
+    sport, cook = ["match", "team", "goal", "player", "coach"], ["soup", "salt", "onion", "pan", "butter"]
+    common = ["the", "a", "we", "saw", "had", "then", "with", "very", "one", "two"]
+    texts = [
+        " ".join(rng.choice(common + 2 * (sport if n % 2 else cook), 14).tolist()) + f" ref{n}" for n in range(200)
+    ]
+    texts += [texts[0], texts[1].upper() + "!!", "x\x00\x01 \ufffd"]
+    labels = [n % 2 for n in range(200)] + [0, 1, 0]
+    labels[7] = 0  # wrong
+    found, store = audit_of(Rows(texts, labels, ("cook", "sport"), "text"), tmp_path / "store")
+    table = found.columns
+    assert table["flags"][0] == table["flags"][200] == "exact copy"
+    assert (table["dup_kind"][201], table["near_id"][201]) == ("case, blanks or signs", table["id"][1])
+    assert table["odd_characters"].argmax() == 202
+    assert 7 in np.argsort(-table["label_suspicion"])[:5]
+    assert "ref12" in explore(found, store, "notes", seed=0)
+    assert set(draw(found, store, LIMITS, tmp_path, seed=0)) == {"pictures/class_counts.png", "pictures/statistics.png"}
+    assert verdicts_of(found, store, tmp_path)["every_input_is_finite"] == "skip"
+
+
+def test_feature_rows_are_audited(tmp_path):
+    x, y = load_breast_cancer(return_X_y=True)
+    names = [f"f{i}" for i in range(x.shape[1])] + ["key", "again", "answer"]
+    x = np.column_stack([x, np.arange(len(x)), x[:, 0], 10 * y]).astype(np.float32)
+    x[4, 3] = np.nan
+    x = np.concatenate([x, x[:1]])
+    source = Rows(x, [*y, y[0]], ("malignant", "benign"), "features", columns=names)
+    found, store = audit_of(source, tmp_path / "store")
+    assert (found.table.identifiers, found.table.equal) == ([], [("f0", "again")])  # the repeated row repeats the key
+    assert found.columns["missing"][4] == pytest.approx(1 / len(names))
+    assert (found.shortcut.position, found.shortcut.youden) == ((names.index("answer"),), 1.0)
+    assert found.columns["flags"][0] == found.columns["flags"][-1] == "exact copy"
+    verdicts = verdicts_of(found, store, tmp_path)
+    assert verdicts["columns_say_something"] == verdicts["no_single_number_tells_a_class"] == "fail"
+    assert "x_f0" in explore(found, store, "tumours", seed=0)
+    assert draw(found, store, LIMITS, tmp_path, seed=0)
+
+
+# ---- single numbers ------------------------------------------------------------------------------------------------
+
+
+def test_chance_tells_no_class():
+    rng = np.random.default_rng(0)
+    assert shortcuts.shortcut(rng.normal(size=(600, 1, 6, 6)), rng.integers(0, 4, 600)).youden < 0.3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_break_nothing(value):
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    x[::7, 1] = value
+    assert 0 <= shortcuts.shortcut(x, np.arange(100) % 2).youden <= 1
