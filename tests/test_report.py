@@ -314,6 +314,16 @@ def test_the_page_needs_no_network_and_no_script(whole):
     assert "@import" not in page
 
 
+def test_a_page_among_the_evidence_is_linked_once_above_the_checks(tmp_path):
+    checks = [check(name, evidence=["explorer.html"]) for name in ("no_copies", "labels_agree")]
+    runs = fake(tmp_path / "runs", audit={"checks": checks})
+    page, _ = rendered(runs)
+    assert 'href="audit/explorer.html"' not in page  # not there, so no link
+    (runs / "audit" / "explorer.html").write_text("<p>examples")
+    page, _ = rendered(runs)
+    assert page.count('<p class="page"><a href="audit/explorer.html">explorer.html</a></p>') == 1
+
+
 def test_written_elsewhere_it_links_back(whole, tmp_path):
     render_report(whole, tmp_path, own=OWN)
     link = re.search(r"\]\((\S*curves\.png)\)", (tmp_path / "report.md").read_text())[1]

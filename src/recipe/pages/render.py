@@ -233,6 +233,8 @@ class Chapter:
         self.rows = [self._row(check, captions, shown) for check in stage.checks]
         self.figures = [p for f, c in captions.items() if f not in shown and (p := self._picture(f, c))]
         self.missing = [wording.line(f, 120) for f in stage.figures if self._inside(f) is None]
+        named = dict.fromkeys(f for check in stage.checks for f in check.evidence if f.endswith(".html"))
+        self.pages = [(wording.line(f, 120), self._link(p)) for f in named if (p := self._inside(f))]
 
     def _row(self, check: Check, captions: dict[str, str], shown: set[str]) -> Row:
         pictures, links, missing = [], [], []
