@@ -47,7 +47,7 @@ from recipe.data.tabular import read_rows
 from recipe.errors import RecipeError
 
 CONFIG = {"_target_": "somewhere.Set"}
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
 ANY_FILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -792,7 +792,7 @@ def test_every_option_of_a_source_stands_in_its_file(file):
 
 # ---- real data ---------------------------------------------------------------------------------------------------
 
-real = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real data is not on this machine")
+real = pytest.mark.skipif(not SHARED.is_dir(), reason="real data are not there: a folder ../shared/data beside the project")
 
 
 @real
