@@ -792,7 +792,7 @@ def test_every_option_of_a_source_stands_in_its_file(file):
 
 # ---- real data ---------------------------------------------------------------------------------------------------
 
-real = pytest.mark.skipif(not SHARED.is_dir(), reason="real data are not there: a folder ../shared/data beside the project")
+real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
 
 
 @real
