@@ -30,6 +30,15 @@ class Pair:
     evidence: float  # over the least that is enough, so at least 1; infinite for equal inputs
 
 
+def exact(hashes: Sequence[str]) -> list[Pair]:
+    """Each copy with the first of its content, by rows."""
+    first, pairs = {}, []
+    for row, content in enumerate(hashes):
+        if first.setdefault(content, row) != row:
+            pairs.append(Pair(first[content], row, 1.0, 0, "exact", np.inf))
+    return pairs
+
+
 def find(
     picture: Callable[[int], np.ndarray],
     hashes: Sequence[str],
@@ -51,10 +60,9 @@ def find(
     from threadpoolctl import threadpool_limits
 
     first = {content: row for row, content in reversed(list(enumerate(hashes)))}
-    exact = [Pair(first[c], row, 1.0, 0, "exact", np.inf) for row, c in enumerate(hashes) if first[c] != row]
     rows = [first[content] for content in sorted(first)]
     if len(rows) < 2:
-        return exact
+        return exact(hashes)
     with threadpool_limits(1):  # sums in one order: the same bits whatever the number of threads
         thumbnails, corners = _looked_at(picture, rows, seed, say)
         whole = _as_a_whole(alike(thumbnails), ~thumbnails.any((1, 2)), WORTH)
@@ -71,7 +79,7 @@ def find(
             _pair(picture, sizes, (rows[i], rows[j]), whole.get((i, j), (np.inf, 0, False)), laid.get((i, j)))
             for i, j in found
         ]
-    return sorted([*exact, *near], key=lambda pair: (pair.a, pair.b))
+    return sorted([*exact(hashes), *near], key=lambda pair: (pair.a, pair.b))
 
 
 def _looked_at(

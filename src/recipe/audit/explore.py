@@ -9,7 +9,7 @@ from recipe.data.store import Store
 from recipe.pages.explorer import Column, Roles, explorer
 
 SEPARATED = {"flags": "; ", "notes": "; "}
-HIDDEN = {"row", "label", "near_label", "hash", "sha256"}  # numbers that a name on the page says better
+HIDDEN = {"row", "label", "near_label", "hash", "file_sha256"}  # numbers that a name on the page says better
 ROLES = Roles(id="id", label="class", suggested="suggested", suspect="label_suspicion", group="dup_group")
 
 

@@ -63,8 +63,9 @@ def audited(found: Audit, store: Store, decisions: str) -> Audited:
 
 
 def _first(found: Bias | None) -> Gain | None:
-    """The column that says most; the place in the file is left out, for folders of classes are sorted by nature."""
-    return next((g for g in found.columns if g.column != "order"), None) if found else None
+    """The first column that predicts, else the first; not the place in the file: class folders are sorted by nature."""
+    columns = [g for g in found.columns if g.column != "order"] if found else []
+    return next((g for g in columns if g.verdict == "yes"), next(iter(columns), None))
 
 
 def metrics(found: Audit, classes: Sequence[str]) -> dict[str, float]:

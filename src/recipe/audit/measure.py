@@ -7,7 +7,7 @@ import numpy as np
 
 from recipe.audit import tables, texts, vectors
 from recipe.audit.bias import Bias, bias, name_columns
-from recipe.audit.duplicates import Pair, find
+from recipe.audit.duplicates import Pair, exact, find
 from recipe.audit.labels import Suspects, suspects
 from recipe.audit.neighbours import Neighbours, features, nearest
 from recipe.audit.order import Order, order_of
@@ -22,7 +22,7 @@ from recipe.data.store import Store
 
 SEEN = 5  # neighbours that the explorer shows
 FEW = 20  # examples below which labels are not judged
-KNOWN = {"id", "row", "hash", "label", "class", "source", "group", "given_split", "name", "notes", "sha256"}
+KNOWN = {"id", "row", "hash", "label", "class", "source", "group", "given_split", "name", "notes", "file_sha256"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _texts(store: Store, first: np.ndarray, held: dict, seed: int, say: Callable
     unit = points / np.maximum(length, 1e-12)
     rows = np.full(len(own), -1)
     rows[first] = np.arange(len(first))
-    pairs = _exact(held["hash"]) + [
+    pairs = exact(held["hash"]) + [
         Pair(int(first[a]), int(first[b]), similarity, 0, kind, 1.0)
         for a, b, similarity, kind in texts.copies([own[row] for row in first])
     ]
@@ -146,21 +146,12 @@ def _features(store: Store, first: np.ndarray, held: dict, seed: int, say: Calla
     points = vectors.of_columns(values[first])
     return Look(
         tables.statistics(values, store.columns), tables.MEANINGS, points, np.zeros(len(first)), points,
-        _exact(held["hash"]), table=tables.columns(values, store.columns),
+        exact(held["hash"]), table=tables.columns(values, store.columns),
     )  # fmt: skip
 
 
 LOOKS = {IMAGE: _images, TEXT: _texts}
 SHAPE = {"height": "pixels", "width": "pixels", "channels": "1 grey, 3 colour"}
-
-
-def _exact(hashes: np.ndarray) -> list[Pair]:
-    """Each copy with the first of its content."""
-    first, pairs = {}, []
-    for row, content in enumerate(hashes.tolist()):
-        if first.setdefault(content, row) != row:
-            pairs.append(Pair(first[content], row, 1.0, 0, "exact", np.inf))
-    return pairs
 
 
 def _alike(near: Neighbours, first: np.ndarray, limits: Limits) -> list[Pair]:
