@@ -1,7 +1,8 @@
 """Random numbers by name: each draw depends on a seed and on what it is for, never on what was drawn before it."""
 
+import contextlib
+import functools
 import hashlib
-from contextlib import contextmanager
 
 
 def key(seed: int, *words) -> int:
@@ -17,7 +18,7 @@ def generator(seed: int, *words):
     return torch.Generator().manual_seed(key(seed, *words))
 
 
-@contextmanager
+@contextlib.contextmanager
 def seeded(seed: int, *words):
     """The global generators of torch, numpy and Python, seeded for a purpose inside the block, as before after it."""
     import random
@@ -35,3 +36,47 @@ def seeded(seed: int, *words):
         finally:
             random.setstate(python)
             np.random.set_state(numbers)
+
+
+def keys(seeds: list[int], *words):
+    """A key per lane (M, 2) for a purpose: what `fold` and `uniform` draw from."""
+    import torch
+
+    return torch.tensor([[key(seed, *words), 0] for seed in seeds], dtype=torch.uint64)
+
+
+def fold(parents, n: int):
+    """The key of step, layer or image `n` under each of the keys; of the same shape."""
+    import torch
+
+    if keyed := _keyed():
+        return keyed.fold_in(parents, n)
+    children = [[key(seed, at, n), 0] for seed, at in parents.reshape(-1, 2).tolist()]
+    return torch.tensor(children, dtype=torch.uint64, device=parents.device).reshape(parents.shape)
+
+
+def uniform(of, *shape: int):
+    """float32 in [0, 1): (M, *shape) for keys (M, 2), `shape` for one key (2,).
+
+    A lane's numbers depend on its own key alone: not on the lanes beside it, nor on what was drawn before. Philox
+    (Salmon et al. 2011) keyed by torch itself; a torch without it seeds a generator per key, with other numbers.
+    """
+    import torch
+
+    whole = (*of.shape[:-1], *shape)
+    if keyed := _keyed():
+        return keyed.uniform(of.reshape(*of.shape[:-1], *[1] * len(shape), 2), *whole)
+    out = torch.empty(whole, device=of.device)
+    for row, (seed, at) in zip(out.reshape(-1, *shape), of.reshape(-1, 2).tolist(), strict=True):
+        row.uniform_(generator=torch.Generator(of.device).manual_seed(key(seed, at)))
+    return out
+
+
+@functools.cache
+def _keyed():
+    """torch's own keyed draws (2.14), or None."""
+    with contextlib.suppress(ImportError):
+        import torch.func._random as keyed
+
+        return keyed
+    return None
