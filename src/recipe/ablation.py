@@ -10,7 +10,7 @@ from recipe import build
 from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.floors import lane_seeds, score
-from recipe.train.loop import Trained
+from recipe.train.lane import Trained
 
 TEST = "paired t-interval over seeds, two-sided"
 
@@ -58,18 +58,13 @@ def interval(differences: list[float], confidence: float) -> Gain:
 
 def train_arm(cfg: DictConfig, data: Data, name: str, changes: dict, run, main: bool = False) -> Arm:
     """One lane per seed. Arms share seeds, initial weights (where shapes agree) and data order: they are paired."""
-    arm = Arm(name, changes, [], bool(changes.get("train.early_stopping", cfg.train.early_stopping)))
-    for seed in lane_seeds(cfg):
-        _, trained = build.lane(cfg, data, seed, changes)
-        arm.lanes.append(trained)
+    seeds = lane_seeds(cfg)
+    lanes = [build.lane(cfg, data, seed, changes) for seed in seeds]
+    early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
+    arm = Arm(name, changes, build.train(cfg, data, lanes, run, name), early)
+    for seed, trained in zip(seeds, arm.lanes, strict=True):
         params = {**changes, "arm": name, "seed": seed}
-        run.lane(
-            f"{name} seed {seed}",
-            trained,
-            params,
-            early_stopping=arm.early_stopping,
-            main=main and seed == lane_seeds(cfg)[0],
-        )
+        run.lane(f"{name} seed {seed}", trained, params, early_stopping=early, main=main and seed == seeds[0])
     return arm
 
 

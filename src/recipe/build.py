@@ -10,8 +10,10 @@ from recipe.config import change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.parts import part
+from recipe.train import engine
 from recipe.train.chance import seeded
-from recipe.train.loop import Trained, train
+from recipe.train.lane import Lane, Trained
+from recipe.train.loop import train_step
 
 
 def model(cfg: DictConfig, data: Data, seed: int):
@@ -47,25 +49,35 @@ def optimizer(cfg: DictConfig, net):
     return build([p for p in net.parameters() if p.requires_grad])
 
 
-def lane(
-    cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, *,
-    enough: float | None = None, on_evaluation: Callable = lambda model, row: False,
-):  # fmt: skip
-    """One training from a config with dotted `changes`. Gives (model with its chosen weights, Trained).
+def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs) -> Lane:
+    """One training from a config with dotted `changes`; kwargs are passed to Lane.
 
-    Arms of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
+    Lanes of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
     """
     cfg = change(cfg, changes or {})
     net = model(cfg, data, seed)
-    trained: Trained = train(
-        net, data.train, data.val, part(cfg, "loss"), optimizer(cfg, net),
-        steps=cfg.train.steps, batch_size=cfg.train.batch_size, eval_every=cfg.train.eval_every, seed=seed,
-        augment=part(cfg, "augment") if cfg.train.augment else None,
-        enough=-float("inf") if enough is None else enough, on_evaluation=on_evaluation,
-        step=part(cfg, "step"),
+    return Lane(
+        net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
+        augment=part(cfg, "augment") if cfg.train.augment else None, step=own_step(cfg), **kwargs,
     )  # fmt: skip
-    net.load_state_dict(trained.weights(cfg.train.early_stopping))
-    return net, trained
+
+
+def own_step(cfg: DictConfig) -> Callable | None:
+    """A person's train_step; None where it is the plain one."""
+    step = part(cfg, "step")
+    return None if step is train_step else step
+
+
+def train(cfg: DictConfig, data: Data, lanes: list[Lane], run, name: str, **kwargs) -> list[Trained]:
+    """Trains the lanes of a stage together; kwargs go to engine.train. `name` tells them from the stage's others."""
+    return engine.train(
+        lanes,
+        data.train,
+        data.val,
+        eval_every=cfg.train.eval_every,
+        say=lambda text: run.say(f"{name}: {text}"),
+        **kwargs,
+    )
 
 
 def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):

@@ -11,8 +11,10 @@ from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.models.plain import Constant
 from recipe.parts import part
-from recipe.train.loop import Trained, evaluate
+from recipe.train.lane import Trained
+from recipe.train.loop import evaluate
 
+WATCHED = 24  # validation examples whose predictions are followed
 SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -85,16 +87,14 @@ def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
 def _train(cfg: DictConfig, name: str, data: Data, run) -> Floor:
     chosen = name == "model"
     name = cfg.model._target_.rsplit(".", 1)[-1] if chosen else name
-    fixed, dynamics, trained = data.val.x[:24], [], []
-    for i, seed in enumerate(lane_seeds(cfg)):
+    seeds, dynamics = lane_seeds(cfg), []
 
-        def watch(model, row, first=i == 0):
-            if first:
-                with torch.no_grad():
-                    dynamics.append((row["step"], model.eval()(fixed).softmax(1).cpu()))
-                model.train()
+    def watch(lane: int, row: dict, logits: torch.Tensor) -> None:
+        if lane == 0:
+            dynamics.append((row["step"], logits[:WATCHED].softmax(1).cpu()))
 
-        _, lane = build.lane(cfg, data, seed, on_evaluation=watch)
-        trained.append(lane)
-        run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and i == 0)
+    lanes = [build.lane(cfg, data, seed) for seed in seeds]
+    trained = build.train(cfg, data, lanes, run, name, on_evaluation=watch)
+    for seed, lane in zip(seeds, trained, strict=True):
+        run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and seed == seeds[0])
     return Floor(name, trained, dynamics)

@@ -9,7 +9,7 @@ from recipe import build
 from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
-from recipe.train.loop import Trained
+from recipe.train.lane import Trained
 
 
 @dataclass
@@ -38,13 +38,15 @@ def climb(cfg: DictConfig, data: Data, run) -> list[Rung]:
     if cfg.ladder.key not in leaves(cfg):
         run.say(f"{cfg.model._target_} has no {cfg.ladder.key}: a ladder of one rung")
         values = [None]
+    changes = [{} if value is None else {cfg.ladder.key: value} for value in values]
+    lanes = [build.lane(cfg, data, cfg.seed, c, enough=cfg.enough) for c in changes]
     rungs = []
-    for value in values:
-        changes = {} if value is None else {cfg.ladder.key: value}
-        model, trained = build.lane(cfg, data, cfg.seed, changes, enough=cfg.enough)
-        size = sum(p.numel() for p in model.parameters())
+    for value, change, lane, trained in zip(
+        values, changes, lanes, build.train(cfg, data, lanes, run, "ladder"), strict=True
+    ):
+        size = sum(p.numel() for p in lane.model.parameters())
         rungs.append(Rung(_name(cfg.ladder.key, value), value, size, trained))
-        run.lane(rungs[-1].name, trained, {**changes, "parameters": size}, main=value == values[-1])
+        run.lane(rungs[-1].name, trained, {**change, "parameters": size}, main=value == values[-1])
     return rungs
 
 

@@ -15,7 +15,7 @@ from recipe.ensemble import Quality, averages, quality
 from recipe.files import read_csv
 from recipe.floors import score
 from recipe.train.checkpoint import load_weights, save_weights
-from recipe.train.loop import Trained
+from recipe.train.lane import Trained
 
 
 @dataclass
@@ -70,14 +70,14 @@ def train_members(cfg: DictConfig, data: Data, changes: dict, run) -> Team:
     """The configuration over `cfg.members` seeds; weights go to run.out/members/."""
     seeds = [100 * cfg.seed + 50 + i for i in range(cfg.members)]  # none of them chose the configuration
     early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
-    trained, val, test = [], [], []
-    for i, seed in enumerate(seeds):
-        model, lane = build.lane(cfg, data, seed, changes)
-        save_weights(model.state_dict(), run.out / "members" / f"{i}.safetensors")
-        run.lane(f"member {i}", lane, {**changes, "seed": seed}, early_stopping=early, main=i == 0)
-        trained.append(lane)
-        val.append(_probabilities(model, data.val))
-        test.append(_probabilities(model, data.test))
+    lanes = [build.lane(cfg, data, seed, changes) for seed in seeds]
+    trained, val, test = build.train(cfg, data, lanes, run, "members"), [], []
+    for i, (seed, lane, result) in enumerate(zip(seeds, lanes, trained, strict=True)):
+        lane.model.load_state_dict(result.weights(early))
+        save_weights(lane.model.state_dict(), run.out / "members" / f"{i}.safetensors")
+        run.lane(f"member {i}", result, {**changes, "seed": seed}, early_stopping=early, main=i == 0)
+        val.append(_probabilities(lane.model, data.val))
+        test.append(_probabilities(lane.model, data.test))
     p_val, p_test = torch.stack(val), torch.stack(test)
     y_val, y_test = data.val.y.cpu(), data.test.y.cpu()
     on_val, on_test = ([quality(p, y) for p in averages(m)] for m, y in ((p_val, y_val), (p_test, y_test)))

@@ -1,7 +1,6 @@
 """A split in memory, as it enters the net."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from recipe.data.contract import FEATURES, TEXT
 from recipe.data.store import Store
 from recipe.errors import RecipeError
 from recipe.files import read_csv
-from recipe.train.chance import generator
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,3 @@ def _rows(store: Store, path: Path) -> Part:
     x = torch.from_numpy(np.ascontiguousarray(store.inputs[[int(r["row"]) for r in rows]]))
     x = x.float() / 255 if x.dtype == torch.uint8 else x
     return Part(x, torch.tensor([int(r["label"]) for r in rows]), [r["id"] for r in rows])
-
-
-def shuffled(part: Part, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in an order that depends on seed and epoch alone; the last batch may be short."""
-    order = torch.randperm(len(part), generator=generator(seed, "order", epoch)).to(part.y.device)
-    for index in order.split(batch_size):
-        yield part.x[index], part.y[index]

@@ -1,0 +1,81 @@
+"""Dropout that draws from a key: the same mask for a lane wherever it is computed."""
+
+import torch
+from torch import Tensor, nn
+
+from recipe.train import chance
+
+WHOLE_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@torch.library.custom_op("recipe::draw", mutates_args=())
+def draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
+    """Uniform numbers of the call-th use of a key: (*shape) for a key (2,), (M, *shape) for keys (M, 2)."""
+    return chance.uniform(chance.fold(key, call), *shape)
+
+
+@draw.register_fake
+def _(key, call, shape):
+    return torch.empty([*key.shape[:-1], *shape], device=key.device)
+
+
+@draw.register_vmap
+def _(info, in_dims, key, call, shape):
+    return draw(key.movedim(in_dims[0], 0), call, shape), 0
+
+
+class Keyed(nn.Module):
+    """nn.Dropout, nn.Dropout1d, 2d or 3d with a mask that depends on a key and on how often it was used since.
+
+    `p` and `key` are buffers, so that lanes of one architecture may differ in them; neither is saved.
+    """
+
+    def __init__(self, p: float, channels: bool):
+        super().__init__()
+        self.channels, self.calls, self.inside = channels, 0, False
+        self.register_buffer("p", torch.tensor(float(p)), persistent=False)
+        self.register_buffer("key", torch.zeros(2, dtype=torch.uint64), persistent=False)
+        self.off = not p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.off:
+            return x
+        self.calls += 1
+        drawn = draw if self.inside else _draw
+        return dropped(x, self.p, drawn(self.key, self.calls, self.shape_of(x)))
+
+    def shape_of(self, x: Tensor) -> list[int]:
+        """Of the mask for x (B, ...): a number per value, or per channel."""
+        return [*x.shape[:2], *[1] * (x.ndim - 2)] if self.channels else list(x.shape)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p.item():g}"
+
+
+def _draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
+    return chance.uniform(chance.fold(key, call), *shape)
+
+
+def dropped(x: Tensor, p: Tensor, u: Tensor) -> Tensor:
+    """x without the share p whose u (uniform) is below p; the rest scaled up (Srivastava et al. 2014)."""
+    return torch.where(u >= p, x * (1 / (1 - p).clamp_min(1e-12)).to(x.dtype), 0.0)
+
+
+def keyed(model: nn.Module) -> list[Keyed]:
+    """Puts Keyed in the place of every dropout layer of `model`; gives them in the order of the model's modules."""
+    found: dict[nn.Module, Keyed] = {}
+    for module in list(model.modules()):
+        for name, child in module._modules.items():
+            if type(child) in (nn.Dropout, *WHOLE_CHANNELS):
+                if child not in found:  # a layer that stands in several places stays one
+                    found[child] = Keyed(child.p, type(child) in WHOLE_CHANNELS).train(child.training)
+                    device = next((p.device for p in model.parameters()), None)
+                    found[child].to(device)
+                module._modules[name] = found[child]
+    return [module for module in model.modules() if isinstance(module, Keyed)]
+
+
+def give_keys(layers: list[Keyed], key: Tensor) -> None:
+    """A key for each layer, from that of the step."""
+    for i, layer in enumerate(layers):
+        layer.key, layer.calls = chance.fold(key, i), 0

@@ -1,0 +1,97 @@
+"""Many trainings: a list of lanes in, a result per lane out."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from recipe.data.batches import Part
+from recipe.train.lane import Lane, Trained
+from recipe.train.loop import Plain
+
+
+def train(
+    lanes: list[Lane], part: Part, val: Part, *, eval_every: int, mode: str = "auto",
+    on_evaluation: Callable[[int, dict, Tensor], bool | None] = lambda lane, row, logits: None,
+    folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
+) -> list[Trained]:  # fmt: skip
+    """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
+
+    A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
+    lowest validation loss, when `on_evaluation(number of the lane, row, val logits (N, K))` says True, or on a loss
+    that is not finite: that lane alone is over, and says so.
+    """
+    results = [Trained() for _ in lanes]
+    for i, lane in enumerate(lanes):
+        _run(Plain(lane, part), [i], lanes, results, part, val, eval_every, on_evaluation)
+    for lane, result in zip(lanes, results, strict=True):
+        lane.model.load_state_dict(result.last)
+    return results
+
+
+def _run(group, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, on_evaluation) -> None:
+    """Until the last lane of the group is over. alive: the lanes' numbers, in the order that they have in the group."""
+    at = group.done
+    while alive:
+        started = time.monotonic()
+        totals = group.advance(at).tolist() if at > group.done else [0.0] * len(alive)
+        rows, logits = _look(group, part, val, at)
+        over, better = {}, []
+        for j, i in enumerate(alive):
+            lane, result = lanes[i], results[i]
+            if at % eval_every and at != lane.steps:
+                continue  # another lane's last step
+            if not math.isfinite(totals[j]):
+                over[j] = f"the training loss is {totals[j]} by step {at}"
+                continue
+            result.curve.append(rows[j])
+            if at and (not result.best_row or rows[j]["val_loss"] < result.curve[result.best_row]["val_loss"]):
+                result.best_row = len(result.curve) - 1
+                better.append(j)
+            if reason := _ended(lane, result, on_evaluation(i, rows[j], logits[j])):
+                over[j] = reason
+        group.remember(better)
+        for i in alive:
+            results[i].seconds += (time.monotonic() - started) / len(alive)
+        for j, reason in over.items():
+            result = results[alive[j]]
+            result.ended = reason
+            result.last, result.best = group.weights(j)
+        if over:
+            staying = [j for j in range(len(alive)) if j not in over]
+            group.keep(staying)
+            alive = [alive[j] for j in staying]
+        at = min([(at // eval_every + 1) * eval_every, *(lanes[i].steps for i in alive)])
+
+
+def _look(group, part: Part, val: Part, at: int) -> tuple[list[dict], Tensor]:
+    """A row per lane, and the outputs on val (M, N, K)."""
+    seen, unseen = group.outputs(part), group.outputs(val)
+    columns = {
+        "train_loss": group.losses(seen, part.y), "train_accuracy": _accuracy(seen, part.y),
+        "val_loss": group.losses(unseen, val.y), "val_accuracy": _accuracy(unseen, val.y),
+        # the two halves let early stopping be judged on examples that did not choose the step
+        "val_loss_a": group.losses(unseen[:, ::2], val.y[::2]),
+        "val_loss_b": group.losses(unseen[:, 1::2], val.y[1::2]),
+    }  # fmt: skip
+    numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
+    return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], unseen
+
+
+def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    return (logits.argmax(-1) == y).float().mean(1)
+
+
+def _ended(lane: Lane, result: Trained, asked: bool | None) -> str:
+    """Why a lane is over after its newest row; empty where it goes on."""
+    row, since = result.curve[-1], len(result.curve) - 1 - result.best_row
+    if row["step"] == lane.steps:
+        return "all steps done"
+    if row["train_loss"] < lane.enough or asked:
+        return f"stopped at step {row['step']}"
+    if lane.patience and result.best_row and since >= lane.patience:
+        return f"stopped at step {row['step']}: {since} evaluations without a lower validation loss"
+    return ""

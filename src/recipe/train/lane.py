@@ -1,0 +1,63 @@
+"""A lane is one training: what goes in, and what comes out."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+@dataclass(eq=False)
+class Lane:
+    """One training in torch's own objects; the engine reads from them what differs from the lanes beside it.
+
+    model: trained in place, and left with its last weights. loss: (outputs, targets) -> mean loss, 0-d. seed: of the
+    data order, the augmentation, mixup and dropout; the initial weights are the model's own.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    loss: Callable
+    steps: int
+    batch_size: int
+    seed: int
+    share: float = 1.0  # of the training set: nested subsets, drawn by the seed
+    augment: object | None = None  # see augment.py
+    mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
+    patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
+    enough: float = -math.inf  # nats of training loss below which the lane ends
+    step: Callable | None = None  # a person's own: (model, optimizer, inputs, targets, loss) -> loss before the step
+
+    @property
+    def judged(self) -> Callable:
+        """The loss of curves and of early stopping: without label smoothing, so that lanes can be compared."""
+        if not getattr(self.loss, "label_smoothing", 0.0):
+            return self.loss
+        plain = copy.copy(self.loss)
+        plain.label_smoothing = 0.0
+        return plain
+
+
+@dataclass
+class Trained:
+    """What came of a lane: its curve, and its weights at the last and at the best evaluation on val."""
+
+    curve: list[dict] = field(default_factory=list)  # step, train_loss, val_loss, val_accuracy; two halves of val
+    last: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_row: int = 0
+    ended: str = "all steps done"
+    seconds: float = 0.0  # for MLflow and the terminal alone: no time goes into a file that DVC hashes
+
+    @property
+    def lost(self) -> bool:
+        """The loss was no longer finite."""
+        return self.ended.startswith("the training loss is")
+
+    def weights(self, early_stopping: bool) -> dict[str, Tensor]:
+        return self.best if early_stopping else self.last
+
+    def row(self, early_stopping: bool) -> dict:
+        return self.curve[self.best_row if early_stopping else -1]
