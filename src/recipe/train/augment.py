@@ -46,3 +46,15 @@ def apply(augment, x: Tensor, generator: torch.Generator) -> Tensor:
     if hasattr(augment, "on_batch"):
         return augment.on_batch(x, generator)
     return torch.stack([augment(image) for image in x])
+
+
+def ours(augment) -> bool:
+    return augment is None
+
+
+def kind(augment):
+    return augment
+
+
+def stack(augments, batch_size):
+    return None

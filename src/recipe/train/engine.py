@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from recipe.data.batches import Part
 from recipe.train.lane import Lane, Trained
+from recipe.train.lanes import Lanes, NotBatchable
 from recipe.train.loop import Plain
+from recipe.train.plan import Group, plan
 
 
 def train(
@@ -25,11 +27,32 @@ def train(
     that is not finite: that lane alone is over, and says so.
     """
     results = [Trained() for _ in lanes]
-    for i, lane in enumerate(lanes):
-        _run(Plain(lane, part), [i], lanes, results, part, val, eval_every, on_evaluation)
+    for group in plan(lanes, part, mode):
+        for numbers, work in _at_work(group, lanes, part, say):
+            _run(work, numbers, lanes, results, part, val, eval_every, on_evaluation)
     for lane, result in zip(lanes, results, strict=True):
         lane.model.load_state_dict(result.last)
     return results
+
+
+def _at_work(group: Group, lanes: list[Lane], part: Part, say) -> Iterator[tuple[list[int], Lanes | Plain]]:
+    """The group as one batch; or, where that cannot be, lane by lane, which is said."""
+    mine = [lanes[i] for i in group.numbers]
+    reason = group.plain
+    if not reason:
+        try:
+            batch = Lanes(mine, part)
+            batch.try_out()
+        except NotBatchable as error:
+            reason = str(error)
+        else:
+            say(f"{len(mine)} lanes together")
+            yield group.numbers, batch
+            return
+    if len(mine) > 1:
+        say(f"{len(mine)} lanes one after the other: {reason}")
+    for number, lane in zip(group.numbers, mine, strict=True):
+        yield [number], Plain(lane, part)
 
 
 def _run(group, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, on_evaluation) -> None:

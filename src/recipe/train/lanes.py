@@ -1,0 +1,229 @@
+"""Many lanes of one architecture as one computation: what loop.py does for one, with a leading dimension for lanes."""
+
+import copy
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+from recipe.checks.verdict import cause
+from recipe.data.batches import Part
+from recipe.train import augment, chance, dropout, layers, mixup, order
+from recipe.train.lane import Lane
+from recipe.train.loop import outputs
+from recipe.train.updates import Update
+
+CHUNK = 256  # examples of an evaluation that go through all nets together
+BLOCK = 64  # steps whose batches are listed at once
+
+
+class NotBatchable(Exception):
+    """The lanes cannot be computed together; the message says why."""
+
+
+class Lanes:
+    """M lanes at work. Has what loop.Plain has, for many.
+
+    The trainable weights of a lane are a row of `flat` (M, P), of which the optimizer's moments are shaped like it too;
+    what else a model holds (statistics, frozen weights, dropout's keys) is in `held`, by name, (M, ...) each.
+    """
+
+    def __init__(self, lanes: list[Lane], part: Part):
+        self.lanes, self.part, self.done = lanes, part, 0
+        models = [lane.model for lane in lanes]
+        for model in models:
+            dropout.keyed(model)
+        self.base = copy.deepcopy(models[0])  # its weights are never used, its code is
+        self.dropouts = {n: m for n, m in self.base.named_modules() if isinstance(m, dropout.Keyed)}
+        for name, layer in self.dropouts.items():
+            layer.off = all(model.get_submodule(name).off for model in models)
+        learned = {n: p for n, p in self.base.named_parameters() if p.requires_grad}
+        self.names, self.shapes = list(learned), [p.shape for p in learned.values()]
+        self.sizes = [p.numel() for p in learned.values()]
+        self.flat = torch.stack([torch.cat([p.detach().flatten() for p in _learned(m)]) for m in models])
+        self.held = {name: torch.stack([_tensor(m, name) for m in models]) for name in self._others()}
+        self.saved = self._saved()
+        kept = {name: self.held[name] for name in self.saved.values() if name in self.held}
+        self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
+        self.update = Update.of([lane.optimizer for lane in lanes], self.flat)
+        device, seeds = self.flat.device, [lane.seed for lane in lanes]
+        self.drops, self.views = (chance.keys(seeds, use).to(device) for use in ("dropout", "augment"))
+        self._settle()
+
+    def _others(self) -> list[str]:
+        return [n for n, _ in (*self.base.named_parameters(), *self.base.named_buffers()) if n not in set(self.names)]
+
+    def _settle(self) -> None:
+        """What depends on which lanes there are."""
+        self.augment = augment.stack([lane.augment for lane in self.lanes], self.lanes[0].batch_size)
+        smoothing = [getattr(lane.loss, "label_smoothing", 0.0) for lane in self.lanes]
+        self.smoothing = torch.tensor(smoothing).to(self.flat) if any(smoothing) else None
+        self.mixing = any(lane.mixup for lane in self.lanes)
+        self.forward = layers.forward_of(self.base) or self._mapped()
+
+    def _mapped(self) -> layers.Forward:
+        for layer in self.dropouts.values():
+            layer.inside = True
+
+        def one(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(self.base, tensors, (x,))
+
+        return vmap(one)
+
+    def _weights(self, flat: Tensor) -> dict[str, Tensor]:
+        parts = zip(self.names, flat.split(self.sizes, 1), self.shapes, strict=True)
+        return {name: part.unflatten(1, shape) if len(shape) else part[:, 0] for name, part, shape in parts}
+
+    def try_out(self) -> None:
+        """One forward and backward of two lanes, beside the plain model's.
+
+        Raises NotBatchable where an operation has no form over lanes, draws random numbers of its own or branches on
+        its data; where the answers differ; and where a weight gets no gradient, which torch's optimizers leave alone.
+        """
+        lane, other = self.lanes[0], self.lanes[-1]
+        size = min(lane.batch_size, len(self.part))
+        x, y = self.part.x[:size], self.part.y[:size]
+        before = {name: tensor.clone() for name, tensor in self.held.items()}
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message=".*performance drop.*")  # vmap would loop over the lanes
+                together = self.outputs(Part(x, y, []))
+                self.base.train()
+                leaf = self.flat.detach().requires_grad_()
+                out = self.forward(self._weights(leaf) | self.held, x.expand(len(leaf), *x.shape))
+                loss = self._loss(out, y.expand(len(leaf), -1), self.smoothing)
+                torch.autograd.grad(loss.sum(), leaf)
+        except Exception as error:  # whatever a person's forward raises under vmap
+            raise NotBatchable(f"vmap: {cause(error)}") from None
+        finally:
+            self.held = before
+        if together.shape[:2] != (len(self.lanes), size):
+            raise NotBatchable(f"its outputs over lanes have the shape {tuple(together.shape)}")
+        for which, one in ((0, lane), (-1, other)):
+            alone = outputs(one.model, x)
+            if not torch.allclose(together[which], alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max())):
+                raise NotBatchable("its outputs differ when lanes are computed together")
+        model = copy.deepcopy(lane.model).eval()
+        reached = torch.autograd.grad(lane.loss(model(x), y), _learned(model), allow_unused=True)
+        if any(g is None for g in reached):
+            raise NotBatchable("a weight gets no gradient")
+
+    # ---- training --------------------------------------------------------------------------------------------
+
+    def advance(self, to: int) -> Tensor:
+        """Trains until `to` steps are done; the sum of the losses (M,), not finite for a lane that is lost."""
+        total = torch.zeros(len(self.lanes), device=self.flat.device, dtype=self.flat.dtype)
+        self.base.train()
+        for first in range(self.done, to, BLOCK):
+            last = min(first + BLOCK, to)
+            index = self._index(first, last)
+            for n in range(first, last):
+                total += self._step(n, index[:, n - first])
+        self.done = to
+        return total
+
+    def _index(self, first: int, last: int) -> Tensor:
+        """(M, steps, B): lanes of one seed, and so the arms of a comparison, share their order."""
+        listed = {}
+        for lane in self.lanes:
+            if (of := (lane.seed, lane.share)) not in listed:
+                args = len(self.part), lane.batch_size, lane.seed, first, last, lane.share
+                listed[of] = order.batches(*args)
+        return torch.stack([listed[lane.seed, lane.share] for lane in self.lanes]).to(self.flat.device)
+
+    def _step(self, n: int, index: Tensor) -> Tensor:
+        """Forward, backward, step on examples index (M, B); the loss before it (M,)."""
+        x, y = (t.index_select(0, index.flatten()).unflatten(0, index.shape) for t in (self.part.x, self.part.y))
+        if self.augment:
+            x = augment.apply_lanes(self.augment, x, chance.fold(self.views, n))
+        keys = chance.fold(self.drops, n)
+        for i, (name, layer) in enumerate(self.dropouts.items()):
+            self.held[f"{name}.key"], layer.calls = chance.fold(keys, i), 0
+        lam = None
+        if self.mixing:
+            lam = torch.tensor([mixup.share(lane.mixup, lane.seed, n) for lane in self.lanes]).to(self.flat)
+            x = mixup.mixed(x, lam.view(-1, *[1] * (x.ndim - 1)), 1)
+        leaf = self.flat.detach().requires_grad_()
+        out = self.forward(self._weights(leaf) | self.held, x)
+        loss = self._loss(out, y, self.smoothing)
+        if lam is not None:
+            loss = lam * loss + (1 - lam) * self._loss(out, y.roll(1, 1), self.smoothing)
+        (grad,) = torch.autograd.grad(loss.sum(), leaf)
+        self.update.step(self.flat, grad)
+        return loss.detach()
+
+    def _loss(self, out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:
+        """(M,) of out (M, B, K) and y (M, B)."""
+        if not is_cross_entropy(self.lanes[0].loss):
+            return vmap(self.lanes[0].loss)(out, y)
+        log_p = out.log_softmax(-1)
+        loss = F.nll_loss(log_p.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
+        return loss if smoothing is None else (1 - smoothing) * loss - smoothing * log_p.mean((1, 2))
+
+    # ---- evaluation ------------------------------------------------------------------------------------------
+
+    def outputs(self, part: Part) -> Tensor:
+        """(M, N, K), in eval mode."""
+        self.base.eval()
+        tensors = self._weights(self.flat) | self.held
+        with torch.no_grad():
+            return torch.cat(
+                [self.forward(tensors, x.expand(len(self.flat), *x.shape)) for x in part.x.split(CHUNK)], 1
+            )
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The judged loss (M,) of logits (M, N, K)."""
+        return self._loss(logits, y.expand(len(logits), -1), None)
+
+    # ---- lanes come to their end -----------------------------------------------------------------------------
+
+    def remember(self, which: list[int]) -> None:
+        """The present weights of these are the best so far."""
+        if which:
+            for name, kept in self.best.items():
+                kept[which] = (self.flat if name == "flat" else self.held[name])[which]
+
+    def weights(self, which: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """State dicts of the last and of the best weights."""
+        return tuple(self._state_dict(tensors, which) for tensors in ({"flat": self.flat} | self.held, self.best))
+
+    def _state_dict(self, tensors: dict[str, Tensor], which: int) -> dict[str, Tensor]:
+        named = self._weights(tensors["flat"]) | tensors
+        return {name: named[first][which].clone() for name, first in self.saved.items()}
+
+    def _saved(self) -> dict[str, str]:
+        """{name in the state dict: name among the tensors}: tied weights have several of the former."""
+        state, first = self.base.state_dict(keep_vars=True), {}
+        for name, tensor in (*self.base.named_parameters(), *self.base.named_buffers()):
+            first[id(tensor)] = name
+        return {name: first[id(tensor)] for name, tensor in state.items()}
+
+    def keep(self, which: list[int]) -> None:
+        """Only these go on: the others leave the batch, and their memory is given back."""
+        self.lanes = [self.lanes[i] for i in which]
+        if not which:
+            return
+        self.flat, self.drops, self.views = self.flat[which], self.drops[which], self.views[which]
+        self.held = {name: tensor[which] for name, tensor in self.held.items()}
+        self.best = {name: tensor[which] for name, tensor in self.best.items()}
+        self.update.keep(which)
+        self._settle()
+
+
+def is_cross_entropy(loss) -> bool:
+    """Plain, or with label smoothing alone."""
+    if loss is F.cross_entropy:
+        return True
+    plain = type(loss) is nn.CrossEntropyLoss and loss.weight is None
+    return plain and loss.reduction == "mean" and loss.ignore_index == -100
+
+
+def _learned(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def _tensor(model: nn.Module, name: str) -> Tensor:
+    owner, _, leaf = name.rpartition(".")
+    return getattr(model.get_submodule(owner), leaf).detach()

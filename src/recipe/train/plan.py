@@ -1,0 +1,156 @@
+"""Which lanes are computed together, and which by the plain loop: by rule, so that a rerun gives the same bits.
+
+A small net costs mostly its operations' overhead, which lanes share; a large convolution costs its arithmetic, which
+grouped convolutions do slower on a CPU than one after the other (benchmarks/engine.py).
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from types import BuiltinFunctionType, FunctionType
+
+import torch
+from torch import nn
+
+from recipe.data.batches import Part
+from recipe.train import augment, dropout, updates
+from recipe.train.lane import Lane
+from recipe.train.lanes import is_cross_entropy
+from recipe.train.loop import outputs
+
+TOGETHER = 64  # lanes in a batch; more gain nothing on a CPU
+MEMORY = 2**30  # bytes that a batch may take, by estimate
+LARGE = 200_000  # multiplications of one convolution per example, above which it is not worth it on a CPU
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lanes by number, computed together where `plain` is empty; else one by one, for that reason."""
+
+    numbers: list[int]
+    plain: str = ""
+
+
+def plan(lanes: list[Lane], part: Part, mode: str = "auto") -> list[Group]:
+    """Every lane in one group; groups in the order of their first lane."""
+    alike: dict[tuple, list[int]] = defaultdict(list)
+    for number, lane in enumerate(lanes):
+        alike[_likeness(lane)].append(number)
+    groups = []
+    for numbers in alike.values():
+        lane = lanes[numbers[0]]
+        if reason := "as asked" if mode == "plain" else why_plain(lane):
+            groups.append(Group(numbers, reason))
+            continue
+        largest, size = profile(lane, part)
+        if mode == "auto" and len(numbers) == 1:
+            groups.append(Group(numbers, "alone in its architecture"))
+        elif mode == "auto" and part.y.device.type == "cpu" and largest > LARGE:
+            groups.append(Group(numbers, f"convolutions of {largest:,} multiplications gain nothing together on a CPU"))
+        else:
+            batches = -(-len(numbers) // min(TOGETHER, max(1, MEMORY // size)))
+            cut = [len(numbers) * i // batches for i in range(batches + 1)]  # 70 lanes are 35 and 35, not 64 and 6
+            groups += [Group(numbers[a:b]) for a, b in pairwise(cut)]
+    return groups
+
+
+def why_plain(lane: Lane) -> str:
+    """Why a lane cannot be part of a batch, as far as its parts tell; empty where it can."""
+    if lane.step:
+        return "a training step of its own"
+    if not augment.ours(lane.augment):
+        return "an augmentation that takes one image at a time"
+    if reason := updates.why_not(lane.optimizer):
+        return reason
+    learned = [p for p in lane.model.parameters() if p.requires_grad]
+    if [id(p) for p in lane.optimizer.param_groups[0]["params"]] != [id(p) for p in learned]:
+        return "its optimizer does not move all of its weights"
+    if len({p.dtype for p in learned}) > 1:
+        return "weights of several types"
+    return ""
+
+
+def profile(lane: Lane, part: Part) -> tuple[int, int]:
+    """(multiplications of the largest convolution per example, bytes that a lane of a batch takes, by estimate)."""
+    largest, values = 0, 0
+
+    def look(module: nn.Module, given, out) -> None:
+        nonlocal largest, values
+        if isinstance(out, torch.Tensor):
+            values += out.numel()
+            if isinstance(module, nn.Conv2d):
+                largest = max(largest, out.numel() * module.weight[0].numel())
+
+    leaves = [m for m in lane.model.modules() if not any(True for _ in m.children())]
+    hooks = [m.register_forward_hook(look) for m in leaves]
+    try:
+        outputs(lane.model, part.x[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    weights = sum(p.numel() for p in lane.model.parameters())
+    copies = 7  # weights, gradient, two moments, best, a leaf's views and their gradients
+    return largest, 4 * (copies * weights + 3 * values * lane.batch_size)
+
+
+def _likeness(lane: Lane) -> tuple:
+    """Equal for lanes that differ at most in numbers that a batch holds per lane."""
+    dropout.keyed(lane.model)
+    kind, group = type(lane.optimizer), lane.optimizer.param_groups[0]
+    options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
+    loss = "cross entropy" if is_cross_entropy(lane.loss) else _seen(lane.loss)
+    views = augment.kind(lane.augment) if augment.ours(lane.augment) else _seen(lane.augment)
+    return (
+        _seen(lane.model),
+        kind,
+        len(lane.optimizer.param_groups),
+        _seen(options),
+        loss,
+        lane.batch_size,
+        views,
+        lane.step,
+    )
+
+
+UNSEEN = {"training", "_parameters", "_buffers", "_modules"}
+FUNCTIONS = type, FunctionType, BuiltinFunctionType
+PLAIN = int, float, complex, str, bytes, type(None), torch.dtype, torch.device, *FUNCTIONS
+OF_DROPOUT = {"calls", "inside", "off"}
+
+
+def _seen(value):
+    """What a model or a loss is made of, hashable; of what cannot be looked into, the object itself.
+
+    A number that a module keeps as a plain attribute is part of its architecture: two that differ in it never share a
+    computation.
+    """
+    if isinstance(value, nn.Module):
+        skipped = UNSEEN | (OF_DROPOUT if isinstance(value, dropout.Keyed) else set())
+        own = {name: v for name, v in vars(value).items() if name not in skipped}
+        tensors = [(n, p.shape, p.dtype, p.requires_grad) for n, p in value._parameters.items() if p is not None]
+        buffers = [(n, b.shape, b.dtype) for n, b in value._buffers.items() if b is not None]
+        children = [(name, _seen(child)) for name, child in value._modules.items()]
+        return type(value), _seen(own), tuple(tensors), tuple(buffers), tuple(children)
+    if isinstance(value, partial):
+        return "partial", value.func, _seen(value.args), _seen(value.keywords)
+    if isinstance(value, dict):
+        return "dict", tuple((_seen(k), _seen(v)) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(map(_seen, value))
+    if isinstance(value, (set, frozenset)):
+        return "set", frozenset(map(_seen, value))
+    plain = (
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        type(None),
+        torch.dtype,
+        torch.device,
+        type,
+        FunctionType,
+        BuiltinFunctionType,
+    )
+    return value if isinstance(value, plain) else ("object", id(value))
