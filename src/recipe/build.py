@@ -9,6 +9,7 @@ from recipe.checks.verdict import cause
 from recipe.config import change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
+from recipe.files import fingerprint
 from recipe.parts import part
 from recipe.train import engine
 from recipe.train.chance import seeded
@@ -69,15 +70,19 @@ def own_step(cfg: DictConfig) -> Callable | None:
 
 
 def train(cfg: DictConfig, data: Data, lanes: list[Lane], run, name: str, **kwargs) -> list[Trained]:
-    """Trains the lanes of a stage together; kwargs go to engine.train. `name` tells them from the stage's others."""
+    """Trains lanes of a stage together; kwargs go to engine.train. `name` tells them from the stage's others.
+
+    Under DVC a training that was killed goes on where it was: its checkpoints lie under .recipe/, keyed by all that
+    the stage depends on, until the stage is done.
+    """
+
+    def say(text: str) -> None:
+        run.say(f"{name}: {text}")
+
+    folder = run.checkpoints and run.checkpoints / fingerprint(name)
     return engine.train(
-        lanes,
-        data.train,
-        data.val,
-        eval_every=cfg.train.eval_every,
-        say=lambda text: run.say(f"{name}: {text}"),
-        **kwargs,
-    )
+        lanes, data.train, data.val, eval_every=cfg.train.eval_every, folder=folder, say=say, **kwargs
+    )  # fmt: skip
 
 
 def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):

@@ -87,14 +87,10 @@ def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
 def _train(cfg: DictConfig, name: str, data: Data, run) -> Floor:
     chosen = name == "model"
     name = cfg.model._target_.rsplit(".", 1)[-1] if chosen else name
-    seeds, dynamics = lane_seeds(cfg), []
-
-    def watch(lane: int, row: dict, logits: torch.Tensor) -> None:
-        if lane == 0:
-            dynamics.append((row["step"], logits[:WATCHED].softmax(1).cpu()))
-
-    lanes = [build.lane(cfg, data, seed) for seed in seeds]
-    trained = build.train(cfg, data, lanes, run, name, on_evaluation=watch)
+    seeds = lane_seeds(cfg)
+    trained = build.train(cfg, data, [build.lane(cfg, data, seed) for seed in seeds], run, name, watch=WATCHED)
     for seed, lane in zip(seeds, trained, strict=True):
         run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and seed == seeds[0])
+    first = trained[0]
+    dynamics = [(row["step"], said.softmax(1).cpu()) for row, said in zip(first.curve, first.watched, strict=True)]
     return Floor(name, trained, dynamics)

@@ -120,7 +120,7 @@ def search(cfg: DictConfig, data: Data, start: dict, sampler: str, storage: Path
         study.sampler = _sampler(sampler, seed=1000 * cfg.seed + count)
         trial = study.ask()
         params = {key: _suggest(trial, key, range_) for key, range_ in space.items()}
-        value, accuracy, trained = run_trial(cfg, data, start | params, run)
+        value, accuracy, trained = run_trial(cfg, data, start | params, run, f"{sampler} trial {count}")
         trial.set_user_attr("accuracy", accuracy)
         trial.set_user_attr("cause", trained.ended)
         study.tell(trial, *([value] if math.isfinite(value) else [None, TrialState.FAIL]))
@@ -140,9 +140,9 @@ def _stops(cfg: DictConfig, changes: dict) -> bool:
     return bool(changes.get("train.early_stopping", cfg.train.early_stopping))
 
 
-def run_trial(cfg: DictConfig, data: Data, changes: dict, run):
+def run_trial(cfg: DictConfig, data: Data, changes: dict, run, name: str):
     """(validation loss, accuracy, Trained) of one training; the loss is NaN where it diverged."""
-    (trained,) = build.train(cfg, data, [build.lane(cfg, data, 100 * cfg.seed, changes)], run, "trial")
+    (trained,) = build.train(cfg, data, [build.lane(cfg, data, 100 * cfg.seed, changes)], run, name)
     row = trained.row(_stops(cfg, changes))
     return (math.nan if trained.lost else row["val_loss"]), row["val_accuracy"], trained
 
@@ -226,7 +226,10 @@ class Comparison:
 def compare(cfg: DictConfig, data: Data, start: dict, trials: dict[str, list[Trial]], run) -> Comparison:
     """The best of many trials always looks good on its own seed: it meets the accepted recipe on fresh ones."""
     top = best([t for mine in trials.values() for t in mine])
-    again, reference = (run_trial(cfg, data, c, run)[0] for c in (start | top.params, start))
+    again, reference = (
+        run_trial(cfg, data, changes, run, name)[0]
+        for name, changes in (("best trial again", start | top.params), ("accepted recipe, same seed", start))
+    )
     fresh = change(cfg, {"seed": cfg.seed + 1000})
     accepted = train_arm(fresh, data, "accepted recipe", start, run)
     found = train_arm(fresh, data, "best trial", start | top.params, run, main=True)

@@ -42,11 +42,11 @@ class Keyed(nn.Module):
             return x
         self.calls += 1
         drawn = draw if self.inside else _draw
-        return dropped(x, self.p, drawn(self.key, self.calls, self.shape_of(x)))
+        return dropped(x, self.p, drawn(self.key, self.calls, self.shape_of(x)).movedim(-1, 0))
 
     def shape_of(self, x: Tensor) -> list[int]:
-        """Of the mask for x (B, ...): a number per value, or per channel."""
-        return [*x.shape[:2], *[1] * (x.ndim - 2)] if self.channels else list(x.shape)
+        """Of the numbers for x (B, ...), examples last as layers.py has them: one per value, or per channel."""
+        return [x.shape[1], *[1] * (x.ndim - 2), len(x)] if self.channels else [*x.shape[1:], len(x)]
 
     def extra_repr(self) -> str:
         return f"p={self.p.item():g}"

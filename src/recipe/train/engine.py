@@ -9,27 +9,31 @@ import torch
 from torch import Tensor
 
 from recipe.data.batches import Part
+from recipe.train.checkpoint import load_progress, save_progress
 from recipe.train.lane import Lane, Trained
 from recipe.train.lanes import Lanes, NotBatchable
 from recipe.train.loop import Plain
 from recipe.train.plan import Group, plan
 
+EVERY = 5.0  # seconds between checkpoints of a group
+
 
 def train(
     lanes: list[Lane], part: Part, val: Part, *, eval_every: int, mode: str = "auto",
-    on_evaluation: Callable[[int, dict, Tensor], bool | None] = lambda lane, row, logits: None,
-    folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
+    watch: int = 0, folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
 ) -> list[Trained]:  # fmt: skip
     """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
-    lowest validation loss, when `on_evaluation(number of the lane, row, val logits (N, K))` says True, or on a loss
-    that is not finite: that lane alone is over, and says so.
+    lowest validation loss, or on a loss that is not finite: that lane alone is over, and says so. mode: auto (the rule
+    of plan.py), plain or batched. watch: so many examples of val whose outputs are kept at each evaluation. folder: of
+    checkpoints, for these lanes alone; a training that was killed goes on from there to the same bits.
     """
     results = [Trained() for _ in lanes]
     for group in plan(lanes, part, mode):
         for numbers, work in _at_work(group, lanes, part, say):
-            _run(work, numbers, lanes, results, part, val, eval_every, on_evaluation)
+            path = folder and folder / f"{numbers[0]}.safetensors"
+            _run(work, numbers, lanes, results, part, val, eval_every, watch, path)
     for lane, result in zip(lanes, results, strict=True):
         lane.model.load_state_dict(result.last)
     return results
@@ -55,13 +59,22 @@ def _at_work(group: Group, lanes: list[Lane], part: Part, say) -> Iterator[tuple
         yield [number], Plain(lane, part)
 
 
-def _run(group, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, on_evaluation) -> None:
+def _run(work, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, watch: int, path) -> None:
     """Until the last lane of the group is over. alive: the lanes' numbers, in the order that they have in the group."""
-    at = group.done
+    identity, numbers, at = [lanes[i].identity for i in alive], alive, 0
+    if path and (progress := load_progress(path, identity, part.y.device)):
+        alive, at, state, found = progress
+        for i, result in found.items():
+            results[i] = result
+        work.keep([numbers.index(i) for i in alive])
+        if alive:
+            work.restore(state, at)
+            at = _next(at, eval_every, [lanes[i] for i in alive])
+    saved = time.monotonic()
     while alive:
         started = time.monotonic()
-        totals = group.advance(at).tolist() if at > group.done else [0.0] * len(alive)
-        rows, logits = _look(group, part, val, at)
+        totals = work.advance(at).tolist() if at > work.done else [0.0] * len(alive)
+        rows, logits = _look(work, part, val, at)
         over, better = {}, []
         for j, i in enumerate(alive):
             lane, result = lanes[i], results[i]
@@ -71,23 +84,34 @@ def _run(group, alive: list[int], lanes, results, part: Part, val: Part, eval_ev
                 over[j] = f"the training loss is {totals[j]} by step {at}"
                 continue
             result.curve.append(rows[j])
+            if watch:
+                result.watched.append(logits[j, :watch].clone())
             if at and (not result.best_row or rows[j]["val_loss"] < result.curve[result.best_row]["val_loss"]):
                 result.best_row = len(result.curve) - 1
                 better.append(j)
-            if reason := _ended(lane, result, on_evaluation(i, rows[j], logits[j])):
+            if reason := _ended(lane, result):
                 over[j] = reason
-        group.remember(better)
+        work.remember(better)
         for i in alive:
             results[i].seconds += (time.monotonic() - started) / len(alive)
         for j, reason in over.items():
             result = results[alive[j]]
             result.ended = reason
-            result.last, result.best = group.weights(j)
+            result.last, result.best = work.weights(j)
         if over:
             staying = [j for j in range(len(alive)) if j not in over]
-            group.keep(staying)
+            work.keep(staying)
             alive = [alive[j] for j in staying]
-        at = min([(at // eval_every + 1) * eval_every, *(lanes[i].steps for i in alive)])
+        resumable = not alive or not lanes[alive[0]].step
+        if path and resumable and (not alive or time.monotonic() - saved >= EVERY):
+            save_progress(path, identity, alive, work, {i: results[i] for i in numbers})
+            saved = time.monotonic()
+        at = _next(at, eval_every, [lanes[i] for i in alive])
+
+
+def _next(at: int, eval_every: int, lanes: list[Lane]) -> int:
+    """The step of the next evaluation: a multiple of eval_every, or a lane's last."""
+    return min([(at // eval_every + 1) * eval_every, *(lane.steps for lane in lanes)])
 
 
 def _look(group, part: Part, val: Part, at: int) -> tuple[list[dict], Tensor]:
@@ -108,12 +132,12 @@ def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
     return (logits.argmax(-1) == y).float().mean(1)
 
 
-def _ended(lane: Lane, result: Trained, asked: bool | None) -> str:
+def _ended(lane: Lane, result: Trained) -> str:
     """Why a lane is over after its newest row; empty where it goes on."""
     row, since = result.curve[-1], len(result.curve) - 1 - result.best_row
     if row["step"] == lane.steps:
         return "all steps done"
-    if row["train_loss"] < lane.enough or asked:
+    if row["train_loss"] < lane.enough:
         return f"stopped at step {row['step']}"
     if lane.patience and result.best_row and since >= lane.patience:
         return f"stopped at step {row['step']}: {since} evaluations without a lower validation loss"

@@ -31,6 +31,11 @@ class Lane:
     step: Callable | None = None  # a person's own: (model, optimizer, inputs, targets, loss) -> loss before the step
 
     @property
+    def identity(self) -> list:
+        """Its numbers, as far as a checkpoint can tell lanes apart by them."""
+        return [self.seed, self.steps, self.batch_size, self.share, self.mixup, self.patience, self.enough]
+
+    @property
     def judged(self) -> Callable:
         """The loss of curves and of early stopping: without label smoothing, so that lanes can be compared."""
         if not getattr(self.loss, "label_smoothing", 0.0):
@@ -49,6 +54,7 @@ class Trained:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_row: int = 0
     ended: str = "all steps done"
+    watched: list[Tensor] = field(default_factory=list)  # outputs for val's first examples, per row
     seconds: float = 0.0  # for MLflow and the terminal alone: no time goes into a file that DVC hashes
 
     @property

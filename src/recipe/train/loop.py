@@ -110,6 +110,27 @@ class Plain:
     def keep(self, which: list[int]) -> None:
         """Only these go on: of one lane, it or nothing."""
 
+    def state(self) -> dict[str, Tensor]:
+        """What `restore` goes on from. A person's own training step may keep more, so that such a lane starts anew."""
+        tensors = {f"model/{name}": t for name, t in self.lane.model.state_dict().items()}
+        tensors |= {f"best/{name}": t for name, t in self.best.items()}
+        for i, kept in self.lane.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{i}/{name}": torch.as_tensor(t) for name, t in kept.items() if t is not None}
+        return tensors
+
+    def restore(self, state: dict[str, Tensor], done: int) -> None:
+        self.done, parts = done, {"model": {}, "best": {}, "optimizer": {}}
+        for name, tensor in state.items():
+            kind, _, rest = name.partition("/")
+            parts[kind][rest] = tensor
+        self.best, moments = parts["best"], {}
+        self.lane.model.load_state_dict(parts["model"])
+        for name, tensor in parts["optimizer"].items():
+            i, _, kind = name.partition("/")
+            moments.setdefault(int(i), {})[kind] = tensor
+        optimizer = self.lane.optimizer
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+
 
 def copy_of(model: nn.Module) -> dict[str, Tensor]:
     """The weights and statistics as a copy: a plain state_dict would go on changing with the model."""

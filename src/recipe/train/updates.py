@@ -45,15 +45,16 @@ class Update:
 
     def step(self, flat: Tensor, grad: Tensor) -> None:
         self.done += 1
-        for options, rows in self._alike():
-            p, g, *moments = ([t[rows]] for t in (flat, grad, *self.moments))
+        rows = [t.unbind() for t in (flat, grad, *self.moments)] if len(self.alike()) > 1 else None
+        for options, mine in self.alike():
+            p, g, *moments = [list(t[mine]) for t in rows] if rows else [[t] for t in (flat, grad, *self.moments)]
             KERNELS[self.kind](self, options, p, g, moments)
 
     def keep(self, which: list[int]) -> None:
         self.options = [self.options[i] for i in which]
         self.moments = [m[which] for m in self.moments]
 
-    def _alike(self) -> list[tuple[dict, slice]]:
+    def alike(self) -> list[tuple[dict, slice]]:
         """Neighbours with the same options share a call."""
         runs, start = [], 0
         for i in range(1, len(self.options) + 1):

@@ -1,0 +1,86 @@
+"""A 2-d convolution through M sets of weights, examples last, as one matrix product per lane.
+
+Grouped convolutions, which vmap makes of it, are slower than one lane after the other wherever there is a stride, and
+their bits depend on the number of groups. With the examples last, the columns of the product are copies of whole
+runs of memory, and a lane's product is the same whoever is beside it.
+"""
+
+import torch
+from torch import Tensor
+
+IN_CACHE = 2**20  # values of columns that are worked on at once, on a CPU
+
+
+class Convolution(torch.autograd.Function):
+    """(x (M, C, H, W, B), weight (M, O, C, h, w), bias (M, O)) -> (M, O, H', W', B), as nn.Conv2d for each lane."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, stride, padding, dilation) -> Tensor:
+        ctx.settings = stride, padding, dilation
+        ctx.save_for_backward(x, weight)
+        sides = _sides(x, weight, *ctx.settings)
+        out = x.new_empty(len(weight), weight.shape[1], sides[0] * sides[1] * x.shape[4])
+        for lanes in _pieces(x, weight, sides):
+            columns = _columns(x[lanes], weight, sides, *ctx.settings)
+            torch.baddbmm(bias[lanes].unsqueeze(2), weight[lanes].flatten(2), columns, out=out[lanes])
+        return out.view(*out.shape[:2], *sides, x.shape[4])
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        x, weight = ctx.saved_tensors
+        sides, grad = grad.shape[2:4], grad.flatten(2)
+        to_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+        to_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
+        for lanes in _pieces(x, weight, sides):
+            columns = _columns(x[lanes], weight, sides, *ctx.settings)
+            torch.bmm(grad[lanes], columns.transpose(1, 2), out=to_weight[lanes].flatten(2))
+            if to_x is not None:
+                torch.bmm(weight[lanes].flatten(2).transpose(1, 2), grad[lanes], out=columns)
+                _add_columns(to_x[lanes], columns, weight, sides, *ctx.settings)
+        return to_x, to_weight, grad.sum(2), None, None, None
+
+
+def _sides(x: Tensor, weight: Tensor, stride, padding, dilation) -> tuple[int, int]:
+    """(H', W')."""
+    return tuple(
+        (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (weight.shape[3 + i] - 1) - 1) // stride[i] + 1 for i in (0, 1)
+    )
+
+
+def _pieces(x: Tensor, weight: Tensor, sides) -> list[slice]:
+    """Lanes at a time: as many as the cache holds the columns of; on a GPU all."""
+    values = weight[0, 0].numel() * sides[0] * sides[1] * x.shape[4]
+    lanes = len(weight) if x.is_cuda else max(1, IN_CACHE // values)
+    return [slice(i, i + lanes) for i in range(0, len(weight), lanes)]
+
+
+def _windows(padded: Tensor, weight: Tensor, sides, stride, dilation) -> Tensor:
+    """A view of (m, C, H + 2 p, W + 2 p, B) as (m, C, h, w, H', W', B): what each weight meets."""
+    m, c, h, w, b = padded.stride()
+    return padded.as_strided(
+        (*padded.shape[:2], *weight.shape[3:], *sides, padded.shape[4]),
+        (m, c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1], b),
+        padded.storage_offset(),
+    )
+
+
+def _padded(x: Tensor, padding) -> Tensor:
+    high, wide = padding
+    return torch.nn.functional.pad(x, (0, 0, wide, wide, high, high)) if high or wide else x
+
+
+def _columns(x: Tensor, weight: Tensor, sides, stride, padding, dilation) -> Tensor:
+    """(m, C h w, H' W' B)."""
+    return _windows(_padded(x, padding), weight, sides, stride, dilation).flatten(4).flatten(1, 3)
+
+
+def _add_columns(to: Tensor, columns: Tensor, weight: Tensor, sides, stride, padding, dilation) -> None:
+    """The reverse: every value of the columns is added to where it came from; the padding's is dropped."""
+    (high, wide), (rows, cols) = padding, to.shape[2:4]
+    whole = to.new_zeros(*to.shape[:2], rows + 2 * high, cols + 2 * wide, to.shape[4])
+    windows = _windows(whole, weight, sides, stride, dilation)
+    parts = columns.view(windows.shape)
+    for i in range(weight.shape[3]):
+        for j in range(weight.shape[4]):
+            windows[:, :, i, j].add_(parts[:, :, i, j])  # not +=, which copies the sum once more
+    to.copy_(whole[:, :, high : high + rows, wide : wide + cols])
