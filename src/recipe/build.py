@@ -11,7 +11,7 @@ from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
 from recipe.parts import part
-from recipe.train import engine
+from recipe.train import augment, chance, engine
 from recipe.train.chance import seeded
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
@@ -59,8 +59,13 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
     net = model(cfg, data, seed)
     return Lane(
         net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
-        augment=part(cfg, "augment") if cfg.train.augment else None, step=own_step(cfg), **kwargs,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **kwargs,
     )  # fmt: skip
+
+
+def augmentation(cfg: DictConfig, data: Data):
+    """Of the standardised images of `data`: it sees them in 0..1."""
+    return augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
 
 
 def own_step(cfg: DictConfig) -> Callable | None:
@@ -89,11 +94,8 @@ def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):
     """(pictures, titles): a row per example, as it is and then augmented."""
     import torch
 
-    from recipe.train import augment
-    from recipe.train.chance import generator
-
-    x, chance = data.train.x[:examples], generator(cfg.seed, "augmented")
+    x, keys, views_of = data.train.x[:examples], chance.keys([cfg.seed], "augmented"), augmentation(cfg, data)
     with seeded(cfg.seed, "augmented"):
-        seen = [augment.apply(part(cfg, "augment"), x, chance) for _ in range(views)]
+        seen = [augment.apply(views_of, x, chance.fold(keys, n)[0].to(x.device)) for n in range(views)]
     titles = [data.classes[int(y)] if v == 0 else "" for y in data.train.y[:examples] for v in range(views + 1)]
     return data.pictures(torch.stack([x, *seen], 1).flatten(0, 1)), titles

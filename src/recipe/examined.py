@@ -9,7 +9,7 @@ from recipe.checks.setup import Declare, Setup
 from recipe.checks.verdict import checks_of
 from recipe.data.batches import Data
 from recipe.parts import part
-from recipe.train import augment
+from recipe.train import augment, chance
 
 OF_THE_MODEL = (*checks_of(loss, start, wiring, step, gradient), "overfit_one_batch")  # what another width may break
 OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
@@ -19,13 +19,14 @@ def setup(cfg: DictConfig, data: Data) -> Setup:
     """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
     import torch
 
-    views = part(cfg, "augment") if cfg.train.augment else None
+    views = build.augmentation(cfg, data) if cfg.train.augment else None
 
     def fresh():
         return build.model(cfg, data, torch.initial_seed())
 
     def augmented(image):
-        return augment.apply(views, image[None], torch.default_generator)[0]
+        number = int(torch.randint(2**31, ()))  # the loader seeds the global generator, and each view must differ
+        return augment.apply(views, image[None], chance.keys([number], "augment")[0].to(image.device))[0]
 
     return Setup(
         model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),

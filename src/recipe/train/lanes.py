@@ -57,7 +57,7 @@ class Lanes:
 
     def _settle(self) -> None:
         """What depends on which lanes there are."""
-        self.augment = augment.stack([lane.augment for lane in self.lanes], self.lanes[0].batch_size)
+        self.augment = augment.stack([lane.augment for lane in self.lanes], self.lanes[0].batch_size, self.flat.device)
         smoothing = [getattr(lane.loss, "label_smoothing", 0.0) for lane in self.lanes]
         self.smoothing = torch.tensor(smoothing).to(self.flat) if any(smoothing) else None
         self.mixing = any(lane.mixup for lane in self.lanes)

@@ -59,7 +59,7 @@ def why_plain(lane: Lane) -> str:
     """Why a lane cannot be part of a batch, as far as its parts tell; empty where it can."""
     if lane.step:
         return "a training step of its own"
-    if not augment.ours(lane.augment):
+    if lane.augment and not augment.ours(lane.augment):
         return "an augmentation that takes one image at a time"
     if reason := updates.why_not(lane.optimizer):
         return reason
@@ -100,7 +100,6 @@ def _likeness(lane: Lane) -> tuple:
     kind, group = type(lane.optimizer), lane.optimizer.param_groups[0]
     options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
     loss = "cross entropy" if is_cross_entropy(lane.loss) else _seen(lane.loss)
-    views = augment.kind(lane.augment) if augment.ours(lane.augment) else _seen(lane.augment)
     return (
         _seen(lane.model),
         kind,
