@@ -100,16 +100,8 @@ def _likeness(lane: Lane) -> tuple:
     kind, group = type(lane.optimizer), lane.optimizer.param_groups[0]
     options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
     loss = "cross entropy" if is_cross_entropy(lane.loss) else _seen(lane.loss)
-    return (
-        _seen(lane.model),
-        kind,
-        len(lane.optimizer.param_groups),
-        _seen(options),
-        loss,
-        lane.batch_size,
-        views,
-        lane.step,
-    )
+    optimizer = kind, len(lane.optimizer.param_groups), _seen(options)
+    return _seen(lane.model), optimizer, loss, lane.batch_size, augment.kind(lane.augment), lane.step
 
 
 UNSEEN = {"training", "_parameters", "_buffers", "_modules"}
