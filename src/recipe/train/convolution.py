@@ -12,17 +12,19 @@ IN_CACHE = 2**20  # values of columns that are worked on at once, on a CPU
 
 
 class Convolution(torch.autograd.Function):
-    """(x (M, C, H, W, B), weight (M, O, C, h, w), bias (M, O)) -> (M, O, H', W', B), as nn.Conv2d for each lane."""
+    """(x (M, C, H, W, B), weight (M, O, C, h, w), bias (M, O) or None) -> (M, O, H', W', B): nn.Conv2d per lane."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, stride, padding, dilation) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding, dilation) -> Tensor:
         ctx.settings = stride, padding, dilation
         ctx.save_for_backward(x, weight)
         sides = _sides(x, weight, *ctx.settings)
         out = x.new_empty(len(weight), weight.shape[1], sides[0] * sides[1] * x.shape[4])
         for lanes in _pieces(x, weight, sides):
             columns = _columns(x[lanes], weight, sides, *ctx.settings)
-            torch.baddbmm(bias[lanes].unsqueeze(2), weight[lanes].flatten(2), columns, out=out[lanes])
+            torch.bmm(weight[lanes].flatten(2), columns, out=out[lanes])
+        if bias is not None:
+            out += bias.unsqueeze(2)
         return out.view(*out.shape[:2], *sides, x.shape[4])
 
     @staticmethod
@@ -37,7 +39,7 @@ class Convolution(torch.autograd.Function):
             if to_x is not None:
                 torch.bmm(weight[lanes].flatten(2).transpose(1, 2), grad[lanes], out=columns)
                 _add_columns(to_x[lanes], columns, weight, sides, *ctx.settings)
-        return to_x, to_weight, grad.sum(2), None, None, None
+        return to_x, to_weight, grad.sum(2) if ctx.needs_input_grad[2] else None, None, None, None
 
 
 def _sides(x: Tensor, weight: Tensor, stride, padding, dilation) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class Lanes:
         """What depends on which lanes there are."""
         self.augment = augment.stack([lane.augment for lane in self.lanes], self.lanes[0].batch_size, self.flat.device)
         smoothing = [getattr(lane.loss, "label_smoothing", 0.0) for lane in self.lanes]
-        self.smoothing = torch.tensor(smoothing).to(self.flat) if any(smoothing) else None
+        self.smoothing = self.flat.new_tensor(smoothing) if any(smoothing) else None
         self.mixing = any(lane.mixup for lane in self.lanes)
         self.forward = layers.forward_of(self.base) or self._mapped()
 
@@ -143,7 +143,7 @@ class Lanes:
             self.held[f"{name}.key"], layer.calls = chance.fold(keys, i), 0
         lam = None
         if self.mixing:
-            lam = torch.tensor([mixup.share(lane.mixup, lane.seed, n) for lane in self.lanes]).to(self.flat)
+            lam = self.flat.new_tensor([mixup.share(lane.mixup, lane.seed, n) for lane in self.lanes])
             x = mixup.mixed(x, lam.view(-1, *[1] * (x.ndim - 1)), 1)
         leaf = self.flat.detach().requires_grad_()
         out = self.forward(self._weights(leaf) | self.held, x)

@@ -38,7 +38,7 @@ def _steps(module: nn.Module, prefix: str) -> list | None:
         return None if None in parts else [step for part in parts for step in part]
     for types, known, layer, names in LAYERS:
         if type(module) in types and known(module):
-            return [(layer, module, [prefix + name for name in names])]
+            return [(layer, module, [prefix + name for name in names if getattr(module, name) is not None])]
     return None
 
 
@@ -50,11 +50,11 @@ def _flatten(module: nn.Flatten, x: Tensor) -> Tensor:
     return x.flatten(1, -2)
 
 
-def _linear(module: nn.Linear, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.baddbmm(bias.unsqueeze(2), weight, x)
+def _linear(module: nn.Linear, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.bmm(weight, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), weight, x)
 
 
-def _conv(module: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _conv(module: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return Convolution.apply(x, weight, bias, module.stride, module.padding, module.dilation)
 
 
@@ -84,10 +84,10 @@ POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 LAYERS = [  # (types, with which settings, layer, its tensors)
     (EACH, lambda m: True, _each, ()),
     ((nn.Flatten,), lambda m: (m.start_dim, m.end_dim) == (1, -1), _flatten, ()),
-    ((nn.Linear,), lambda m: m.bias is not None, _linear, ("weight", "bias")),
+    ((nn.Linear,), lambda m: True, _linear, ("weight", "bias")),
     (
         (nn.Conv2d,),
-        lambda m: m.bias is not None and m.groups == 1 and m.padding_mode == "zeros" and not isinstance(m.padding, str),
+        lambda m: m.groups == 1 and m.padding_mode == "zeros" and not isinstance(m.padding, str),
         _conv,
         ("weight", "bias"),
     ),

@@ -1,0 +1,237 @@
+"""Many lanes at once: equal to the plain loop, each lane independent of the others, the plain loop where it must be."""
+
+import math
+
+import pytest
+import torch
+from lanes import MODELS, Residual, lane, parts
+from torch import nn
+from torch.nn import functional as F
+
+from recipe.train import engine, layers, plan
+from recipe.train.augment import Affine, Flip, Several
+from recipe.train.lanes import Lanes
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def train(lanes, mode="auto", dtype=torch.float32, eval_every=25, **more):
+    device = next(lanes[0].model.parameters()).device
+    return engine.train(lanes, *parts(device, dtype), eval_every=eval_every, mode=mode, **more)
+
+
+def varied(make, dtype, device="cpu"):
+    """Lanes that differ in everything that a batch holds per lane."""
+    kinds = [(torch.optim.AdamW, {"betas": (0.8 + 0.03 * s, 0.99), "weight_decay": 0.1 * s}) for s in range(4)]
+    return [
+        lane(make, s, device=device, dtype=dtype, optimizer=kind, options={"lr": 5e-4 * (s + 1), **options},
+             smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s,
+             augment=Several([Affine(2.0 * s + 1, 0.0625, 0.25), Flip(0.125 * s)]))
+        for s, (kind, options) in enumerate(kinds)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("name", MODELS)
+def test_lanes_are_the_plain_loop(name, dtype, bound, device):
+    said = []
+    alone = train(varied(MODELS[name], dtype, device), "plain", dtype)
+    together = train(varied(MODELS[name], dtype, device), "batched", dtype, say=said.append)
+    assert said == ["4 lanes together"]
+    for a, b in zip(alone, together, strict=True):
+        assert [r["step"] for r in a.curve] == [r["step"] for r in b.curve]
+        losses = [[r[k] for r in t.curve for k in ("train_loss", "val_loss")] for t in (a, b)]
+        assert losses[0] == pytest.approx(losses[1], rel=0, abs=bound)
+        assert a.best_row == b.best_row
+        for mine, other in ((a.last, b.last), (a.best, b.best)):
+            assert list(mine) == list(other)
+            assert all(torch.allclose(mine[n], other[n], rtol=0, atol=10 * bound) for n in mine)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (torch.optim.AdamW, {"weight_decay": 0.3, "eps": 1e-4}),
+        (torch.optim.Adam, {"weight_decay": 0.3, "betas": (0.5, 0.9)}),
+        (torch.optim.SGD, {"lr": 0.05}),
+        (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        (torch.optim.SGD, {"lr": 0.05, "momentum": 0.8, "dampening": 0.2}),
+    ],
+)
+def test_the_optimizers_are_those_of_torch(kind, options):
+    def lanes():
+        rates = [{**options, "lr": options.get("lr", 1e-3) * (1 + s)} for s in range(3)]
+        return [lane(seed=s, dtype=torch.float64, optimizer=kind, options=r) for s, r in enumerate(rates)]
+
+    for a, b in zip(train(lanes(), "plain", torch.float64), train(lanes(), "batched", torch.float64), strict=True):
+        assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "convnet", "batch norm"])
+def test_a_lane_has_the_same_bits_alone_and_among_others(name):
+    def some(seeds, steps=60):
+        made = [lane(MODELS[name], s, steps=steps - 20 * (s == 3), options={"lr": 1e-3 * (1 + s)}) for s in seeds]
+        return dict(zip(seeds, train(made, "batched"), strict=True))
+
+    everyone = some([0, 1, 2, 3, 4])
+    for seeds in ([2], [4, 2], [3, 2, 0]):
+        few = some(seeds)
+        assert few[2].curve == everyone[2].curve
+        assert all(t.equal(everyone[2].last[n]) for n, t in few[2].last.items())
+
+
+def test_a_lane_that_is_lost_changes_no_other():
+    def some(rate):
+        return train([lane(seed=0), lane(seed=1, options={"lr": rate}), lane(seed=2)], "batched")
+
+    good, bad = some(1e-3), some(math.inf)
+    assert bad[1].lost
+    assert bad[1].ended == "the training loss is nan by step 25"
+    assert not bad[0].lost
+    for i in (0, 2):
+        assert good[i].curve == bad[i].curve
+        assert all(t.equal(bad[i].last[n]) for n, t in good[i].last.items())
+
+
+def test_lanes_that_are_over_leave_the_batch(monkeypatch):
+    sizes = []
+    step = Lanes._step
+    monkeypatch.setattr(Lanes, "_step", lambda self, n, index: (sizes.append(len(self.flat)), step(self, n, index))[1])
+    train([lane(seed=s, steps=n) for s, n in enumerate((30, 60, 90))], "batched")
+    assert sizes == [3] * 30 + [2] * 30 + [1] * 30
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+def test_a_lane_stops_when_val_gets_no_better(mode):
+    patient, endless = (lane(seed=1, steps=600, patience=p, options={"lr": 0.02}) for p in (3, None))
+    stopped, whole = train([patient, endless], mode)
+    lowest = min(range(1, len(stopped.curve)), key=lambda i: stopped.curve[i]["val_loss"])
+    assert stopped.best_row == lowest == len(stopped.curve) - 4
+    assert "3 evaluations without a lower validation loss" in stopped.ended
+    assert len(whole.curve) == 25
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+def test_a_lane_stops_when_enough_is_learned(mode):
+    for result in train([lane(seed=s, steps=1000, enough=0.3, options={"lr": 0.01}) for s in (0, 1)], mode):
+        assert result.curve[-1]["train_loss"] < 0.3 <= result.curve[-2]["train_loss"]
+
+
+def test_the_model_is_left_with_its_last_weights():
+    lanes = [lane(seed=s, steps=30) for s in (0, 1)]
+    for mine, result in zip(lanes, train(lanes, "batched"), strict=True):
+        assert all(t.equal(result.last[n]) for n, t in mine.model.state_dict().items())
+
+
+# ---- which lanes go together ---------------------------------------------------------------------------------------
+
+
+class Counting(nn.Module):
+    """Branches on its data."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.layer = nn.Linear(64, k)
+
+    def forward(self, x):
+        out = self.layer(x.flatten(1))
+        return out if float(out.sum()) > 0 else 2 * out
+
+
+class OwnChance(nn.Module):
+    """Draws from the global generator."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.layer = nn.Linear(64, k)
+
+    def forward(self, x):
+        return F.dropout(self.layer(x.flatten(1)), 0.2, self.training)
+
+
+class Unused(OwnChance):
+    def __init__(self, k):
+        super().__init__(k)
+        self.idle = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+def own_step(model, optimizer, x, y, loss_fn):
+    optimizer.zero_grad()
+    loss = loss_fn(model(x), y)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.detach()
+
+
+@pytest.mark.parametrize(
+    ("parts_of_it", "reason"),
+    [
+        ({"make": Counting}, "vmap: "),
+        ({"make": OwnChance}, "vmap: "),
+        ({"make": Unused}, "a weight gets no gradient"),
+        ({"step": own_step}, "a training step of its own"),
+        ({"augment": lambda image: image}, "an augmentation that takes one image at a time"),
+        ({"optimizer": torch.optim.RMSprop}, "RMSprop is not among Adam, AdamW, SGD"),
+        ({"options": {"amsgrad": True}}, "its optimizer has amsgrad"),
+        ({"loss": lambda out, y: F.cross_entropy(out, y) * float(out.max() > -99)}, "vmap: "),
+    ],
+)
+def test_what_cannot_be_batched_is_trained_by_the_plain_loop(parts_of_it, reason):
+    def some():
+        return [lane(seed=s, steps=30, **parts_of_it) for s in (0, 1)]
+
+    said = []
+    for a, b in zip(train(some(), "batched", say=said.append), train(some(), "plain"), strict=True):
+        assert a.curve == b.curve
+    assert len(said) == 1
+    assert said[0].startswith(f"2 lanes one after the other: {reason}")
+
+
+def groups(lanes, mode="auto"):
+    return [(g.numbers, g.plain) for g in plan.plan(lanes, parts()[0], mode)]
+
+
+def test_a_number_that_a_model_keeps_sets_it_apart():
+    lanes = [lane(lambda k, scale=scale: Residual(k, scale=scale), seed=s) for s, scale in enumerate((1.0, 0.5, 1.0))]
+    assert groups(lanes) == [([0, 2], ""), ([1], "alone in its architecture")]
+
+
+def test_widths_batch_sizes_and_optimizers_set_lanes_apart():
+    made = [lane(), lane(batch_size=16), lane(optimizer=torch.optim.SGD), lane(MODELS["linear"]), lane(seed=5)]
+    assert [g for g, _ in groups(made)] == [[0, 4], [1], [2], [3]]
+
+
+def test_large_convolutions_belong_to_the_plain_loop_on_a_cpu():
+    def wide(k):
+        return nn.Sequential(
+            nn.Conv2d(1, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1), nn.Flatten(), nn.Linear(4096, k)
+        )
+
+    ((numbers, reason),) = groups([lane(wide, s) for s in (0, 1)])
+    assert numbers == [0, 1]
+    assert reason == "convolutions of 2,359,296 multiplications gain nothing together on a CPU"
+    assert groups([lane(wide, s) for s in (0, 1)], "batched") == [([0, 1], "")]
+
+
+def test_a_batch_is_no_larger_than_the_memory(monkeypatch):
+    lanes = [lane(seed=s) for s in range(7)]
+    monkeypatch.setattr(plan, "MEMORY", 3 * plan.profile(lanes[0], parts()[0])[1])
+    assert [g for g, _ in groups(lanes)] == [[0, 1], [2, 3], [4, 5, 6]]
+    whole = train([lane(seed=s, steps=30) for s in range(7)], "batched")
+    monkeypatch.undo()
+    assert [r.curve for r in whole] == [r.curve for r in train([lane(seed=s, steps=30) for s in range(7)], "batched")]
+
+
+def test_wrong_answers_over_lanes_are_noticed(monkeypatch):
+    """A planted bug in a layer over lanes: the batch is refused before a step is made."""
+    wrong = [(types, known, (lambda m, x, w, b: torch.bmm(w, x)) if layer is layers._linear else layer, names)
+             for types, known, layer, names in layers.LAYERS]  # fmt: skip
+    monkeypatch.setattr(layers, "LAYERS", wrong)
+    said = []
+    train([lane(seed=s, steps=30) for s in (0, 1)], "batched", say=said.append)
+    assert said == ["2 lanes one after the other: its outputs differ when lanes are computed together"]
