@@ -1,0 +1,51 @@
+"""Trains some lanes with checkpoints and kills itself with -9 at the given evaluation: `killed.py FOLDER MODE AT`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from lanes import MODELS, lane, parts
+from torch.nn import functional as F
+
+from recipe.train import engine
+
+torch.set_num_threads(1)
+
+
+class OwnChance(torch.nn.Module):
+    """Draws from the global generators, as a person's model may."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, k)
+
+    def forward(self, x):
+        return self.layer(F.dropout(x.flatten(1), 0.2, self.training))
+
+
+def lanes():
+    made = [lane(MODELS["batch norm"], s, steps=40 + 30 * s, options={"lr": 1e-3 * (1 + s)}) for s in range(3)]
+    made += [lane(OwnChance, 7, steps=60), lane(seed=1, steps=60, optimizer=torch.optim.RMSprop)]
+    return [*made, lane(seed=3, options={"lr": float("inf")}, steps=60)]
+
+
+def train(folder: Path | None, mode: str):
+    return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, watch=3)
+
+
+if __name__ == "__main__":
+    folder, mode, at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    engine.EVERY = 0.0
+    look, seen = engine._look, []
+
+    def counted(*args):
+        seen.append(1)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return look(*args)
+
+    engine._look = counted
+    train(folder, mode)
+    print("done", len(seen))

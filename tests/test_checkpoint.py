@@ -1,0 +1,61 @@
+"""A training that is killed goes on to the same bits; a checkpoint of other lanes is not taken for theirs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from killed import train
+from lanes import lane, parts
+
+from recipe.train import checkpoint, engine
+
+
+def bits(result) -> list:
+    """All of a result but its seconds; a NaN is equal to itself."""
+    tensors = [*sorted(result.last.items()), *sorted(result.best.items()), *enumerate(result.watched)]
+    rest = repr((result.curve, result.best_row, result.ended))
+    return [rest, *((name, t.numpy().tobytes()) for name, t in tensors)]
+
+
+def same(a, b) -> bool:
+    return bits(a) == bits(b)
+
+
+def run(folder, mode: str, at: int) -> subprocess.CompletedProcess:
+    script = Path(__file__).with_name("killed.py")
+    return subprocess.run([sys.executable, script, folder, mode, str(at)], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+def test_killed_at_several_points_and_rerun_gives_the_same_bits(tmp_path, mode):
+    for at in (3, 8, 9):
+        assert run(tmp_path, mode, at).returncode == -9
+        assert any(tmp_path.glob("*.safetensors"))
+    again = train(tmp_path, mode)
+    whole = train(None, mode)
+    assert all(same(a, b) for a, b in zip(again, whole, strict=True))
+    assert len({r.ended for r in whole}) == 2  # done, and lost
+
+
+def test_what_was_finished_is_not_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "EVERY", 0.0)
+    first = train(tmp_path, "batched")
+    monkeypatch.setattr(engine, "_look", None)
+    assert all(same(a, b) for a, b in zip(train(tmp_path, "batched"), first, strict=True))
+
+
+def test_the_checkpoint_of_other_lanes_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "EVERY", 0.0)
+    engine.train([lane(seed=0, steps=30)], *parts(), eval_every=10, folder=tmp_path)
+    (other,) = engine.train([lane(seed=1, steps=30)], *parts(), eval_every=10, folder=tmp_path)
+    (alone,) = engine.train([lane(seed=1, steps=30)], *parts(), eval_every=10)
+    assert same(other, alone)
+
+
+def test_a_broken_checkpoint_is_none(tmp_path):
+    path = tmp_path / "0.safetensors"
+    path.write_bytes(b"half a file")
+    assert checkpoint.load_progress(path, [], "cpu") is None
+    (result,) = engine.train([lane(steps=30)], *parts(), eval_every=10, folder=tmp_path)
+    assert same(result, engine.train([lane(steps=30)], *parts(), eval_every=10)[0])
