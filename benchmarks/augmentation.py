@@ -71,7 +71,7 @@ def rivals(changes: str, shape: tuple[int, int, int], count: int, batch: int) ->
     def batches():
         done = 0
         for step, index in enumerate(torch.randperm(count).split(batch)):
-            done += len(apply(augment, standardised[index], chance.fold(key, step)))
+            done += len(apply(augment, standardised.index_select(0, index), chance.fold(key, step)))
             labels[index]
         return done
 
@@ -80,7 +80,8 @@ def rivals(changes: str, shape: tuple[int, int, int], count: int, batch: int) ->
         orders = torch.stack([torch.randperm(count) for _ in range(LANES)])
         for step, index in enumerate(orders.split(batch, 1)):
             if index.shape[1] == batch:
-                seen = apply_lanes(stacked, standardised[index], chance.fold(keys, step))
+                x = standardised.index_select(0, index.flatten()).unflatten(0, index.shape)
+                seen = apply_lanes(stacked, x, chance.fold(keys, step))
                 done += seen.shape[:2].numel()
                 labels[index]
         return done

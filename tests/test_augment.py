@@ -269,6 +269,13 @@ def test_no_strength_changes_nothing(kind, device, shape, seed):
     torch.testing.assert_close(beside, x, atol=1e-5 if kind in ("affine", "on_pictures") else 0, rtol=0)
 
 
+@kinds
+def test_the_order_in_memory_does_not_matter(kind, device):
+    x = pictures((5, 3, 8, 6), device=device)
+    last = apply(KINDS[kind][0], x.contiguous(memory_format=torch.channels_last), key(0, device))
+    torch.testing.assert_close(last, apply(KINDS[kind][0], x, key(0, device)), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("value", [0, 1, 0.5])
 def test_a_level_image_stays_level_where_the_edge_is_repeated(value, device):
     x = torch.full((50, 1, 7, 9), value, dtype=torch.float32, device=device)
@@ -390,9 +397,11 @@ def test_standardised_images_are_augmented_as_pictures(augment, device):
 
 
 def test_what_only_moves_pixels_needs_no_way_back():
-    mean = std = torch.ones(1, 1, 1)
+    mean, std = torch.full((3, 1, 1), 0.5), torch.tensor([1.0, 2.0, 4.0])[:, None, None]
     assert on_pictures(Several([Flip(), Affine()]), mean, std) == Several([Flip(), Affine()])
-    assert isinstance(on_pictures(Several([Flip(), Crop(1)]), mean, std), OnPictures)
+    assert on_pictures(Several([Crop(1), Jitter()]), mean, std) == Several(
+        [Crop(1, (-0.5, -0.25, -0.125)), OnPictures(Jitter(), (0.5,) * 3, (1.0, 2.0, 4.0))]
+    )
 
 
 def test_a_persons_own_is_called_once_an_image_on_pictures():
