@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from recipe.data.batches import Part, shuffled
 from recipe.models.plain import Constant, convnet, linear, mlp
-from recipe.train import augment, chance, checkpoint, loop
+from recipe.train import chance, checkpoint, loop
 
 X, Y = digits()
 TRAIN = Part(X[:100], Y[:100], [str(i) for i in range(100)])
@@ -122,49 +122,6 @@ def test_the_halves_of_val_average_to_the_whole():
     _, lane = trained()
     row = lane.curve[-1]
     assert (row["val_loss_a"] + row["val_loss_b"]) / 2 == pytest.approx(row["val_loss"], rel=1e-5)
-
-
-def test_an_affine_with_no_limits_changes_nothing():
-    same = augment.Affine(0, 0, 0).on_batch(X[:20], torch.Generator().manual_seed(0))
-    torch.testing.assert_close(same, X[:20], atol=1e-5, rtol=0)
-
-
-def test_an_affine_moves_an_image_by_whole_pixels_as_a_roll_does():
-    # the drawn share of the limit is known, so a limit of 1 / share is a shift by one pixel
-    right, down = (torch.rand(4, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1)[2:, 0]
-    image = torch.rand(1, 1, 9, 7)
-    moved = augment.Affine(0, 0, float(1 / right)).on_batch(image, torch.Generator().manual_seed(0))
-    matrix = torch.tensor([[[1.0, 0, 2 / 7], [0, 1, 2 * float(down / right) / 9]]])
-    expected = F.grid_sample(
-        image,
-        F.affine_grid(matrix, [1, 1, 9, 7], align_corners=False),
-        padding_mode="border", align_corners=False,
-    )  # fmt: skip
-    torch.testing.assert_close(moved, expected)
-    level = image.mean(2, keepdim=True).expand_as(image)  # alike from top to bottom: only the move to the side shows
-    shifted = augment.Affine(0, 0, float(1 / right)).on_batch(level, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(shifted[..., :-1], level[..., 1:])
-
-
-def test_a_rotation_by_a_quarter_turns_the_image():
-    turn = (torch.rand(4, 1, generator=torch.Generator().manual_seed(0)) * 2 - 1)[0, 0]
-    image = torch.rand(1, 1, 6, 6)
-    turned = augment.Affine(float(90 / turn), 0, 0).on_batch(image, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(turned, image.rot90(1, (2, 3)), atol=1e-4, rtol=0)
-
-
-def test_a_flip_mirrors_about_half_of_the_images():
-    x = torch.rand(400, 1, 3, 3)
-    flipped = augment.Flip().on_batch(x, torch.Generator().manual_seed(0))
-    mirrored = (flipped == x.flip(3)).flatten(1).all(1)
-    assert ((flipped == x).flatten(1).all(1) | mirrored).all()
-    assert 150 < mirrored.sum() < 250
-
-
-def test_a_persons_own_augmentation_is_called_once_an_image():
-    seen = []
-    augment.apply(lambda image: seen.append(image.shape) or image, X[:5], torch.Generator())
-    assert seen == [(1, 8, 8)] * 5
 
 
 @pytest.mark.parametrize("model", [linear, mlp, convnet])

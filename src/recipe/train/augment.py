@@ -37,7 +37,6 @@ class Affine:
     zoom: Strength = 0.05
     pixels: Strength = 0.25
     draws: ClassVar[int] = 4
-    geometric: ClassVar[bool] = True
 
     def __post_init__(self):
         _within(self, 0, math.inf, "degrees", "pixels")
@@ -52,10 +51,10 @@ class Affine:
         angle, scale = turn * self.degrees * (math.pi / 180), 1 + zoom * self.zoom
         cos, sin = angle.cos() / scale, angle.sin() / scale
         # From output places to input places, in -1..1 over the image. It is moved last: the way back begins there.
-        columns = (_places(width, x.device) - right[:, None] * (2 / width))[:, None, None, :]
-        rows = (_places(height, x.device) - down[:, None] * (2 / height))[:, None, :, None]
-        along_x = torch.stack([cos, sin * (-width / height)], 1)[:, :, None, None]
-        along_y = torch.stack([sin * (height / width), cos], 1)[:, :, None, None]
+        columns = _places(width, x.device) - (right * (2 / width)).view(-1, 1, 1, 1)
+        rows = _places(height, x.device).view(-1, 1) - (down * (2 / height)).view(-1, 1, 1, 1)
+        along_x = torch.stack([cos, sin * (-width / height)], 1).view(-1, 2, 1, 1)
+        along_y = torch.stack([sin * (height / width), cos], 1).view(-1, 2, 1, 1)
         grid = along_x * columns + along_y * rows
         return F.grid_sample(x, grid.permute(0, 2, 3, 1).to(x.dtype), padding_mode="border", align_corners=False)
 
@@ -66,7 +65,6 @@ class Flip:
 
     share: Strength = 0.5
     draws: ClassVar[int] = 1
-    geometric: ClassVar[bool] = True
 
     def __post_init__(self):
         _within(self, 0, 1, "share")
@@ -74,7 +72,7 @@ class Flip:
     def on_batch(self, x: Tensor, u: Tensor) -> Tensor:
         if _none(self.share):
             return x
-        mirrored = (u[0] < self.share).to(x.dtype)[:, None, None, None]
+        mirrored = (u < self.share).to(x.dtype).view(-1, 1, 1, 1)
         return torch.lerp(x, x.flip(3), mirrored)  # exact at 0 and 1; torch.where takes three times as long
 
 
@@ -86,6 +84,7 @@ class Crop:
     """
 
     pixels: Strength = 4
+    black: float | tuple[float, ...] = 0.0  # what it is in these images, or in each channel
     margin: int = field(init=False, repr=False, compare=False)
     draws: ClassVar[int] = 2
 
@@ -99,8 +98,21 @@ class Crop:
     def on_batch(self, x: Tensor, u: Tensor) -> Tensor:
         if not self.margin:
             return x
-        top, left = (u * (2 * self.pixels + 1)).floor() + (self.margin - self.pixels)
-        return _windows(F.pad(x, [self.margin] * 4), top, left, *x.shape[2:])
+        top, left = (u * (2 * self.pixels + 1)).long().unbind()
+        if isinstance(self.pixels, Tensor):  # the border is that of the widest
+            inwards = (self.margin - self.pixels).long()
+            top, left = top + inwards, left + inwards
+        return _windows(self._bordered(x), top, left, *x.shape[2:])
+
+    def _bordered(self, x: Tensor) -> Tensor:
+        if not isinstance(self.black, tuple):
+            return F.pad(x, [self.margin] * 4, value=self.black)
+        n, channels, height, width = x.shape
+        rows, columns = height + 2 * self.margin, width + 2 * self.margin
+        black = _columns(self.black, x.device, x.dtype)
+        padded = black.expand(channels, rows, columns).repeat(n, 1, 1, 1)
+        padded[:, :, self.margin : -self.margin, self.margin : -self.margin] = x
+        return padded
 
 
 @dataclass(frozen=True)
@@ -179,10 +191,6 @@ class Several:
     def draws(self) -> int:
         return sum(a.draws for a in self.augments)
 
-    @property
-    def geometric(self) -> bool:
-        return all(_geometric(a) for a in self.augments)
-
     def on_batch(self, x: Tensor, u: Tensor) -> Tensor:
         for augment, mine in zip(self.augments, u.split([a.draws for a in self.augments]), strict=True):
             x = augment.on_batch(x, mine)
@@ -228,13 +236,18 @@ def kind(augment):
 def on_pictures(augment, mean: Tensor, std: Tensor):
     """`augment` for images that were standardised by mean and std (C, 1, 1). Of the same kind, ours or a person's own.
 
-    What only moves pixels is given back as it is: a mean of neighbours is the same mean on any scale.
+    What only moves pixels needs no way back and forth: a mean of neighbours is the same mean on any scale, and the
+    border of a crop is drawn in black of that scale.
     """
     if not ours(augment):
         return functools.partial(_own_on_pictures, augment, mean, std)
-    if _geometric(augment):
+    if isinstance(augment, Several):
+        return Several(on_pictures(a, mean, std) for a in augment.augments)
+    if isinstance(augment, Affine | Flip):
         return augment
-    return OnPictures(augment, tuple(mean.flatten().tolist()), tuple(std.flatten().tolist()))
+    if isinstance(augment, Crop):
+        return replace(augment, black=_numbers((augment.black - mean) / std))
+    return OnPictures(augment, _numbers(mean), _numbers(std))
 
 
 def apply(augment, x: Tensor, key: Tensor) -> Tensor:
@@ -295,10 +308,6 @@ def _images(augment, x: Tensor) -> None:
         raise RecipeError(f"conf/augment: {type(augment).__name__} takes images (C, H, W), not inputs of {shape}.")
 
 
-def _geometric(augment) -> bool:
-    return getattr(augment, "geometric", False)
-
-
 def _within(augment, least: float, most: float, *names: str) -> None:
     for name in names:
         value = getattr(augment, name)
@@ -318,13 +327,19 @@ def _windows(padded: Tensor, top: Tensor, left: Tensor, height: int, width: int)
     The pieces of all places are one overlapping view of the batch, of which N rows are copied: on one thread six times
     as fast as indexing two unfolded axes.
     """
-    padded = padded.contiguous()
+    padded = padded.contiguous()  # F.pad keeps channels_last
     n, channels, rows, columns = padded.shape
     size = channels * rows * columns
     last = n * size - (channels - 1) * rows * columns - (height - 1) * columns - width
     every = padded.as_strided((last + 1, channels, height, width), (1, rows * columns, columns, 1))
-    at = torch.arange(0, n * size, size, device=padded.device) + (top * columns + left).long()
+    at = _starts(n, size, padded.device) + top * columns + left
     return every.index_select(0, at)
+
+
+@functools.lru_cache(maxsize=32)
+def _starts(n: int, size: int, device) -> Tensor:
+    """Where n images of `size` numbers each begin."""
+    return torch.arange(0, n * size, size, device=device)
 
 
 @functools.lru_cache(maxsize=32)
@@ -339,9 +354,13 @@ def _between(places: Tensor, start: Tensor, length: Tensor) -> Tensor:
     return (from_start >= 0) & (from_start < length[:, None])
 
 
+def _numbers(columns: Tensor) -> tuple[float, ...]:
+    return tuple(columns.flatten().tolist())
+
+
 def _each(strength: Strength, x: Tensor):
     """A number per image as (N, 1, 1, 1), to go with a batch; a plain number as it is."""
-    return strength.to(x.dtype)[:, None, None, None] if isinstance(strength, Tensor) else strength
+    return strength.to(x.dtype).view(-1, 1, 1, 1) if isinstance(strength, Tensor) else strength
 
 
 def _factor(strength: Strength, u: Tensor) -> Tensor:
