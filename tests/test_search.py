@@ -34,7 +34,7 @@ def test_a_wrong_space_is_refused_with_its_key(mistake):
         read_space(config(space))
 
 
-def quadratic(cfg, data, changes):
+def quadratic(cfg, data, changes, run, name):
     """In place of a training: lowest at width 20, lr 1e-2; diverges above 5e-2."""
     lr, width = changes["optimizer.lr"], changes["model.width"]
     value = math.nan if lr > 5e-2 else (math.log10(lr) + 2) ** 2 + (width / 20 - 1) ** 2

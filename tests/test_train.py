@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from recipe.data.batches import Part, shuffled
+from recipe.data.batches import Part
 from recipe.models.plain import Constant, convnet, linear, mlp
-from recipe.train import chance, checkpoint, loop
+from recipe.train import chance, checkpoint, engine, loop, mixup, order
+from recipe.train.lane import Lane
 
 X, Y = digits()
 TRAIN = Part(X[:100], Y[:100], [str(i) for i in range(100)])
@@ -23,11 +24,9 @@ def trained(steps=40, seed=0, batch_size=32, lr=1e-3, **more):
     with chance.seeded(seed, "init"):
         model = Net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    lane = loop.train(
-        model, TRAIN, VAL, F.cross_entropy, optimizer,
-        steps=steps, batch_size=batch_size, eval_every=10, seed=seed, **more,
-    )  # fmt: skip
-    return model, lane
+    lane = Lane(model, optimizer, F.cross_entropy, steps, batch_size, seed, **more)
+    (result,) = engine.train([lane], TRAIN, VAL, eval_every=10, mode="plain")
+    return model, result
 
 
 def test_fit_is_the_loop_that_anyone_would_write():
@@ -36,19 +35,14 @@ def test_fit_is_the_loop_that_anyone_would_write():
     ours(X[:1]), theirs(X[:1])
     theirs.load_state_dict(ours.state_dict())
     a, b = (torch.optim.SGD(m.parameters(), lr=0.1) for m in (ours, theirs))
-    for _ in loop.fit(ours, TRAIN, F.cross_entropy, a, steps=10, batch_size=32, seed=3):
+    for _ in loop.fit(Lane(ours, a, F.cross_entropy, 10, 32, seed=3), TRAIN, 0, 10):
         pass
-    done = 0
-    for epoch in range(3):
-        order = torch.randperm(100, generator=torch.Generator().manual_seed(chance.key(3, "order", epoch)))
-        for start in range(0, 100, 32):
-            if done == 10:
-                break
-            index = order[start : start + 32]
-            b.zero_grad()
-            F.cross_entropy(theirs(TRAIN.x[index]), TRAIN.y[index]).backward()
-            b.step()
-            done += 1
+    passes = [torch.Generator().manual_seed(chance.key(3, "order", epoch)) for epoch in range(4)]
+    stream = torch.cat([torch.randperm(100, generator=g) for g in passes])
+    for index in stream[:320].split(32):
+        b.zero_grad()
+        F.cross_entropy(theirs(TRAIN.x[index]), TRAIN.y[index]).backward()
+        b.step()
     assert all(p.equal(q) for p, q in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
@@ -73,12 +67,54 @@ def test_evaluation_leaves_weights_statistics_and_modes_alone():
     assert not model.body.training
 
 
-@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 5), st.integers(0, 5))
+@given(st.integers(2, 40), st.integers(1, 50), st.integers(0, 5), st.integers(0, 7), st.integers(1, 9))
 @settings(deadline=None)
-def test_an_epoch_shows_every_example_once(count, batch_size, seed, epoch):
-    part = Part(torch.arange(count).float(), torch.arange(count), [])
-    seen = torch.cat([y for _, y in shuffled(part, batch_size, seed, epoch)])
-    assert sorted(seen.tolist()) == list(range(count))
+def test_batches_are_full_and_each_pass_shows_every_example_once(count, batch_size, seed, first, steps):
+    index = order.batches(count, batch_size, seed, 0, first + steps)
+    assert index.shape == (first + steps, batch_size)
+    for one_pass in index.flatten().split(count):
+        assert len(set(one_pass.tolist())) == len(one_pass)
+    assert order.batches(count, batch_size, seed, first, first + steps).equal(index[first:])
+
+
+@given(st.integers(2, 300), st.integers(0, 5), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+@settings(deadline=None)
+def test_a_smaller_share_of_the_training_set_is_part_of_a_larger_one(count, seed, one, other):
+    small, large = (set(order.subset(count, share, seed).tolist()) for share in sorted((one, other)))
+    assert small <= large <= set(range(count))
+    assert set(order.batches(count, 8, seed, 0, 3 * count, min(one, other)).flatten().tolist()) == small
+
+
+def test_mixup_mixes_inputs_and_losses_by_one_share():
+    x, y = TRAIN.x[:8], TRAIN.y[:8]
+    logits = torch.randn(8, 10, generator=torch.Generator().manual_seed(0))
+    soft = 0.3 * F.one_hot(y, 10) + 0.7 * F.one_hot(y.roll(1), 10)
+    assert mixup.mixed(x, 0.3, 0)[3].allclose(0.3 * x[3] + 0.7 * x[2])
+    assert mixup.mixed_loss(F.cross_entropy, 0.3)(logits, y).item() == pytest.approx(
+        F.cross_entropy(logits, soft).item(), abs=1e-6
+    )
+
+
+def test_the_share_of_mixup_is_drawn_from_a_beta_distribution():
+    drawn = torch.tensor([mixup.share(0.4, seed=3, step=n) for n in range(4000)])
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert drawn.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.01)
+    assert mixup.share(0.0, 3, 0) == 1.0
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_draws_by_key_are_uniform_and_depend_on_their_key_alone(keyed, monkeypatch):
+    if not keyed:  # as under a torch that has no keyed draws
+        monkeypatch.setattr(chance, "_keyed", lambda: None)
+    keys = chance.fold(chance.keys([5, 6, 7], "dropout"), 12)
+    drawn = chance.uniform(keys, 50, 40)
+    assert drawn.shape == (3, 50, 40)
+    assert chance.uniform(keys[1], 50, 40).equal(drawn[1])
+    assert chance.uniform(keys[1:], 50, 40).equal(drawn[1:])
+    assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() < 1
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert abs(torch.corrcoef(drawn.flatten(1))[0, 1:]).max() < 0.08
+    assert not chance.uniform(chance.fold(keys, 1), 50, 40).equal(drawn)
 
 
 def test_a_lane_has_the_same_bits_whatever_ran_before_it():
