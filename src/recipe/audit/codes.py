@@ -10,6 +10,7 @@ CELLS = 3 * TILES  # per side: the codes of an image are kept as means over at m
 SAMPLE = 12_000  # patches that the centres are learned from
 FLOOR = 0.1  # of the mean variance of a patch; added to the variance of each: below it, a patch is flat
 STRIDE_FROM = 24  # pixels; from this size on every second position in each direction is coded
+BLOCK = 1 << 18  # numbers of patches coded at a time: they stay in the processor's cache
 
 
 def area(out: int, side: int) -> np.ndarray:
@@ -41,7 +42,7 @@ def cells(images: np.ndarray, seed: int | list[int]) -> np.ndarray:
     mean, whiten, centres = _dictionary(_normalised(some, floor), int(rng.integers(2**31)))
     down = area(_cells(height), height), area(_cells(width), width)
     pooled = np.empty((count, len(down[0]), len(down[1]), len(centres)), np.float32)
-    step = max(1, (1 << 24) // (height * width * len(mean)))
+    step = max(1, BLOCK // (height * width * len(mean)))
     for at in range(0, count, step):
         block = views[at : at + step].reshape(-1, len(mean))
         codes = triangle((_normalised(block, floor) - mean) @ whiten, centres)
@@ -88,6 +89,15 @@ def _dictionary(patches: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray,
 
     mean, whiten = whitening(patches)
     white = ((patches - mean) @ whiten).astype(np.float32)
-    different = len(np.unique(white.round(4), axis=0))
-    found = KMeans(min(CENTRES, different), n_init=1, max_iter=20, random_state=seed).fit(white)
+    found = KMeans(_different(white.round(4), CENTRES), n_init=1, max_iter=20, random_state=seed).fit(white)
     return mean.astype(np.float32), whiten.astype(np.float32), found.cluster_centers_
+
+
+def _different(rows: np.ndarray, most: int) -> int:
+    """How many of the rows differ, counted up to `most`."""
+    known = set()
+    for row in rows + 0.0:  # -0.0 is 0.0
+        known.add(row.tobytes())
+        if len(known) == most:
+            break
+    return len(known)
