@@ -161,7 +161,7 @@ def real(data: Path, pictures: Path | None) -> None:
 
 def draw(found: dict[tuple[str, str], Finding], out: Path, name: str) -> None:
     from recipe.audit.probes import TOLERANCE, variation_rows
-    from recipe.figures import resolution_curve, variations
+    from recipe.figures.probes import resolution_curve, variations
 
     resolution_curve(out / f"{name}_resolution.png", list(found["resolution", ""].curve), TOLERANCE)
     variations(out / f"{name}_variations.png", variation_rows(list(found.values())))

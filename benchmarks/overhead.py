@@ -160,18 +160,18 @@ def measure(name: str) -> dict[str, float]:
     watch, found = Stopwatch(), dict.fromkeys(("bare", "lanes", "steps"), 0)
     watch.count_imports()
     sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
-    from recipe import build, figures, stage, track
+    from recipe import build, stage, track
     from recipe.audit import pictures
     from recipe.checks import verdict
+    from recipe.figures import examples, probes, scores, search, training
     from recipe.pages import render
 
     watch.around(build, "train", "training")
     build.train = with_a_bare_twin(build.train, watch, found)
     watch.around(verdict, "run", "gates")
-    for module in (figures, pictures, render):
+    for module in (examples, probes, scores, search, training, pictures, render):
         for function, value in list(vars(module).items()):
-            # not `drawing`: a context manager, which the functions around it count
-            if inspect.isfunction(value) and value.__module__ == module.__name__ and function != "drawing":
+            if inspect.isfunction(value) and value.__module__ == module.__name__:
                 watch.around(module, function, "pictures")
     for method in ("__init__", "lane", "data", "finish"):
         watch.around(track.Tracker, method, "logging")

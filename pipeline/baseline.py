@@ -4,13 +4,14 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
 Writes  runs/baseline/report.json, curves.png, door.png, dynamics.png
 """
 
-from recipe import examined, figures
+from recipe import examined
 from recipe.checks import baseline
 from recipe.checks.door import at_the_door
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
+from recipe.figures import training as figures
 from recipe.floors import simplified, train_floors
 from recipe.parts import plain
 from recipe.stage import Report, stage

@@ -4,11 +4,12 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val,test}.csv, r
 Writes  runs/ensemble/members/*.safetensors, predictions.csv, sizes.csv, report.json, pictures
 """
 
-from recipe import figures
 from recipe.checks import ensemble as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
+from recipe.figures import scores as figures
+from recipe.figures.training import pictures
 from recipe.files import read_yaml, write_csv
 from recipe.members import final_of, mispredicted, train_members
 from recipe.parts import plain
@@ -24,7 +25,7 @@ def main(cfg, run):
     write_csv(run.out / "sizes.csv", team.sizes)
     figures.ensemble_sizes(run.out / "sizes.png", team.sizes)
     figures.reliability(run.out / "reliability.png", team.reliability(data))
-    figures.pictures(run.out / "mispredictions.png", *mispredicted(team, data), columns=8)
+    pictures(run.out / "mispredictions.png", *mispredicted(team, data), columns=8)
     test, (low, high) = team.test, team.test.interval()
     return Report(
         metrics={"test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high,

@@ -4,13 +4,14 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/b
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
 """
 
-from recipe import examined, figures
+from recipe import examined
 from recipe.checks import overfit
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.config import change
 from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
+from recipe.figures import training as figures
 from recipe.files import read_json, write_csv, write_yaml
 from recipe.floors import score
 from recipe.ladder import climb, handed_on, pick, predictions

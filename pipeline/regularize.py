@@ -4,7 +4,7 @@ Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, ru
 Writes  runs/regularize/best.yaml, steps.csv, report.json, gains.png, curves.png, augmented.png
 """
 
-from recipe import build, examined, figures
+from recipe import build, examined
 from recipe.ablation import TEST, regularize, table
 from recipe.checks import regularize as claims
 from recipe.checks.verdict import checks_of
@@ -12,6 +12,7 @@ from recipe.checks.verdict import run as run_checks
 from recipe.config import change
 from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
+from recipe.figures import training as figures
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
 from recipe.parts import plain
 from recipe.stage import Report, stage

@@ -4,13 +4,13 @@ Reads   runs/audit/examples.parquet, runs/prepare/store.json, decisions.csv
 Writes  runs/split/{train,val,test}.csv, classes.png, report.json
 """
 
-from recipe import figures
 from recipe.checks import split as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data import split
 from recipe.data.decisions import decide, read_decisions
 from recipe.data.store import Store
+from recipe.figures import examples as figures
 from recipe.files import read_table
 from recipe.parts import plain
 from recipe.stage import Report, stage

@@ -4,11 +4,11 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/r
 Writes  runs/tune/best.yaml, trials.csv, report.json, best_so_far.png, slices.png, importances.png
 """
 
-from recipe import figures
 from recipe.checks import tune
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
+from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.parts import plain
 from recipe.search import best_so_far, compare, journal_of, read_space, set_aside, studies

@@ -4,10 +4,22 @@ import filelock
 import pytest
 from clone import Clone, fresh
 
+from recipe.config import STAGES
+
+
+def pytest_collection_modifyitems(items):
+    """The tests that need the whole run stand last, but for the longest, which makes it: nobody waits for it."""
+    waiting = [item for item in items if "whole" in item.fixturenames]
+    waiting.sort(key=lambda item: item.name != "test_a_forced_repro_leaves_git_status_clean")
+    items[:] = waiting[:1] + [item for item in items if "whole" not in item.fixturenames] + waiting[1:]
+
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory, request) -> Clone:
-    """A clone after `dvc repro`, everything committed. To look at; `clone` is the one to change."""
+    """A clone as after `dvc repro`, everything committed. To look at; `clone` is the one to change.
+
+    Its stages ran in one process, which saves their imports; test_repro.py compares with a real `dvc repro`.
+    """
     base = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):  # under pytest-xdist the workers share it
         base = base.parent
@@ -15,7 +27,9 @@ def whole(tmp_path_factory, request) -> Clone:
     with filelock.FileLock(base / "whole.lock"):
         if not (base / "whole.done").exists():
             fresh(made.root)
-            made.repro()
+            made.by_hand("compose")
+            made.as_dvc(*STAGES)
+            made.dvc("commit", "--force")
             made.commit()
             (base / "whole.done").touch()
     return made

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from recipe import Declare, RecipeError, Setup, examine
+from recipe import Declare, RecipeError, Setup, cli, examine
 from recipe.checks import loss, start, tasks
 from recipe.examination import CHECKS
 
@@ -278,13 +278,17 @@ def test_the_shell_says_what_is_wrong_and_where_to_look(tmp_path):
         (["mine:setup", "--only", "loss_at_int"], "no check called loss_at_int"),
     ],
 )
-def test_the_shell_refuses_in_one_line(tmp_path, words, expected):
+def test_the_shell_refuses_in_one_line(tmp_path, monkeypatch, capsys, words, expected):
     import re
 
-    said = shell(tmp_path, *words)
-    assert said.returncode == 2
-    assert re.search(expected, said.stderr), said.stderr
-    assert "Traceback" not in said.stderr
+    (tmp_path / "mine.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
+    assert cli.main(["examine", *words]) == 2
+    said = capsys.readouterr().err
+    assert re.search(expected, said), said
+    assert len(said.splitlines()) == 1
 
 
 def test_a_persons_own_loss_and_token_loss_work_without_a_special_case():

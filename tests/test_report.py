@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from recipe.checks import report as checks
 from recipe.config import STAGES
-from recipe.figures import drawing
+from recipe.figures.style import drawing
 from recipe.files import fingerprint, read_json, write_json
 from recipe.pages import evidence, wording
 from recipe.pages.render import render_report

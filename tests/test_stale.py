@@ -1,5 +1,6 @@
 """Never stale, never more than needed: what reruns after which edit, and that no code can change unseen."""
 
+import contextlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from clone import ROOT, Clone
 from closure import closure
 
 from recipe.config import STAGES
+from recipe.resolve import resolve_all
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 LEARNING = {"baseline", "overfit", "regularize", "tune", "ensemble"}
@@ -64,8 +66,12 @@ def edited(house):
 
 
 def must_rerun(clone: Clone) -> set[str]:
-    """The stages whose composed config differs from the one they ran with: DVC's own word, after compose."""
-    clone.run("python", "pipeline/compose.py")
+    """The stages whose composed config differs from the one they ran with: DVC's own word, after compose.
+
+    Composed in this process: what pipeline/compose.py does, without its imports.
+    """
+    with contextlib.chdir(clone.root):
+        resolve_all()
     status = json.loads(clone.dvc("status", "--json").text)
     changed = {s: entry for s, entries in status.items() for e in entries if (entry := e.get("changed deps"))}
     return {stage for stage, files in changed.items() if f"resolved/{stage}.yaml" in files}

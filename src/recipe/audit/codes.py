@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from recipe.audit.patches import triangle, whitening, windows
+
 CENTRES = 48
 TILES = 4  # per side
 CELLS = 3 * TILES  # per side: the codes of an image are kept as means over at most CELLS x CELLS places
 SAMPLE = 12_000  # patches that the centres are learned from
 FLOOR = 0.1  # of the mean variance of a patch; added to the variance of each: below it, a patch is flat
 STRIDE_FROM = 24  # pixels; from this size on every second position in each direction is coded
+BLOCK = 1 << 18  # numbers of patches coded at a time: they stay in the processor's cache
 
 
 def area(out: int, side: int) -> np.ndarray:
@@ -27,28 +30,22 @@ def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
 def cells(images: np.ndarray, seed: int | list[int]) -> np.ndarray:
     """(N, rows, columns, CENTRES or fewer) codes of the patches of float images (N, C, H, W) on a scale of 0 to 1.
 
-    Coates, Lee and Ng, *An analysis of single-layer networks in unsupervised feature learning* (AISTATS 2011): patches
-    brought to one mean and contrast, whitened, coded by how much nearer than the average they lie to each of the
-    centres of k-means, and here averaged over at most CELLS x CELLS places. Rows and columns are fewer where the image
-    has fewer positions. Two images that differ by their brightness have the same codes.
+    Patches brought to one mean and contrast, whitened, coded by how much nearer than the average they lie to each of
+    the centres of k-means, and here averaged over at most CELLS x CELLS places. Rows and columns are fewer where the
+    image has fewer positions. Two images that differ by their brightness have the same codes.
     """
-    from numpy.lib.stride_tricks import sliding_window_view
-
-    patch, stride = _window(images)
-    windows = sliding_window_view(images, (patch, patch), (2, 3))
-    windows = windows[:, :, ::stride, ::stride]  # (N, C, h, w, patch, patch)
-    count, _, height, width = windows.shape[:4]
+    views = windows(images, *_window(images))
+    count, height, width = views.shape[:3]
     rng = np.random.default_rng(seed)
-    take = [rng.integers(0, extent, SAMPLE) for extent in (count, height, width)]
-    some = windows[take[0], :, take[1], take[2]].reshape(SAMPLE, -1)
+    some = views[tuple(rng.integers(0, extent, SAMPLE) for extent in (count, height, width))].reshape(SAMPLE, -1)
     floor = FLOOR * float(some.var(1).mean()) + 1e-12
     mean, whiten, centres = _dictionary(_normalised(some, floor), int(rng.integers(2**31)))
     down = area(_cells(height), height), area(_cells(width), width)
     pooled = np.empty((count, len(down[0]), len(down[1]), len(centres)), np.float32)
-    step = max(1, (1 << 24) // (height * width * len(mean)))
+    step = max(1, BLOCK // (height * width * len(mean)))
     for at in range(0, count, step):
-        block = windows[at : at + step].transpose(0, 2, 3, 1, 4, 5)
-        codes = _triangle((_normalised(block.reshape(-1, len(mean)), floor) - mean) @ whiten, centres)
+        block = views[at : at + step].reshape(-1, len(mean))
+        codes = triangle((_normalised(block, floor) - mean) @ whiten, centres)
         codes = codes.reshape(-1, height, width * len(centres))
         rows = (down[0] @ codes).reshape(-1, len(down[0]), width, len(centres))
         pooled[at : at + step] = down[1] @ rows
@@ -90,17 +87,17 @@ def _dictionary(patches: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray,
     """Mean (d,), whitening (d, d) and centres (k, d) of whitened patches."""
     from sklearn.cluster import KMeans
 
-    mean = patches.mean(0)
-    values, directions = np.linalg.eigh(np.cov((patches - mean).T).reshape(len(mean), len(mean)))
-    whiten = (directions / np.sqrt(np.maximum(values, 0) + 0.1)) @ directions.T
+    mean, whiten = whitening(patches)
     white = ((patches - mean) @ whiten).astype(np.float32)
-    different = len(np.unique(white.round(4), axis=0))
-    found = KMeans(min(CENTRES, different), n_init=1, max_iter=20, random_state=seed).fit(white)
+    found = KMeans(_different(white.round(4), CENTRES), n_init=1, max_iter=20, random_state=seed).fit(white)
     return mean.astype(np.float32), whiten.astype(np.float32), found.cluster_centers_
 
 
-def _triangle(white: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    squares = (white**2).sum(1, keepdims=True) + (centres**2).sum(1) - white @ (2 * centres.T)
-    distance = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-    codes = np.subtract(distance.mean(1, keepdims=True), distance, out=distance)
-    return np.maximum(codes, 0, out=codes)
+def _different(rows: np.ndarray, most: int) -> int:
+    """How many of the rows differ, counted up to `most`."""
+    known = set()
+    for row in rows + 0.0:  # -0.0 is 0.0
+        known.add(row.tobytes())
+        if len(known) == most:
+            break
+    return len(known)

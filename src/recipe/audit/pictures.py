@@ -11,6 +11,7 @@ from recipe.audit.relations import Limits
 from recipe.audit.statistics import BINS, scaled
 from recipe.data.contract import FEATURES, IMAGE, TEXT
 from recipe.data.store import Store
+from recipe.figures import examples, probes
 from recipe.train.chance import key
 
 FOLDER = "pictures"  # which pictures there are depends on the kind of data; DVC keeps the folder
@@ -25,12 +26,10 @@ PANELS = {
 
 def draw(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
     """Writes every picture to out/pictures; {file: caption}, in the order of the report."""
-    from recipe import figures
-
     out = out / FOLDER
     table, classes = found.columns, store.classes
     counts = np.bincount(table["label"], minlength=len(classes)).tolist()
-    figures.class_counts(out / "class_counts.png", classes, {"examples": counts}, "examples per class")
+    examples.class_counts(out / "class_counts.png", classes, {"examples": counts}, "examples per class")
     whole = table.get("finite", np.ones(len(table["id"]), bool))
     columns = {name: table[name][whole] for name in PANELS[found.kind]}
     marks = {"outlier": limits.outlier}
@@ -38,7 +37,7 @@ def draw(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> di
         marks["std"] = limits.blank * float(np.median(columns["std"]))
     if found.kind == FEATURES:
         marks["near_ratio"] = limits.near
-    figures.distributions(out / "statistics.png", columns, marks)
+    examples.distributions(out / "statistics.png", columns, marks)
     told = {
         "class_counts.png": "Examples per class, as the source labels them.",
         "statistics.png": "Every example in each statistic; beyond a dashed line it is flagged.",
@@ -50,16 +49,14 @@ def draw(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> di
 
 def _probed(found: Audit, out: Path) -> dict[str, str]:
     """What the linear probes saw, where they saw anything."""
-    from recipe import figures
-
     told = {}
     curve = next((p.curve for p in found.probes if p.probe == "resolution"), ())
     if curve:
-        figures.resolution_curve(out / "resolution.png", list(curve), TOLERANCE)
+        probes.resolution_curve(out / "resolution.png", list(curve), TOLERANCE)
         told["resolution.png"] = "What a linear probe makes of the images at smaller sizes, with 95 % intervals."
     rows = variation_rows(found.probes)
     if rows:
-        figures.variations(out / "variations.png", rows)
+        probes.variations(out / "variations.png", rows)
         told["variations.png"] = (
             "How the images vary: how much of the pixels' variance, what it tells of the class, what its removal costs."
         )
@@ -68,13 +65,11 @@ def _probed(found: Audit, out: Path) -> dict[str, str]:
 
 def _sheets(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
     """The pictures of images."""
-    from recipe import figures
-
-    figures.contact_sheet(out / "classes.png", _class_blocks(found, store, seed), ACROSS)
+    examples.contact_sheet(out / "classes.png", _class_blocks(found, store, seed), ACROSS)
     _intensities(found, store.classes, out / "intensities.png")
-    figures.contact_sheet(out / "outliers.png", [_outliers(found, store, limits)], ACROSS)
-    figures.contact_sheet(out / "copies.png", _copies(found, store), 7)
-    figures.contact_sheet(out / "suspects.png", [_suspects(found, store)], ACROSS)
+    examples.contact_sheet(out / "outliers.png", [_outliers(found, store, limits)], ACROSS)
+    examples.contact_sheet(out / "copies.png", _copies(found, store), 7)
+    examples.contact_sheet(out / "suspects.png", [_suspects(found, store)], ACROSS)
     shown = "" if len(store.classes) <= SHEET else f" of the {SHEET} smallest classes"
     return {
         "classes.png": f"Examples drawn at random{shown}, with the ids that decisions.csv takes.",
@@ -86,10 +81,8 @@ def _sheets(found: Audit, store: Store, limits: Limits, out: Path, seed: int) ->
 
 
 def _tiles(found: Audit, store: Store, rows) -> list[np.ndarray]:
-    from recipe.figures import tile
-
     low, high = found.pixels.low, found.pixels.high
-    return [tile(scaled(store.inputs[row]), low, high) for row in rows]
+    return [examples.tile(scaled(store.inputs[row]), low, high) for row in rows]
 
 
 def _class_blocks(found: Audit, store: Store, seed: int) -> list:
@@ -148,10 +141,8 @@ def _pair_tiles(found: Audit, store: Store, pairs: list[Pair]) -> tuple[list, li
 
 
 def _intensities(found: Audit, classes: list[str], path: Path) -> None:
-    from recipe import figures
-
     seen, label = found.pixels, found.columns["label"]
     counts = np.bincount(label, minlength=len(classes))
     shown = [c for c in np.sort(np.argsort(-counts, kind="stable")[:SHEET]) if counts[c]]
     shares = {classes[c]: seen.histograms[label == c].mean(0) for c in shown}
-    figures.intensities(path, np.linspace(seen.low, seen.high, BINS + 1), seen.histograms.mean(0), shares)
+    examples.intensities(path, np.linspace(seen.low, seen.high, BINS + 1), seen.histograms.mean(0), shares)

@@ -98,13 +98,13 @@ def probe(
             return [_unmeasured(name, n, f"Not enough data to say: {why}") for name in QUESTIONS]
         small = fitted(found.images, SIDE)
         say("how parts are arranged, and where")
-        findings = _structure(found, small)
+        findings, before = _structure(found, small), seen(small, found.examples)
         say("how small the images may be")
-        findings.append(_resolution(found))
+        findings.append(_resolution(found, before if small is found.images else None))
         say("in which ways they vary")
         findings += _factors(found, small)
         say("what it costs to take a variation out")
-        findings += _removals(found, small)
+        findings += _removals(found, small, before)
     return [replace(f, sentence=" ".join([f.sentence, *_conditions(f, found)])) for f in findings]
 
 
@@ -186,11 +186,12 @@ def _sees(accuracy: Estimate, classes: int) -> bool:
     return accuracy.verdict(100 / classes + MARGIN) == "yes"
 
 
-def _resolution(found: Sample) -> Finding:
+def _resolution(found: Sample, full: np.ndarray | None) -> Finding:
+    """`full`: what is seen of the images as they are, where that is known."""
     n, images = len(found.images), found.images
     if len(sizes(max(images.shape[2:]))) < 2:
         return _unmeasured("resolution", n, "The images are too small to be made smaller.")
-    curve = resolution(images, found.examples)
+    curve = resolution(images, found.examples, seen(images, found.examples) if full is None else full)
     full = curve[0]
     at = [
         (s.pixels, s.accuracy.value, full.accuracy.value + s.loss.low, full.accuracy.value + s.loss.high) for s in curve
@@ -269,9 +270,8 @@ def _factors(found: Sample, small: np.ndarray) -> list[Finding]:
     return findings
 
 
-def _removals(found: Sample, small: np.ndarray) -> list[Finding]:
+def _removals(found: Sample, small: np.ndarray, before: np.ndarray) -> list[Finding]:
     n, examples = len(small), found.examples
-    before = seen(small, examples)
     sees = _sees(estimate(before, examples), examples.classes)
     findings = []
     for name in REMOVALS:

@@ -43,19 +43,18 @@ def sizes(longer: int) -> list[int]:
     return sorted(set(steps), reverse=True)
 
 
-def resolution(images: np.ndarray, examples: Examples) -> list[Size]:
+def resolution(images: np.ndarray, examples: Examples, full: np.ndarray) -> list[Size]:
     """Accuracy of the linear probe on images averaged down to each of `sizes` and repeated up to their own size again.
 
-    Largest first; the probe has as many features at each size, and learns its patches anew.
+    Largest first; the probe has as many features at each size, and learns its patches anew. `full`: what is `seen` of
+    the images as they are.
     """
     height, width = images.shape[2:]
     longer = max(height, width)
-    found, full = [], None
+    found = []
     for size in sizes(longer):
         small = [max(1, round(side * size / longer)) for side in (height, width)]
-        shown = images if size == longer else resized(resized(images, *small), height, width)
-        answers = seen(shown, examples)
-        full = answers if full is None else full
+        answers = full if size == longer else seen(resized(resized(images, *small), height, width), examples)
         found.append(Size(size, estimate(answers, examples), estimate(answers - full, examples)))
     return found
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recipe.audit.neighbours import features
+from recipe.audit.patches import triangle, whitening, windows
 from recipe.audit.statistics import blocks
 
 SMALL = 16  # pixels; below, the pixels' own principal components say more than codes of patches
@@ -91,8 +92,8 @@ def _steps(images: np.ndarray) -> list[np.ndarray]:
 
 def _patches(images: np.ndarray) -> np.ndarray:
     """(n, h, w, C * PATCH**2), each centred."""
-    windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(2, 3))[:, :, ::STRIDE, ::STRIDE]
-    flat = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(images), *windows.shape[2:4], -1)
+    views = windows(images, PATCH, STRIDE)
+    flat = views.reshape(*views.shape[:3], -1)
     return flat - flat.mean(-1, keepdims=True)
 
 
@@ -105,24 +106,20 @@ def _dictionary(images: np.ndarray, rng: np.random.Generator) -> tuple:
     some = some[rng.choice(len(some), min(PATCHES, len(some)), replace=False)]
     floor = max(0.01 * float(some.var(1).mean()), 1e-12)
     some /= np.sqrt(some.var(1, keepdims=True) + floor)
-    mean = some.mean(0)
-    sizes, axes = np.linalg.eigh(np.cov(some - mean, rowvar=False))
-    whitening = ((axes / np.sqrt(np.maximum(sizes, 0) + 0.1)) @ axes.T).astype(np.float32)
-    white = (some - mean) @ whitening
+    mean, whiten = whitening(some)
+    whiten = whiten.astype(np.float32)
+    white = (some - mean) @ whiten
     seed = int(rng.integers(2**31))
     means = MiniBatchKMeans(min(CENTRES, len(white)), random_state=seed, batch_size=2048, n_init=1, max_iter=20)
-    return floor, mean, whitening, means.fit(white).cluster_centers_.astype(np.float32)
+    return floor, mean, whiten, means.fit(white).cluster_centers_.astype(np.float32)
 
 
 def _codes(images: np.ndarray, dictionary: tuple) -> np.ndarray:
     """(n, 4 * CENTRES)"""
-    floor, mean, whitening, centres = dictionary
+    floor, mean, whiten, centres = dictionary
     patches = _patches(images)
     patches /= np.sqrt(patches.var(-1, keepdims=True) + floor)
-    white = ((patches - mean) @ whitening).reshape(-1, len(mean))
-    square = (white**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * white @ centres.T
-    distance = np.sqrt(np.maximum(square, 0))
-    active = np.maximum(distance.mean(1, keepdims=True) - distance, 0).reshape(*patches.shape[:3], -1)
+    active = triangle(((patches - mean) @ whiten).reshape(-1, len(mean)), centres).reshape(*patches.shape[:3], -1)
     middle, centre = (active.shape[1] + 1) // 2, (active.shape[2] + 1) // 2
     halves = [half.sum(1) for half in (active[:, :middle], active[:, middle:])]
     return np.concatenate([part.sum(1) for half in halves for part in (half[:, :centre], half[:, centre:])], 1)

@@ -1,0 +1,43 @@
+"""How every figure looks, and how it becomes a file. The only importer of matplotlib."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from recipe.files import replacing
+
+INK, FAINT, ACCENT, BAD = "#1f2933", "#9aa5b1", "#2563a6", "#b4232a"
+COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#8a6d1d", "#0e7c86", "#b4232a", "#5a6672")
+STYLE = {
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": f"cycler(color={COLOURS})",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@contextmanager
+def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid):
+    """(figure, axes) as plt.subplots gives them; saved to `path` when the block ends."""
+    import matplotlib  # here, for it takes longer to import than a stage to find that its config is wrong
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(width, height), **grid)
+        try:
+            yield figure, axes
+            with replacing(path) as temporary:
+                # no software version and no date in the file: the same picture is the same bytes
+                figure.savefig(temporary, dpi=120, metadata={"Software": None})
+        finally:
+            plt.close(figure)

@@ -1,0 +1,99 @@
+"""Arrays, and encoded images in parquet."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+from sources import encoded, stored
+
+from recipe.data.arrays import Arrays, Parquet
+from recipe.errors import RecipeError
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "kind", "shape"),
+    [
+        (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1], "image", (4, 1, 8, 8)),
+        (np.zeros((4, 8, 8, 3), np.uint8), [[0], [1], [0], [1]], "image", (4, 3, 8, 8)),
+        (np.zeros((4, 3, 8, 8), np.float32), ["b", "a", "b", "a"], "image", (4, 3, 8, 8)),
+        (np.zeros((4, 5)), [1.0, 2.0, 1.0, 2.0], "features", (4, 5)),
+        (np.array(list("wxyz")), [7, 8, 7, 8], "text", (4, 0)),
+    ],
+)
+def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
+    np.savez(tmp_path / "x.npz", x=inputs, y=np.array(labels), who=np.array([1, 1, 2, 2]))
+    found, store = stored(Arrays(tmp_path / "x.npz", group="who"), tmp_path / "out")
+    assert (store.kind, store.inputs.shape, found.problems) == (kind, shape, [])
+    assert [e["group"] for e in store.examples()] == ["1", "1", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((3, 2)), "z": np.zeros(3)}, "no array `y`; there are x, z"),
+        (
+            {"x": np.zeros((3, 2)), "y": np.zeros(2)},
+            r"`y` is \(2,\) and `x` \(3, 2\); it must be one label per example",
+        ),
+        ({"x": np.zeros((3, 2)), "y": np.eye(3)}, "One-hot labels: store their argmax"),
+        ({"x": np.zeros((3, 2)), "y": np.array([0.1, 0.2, 0.3])}, "Regression is not there yet"),
+        ({"x": np.zeros(3), "y": np.zeros(3)}, "no images, rows or texts"),
+        ({"x": np.array([1, "a", None], object), "y": np.zeros(3)}, "holds Python objects, which only a pickle could"),
+    ],
+)
+def test_an_archive_of_another_form_is_refused_with_what_to_do(tmp_path, arrays, message):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(RecipeError, match=message):
+        Arrays(tmp_path / "x.npz")
+
+
+def test_one_array_and_a_damaged_archive_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(RecipeError, match="holds one array"):
+        Arrays(tmp_path / "x.npy")
+    np.savez_compressed(tmp_path / "x.npz", x=np.random.default_rng(0).random((50, 9)), y=np.arange(50) % 2)
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[300:400] = bytes(100)
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(RecipeError, match=r"is damaged|cannot be read"):
+        Arrays(tmp_path / "x.npz")
+
+
+# ---- encoded images in parquet -----------------------------------------------------------------------------------
+
+
+def shelf(path: Path, images, labels, **more) -> None:
+    parquet.write_table(pyarrow.table({"image": images, "label": labels, **more}), path, row_group_size=2)
+
+
+def test_encoded_images_of_several_files_and_row_groups_stay_in_order(tmp_path):
+    files = [encoded((8, 8), f"#0000{n:02x}") for n in range(0, 70, 10)]
+    shelf(tmp_path / "a.parquet", files[:5], list("xyxyx"), site=list("klmno"))
+    shelf(tmp_path / "b.parquet", files[5:], list("yx"), site=list("pq"))
+    found, store = stored(Parquet(tmp_path, metadata=["site"]), tmp_path / "out")
+    assert store.inputs[:, 2, 0, 0].tolist() == list(range(0, 70, 10))
+    rows = store.table().to_pylist()
+    assert [r["meta_site"] for r in rows] == list("klmnopq")
+    assert [r["name"] for r in rows][4:6] == ["a.parquet, row 4", "b.parquet, row 0"]
+    assert found.problems == []
+
+
+def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
+    images = [{"bytes": encoded((9, 9)), "path": "1.png"}, {"bytes": None, "path": "2.png"}]
+    table = pyarrow.table({"image": images, "label": [1, 0]})
+    about = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
+    parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
+    found, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    assert store.classes == ["cat", "dog"]
+    assert [e["class"] for e in store.examples()] == ["dog"]
+    assert found.counts == {"empty": 1}
+    assert found.problems[0].name == "x.parquet, row 1"
+
+
+def test_a_missing_column_of_a_parquet_file_is_named(tmp_path):
+    shelf(tmp_path / "x.parquet", [encoded()], ["a"])
+    with pytest.raises(RecipeError, match="no column `img`; there are image, label"):
+        Parquet(tmp_path / "x.parquet", image="img")

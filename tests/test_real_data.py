@@ -1,0 +1,62 @@
+"""Real photographs, messages, measurements and boxes."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sources import put, stored
+
+from recipe.data import annotations
+from recipe.data.folder import Folder
+from recipe.data.tables import Table, Text
+from recipe.errors import RecipeError
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
+
+
+def test_photographs_of_ants_and_bees(tmp_path):
+    found, store = stored(Folder(SHARED / "natural_ants_bees", size=64), tmp_path)
+    rows = store.table().to_pylist()
+    assert found.problems == []
+    assert Counter((r["given_split"], r["class"]) for r in rows).keys() == {
+        (s, c) for s in ("train", "val") for c in ("ants", "bees")
+    }
+    assert len(rows) == 106
+    gif = next(r for r in rows if r["name"] == "train/ants/imageNotFound.gif")  # which ImageFolder passes over
+    assert (gif["format"], gif["notes"]) == ("GIF", "palette to RGB")
+    assert len({(r["width"], r["height"]) for r in rows}) == 57
+    assert all(max(store.picture(r["row"]).shape) == 192 for r in rows if max(r["width"], r["height"]) > 192)
+
+
+def test_short_messages(tmp_path):
+    source = Text(SHARED / "text/sms_spam.tsv", text=1, label=0, header=False, quoted=False)
+    found, store = stored(source, tmp_path)
+    assert found.problems == []
+    assert Counter(e["class"] for e in store.examples()) == {"ham": 4827, "spam": 747}
+    hashes = [e["hash"] for e in store.examples()]
+    assert len(hashes) - len(set(hashes)) == 403
+
+
+def test_wines(tmp_path):
+    found, store = stored(Table(SHARED / "tabular/winequality-white.csv", label=-1, header=False), tmp_path)
+    assert found.problems == []
+    assert store.inputs.shape == (4898, 11)
+    assert store.classes == list("3456789")
+    with pytest.raises(RecipeError, match="a quantity to predict"):
+        Table(SHARED / "tabular/winequality-white.csv", label=7, header=False)
+
+
+def test_boxes_of_coco(tmp_path):
+    file = SHARED / "detection/coco_tiny_val.json"
+    content, read = json.loads(file.read_text()), annotations.read(file)
+    assert read.problems == []
+    assert sum(read.columns["ann_count"]) == len(content["annotations"]) == 815
+    image = content["images"][0]
+    mine = [a["bbox"] for a in content["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]]
+    largest = max(w * h for _, _, w, h in mine) ** 0.5
+    assert read.columns["ann_size_max"][0] == pytest.approx(largest, rel=0.01)
+    put(tmp_path, *(f"all/{name}" for name in read.files))
+    (tmp_path / "coco.json").write_bytes(file.read_bytes())
+    assert Folder(tmp_path, size=8, annotations="coco.json").problems == []

@@ -1,0 +1,135 @@
+"""Tables of features and of texts: every cell is read or its line is named."""
+
+import numpy as np
+import pyarrow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+from sources import ANY_FILE, CONFIG, put, stored
+
+from recipe.data.labels import coded
+from recipe.data.prepare import prepare
+from recipe.data.problems import CLASS_SPELLING, ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE
+from recipe.data.tables import Table, Text
+from recipe.data.tabular import read_rows
+from recipe.errors import RecipeError
+
+
+def test_labels_of_any_type_become_numbers_in_their_own_order():
+    assert coded([10, 9, 10], "abc", "x")[:2] == ([1, 0, 1], ["9", "10"])
+    assert coded(["b", "a", None, ""], "abcd", "x")[:2] == ([1, 0, None, None], ["a", "b"])
+    assert coded([1.0, "1", np.int64(2), b"x"], "abcd", "x")[:2] == ([0, 0, 1, 2], ["1", "2", "x"])
+    assert coded(["dog", "dgo"], "ab", "x", ["cat", "dog"])[:2] == ([1, "dgo"], ["cat", "dog"])
+    assert [p.kind for p in coded(["ham", "Ham"], ["line 1", "line 2"], "x")[2]] == [CLASS_SPELLING]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5], list(range(300)), ["1.25", "3"]])
+def test_a_quantity_is_no_class(values):
+    with pytest.raises(RecipeError, match="a quantity to predict, not a class"):
+        coded(values, [""] * len(values), "x.csv, column `y`")
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@ANY_FILE
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=6), st.sampled_from([",", ";", "\t"]))
+def test_what_csv_writes_is_read_back(tmp_path, rows, delimiter):
+    import csv
+
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    with open(tmp_path / "x.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows([("one", "two"), *rows])
+    if not rows:
+        with pytest.raises(RecipeError, match="no row below its header"):
+            read_rows(tmp_path / "x.csv", delimiter=delimiter)
+        return
+    read = read_rows(tmp_path / "x.csv", delimiter=delimiter)
+    assert list(zip(*read.columns.values(), strict=True)) == rows
+
+
+@ANY_FILE
+@given(st.binary(max_size=200) | st.text("ab1,\"\n\r\t;'?.", max_size=60).map(str.encode), st.booleans())
+def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
+    put(tmp_path, "x.csv", content=content)
+    for kind, options in ((Table, {"label": -1}), (Text, {"text": 0, "label": -1})):
+        said = None
+        try:
+            prepare(kind(tmp_path / "x.csv", header=header, **options), CONFIG, tmp_path / "out")
+        except RecipeError as error:
+            said = str(error)
+        assert said is None or "x.csv" in said or f"{kind.__name__}: none of" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"a,b\n", {}, "no row below its header"),
+        (b"a,a\n1,2\n", {}, "`a` is there twice among the columns; without such a line set `header: false`"),
+        (b"a,\n1,2\n", {}, "column 1 has no name"),
+        (b"a,b\n1,2\n", {"label": "c"}, "no column `c`; there are a, b"),
+        (b"a,b\n1,2\n", {"label": 2}, "no column `2`; there are a, b"),
+        ("a,b\né,2\n".encode("latin-1"), {}, "is not UTF-8 .*byte 4.*save it as UTF-8"),
+        (b"a;b\n1;2\n", {"label": 0}, "one column when split at ',', and ';' in its cells: set `delimiter: ';'`"),
+        (b'a,b\n1,"2\n', {}, "line 2: unexpected end of data. If quotes are plain characters"),
+        (b"b\n1\n2\n", {}, "no column is left for features"),
+        (b"a,b\n,1\n?,2\n", {}, "the column `a` has no value at all; name it under `metadata`"),
+        (b"a,b\n" + b"".join(b"x%d,1\n" % i for i in range(40)), {}, "holds 40 different names, as 'x0'"),
+    ],
+)
+def test_a_table_of_another_form_is_refused_with_what_to_do(tmp_path, content, options, message):
+    put(tmp_path, "x.csv", content=content)
+    with pytest.raises(RecipeError, match=message):
+        Table(tmp_path / "x.csv", **{"label": "b"} | options)
+
+
+def test_a_missing_table_says_what_is_there(tmp_path):
+    put(tmp_path, "wine.csv", content=b"")
+    with pytest.raises(RecipeError, match=r"its folder holds wine\.csv"):
+        Table(tmp_path / "vine.csv", label=-1)
+    with pytest.raises(RecipeError, match="there is no folder"):
+        Table(tmp_path / "no/wine.csv", label=-1)
+
+
+def test_columns_of_numbers_and_of_names_become_features(tmp_path):
+    lines = ["age,colour,who,label", "31,red,p1,yes", "?,blue,p2,no", "4.5,,p1,yes", "1e3, red ,p3,"]
+    put(tmp_path, "x.csv", content="\n".join(lines).encode())
+    source = Table(tmp_path / "x.csv", label="label", group="who", metadata=["colour"])
+    assert source.columns == ["age", "age is missing"]
+    found, store = stored(Table(tmp_path / "x.csv", label="label", group="who"), tmp_path / "out")
+    assert store.columns == ("age", "age is missing", "colour=blue", "colour=red", "colour is missing")
+    assert np.array_equal(
+        store.inputs, [[31, 0, 0, 1, 0], [np.nan, 1, 1, 0, 0], [4.5, 0, 0, 0, 1]], equal_nan=True
+    )  # fmt: skip
+    assert [(e["class"], e["group"], e["name"]) for e in store.examples()] == [
+        ("yes", "p1", "x.csv, line 2"), ("no", "p2", "x.csv, line 3"), ("yes", "p1", "x.csv, line 4"),
+    ]  # fmt: skip
+    assert [(p.kind, p.name, p.detail) for p in found.problems] == [(UNKNOWN_LABEL, "x.csv, line 5", "no label")]
+
+
+def test_a_text_among_numbers_is_a_mistake_with_its_line(tmp_path):
+    numbers = [str(n) for n in range(30)]
+    numbers[7], numbers[11] = "12,5", "1_000"
+    put(tmp_path, "x.csv", content="\n".join(["a;y", *(f"{n};{i % 2}" for i, n in enumerate(numbers))]).encode())
+    found, store = stored(Table(tmp_path / "x.csv", label="y", delimiter=";"), tmp_path / "out")
+    assert len(store.inputs) == 28
+    assert [(p.kind, p.name) for p in found.problems] == [(UNREADABLE, "x.csv, line 9"), (UNREADABLE, "x.csv, line 13")]
+    assert "`a` is '12,5', most cells are numbers" in found.problems[0].detail
+
+
+def test_a_table_in_parquet_has_its_types(tmp_path):
+    table = pyarrow.table({"a": [1.5, None, 3.0], "b": [True, False, None], "c": ["x", "y", None], "y": [2, 1, 2]})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    source = Table(tmp_path / "x.parquet", label="y")
+    assert source.columns == ["a", "a is missing", "b", "b is missing", "c=x", "c=y", "c is missing"]
+    assert source.classes == ["1", "2"]
+    assert source.names[2] == "x.parquet, row 2"
+
+
+def test_a_text_per_row(tmp_path):
+    put(tmp_path, "x.tsv", content=b'spam\t"free\nham\tsay "hi"\nham\n')
+    found, store = stored(Text(tmp_path / "x.tsv", text=1, label=0, header=False, quoted=False), tmp_path / "out")
+    assert store.texts() == ['"free', 'say "hi"']
+    assert [(p.kind, p.name) for p in found.problems] == [(ODD_SHAPE, "x.tsv, line 3")]
+    assert store.classes == ["ham", "spam"]
