@@ -13,8 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
 
 import torch
 from torch import nn
