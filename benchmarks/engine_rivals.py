@@ -32,7 +32,7 @@ from recipe.train.lane import Lane
 LANES = 64
 PASSES = {"mlp": 18, "dropout": 18, "conv8": 4, "mlp, augmented": 4}
 AIM = {"mlp": 20, "conv8": 4, "mlp, augmented": 30}
-DEGREES, ZOOM, SHIFT = 10, 0.1, 1 / 8  # of augmentation; the shift as a share of the side, one pixel here
+DEGREES, ZOOM, PIXELS = 10, 0.1, 1  # of augmentation
 
 for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
@@ -71,7 +71,7 @@ class Augmented(Dataset):
     def __init__(self, part):
         self.part = part
         self.change = v2.RandomAffine(
-            DEGREES, (SHIFT, SHIFT), (1 - ZOOM, 1 + ZOOM), interpolation=InterpolationMode.BILINEAR
+            DEGREES, (PIXELS / 8, PIXELS / 8), (1 - ZOOM, 1 + ZOOM), interpolation=InterpolationMode.BILINEAR
         )
 
     def __len__(self):
@@ -118,7 +118,7 @@ def measured(name: str, count: int, rounds: int) -> list[str]:
         return fresh
 
     def ours():
-        more = {"augment": Affine(degrees=DEGREES, zoom=ZOOM, pixels=SHIFT)} if augment else {}
+        more = {"augment": Affine(degrees=DEGREES, zoom=ZOOM, pixels=PIXELS)} if augment else {}
         group = lanes(case, LANES, steps, **more)
 
         def run():
