@@ -118,6 +118,18 @@ def test_a_lane_stops_when_enough_is_learned(mode):
         assert result.curve[-1]["train_loss"] < 0.3 <= result.curve[-2]["train_loss"]
 
 
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+@pytest.mark.parametrize("name", ["mlp", "convnet", "residual, by vmap"])
+def test_half_precision_learns_the_same_to_its_precision(mode, name):
+    def some(precision):
+        return train([lane(MODELS[name], s, precision=precision) for s in (0, 1)], mode)
+
+    for exact, half in zip(some("float32"), some("bfloat16"), strict=True):
+        assert exact.curve[-1]["val_loss"] == pytest.approx(half.curve[-1]["val_loss"], rel=0.05)
+        assert exact.curve[-1] != half.curve[-1]
+        assert all(t.dtype == exact.last[n].dtype for n, t in half.last.items())
+
+
 def test_the_model_is_left_with_its_last_weights():
     lanes = [lane(seed=s, steps=30) for s in (0, 1)]
     for mine, result in zip(lanes, train(lanes, "batched"), strict=True):

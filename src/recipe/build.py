@@ -57,9 +57,16 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
     """
     cfg = change(cfg, changes or {})
     net = model(cfg, data, seed)
+    device = data.train.y.device.type
+    if cfg.train.precision != "float32" and (cfg.train.precision, device) != ("bfloat16", "cuda"):
+        raise RecipeError(
+            f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
+            "a CPU without instructions for it does 6 to 8 times slower)."
+        )
     return Lane(
         net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
-        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **kwargs,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg),
+        precision=cfg.train.precision, **kwargs,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from recipe.files import digest, fingerprint, read_json, write_json
 
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
+DETERMINISTIC = {"strict": "error", "warn": "warn", "off": "default"}  # torch's words for what conf/runtime says
 closed_in_sweep: list[str] = []  # jobs of a multirun that failed: the others go on, the sweep ends with exit code 1
 
 
@@ -254,7 +255,12 @@ def _prepare_torch(cfg) -> str:
     _keep_memory()
     torch.set_num_threads(cfg.runtime.threads)
     # with the variable above all that use_deterministic_algorithms does, which imports torch's compiler for it
-    torch.set_deterministic_debug_mode("warn")
+    if cfg.runtime.deterministic not in DETERMINISTIC:
+        raise RecipeError(
+            f"conf/runtime/local.yaml: deterministic is `{cfg.runtime.deterministic}`, it must be one of "
+            f"{', '.join(DETERMINISTIC)}."
+        )
+    torch.set_deterministic_debug_mode(DETERMINISTIC[cfg.runtime.deterministic])
     torch.set_flush_denormal(True)
     device = cfg.runtime.device
     if device == "auto":

@@ -28,12 +28,22 @@ class Lane:
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
+    precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
     step: Callable | None = None  # a person's own: (model, optimizer, inputs, targets, loss) -> loss before the step
 
     @property
     def identity(self) -> list:
         """Its numbers, as far as a checkpoint can tell lanes apart by them."""
-        return [self.seed, self.steps, self.batch_size, self.share, self.mixup, self.patience, self.enough]
+        return [
+            self.seed,
+            self.steps,
+            self.batch_size,
+            self.share,
+            self.mixup,
+            self.patience,
+            self.enough,
+            self.precision,
+        ]
 
     @property
     def judged(self) -> Callable:

@@ -13,7 +13,7 @@ from recipe.data.batches import Part
 from recipe.train import augment, chance, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
 from recipe.train.lane import Lane
-from recipe.train.loop import outputs
+from recipe.train.loop import autocast, outputs
 from recipe.train.updates import Update
 
 CHUNK = 256  # examples of an evaluation that go through all nets together
@@ -147,10 +147,11 @@ class Lanes:
             lam = self.flat.new_tensor([mixup.share(lane.mixup, lane.seed, n) for lane in self.lanes])
             x = mixup.mixed(x, lam.view(-1, *[1] * (x.ndim - 1)), 1)
         leaf = self.flat.detach().requires_grad_()
-        out = self.forward(self._weights(leaf) | self.held, x)
-        loss = self._loss(out, y, self.smoothing)
-        if lam is not None:
-            loss = lam * loss + (1 - lam) * self._loss(out, y.roll(1, 1), self.smoothing)
+        with autocast(self.lanes[0].precision, x.device):
+            out = self.forward(self._weights(leaf) | self.held, x)
+            loss = self._loss(out, y, self.smoothing)
+            if lam is not None:
+                loss = lam * loss + (1 - lam) * self._loss(out, y.roll(1, 1), self.smoothing)
         (grad,) = torch.autograd.grad(loss.sum(), leaf)
         self.update.step(self.flat, grad)
         return loss.detach()

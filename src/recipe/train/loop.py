@@ -1,5 +1,6 @@
 """The plain loop: one lane, with torch's own modules and optimizer. What lanes.py does for many, this does for one."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -23,12 +24,27 @@ class Score:
     logits: Tensor
 
 
+def autocast(precision: str, device: torch.device):
+    """A context; with float32 none, for entering torch's costs a small net's step 3 %."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
+
+
+def full(out: Tensor) -> Tensor:
+    """Of float32 at least: what is judged is not rounded."""
+    return out.to(torch.promote_types(out.dtype, torch.float32))
+
+
+def channels_last(x: Tensor) -> bool:
+    """Whether convolutions are faster so: from 16 pixels on, 1.3 to 1.6 times on a CPU."""
+    return x.ndim == 4 and min(x.shape[2:]) >= 16
+
+
 def outputs(model: nn.Module, x: Tensor, chunk: int = CHUNK) -> Tensor:
     """(N, K) of all of x in eval mode; leaves every module in the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([model(part) for part in x.split(chunk)])
+        logits = torch.cat([full(model(part)) for part in x.split(chunk)])
     for module, training in modes.items():
         module.training = training
     return logits
@@ -67,6 +83,8 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
         index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share).to(part.y.device)
         for n in range(first, last):
             x, y = (t.index_select(0, index[n - first]) for t in (part.x, part.y))  # six times as fast as t[index]
+            if channels_last(x):
+                x = x.contiguous(memory_format=torch.channels_last)
             loss = lane.loss
             dropout.give_keys(layers, chance.fold(drops, n))
             if lane.augment:
@@ -74,7 +92,9 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
             if lane.mixup:
                 lam = mixup.share(lane.mixup, lane.seed, n)
                 x, loss = mixup.mixed(x, lam, 0), mixup.mixed_loss(lane.loss, lam)
-            yield one_step(lane.model, lane.optimizer, x, y, loss)
+            with autocast(lane.precision, x.device):
+                result = one_step(lane.model, lane.optimizer, x, y, loss)
+            yield result
 
 
 class Plain:
@@ -82,6 +102,8 @@ class Plain:
 
     def __init__(self, lane: Lane, part: Part):
         self.lane, self.part, self.done = lane, part, 0
+        if channels_last(part.x):
+            lane.model.to(memory_format=torch.channels_last)
         self.best = copy_of(lane.model)
 
     def advance(self, to: int) -> Tensor:
@@ -92,7 +114,8 @@ class Plain:
 
     def outputs(self, part: Part) -> Tensor:
         """(1, N, K), in eval mode."""
-        return outputs(self.lane.model, part.x)[None]
+        with autocast(self.lane.precision, part.y.device):
+            return outputs(self.lane.model, part.x)[None]
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (1,) of logits (1, N, K)."""

@@ -101,7 +101,7 @@ def _likeness(lane: Lane) -> tuple:
     options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
     loss = "cross entropy" if is_cross_entropy(lane.loss) else _seen(lane.loss)
     optimizer = kind, len(lane.optimizer.param_groups), _seen(options)
-    return _seen(lane.model), optimizer, loss, lane.batch_size, augment.kind(lane.augment), lane.step
+    return _seen(lane.model), optimizer, loss, lane.batch_size, augment.kind(lane.augment), (lane.step, lane.precision)
 
 
 UNSEEN = {"training", "_parameters", "_buffers", "_modules"}
