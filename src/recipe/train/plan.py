@@ -21,7 +21,7 @@ from recipe.train.loop import outputs
 
 TOGETHER = 64  # lanes in a batch; more gain nothing on a CPU
 MEMORY = 2**30  # bytes that a batch may take, by estimate
-LARGE = 200_000  # multiplications of one convolution per example, above which it is not worth it on a CPU
+LARGE = 16_000_000  # multiplications in a step's convolutions, above which one after the other is faster on a CPU
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ def plan(lanes: list[Lane], part: Part, mode: str = "auto") -> list[Group]:
         if reason := "as asked" if mode == "plain" else why_plain(lane):
             groups.append(Group(numbers, reason))
             continue
-        largest, size = profile(lane, part)
+        multiplications, size = profile(lane, part)
         if mode == "auto" and len(numbers) == 1:
             groups.append(Group(numbers, "alone in its architecture"))
-        elif mode == "auto" and part.y.device.type == "cpu" and largest > LARGE:
-            groups.append(Group(numbers, f"convolutions of {largest:,} multiplications gain nothing together on a CPU"))
+        elif mode == "auto" and part.y.device.type == "cpu" and multiplications > LARGE:
+            cost = f"convolutions of {multiplications / 1e6:.0f} million multiplications a step"
+            groups.append(Group(numbers, f"{cost} gain nothing together on a CPU"))
         else:
             batches = -(-len(numbers) // min(TOGETHER, max(1, MEMORY // size)))
             cut = [len(numbers) * i // batches for i in range(batches + 1)]  # 70 lanes are 35 and 35, not 64 and 6
@@ -72,15 +73,15 @@ def why_plain(lane: Lane) -> str:
 
 
 def profile(lane: Lane, part: Part) -> tuple[int, int]:
-    """(multiplications of the largest convolution per example, bytes that a lane of a batch takes, by estimate)."""
-    largest, values = 0, 0
+    """(multiplications in a step's convolutions, forward; bytes that a lane of a batch takes, by estimate)."""
+    multiplications, values = 0, 0
 
     def look(module: nn.Module, given, out) -> None:
-        nonlocal largest, values
+        nonlocal multiplications, values
         if isinstance(out, torch.Tensor):
             values += out.numel()
             if isinstance(module, nn.Conv2d):
-                largest = max(largest, out.numel() * module.weight[0].numel())
+                multiplications += lane.batch_size * out.numel() * module.weight[0].numel()
 
     leaves = [m for m in lane.model.modules() if not any(True for _ in m.children())]
     hooks = [m.register_forward_hook(look) for m in leaves]
@@ -91,7 +92,7 @@ def profile(lane: Lane, part: Part) -> tuple[int, int]:
             hook.remove()
     weights = sum(p.numel() for p in lane.model.parameters())
     copies = 7  # weights, gradient, two moments, best, a leaf's views and their gradients
-    return largest, 4 * (copies * weights + 3 * values * lane.batch_size)
+    return multiplications, 4 * (copies * weights + 3 * values * lane.batch_size)
 
 
 def _likeness(lane: Lane) -> tuple:
