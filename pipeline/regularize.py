@@ -4,7 +4,7 @@ Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, ru
 Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, pictures
 """
 
-from recipe import augmentations, figures, learning_curve, rungs
+from recipe import augmentations, learning_curve, rungs
 from recipe import figures_regularize as pictures
 from recipe.ablation import TEST
 from recipe.checks import regularize as claims
@@ -37,7 +37,7 @@ def main(cfg, run):
     pictures.inputs(run.out / "inputs.png", augmentations.pictures(cfg, data, result))
     pictures.first_layer(run.out / "first_layer.png", inside.weights)
     pictures.activations(run.out / "activations.png", inside.activations)
-    figures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in result.arms().items()})
+    pictures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in result.arms().items()})
     row = result.pick.score() | {"system": "regularized"}
     baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
     subject = claims.Regularized(result, baseline, inside.structure, inside.activations)

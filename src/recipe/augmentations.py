@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -83,8 +82,10 @@ def _seen(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | None
         if cfg.train.augment:
             x = augment.apply(build.augmentation(cfg, data), x, keys([cfg.seed], "pictures")[0].to(x.device))
         if cfg.train.mixup:
-            x = mixup.mixed(x, mixup.share(cfg.train.mixup, cfg.seed, 0), 0)
+            drawn = (mixup.share(cfg.train.mixup, cfg.seed, step) for step in range(64))
+            x = mixup.mixed(
+                x, min(drawn, key=lambda share: abs(share - 0.7)), 0
+            )  # most are nearly 0 or 1: one to be seen
         if cfg.train.input_size and cfg.train.input_size < max(x.shape[2:]):
-            small = Resize(cfg.train.input_size)(x)
-            x = torch.nn.functional.interpolate(small, size=x.shape[2:], mode="nearest-exact")
+            x = Resize(cfg.train.input_size)(x)
     return x

@@ -76,6 +76,28 @@ def _interval(axis, at: int, gain, colour: str, reach: tuple[float, float]) -> N
     axis.plot(gain.mean, at, "o", color=colour, ms=6)
 
 
+def curves(path, lanes: dict[str, list[list[dict]]]) -> None:
+    """A panel per rung, {name: a curve per seed}: train and val loss against steps, val of the first name in grey."""
+    across, base = min(4, len(lanes)), next(iter(lanes.values()))
+    down = -(-len(lanes) // across)
+    grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
+    with drawing(path, width=2.6 * across, height=1.9 * down + 0.4, **grid) as (figure, axes):
+        for axis in axes.flat[len(lanes) :]:
+            axis.set_axis_off()
+        for axis, (name, seeds) in zip(axes.flat, lanes.items(), strict=False):
+            kinds = ((base, "val_loss", FAINT, "val, base"), (seeds, "train_loss", COLOURS[1], "train"))
+            for mine, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
+                for i, curve in enumerate(mine):
+                    xy = [r["step"] for r in curve], [r[metric] for r in curve]
+                    axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
+            axis.set_title(name, fontsize=9)
+            axis.set(yscale="log")
+            axis.grid(color=GRID, lw=0.6)
+        figure.supxlabel("step", fontsize=9.5)
+        figure.supylabel("loss (nats)", fontsize=9.5)
+        axes[0][0].legend(fontsize=7.5)
+
+
 def learning_curves(path, curves: list[LearningCurve]) -> None:
     """Error and loss against the size of the training set: dots the seeds, the law and its interval, twice the data."""
     with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
@@ -144,7 +166,7 @@ def first_layer(path, weights, most: int = 64) -> None:
     across = min(16, len(shown))
     down = -(-len(shown) // across)
     limit = float(shown.abs().max()) or 1.0
-    with drawing(path, width=0.5 * across + 0.4, height=0.5 * down + 0.55, nrows=down, ncols=across, squeeze=False) as (
+    with drawing(path, width=0.5 * across + 0.4, height=0.5 * down + 0.3, nrows=down, ncols=across, squeeze=False) as (
         figure,
         axes,
     ):

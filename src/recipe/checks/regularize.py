@@ -23,7 +23,7 @@ FIGURES = {
     "inputs.png": "the same training examples as they are, and as each rung that touches the input gives them",
     "first_layer.png": "the weights of the pick's first layer, first seed",
     "activations.png": "every activation of the pick over all of val, first seed",
-    "curves.png": "every rung's best level, a line per seed",
+    "curves.png": "every rung's best level, a line per seed; in grey the base's loss on val",
 }
 
 
