@@ -1,19 +1,19 @@
-"""Regularize: which changes help on validation, by more than seed noise?
+"""Regularize: which changes help on validation, by more than seed noise? And what would more data do?
 
 Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, runs/overfit/best.yaml
-Writes  runs/regularize/best.yaml, steps.csv, report.json, gains.png, curves.png, augmented.png
+Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, pictures
 """
 
-from recipe import build, examined
-from recipe.ablation import TEST, regularize, table
+from recipe import augmentations, learning_curve, rungs
+from recipe.ablation import TEST
 from recipe.checks import regularize as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
-from recipe.config import change
 from recipe.data.batches import load
-from recipe.examination import CHECKS, examine
-from recipe.figures import training as figures
+from recipe.examination import CHECKS
+from recipe.figures import regularize as pictures
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
+from recipe.inside import COLUMNS, look_inside
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
@@ -24,40 +24,33 @@ KNOWN = CHECKS | checks_of(claims)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
-    setup = examined.setup(change(cfg, {"train.augment": True}), data)
-    verdicts = examine(
-        setup, only=examined.OF_THE_AUGMENTATION, limits=cfg.checks, known=KNOWN, where="conf/regularize.yaml",
-        progress=run.verdict,
-    ).verdicts  # fmt: skip
-    baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
-    result = regularize(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
+    verdicts, refused = augmentations.examiner(cfg, data, KNOWN, run)
+    base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
+    result = rungs.climb(cfg, data, base, run, refused)
+    inside = look_inside(cfg, data, result.pick)
     write_yaml(run.out / "best.yaml", result.changes)
-    write_csv(run.out / "steps.csv", table(result))
-    tried = [s for s in result.steps if s.gain]
-    figures.gains(
-        run.out / "gains.png",
-        [s.name for s in tried],
-        [s.gain.mean for s in tried],
-        [s.gain.low for s in tried],
-        [s.gain.high for s in tried],
-        [s.kept for s in tried],
-    )
-    arms = {"no regularisation": result.base, **{s.name: s.arm for s in tried}}
-    figures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in arms.items()})
-    figures.pictures(run.out / "augmented.png", *build.augmented(cfg, data))
-    kept = [s.name for s in result.steps if s.kept]
+    write_csv(run.out / "steps.csv", rungs.table(result))
+    write_csv(run.out / "learning_curve.csv", learning_curve.rows(curves), ["metric", "examples", "seed", "value"])
+    write_csv(run.out / "activations.csv", [a.row() for a in inside.activations], COLUMNS)
+    pictures.ladder(run.out / "gains.png", result)
+    pictures.learning_curves(run.out / "learning_curve.png", curves)
+    pictures.inputs(run.out / "inputs.png", augmentations.pictures(cfg, data, result))
+    pictures.first_layer(run.out / "first_layer.png", inside.weights)
+    pictures.activations(run.out / "activations.png", inside.activations)
+    pictures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in result.arms().items()})
     row = result.pick.score() | {"system": "regularized"}
+    baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
+    subject = claims.Regularized(result, baseline, inside.structure, inside.activations)
     return Report(
-        metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(kept)},
-        checks=verdicts + run_checks(checks_of(claims), claims.Regularized(result, baseline), limits=cfg.checks,
-                                     waive=cfg.waive, known=KNOWN, where="conf/regularize.yaml"),
+        metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)},
+        checks=verdicts({}) + run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,
+                                         where="conf/regularize.yaml"),
         predictions=[s.prediction() for s in result.steps],
         scores=[result.base.score(), row],
-        evidence={"something_helped": ["gains.png"]},
-        figures={"gains.png": f"{TEST}, {cfg.confidence:.0%}; n = {cfg.seeds} seeds",
-                 "augmented.png": "an example per row: as it is, then augmented",
-                 "curves.png": "every arm, a line per seed"},
-        summary=f"Kept: {', '.join(kept) or 'nothing'} ({TEST}, {cfg.confidence:.0%}, n = {cfg.seeds}).",
+        evidence=claims.EVIDENCE,
+        figures=claims.FIGURES,
+        summary=f"Kept: {', '.join(result.kept) or 'nothing'} ({TEST}, {cfg.confidence:.0%}, n = {cfg.seeds}).",
+        findings=[*learning_curve.told(curves, cfg.seeds, cfg.confidence), rungs.by_chance(result, cfg.confidence)],
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recipe.ablation import Arm, Gain, Step, gain, interval
-from recipe.train.loop import Trained
+from recipe.ablation import Arm, Gain, gain, interval
+from recipe.rungs import Level, Step
+from recipe.train.lane import Trained
 
 numbers = st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda v: max(v) - min(v) > 1e-3)
 
@@ -22,11 +23,29 @@ def test_the_interval_is_scipys_paired_t_interval(differences):
     assert ours.n == len(differences)
 
 
+def tried(*gains: Gain | None) -> Step:
+    levels = [Level(f"level {i}", {"key": i}, gain=g, skipped="" if g else "no such key") for i, g in enumerate(gains)]
+    return Step("a", "falls", levels)
+
+
 def test_a_change_is_kept_only_when_its_interval_excludes_zero():
-    assert Step("a", {}, "falls", gain=Gain(0.1, 0.01, 0.2, 5)).kept
-    assert not Step("a", {}, "falls", gain=Gain(0.1, -0.01, 0.2, 5)).kept
-    assert not Step("a", {}, "falls", gain=Gain(-0.1, -0.2, -0.01, 5)).kept
-    assert Step("a", {}, "falls", gain=Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "refuted"
+    assert tried(Gain(0.1, 0.01, 0.2, 5)).kept
+    assert not tried(Gain(0.1, -0.01, 0.2, 5)).kept
+    assert not tried(Gain(-0.1, -0.2, -0.01, 5)).kept
+    assert tried(Gain(0.1, 0.01, 0.2, 5)).prediction()["outcome"] == "confirmed"
+    assert tried(Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "refuted"
+
+
+def test_the_best_level_speaks_for_its_rung():
+    step = tried(Gain(0.05, 0.04, 0.06, 5), Gain(0.1, -0.1, 0.3, 5), None)
+    assert step.best.name == "level 1"
+    assert not step.kept  # though another level's interval excludes zero
+    assert "best of 2 levels" in step.prediction()["measured"]
+
+
+def test_a_rung_without_a_level_that_could_be_trained_is_skipped():
+    prediction = tried(None).prediction()
+    assert (prediction["outcome"], prediction["measured"]) == ("skipped", "no such key")
 
 
 def lane(a: list[float], b: list[float]) -> Trained:
@@ -58,3 +77,10 @@ def test_early_stopping_that_helps_is_seen():
     result = gain(Arm("base", {}, rising), Arm("stopped", {}, rising, early_stopping=True), 0.95)
     assert result.real
     assert not math.isnan(result.high)
+
+
+def test_two_arms_that_both_stop_early_are_both_judged_crosswise():
+    base = Arm("base", {}, [lane([1.0, 0.6, 0.9], [1.0, 0.6, 0.9 + i / 99]) for i in range(3)], early_stopping=True)
+    # the better half by chance at each step: its own lowest loss is too good, the other half's is not
+    lucky = [lane([1.0, 0.2, 0.8 + i / 99], [1.0, 0.8, 0.2]) for i in range(3)]
+    assert gain(base, Arm("lucky", {}, lucky, early_stopping=True), 0.95).mean == pytest.approx(-0.2, abs=0.02)

@@ -1,13 +1,12 @@
-"""One change at a time, over paired seeds: is its gain more than seed noise?"""
+"""Configurations compared over paired seeds: is the gain of one over the other more than seed noise?"""
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
 from recipe import build
-from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.floors import lane_seeds, score
 from recipe.train.lane import Trained
@@ -30,6 +29,11 @@ class Arm:
     def score(self) -> dict:
         return score(self.name, [t.row(self.early_stopping) for t in self.lanes])
 
+    @property
+    def lost(self) -> list[str]:
+        """Why lanes ended on a loss that is not finite, one text each."""
+        return [t.ended for t in self.lanes if t.lost]
+
 
 @dataclass
 class Gain:
@@ -45,6 +49,9 @@ class Gain:
         """The interval excludes zero, on the good side."""
         return self.low > 0
 
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}], n = {self.n}"
+
 
 def interval(differences: list[float], confidence: float) -> Gain:
     """Student's t for the mean of paired differences (Gosset 1908). n >= 2."""
@@ -56,16 +63,30 @@ def interval(differences: list[float], confidence: float) -> Gain:
     return Gain(mean, mean - half, mean + half, n)
 
 
-def train_arm(cfg: DictConfig, data: Data, name: str, changes: dict, run, main: bool = False) -> Arm:
-    """One lane per seed. Arms share seeds, initial weights (where shapes agree) and data order: they are paired."""
+def train_arms(
+    cfg: DictConfig, data: Data, arms: dict[str, dict], run, label: str = "", main: str = "", **kwargs
+) -> dict[str, Arm]:
+    """{name: its changes} -> {name: Arm}, one lane per seed; all in one call of the engine, which kwargs go to.
+
+    Arms share seeds, initial weights (where shapes agree) and data order: they are paired.
+    """
     seeds = lane_seeds(cfg)
-    lanes = [build.lane(cfg, data, seed, changes) for seed in seeds]
-    early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
-    arm = Arm(name, changes, build.train(cfg, data, lanes, run, name), early)
-    for seed, trained in zip(seeds, arm.lanes, strict=True):
-        params = {**changes, "arm": name, "seed": seed}
-        run.lane(f"{name} seed {seed}", trained, params, early_stopping=early, main=main and seed == seeds[0])
-    return arm
+    lanes = [build.lane(cfg, data, seed, changes) for changes in arms.values() for seed in seeds]
+    trained = build.train(cfg, data, lanes, run, label or ", ".join(arms), **kwargs)
+    done = {}
+    for i, (name, changes) in enumerate(arms.items()):
+        mine = trained[i * len(seeds) : (i + 1) * len(seeds)]
+        early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
+        done[name] = Arm(name, changes, mine, early)
+        for seed, lane in zip(seeds, mine, strict=True):
+            params = {**changes, "arm": name, "seed": seed}
+            first = name == main and seed == seeds[0]
+            run.lane(f"{name} seed {seed}", lane, params, early_stopping=early, main=first)
+    return done
+
+
+def train_arm(cfg: DictConfig, data: Data, name: str, changes: dict, run, main: bool = False) -> Arm:
+    return train_arms(cfg, data, {name: changes}, run, main=name if main else "")[name]
 
 
 def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
@@ -74,94 +95,28 @@ def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
     Early stopping chooses a step by the validation loss, so its own loss there is too good. It is judged crosswise:
     the step chosen on one half of val, the loss taken on the other.
     """
-    if arm.early_stopping and not base.early_stopping:
-        pairs = [(_halves(b.curve[-1]), _crosswise(a)) for b, a in zip(base.lanes, arm.lanes, strict=True)]
-        return interval([b - a for b, a in pairs], confidence)
-    pairs = zip(base.values("val_loss"), arm.values("val_loss"), strict=True)
+    if arm.early_stopping or base.early_stopping:
+        pairs = zip(_judged(base), _judged(arm), strict=True)
+    else:
+        pairs = zip(base.values("val_loss"), arm.values("val_loss"), strict=True)
     return interval([b - a for b, a in pairs], confidence)
+
+
+def _judged(arm: Arm) -> list[float]:
+    return [crosswise(lane) if arm.early_stopping else _halves(lane.curve[-1]) for lane in arm.lanes]
 
 
 def _halves(row: dict) -> float:
     return (row["val_loss_a"] + row["val_loss_b"]) / 2
 
 
-def _crosswise(lane: Trained) -> float:
-    chosen_on_a = min(lane.curve, key=lambda r: r["val_loss_a"])
-    chosen_on_b = min(lane.curve, key=lambda r: r["val_loss_b"])
-    return (chosen_on_a["val_loss_b"] + chosen_on_b["val_loss_a"]) / 2
+def chosen(lane: Trained) -> tuple[int, int]:
+    """The rows of the curve at which each half of val has its lowest loss."""
+    rows = range(len(lane.curve))
+    return min(rows, key=lambda r: lane.curve[r]["val_loss_a"]), min(rows, key=lambda r: lane.curve[r]["val_loss_b"])
 
 
-@dataclass
-class Step:
-    """One rung that was tried: kept or refused, with its numbers; or skipped, with the reason."""
-
-    name: str
-    change: dict
-    expected: str
-    arm: Arm | None = None
-    gain: Gain | None = None
-    skipped: str = ""
-
-    @property
-    def kept(self) -> bool:
-        return bool(self.gain and self.gain.real)
-
-    def prediction(self) -> dict:
-        what = f"{self.name} ({', '.join(f'{k}={v}' for k, v in self.change.items())})"
-        if self.gain is None:
-            return {"change": what, "expected": self.expected, "measured": self.skipped, "outcome": "skipped"}
-        g = self.gain
-        measured = f"gain {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}"
-        outcome = "confirmed" if self.kept else "refuted"
-        return {"change": what, "expected": self.expected, "measured": measured, "outcome": outcome}
-
-
-@dataclass
-class Ablation:
-    base: Arm
-    pick: Arm
-    changes: dict
-    steps: list[Step] = field(default_factory=list)
-
-
-def table(result: Ablation) -> list[dict]:
-    """A row per rung: what was tried, its numbers, and whether it was kept."""
-    rows = []
-    for step in result.steps:
-        g = step.gain or Gain(math.nan, math.nan, math.nan, 0)
-        row = {
-            "rung": step.name,
-            "kept": step.kept,
-            "gain": g.mean,
-            "low": g.low,
-            "high": g.high,
-            "seeds": g.n,
-        }
-        rows.append(row | {"change": " ".join(f"{k}={v}" for k, v in step.change.items()), "skipped": step.skipped})
-    return rows
-
-
-def regularize(cfg: DictConfig, data: Data, start: dict, run) -> Ablation:
-    """Tries each rung of conf in order on top of what was kept so far; keeps it when its gain is real."""
-    base = train_arm(cfg, data, "no regularisation", start, run, main=True)
-    result = Ablation(base, base, dict(start))
-    for rung in cfg.rungs:
-        change = dict(rung.change)
-        step = Step(rung.name, change, rung.expected)
-        result.steps.append(step)
-        if missing := [k for k in change if k not in leaves(cfg)]:
-            step.skipped = f"this model or optimizer has no {', '.join(missing)}"
-            run.say(f"{rung.name}: skipped, {step.skipped}")
-            continue
-        changes = result.changes | change
-        if set(change) == {"train.early_stopping"}:  # the same trainings, read at another step
-            step.arm = Arm(rung.name, changes, result.pick.lanes, early_stopping=True)
-        else:
-            step.arm = train_arm(cfg, data, rung.name, changes, run)
-        step.gain = gain(result.pick, step.arm, cfg.confidence)
-        g = step.gain
-        verdict = "kept" if step.kept else "refused"
-        run.say(f"{rung.name}: gain {g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}: {verdict}")
-        if step.kept:
-            result.pick, result.changes = step.arm, changes
-    return result
+def crosswise(lane: Trained) -> float:
+    """The validation loss of early stopping, each half of val judged at the step that the other half chose."""
+    on_a, on_b = chosen(lane)
+    return (lane.curve[on_a]["val_loss_b"] + lane.curve[on_b]["val_loss_a"]) / 2

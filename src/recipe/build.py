@@ -10,8 +10,9 @@ from recipe.config import change
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
+from recipe.models.plain import Resize
 from recipe.parts import part
-from recipe.train import augment, chance, engine
+from recipe.train import augment, engine
 from recipe.train.chance import seeded
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
@@ -22,9 +23,12 @@ def model(cfg: DictConfig, data: Data, seed: int):
     import torch
 
     with seeded(seed, "init"):
-        net = part(cfg, "model", num_classes=len(data.classes)).to(data.train.x.device)
+        net = part(cfg, "model", num_classes=len(data.classes))
         if not isinstance(net, torch.nn.Module):
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
+        if cfg.train.input_size:
+            net = torch.nn.Sequential(_smaller(cfg.train.input_size, data), net)
+        net.to(data.train.x.device)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings("ignore", message="Lazy modules")
             try:
@@ -40,6 +44,15 @@ def model(cfg: DictConfig, data: Data, seed: int):
             f"(2, {len(data.classes)}): one per class."
         )
     return net.train()
+
+
+def _smaller(size: int, data: Data) -> Resize:
+    """What makes the inputs smaller, as part of the model: so every later stage, and its saved weights, has it."""
+    sides = data.train.x.shape[2:]
+    if not sides or size >= max(sides):
+        inputs = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
+        raise RecipeError(f"`train.input_size: {size}` makes nothing smaller: the inputs are {inputs}.")
+    return Resize(size)
 
 
 def optimizer(cfg: DictConfig, net):
@@ -63,10 +76,10 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
             f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
             "a CPU without instructions for it does 6 to 8 times slower)."
         )
+    own = {name: cfg.train[name] for name in ("share", "mixup", "patience", "precision")}
     return Lane(
         net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
-        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg),
-        precision=cfg.train.precision, **kwargs,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **own | kwargs,
     )  # fmt: skip
 
 
@@ -95,14 +108,3 @@ def train(cfg: DictConfig, data: Data, lanes: list[Lane], run, name: str, **kwar
     return engine.train(
         lanes, data.train, data.val, eval_every=cfg.train.eval_every, folder=folder, say=say, **kwargs
     )  # fmt: skip
-
-
-def augmented(cfg: DictConfig, data: Data, examples: int = 4, views: int = 11):
-    """(pictures, titles): a row per example, as it is and then augmented."""
-    import torch
-
-    x, keys, views_of = data.train.x[:examples], chance.keys([cfg.seed], "augmented"), augmentation(cfg, data)
-    with seeded(cfg.seed, "augmented"):
-        seen = [augment.apply(views_of, x, chance.fold(keys, n)[0].to(x.device)) for n in range(views)]
-    titles = [data.classes[int(y)] if v == 0 else "" for y in data.train.y[:examples] for v in range(views + 1)]
-    return data.pictures(torch.stack([x, *seen], 1).flatten(0, 1)), titles

@@ -215,11 +215,16 @@ KNOBS = {
     "failures": (float, 0.0),
     "augment": (bool, None),
     "early_stopping": (bool, None),
+    "mixup": (float, 0.0),
+    "patience": (int, 1),
+    "input_size": (int, 1),
     "val": (float, 0.0),
     "test": (float, 0.0),
     "lr": (float, 0.0),
     "weight_decay": (float, 0.0),
     "dropout": (float, 0.0),
+    "dropout2d": (float, 0.0),
+    "label_smoothing": (float, 0.0),
     "width": (int, 1),
     "depth": (int, 1),
     "_target_": (str, None),
@@ -261,7 +266,7 @@ def _kind(kind: type) -> str:
 
 
 def change(cfg: DictConfig, changes: dict) -> DictConfig:
-    """A copy of `cfg` with dotted keys set.
+    """A copy of `cfg` with dotted keys set; a mapping with a `_target_` takes the place of a whole group.
 
     Raises RecipeError that lists near names where a key is not there: a typo must not become a new knob.
     """
@@ -270,7 +275,9 @@ def change(cfg: DictConfig, changes: dict) -> DictConfig:
     for key, value in changes.items():
         if key not in known:
             raise RecipeError(f"no `{key}` in this configuration; {nearest(key, known)}")
-        OmegaConf.update(cfg, key, value, force_add=False)
+        group = isinstance(value, dict) and "_target_" in value
+        OmegaConf.update(cfg, key, value, merge=not group, force_add=False)
+        known = leaves(cfg) if group else known
     return cfg
 
 

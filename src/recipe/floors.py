@@ -48,8 +48,11 @@ def simplified(cfg: DictConfig) -> dict[str, object]:
     every = leaves(cfg)
     keys = (
         "train.augment",
+        "train.mixup",
+        "train.patience",
         "train.early_stopping",
         "model.dropout",
+        "model.dropout2d",
         "optimizer.weight_decay",
         "loss.label_smoothing",
     )

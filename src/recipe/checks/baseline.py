@@ -14,7 +14,7 @@ class Baselines:
 
 @check(source="Recipe 2, simplify")
 def nothing_fancy_yet(b: Baselines) -> Verdict:
-    """No augmentation, dropout, weight decay or label smoothing before the plain thing works.
+    """No augmentation, mixup, dropout, weight decay or label smoothing before the plain thing works.
 
     Leave them to regularize, which adds them one at a time and measures each.
     """

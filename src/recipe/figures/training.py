@@ -1,6 +1,6 @@
 """Trainings: what enters the net, how the losses run, what a change gains."""
 
-from recipe.figures.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
+from recipe.figures.style import BAD, COLOURS, INK, drawing
 
 
 def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val_loss")) -> None:
@@ -47,18 +47,3 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
             title="probability of the right class",
         )
         figure.colorbar(picture, ax=axis, pad=0.01)
-
-
-def gains(path, names: list[str], means: list[float], lows: list[float], highs: list[float], kept: list[bool]) -> None:
-    """A forest plot: how much each change lowers the validation loss, with its interval."""
-    with drawing(path, width=7.2, height=0.55 * len(names) + 1.2) as (_, axis):
-        axis.axvline(0, color=FAINT, lw=1)
-        for i, (mean, low, high, good) in enumerate(zip(means, lows, highs, kept, strict=True)):
-            colour = ACCENT if good else FAINT
-            axis.plot([low, high], [i, i], color=colour, lw=2.5, solid_capstyle="round")
-            axis.plot(mean, i, "o", color=colour, ms=7)
-            axis.annotate("kept" if good else "refused", (high, i), (6, -3), textcoords="offset points", color=colour)
-        axis.set_yticks(range(len(names)), names)
-        axis.invert_yaxis()
-        axis.margins(x=0.18, y=0.15)
-        axis.set(xlabel="validation loss lowered by (nats)", title="gain of each change, paired over seeds")

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Constant(nn.Module):
@@ -19,6 +20,26 @@ class Constant(nn.Module):
         return self.logits.expand(len(x), -1)
 
 
+class Resize(nn.Module):
+    """Images (B, C, H, W) made smaller, so that the longer side is `size` pixels; the aspect is kept.
+
+    Antialiased: each new pixel is a mean over what it covers, so that fine detail is left out and not turned into
+    false coarse detail (Zhang 2019, Making convolutional networks shift-invariant again).
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        longer = max(x.shape[-2:])
+        sides = [max(1, round(side * self.size / longer)) for side in x.shape[-2:]]
+        return F.interpolate(x, size=sides, mode="bilinear", antialias=True)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}"
+
+
 def linear(num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
 
@@ -28,14 +49,16 @@ def mlp(num_classes: int, width: int = 64, depth: int = 2, dropout: float = 0.0)
     return nn.Sequential(nn.Flatten(), *hidden, nn.LazyLinear(num_classes))
 
 
-def convnet(num_classes: int, width: int = 16, dropout: float = 0.0) -> nn.Module:
+def convnet(num_classes: int, width: int = 16, dropout: float = 0.0, dropout2d: float = 0.0) -> nn.Module:
     """Two 3x3 convolutions, the second at half the size with twice the channels, then one matrix.
 
-    No pooling over positions: where a stroke is says which digit it belongs to.
+    No pooling over positions: where a stroke is says which digit it belongs to. dropout2d: of whole channels after the
+    first convolution (Tompson et al. 2015); dropout: of single values before the matrix.
     """
     return nn.Sequential(
         nn.LazyConv2d(width, 3, padding=1),
         nn.ReLU(),
+        nn.Dropout2d(dropout2d),
         nn.LazyConv2d(2 * width, 3, padding=1, stride=2),
         nn.ReLU(),
         nn.Flatten(),

@@ -1,0 +1,259 @@
+"""The ladder of rungs: what it keeps, refuses and skips, and what becomes of a change on its way to the lanes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from clone import ROOT
+from healthy import digits
+from omegaconf import OmegaConf
+
+from recipe import augmentations, build, rungs
+from recipe.ablation import Arm
+from recipe.checks import regularize as claims
+from recipe.checks.verdict import checks_of
+from recipe.config import change, compose
+from recipe.data.batches import Data, Part
+from recipe.errors import RecipeError
+from recipe.examination import CHECKS
+from recipe.floors import simplified
+from recipe.models.plain import Resize, convnet
+from recipe.train.lane import Trained
+
+X, Y = digits()
+NAMES = [str(i) for i in range(len(Y))]
+DATA = Data(
+    Part(X[:700], Y[:700], NAMES[:700]), Part(X[1000:1200], Y[1000:1200], NAMES[1000:1200]), None,
+    [str(c) for c in range(10)], torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
+)  # fmt: skip
+TABLE = dataclasses.replace(DATA, train=Part(X[:50].flatten(1), Y[:50], NAMES[:50]))
+
+
+class Silent:
+    def __init__(self):
+        self.said, self.checkpoints = [], None
+
+    def say(self, text):
+        self.said.append(text)
+
+    def lane(self, *args, **kwargs):
+        pass
+
+    def verdict(self, verdict):
+        pass
+
+
+def config(*tried: dict, **more):
+    cfg = compose("regularize", ROOT)
+    return OmegaConf.merge(cfg, {"rungs": [{"name": "r", "expected": "falls"} | rung for rung in tried], **more})
+
+
+def arm(name: str, losses, changes=None, early=False) -> Arm:
+    rows = [{"val_loss": v, "val_loss_a": v, "val_loss_b": v} for v in losses]
+    same = {"step": 1, "train_loss": 0.1, "train_accuracy": 1.0, "val_accuracy": 0.9}
+    return Arm(name, dict(changes or {}), [Trained(curve=[same | row]) for row in rows], early)
+
+
+def climbed(cfg, monkeypatch, losses_of, base, data=DATA, **more) -> rungs.Ablation:
+    """The ladder with trainings that are not run: losses_of(changes) gives a loss per seed."""
+
+    def trained(cfg, data, arms, run, **kwargs):
+        return {name: arm(name, losses_of(changes), changes) for name, changes in arms.items()}
+
+    monkeypatch.setattr(rungs, "train_arms", trained)
+    return rungs.climb(cfg, data, base, Silent(), **more)
+
+
+# ---- what is kept --------------------------------------------------------------------------------------------
+
+
+def test_a_rung_that_helps_is_kept_and_the_next_stands_on_it(monkeypatch):
+    def losses(changes):
+        return np.arange(5) / 100 + 1.0 - changes.get("model.dropout", 0) - changes.get("train.mixup", 0)
+
+    cfg = config({"change": {"model.dropout": 0.25}}, {"change": {"train.mixup": 0.2}})
+    result = climbed(cfg, monkeypatch, lambda c: losses(c) + np.linspace(0, 1e-3, 5), arm("base", losses({})))
+    assert [s.kept for s in result.steps] == [True, True]
+    assert result.changes == {"model.dropout": 0.25, "train.mixup": 0.2}
+    assert result.steps[1].gain.mean == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_rung_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypatch, levels):
+    chance, repeats, kept = np.random.default_rng(0), 600, 0
+    cfg = config({"levels": [{"model.dropout": 0.1 * (i + 1)} for i in range(levels)]})
+    monkeypatch.setattr(rungs, "impossible", lambda *args: "")
+    monkeypatch.setattr(rungs, "worked_out", lambda cfg, kept, change: change)
+    for _ in range(repeats):
+        result = climbed(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
+        kept += result.steps[0].kept
+    nominal = 0.025  # one side of 95 %
+    assert kept / repeats < nominal + 3 * (nominal * (1 - nominal) / repeats) ** 0.5
+    if levels == 1:
+        assert kept > 0
+
+
+def test_the_levels_interval_is_bonferronis_and_the_table_says_so(monkeypatch):
+    cfg = config({"levels": [{"model.dropout": 0.1}, {"model.dropout": 0.3}]})
+    losses = np.array([1.0, 1.1, 0.9, 1.05, 1.2])
+    result = climbed(cfg, monkeypatch, lambda c: losses[::-1] - c["model.dropout"], arm("base", losses))
+    rows = rungs.table(result)
+    assert [(r["rung"], r["level"]) for r in rows] == [("no regularisation", 1), ("r", 1), ("r", 2)]
+    assert [r["confidence"] for r in rows[1:]] == [pytest.approx(0.975)] * 2
+    assert rows[1]["outcome"] == "not the best level"
+    assert rows[2]["gap"] == pytest.approx(rows[2]["val_loss"] - rows[2]["train_loss"])
+    assert all(set(row) == set(rows[0]) for row in rows)
+
+
+def test_a_level_whose_training_was_lost_is_not_kept(monkeypatch):
+    cfg = config({"change": {"model.dropout": 0.1}})
+    base, broken = arm("base", [1.0] * 5), arm("r", [0.1] * 5)
+    broken.lanes[2].ended = "the training loss is nan by step 100"
+    monkeypatch.setattr(rungs, "train_arms", lambda *args, **kwargs: {"r": broken})
+    result = rungs.climb(cfg, DATA, base, Silent())
+    assert not result.kept
+    assert "1 of 5 trainings were lost" in result.steps[0].skipped
+
+
+def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
+    asked = []
+    cfg = config(
+        {"change": {"train.early_stopping": True}}, {"change": {"model.width": "x2", "train.early_stopping": True}}
+    )
+    climbed(cfg, monkeypatch, lambda c: asked.append(c) or np.arange(5.0), arm("base", np.arange(5.0) ** 2))
+    assert asked == [{"model.width": 32, "train.early_stopping": True}]
+
+
+# ---- what a change becomes -----------------------------------------------------------------------------------
+
+
+def test_a_value_can_be_a_multiple_of_what_it_is_by_then():
+    cfg = config()
+    done = rungs.worked_out(cfg, {"model.width": 5}, {"model.width": "x0.5", "train.steps": "x2", "optimizer.lr": "x3"})
+    assert done == {"model.width": 2, "train.steps": 2000, "optimizer.lr": pytest.approx(9e-4)}
+
+
+FLIP = {"_target_": "recipe.train.augment.Flip", "share": 0.5}
+CUTOUT = {"_target_": "recipe.train.augment.Cutout", "share": 0.25, "chance": 0.5}
+
+
+def test_a_group_is_replaced_as_a_whole():
+    cfg = config()
+    kept = {"train.augment": True, "augment.degrees": 9.0, "model.dropout": 0.1}
+    changes = rungs.onto(kept, {"augment": FLIP})
+    assert changes == {"train.augment": True, "model.dropout": 0.1, "augment": FLIP}
+    assert OmegaConf.to_container(change(cfg, changes).augment) == FLIP
+    with pytest.raises(RecipeError, match=r"no `augment\.degrees`"):
+        change(cfg, {"augment": FLIP, "augment.degrees": 3.0})
+
+
+def test_an_augmentation_comes_on_top_of_those_that_were_kept():
+    cfg = config()
+    assert rungs.worked_out(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
+    two = rungs.worked_out(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
+    assert two == {"_target_": rungs.SEVERAL, "_convert_": "all", "augments": [FLIP, CUTOUT]}
+    three = rungs.worked_out(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
+    assert three["augments"] == [FLIP, CUTOUT, FLIP]
+    lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.steps": 2})
+    assert len(build.train(cfg, DATA, [lane], Silent(), "three")[0].curve) == 2
+
+
+def test_what_the_model_or_the_data_do_not_have_is_skipped():
+    cfg = config()
+    assert "no model.depth" in rungs.impossible(cfg, DATA, {}, {"model.depth": "x2"})
+    assert "no larger than 8" in rungs.impossible(cfg, DATA, {}, {"train.input_size": 8})
+    for touching in ({"train.augment": True}, {"train.input_size": 4}, {"+augment": FLIP}, {"model.dropout2d": 0.1}):
+        assert rungs.impossible(cfg, TABLE, {}, touching) == "the inputs are no images"
+    assert rungs.impossible(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
+
+
+def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
+    cfg = compose("regularize", ROOT)
+    for rung in OmegaConf.to_container(cfg.rungs):
+        for asked in rung.get("levels") or [rung["change"]]:
+            assert rungs.impossible(cfg, DATA, {}, asked) == ""
+            build.lane(cfg, DATA, 0, rungs.worked_out(cfg, {}, asked))
+
+
+def test_what_is_kept_survives_the_yaml(tmp_path):
+    changes = {"augment": {"_target_": rungs.SEVERAL, "augments": [FLIP, CUTOUT]}, "train.augment": True}
+    assert yaml.safe_load(yaml.safe_dump(changes)) == changes
+
+
+def test_a_lane_gets_mixup_share_and_patience():
+    lane = build.lane(config(), DATA, 0, {"train.mixup": 0.3, "train.share": 0.5, "train.patience": 4})
+    assert (lane.mixup, lane.share, lane.patience) == (0.3, 0.5, 4)
+
+
+def test_regularisers_are_off_before_this_stage():
+    listed = simplified(compose("baseline", ROOT))
+    assert {"train.mixup", "train.patience", "model.dropout2d", "loss.label_smoothing", "model.dropout"} <= set(listed)
+    assert not any(listed.values())
+
+
+# ---- augmentations -------------------------------------------------------------------------------------------
+
+
+def half_turned(image):
+    """Half of the images upside down: 6 becomes 9."""
+    return image.flip(1, 2) if torch.rand(()) < 0.5 else image
+
+
+def test_an_augmentation_that_destroys_the_label_is_refused_before_it_is_trained(monkeypatch):
+    harmful = {"_target_": "test_regularize.half_turned", "_partial_": True}
+    cfg = config({"levels": [{"train.augment": True}, {"train.augment": True, "augment": harmful}]})
+    known = CHECKS | checks_of(claims)
+    verdicts, refused = augmentations.examiner(cfg, DATA, known, Silent())
+    losses = np.arange(5.0)
+    asked = []
+
+    def trained(changes):
+        asked.append(changes)
+        return losses
+
+    result = climbed(cfg, monkeypatch, trained, arm("base", losses + np.arange(5) / 10), refused=refused)
+    assert len(asked) == 1
+    assert "augment" not in asked[0]
+    level = result.steps[0].levels[1]
+    assert level.gain is None
+    assert "augmentation_keeps_the_label" in level.skipped
+    assert not [v for v in verdicts({}) if v.closes]  # of the one that is configured: for the report
+    shown = dict(augmentations.pictures(cfg, DATA, result, count=4))
+    assert set(shown) == {"as it is", "r 1", "r 2"}  # what was refused is shown too
+    assert all(images.shape == (4, 1, 8, 8) for images in shown.values())
+
+
+# ---- smaller input -------------------------------------------------------------------------------------------
+
+
+def test_resize_is_a_mean_over_what_each_new_pixel_covers():
+    x = torch.rand(2, 3, 8, 12)
+    small = Resize(6)(x)
+    assert small.shape == (2, 3, 4, 6)  # the longer side; the aspect is kept
+    assert torch.allclose(Resize(6)(torch.full((1, 1, 8, 12), 0.3)), torch.tensor(0.3))
+    stripes = torch.zeros(1, 1, 8, 8)
+    stripes[..., ::2] = 1  # finer than the new pixels: grey, not other stripes
+    assert Resize(4)(stripes)[..., 1:-1].std() < 0.05
+    lanes = torch.rand(3, 2, 1, 8, 8)
+    assert torch.equal(torch.vmap(Resize(6))(lanes), torch.stack([Resize(6)(x) for x in lanes]))
+
+
+def test_a_smaller_input_is_part_of_the_model():
+    cfg = change(config(), {"train.input_size": 6})
+    model = build.model(cfg, DATA, 0)
+    assert isinstance(model[0], Resize)
+    smaller = next(p for n, p in model.named_parameters() if n.endswith("weight") and p.ndim == 2)
+    assert smaller.shape == (10, 32 * 9)  # 6 pixels, halved by the stride
+    for size, data in ((8, DATA), (4, TABLE)):
+        with pytest.raises(RecipeError, match="makes nothing smaller"):
+            build.model(change(config(), {"train.input_size": size}), data, 0)
+
+
+def test_channel_dropout_drops_whole_channels():
+    model = convnet(10, width=64, dropout2d=0.5).train()
+    model(X[:2])
+    seen = model[:3](X[:8]).flatten(2)
+    dropped = (seen == 0).all(2)
+    assert 0.3 < dropped.float().mean() < 0.7
