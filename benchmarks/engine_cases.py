@@ -21,12 +21,14 @@ from torch import nn
 from recipe.data.batches import Part
 from recipe.data.sources import Digits
 from recipe.models.plain import convnet, linear, mlp
+from recipe.stage import _keep_memory
 from recipe.train import chance
 from recipe.train.lane import Lane
 
 warnings.filterwarnings("ignore", message="Lazy modules")
 torch.set_num_threads(1)
-torch.set_flush_denormal(True)  # as the stages do
+torch.set_flush_denormal(True)  # as the stages do, and the next line too: for both sides
+_keep_memory()
 
 
 @functools.cache

@@ -3,9 +3,10 @@
     python benchmarks/overhead.py                         # everything, 3 rounds
     python benchmarks/overhead.py --rounds 1 --stages baseline overfit
 
-It works in a temporary copy of this repository. After each training of a stage a plain loop does the same again, in the
-same process: same model, first weights, batch size, steps, evaluations; no config, logging, gates or pictures. Imports
-are left out of a stage's time and have a column of their own: the largest, torch's compiler, comes with any first
+It works in a temporary copy of this repository. After each training of a stage the same lanes are trained twice more,
+in the same process, without config, logging, gates or pictures: by the engine alone, which is the bare compute of the
+lanes, and by a plain loop, lane after lane, with the same first weights, batch size, steps and evaluations. Imports are
+left out of a stage's time and have a column of their own: the largest, torch's compiler, comes with any first
 optimizer. On shared cores only the ratios mean much.
 """
 
@@ -94,59 +95,65 @@ class Stopwatch:
         machinery._find_and_load = timed
 
 
-def with_a_bare_twin(train, watch: Stopwatch, found: dict):
-    """`train`, and after each training the same one bare: side by side in time, for shared cores change their speed."""
+def with_twins(train, watch: Stopwatch, found: dict):
+    """`train`, and after each call the same lanes twice more: by the engine alone, and bare, one after the other.
+
+    Side by side in time, for shared cores change their speed.
+    """
     import torch
 
-    signature = inspect.signature(train)
+    from recipe.train import engine
 
-    def both(*args, **kwargs):
+    def all_three(cfg, data, lanes, run, name, **more):
         began = clock()
-        asked = signature.bind(*args, **kwargs)
-        asked.apply_defaults()
-        model = deepcopy(asked.arguments["model"])  # before its first step
+        alone, bare_ones = deepcopy(lanes), deepcopy(lanes)  # before their first step
         watch.spent["apart"] += clock() - began
-        trained = train(*args, **kwargs)
+        trained = train(cfg, data, lanes, run, name, **more)
         began = clock()
-        steps = trained.curve[-1]["step"]
+        engine.train(alone, data.train, data.val, eval_every=cfg.train.eval_every)
+        found["engine"] += clock() - began
         mode = torch.get_deterministic_debug_mode()
         torch.set_deterministic_debug_mode("default")
         with torch.random.fork_rng():
             started = clock()
-            bare(**asked.arguments | {"model": model, "steps": steps})
+            for lane, done in zip(bare_ones, trained, strict=True):
+                bare(lane, data.train, data.val, done.curve[-1]["step"], cfg.train.eval_every)
             found["bare"] += clock() - started
         torch.set_deterministic_debug_mode(mode)
-        found["lanes"] += 1
-        found["steps"] += steps
+        found["lanes"] += len(lanes)
+        found["steps"] += sum(t.curve[-1]["step"] for t in trained)
         watch.spent["apart"] += clock() - began
         return trained
 
-    return both
+    return all_three
 
 
-def bare(*, model, train_part, val, loss_fn, optimizer, steps, batch_size, eval_every, seed, augment, **rest) -> None:
+def bare(lane, part, val, steps: int, eval_every: int) -> None:
     """What one would write in a notebook."""
     import torch
 
-    known = inspect.signature(type(optimizer)).parameters
-    optimizer = type(optimizer)(model.parameters(), **{k: v for k, v in optimizer.defaults.items() if k in known})
-    x, y, chance = train_part.x, train_part.y, torch.Generator().manual_seed(seed)
+    from recipe.train import augment, chance
+
+    model, optimizer, order = lane.model, lane.optimizer, torch.Generator().manual_seed(lane.seed)
+    views = chance.keys([lane.seed], "augment")[0].to(part.y.device)
 
     def evaluate():
         model.eval()
         with torch.no_grad():
-            for part in (train_part, val):
-                logits = torch.cat([model(b) for b in part.x.split(1000)])
-                loss_fn(logits, part.y).item(), (logits.argmax(1) == part.y).float().mean().item()
+            for split in (part, val):
+                logits = torch.cat([model(b) for b in split.x.split(1000)])
+                lane.loss(logits, split.y).item(), (logits.argmax(1) == split.y).float().mean().item()
         model.train()
 
     evaluate()
     done = 0
     while done < steps:
-        for index in torch.randperm(len(y), generator=chance).split(batch_size):
-            batch = augment.on_batch(x[index], chance) if augment else x[index]
+        for index in torch.randperm(len(part), generator=order).split(lane.batch_size):
+            x, y = part.x[index], part.y[index]
+            if lane.augment:
+                x = augment.apply(lane.augment, x, chance.fold(views, done))
             optimizer.zero_grad(set_to_none=True)
-            loss_fn(model(batch), y[index]).backward()
+            lane.loss(model(x), y).backward()
             optimizer.step()
             done += 1
             if done % eval_every == 0 or done == steps:
@@ -157,7 +164,7 @@ def bare(*, model, train_part, val, loss_fn, optimizer, steps, batch_size, eval_
 
 def measure(name: str) -> dict[str, float]:
     """CPU seconds of one stage of the repository in the current folder, by section, and of its trainings, bare."""
-    watch, found = Stopwatch(), dict.fromkeys(("bare", "lanes", "steps"), 0)
+    watch, found = Stopwatch(), dict.fromkeys(("bare", "engine", "lanes", "steps"), 0)
     watch.count_imports()
     sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
     from recipe import build, stage, track
@@ -167,7 +174,7 @@ def measure(name: str) -> dict[str, float]:
     from recipe.pages import render
 
     watch.around(build, "train", "training")
-    build.train = with_a_bare_twin(build.train, watch, found)
+    build.train = with_twins(build.train, watch, found)
     watch.around(verdict, "run", "gates")
     for module in (examples, probes, scores, search, training, pictures, render):
         for function, value in list(vars(module).items()):
@@ -252,6 +259,8 @@ def table(head: tuple[str, ...], rows: list[tuple]) -> str:
 
 def stages_table(found: dict[str, list[dict]]) -> str:
     """A row per stage, and one for all of them; each ratio is the median of those within a round."""
+    for r in (r for rounds in found.values() for r in rounds):
+        r["without gates"] = r["stage"] - r["gates"]
     together = [{k: sum(r[k] for r in rs) for k in rs[0]} for rs in zip(*found.values(), strict=True)]
     rows = []
     for name, rounds in (found | {"**all**": together}).items():
@@ -263,13 +272,13 @@ def stages_table(found: dict[str, list[dict]]) -> str:
             f"{middle['bare']:.1f}",
             f"{middle['stage']:.1f}",
         ]
-        for part in (lambda r: r["stage"], lambda r: r["stage"] - r["gates"], lambda r: r["training"]):
-            ratios = [part(r) / r["bare"] for r in rounds if r["bare"]]
+        for part, below in (("stage", "bare"), ("training", "bare"), ("stage", "engine"), ("without gates", "engine")):
+            ratios = [r[part] / r[below] for r in rounds if r[below]]
             row.append(f"{statistics.median(ratios):.2f}" if ratios else "")
         row += [f"{middle[k] / middle['stage']:.1%}" for k in ("gates", "pictures", "logging")]
         rows.append([*row, f"{middle['imports']:.1f}"])
-    head = ("stage", "lanes", "steps", "bare, s", "stage, s", "ratio", "without gates", "training alone",
-            "gates", "pictures", "logging", "imports, s")  # fmt: skip
+    head = ("stage", "lanes", "steps", "bare, s", "stage, s", "stage / bare", "its training / bare",
+            "stage / engine alone", "without gates", "gates", "pictures", "logging", "imports, s")  # fmt: skip
     return table(head, rows)
 
 
