@@ -52,12 +52,12 @@ def test_a_search_killed_at_any_trial_ends_as_one_that_was_not(monkeypatch, tmp_
     whole = search.search(config(SPACE), None, {}, sampler, tmp_path / "whole.log", RUN)
     calls = 0
 
-    def killed(cfg, data, changes):
+    def killed(cfg, data, changes, run, name):
         nonlocal calls
         calls += 1
         if calls in (2, 3, 6):
             raise KeyboardInterrupt  # the trial stays RUNNING or FAIL in the storage, as after a kill
-        return quadratic(cfg, data, changes)
+        return quadratic(cfg, data, changes, run, name)
 
     monkeypatch.setattr(search, "run_trial", killed)
     for _ in range(4):
