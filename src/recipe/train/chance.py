@@ -39,10 +39,13 @@ def seeded(seed: int, *words):
 
 
 def keys(seeds: list[int], *words):
-    """A key per lane (M, 2) for a purpose: what `fold` and `uniform` draw from."""
+    """A key per lane (M, 2) for a purpose: what `fold` and `uniform` draw from.
+
+    int64, though torch's own keys are uint64: there most operations are missing, indexing among them.
+    """
     import torch
 
-    return torch.tensor([[key(seed, *words), 0] for seed in seeds], dtype=torch.uint64)
+    return torch.tensor([[key(seed, *words), 0] for seed in seeds])
 
 
 def fold(parents, n: int):
@@ -50,9 +53,9 @@ def fold(parents, n: int):
     import torch
 
     if keyed := _keyed():
-        return keyed.fold_in(parents, n)
+        return keyed.fold_in(parents.view(torch.uint64), n).view(torch.int64)
     children = [[key(seed, at, n), 0] for seed, at in parents.reshape(-1, 2).tolist()]
-    return torch.tensor(children, dtype=torch.uint64, device=parents.device).reshape(parents.shape)
+    return torch.tensor(children, device=parents.device).reshape(parents.shape)
 
 
 def uniform(of, *shape: int):
@@ -65,7 +68,7 @@ def uniform(of, *shape: int):
 
     whole = (*of.shape[:-1], *shape)
     if keyed := _keyed():
-        return keyed.uniform(of.reshape(*of.shape[:-1], *[1] * len(shape), 2), *whole)
+        return keyed.uniform(of.view(torch.uint64).reshape(*of.shape[:-1], *[1] * len(shape), 2), *whole)
     out = torch.empty(whole, device=of.device)
     for row, (seed, at) in zip(out.reshape(-1, *shape), of.reshape(-1, 2).tolist(), strict=True):
         row.uniform_(generator=torch.Generator(of.device).manual_seed(key(seed, at)))

@@ -34,7 +34,7 @@ class Keyed(nn.Module):
         super().__init__()
         self.channels, self.calls, self.inside = channels, 0, False
         self.register_buffer("p", torch.tensor(float(p)), persistent=False)
-        self.register_buffer("key", torch.zeros(2, dtype=torch.uint64), persistent=False)
+        self.register_buffer("key", torch.zeros(2, dtype=torch.int64), persistent=False)
         self.off = not p
 
     def forward(self, x: Tensor) -> Tensor:
