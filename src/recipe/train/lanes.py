@@ -48,7 +48,7 @@ class Lanes:
         self.saved = self._saved()
         kept = {name: self.held[name] for name in self.saved.values() if name in self.held}
         self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
-        self.update = Update.of([lane.optimizer for lane in lanes], self.flat)
+        self.update = Update([lane.optimizer for lane in lanes], self.flat)
         device, seeds = self.flat.device, [lane.seed for lane in lanes]
         self.drops, self.views = (chance.keys(seeds, use).to(device) for use in ("dropout", "augment"))
         self._settle()
@@ -153,7 +153,7 @@ class Lanes:
             if lam is not None:
                 loss = lam * loss + (1 - lam) * self._loss(out, y.roll(1, 1), self.smoothing)
         (grad,) = torch.autograd.grad(loss.sum(), leaf)
-        self.update.step(self.flat, grad)
+        self.update.step(grad)
         return loss.detach()
 
     def _augmented(self, x: Tensor, keys: Tensor) -> Tensor:
@@ -213,10 +213,10 @@ class Lanes:
         self.lanes = [self.lanes[i] for i in which]
         if not which:
             return
-        self.flat, self.drops, self.views = self.flat[which], self.drops[which], self.views[which]
+        self.update.keep(which)
+        self.flat, self.drops, self.views = self.update.flat, self.drops[which], self.views[which]
         self.held = {name: tensor[which] for name, tensor in self.held.items()}
         self.best = {name: tensor[which] for name, tensor in self.best.items()}
-        self.update.keep(which)
         self._settle()
 
     def state(self) -> dict[str, Tensor]:
@@ -229,7 +229,7 @@ class Lanes:
         """Into lanes that `keep` has already reduced to those that were still at work."""
         self.done = self.update.done = done
         self.flat = state["flat"]
-        self.update.moments = [state[f"moment/{i}"] for i in range(len(self.update.moments))]
+        self.update.hold(self.flat, [state[f"moment/{i}"] for i in range(len(self.update.moments))])
         self.held |= {name: state[f"held/{name}"] for name in self.best if name in self.held}
         self.best = {name: state[f"best/{name}"] for name in self.best}
 

@@ -1,7 +1,5 @@
 """The optimizers over lanes: torch's own fused kernels, on rows of one matrix, each with its own hyperparameters."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -28,58 +26,53 @@ def why_not(optimizer: Optimizer) -> str:
     return ""
 
 
-@dataclass
 class Update:
-    """Moves the rows of a matrix (M, P) by their gradients. kind: of all lanes; options: a dict per lane."""
+    """Moves the rows of `flat` (M, P) by their gradients, each by its own optimizer's numbers."""
 
-    kind: type[Optimizer]
-    options: list[dict]
-    moments: list[Tensor]  # (M, P) each: Adam's two, SGD's one
-    done: int = 0  # steps
+    def __init__(self, optimizers: list[Optimizer], flat: Tensor):
+        self.kind, self.done = type(optimizers[0]), 0
+        self.options = [{name: o.param_groups[0][name] for name in READ[self.kind]} for o in optimizers]
+        self.moments = [torch.zeros_like(flat) for _ in range(1 if self.kind is SGD else 2)]
+        self.hold(flat, self.moments)
 
-    @staticmethod
-    def of(optimizers: list[Optimizer], flat: Tensor) -> "Update":
-        kind = type(optimizers[0])
-        options = [{name: o.param_groups[0][name] for name in READ[kind]} for o in optimizers]
-        return Update(kind, options, [torch.zeros_like(flat) for _ in range(1 if kind is SGD else 2)])
+    def hold(self, flat: Tensor, moments: list[Tensor]) -> None:
+        """These are the weights and moments from now on; views of their rows are made once, for each costs a step."""
+        self.flat, self.moments, self.runs = flat, moments, _runs(self.options)
+        self.views = [[[t[run]] for t in (flat, *moments)] for run in self.runs]
 
-    def step(self, flat: Tensor, grad: Tensor) -> None:
+    def step(self, grad: Tensor) -> None:
         self.done += 1
-        rows = [t.unbind() for t in (flat, grad, *self.moments)] if len(self.alike()) > 1 else None
-        for options, mine in self.alike():
-            p, g, *moments = [list(t[mine]) for t in rows] if rows else [[t] for t in (flat, grad, *self.moments)]
-            KERNELS[self.kind](self, options, p, g, moments)
+        done = torch.tensor(float(self.done), device=grad.device)
+        grads = grad.split([run.stop - run.start for run in self.runs])
+        for run, (p, *moments), g in zip(self.runs, self.views, grads, strict=True):
+            KERNELS[self.kind](self.options[run.start], p, [g], moments, done)
 
     def keep(self, which: list[int]) -> None:
+        """Only these rows go on."""
         self.options = [self.options[i] for i in which]
-        self.moments = [m[which] for m in self.moments]
+        self.hold(self.flat[which], [m[which] for m in self.moments])
 
-    def alike(self) -> list[tuple[dict, slice]]:
-        """Neighbours with the same options share a call."""
-        runs, start = [], 0
-        for i in range(1, len(self.options) + 1):
-            if i == len(self.options) or self.options[i] != self.options[start]:
-                runs.append((self.options[start], slice(start, i)))
-                start = i
-        return runs
+
+def _runs(options: list[dict]) -> list[slice]:
+    """Neighbours with the same options share a call."""
+    starts = [i for i, mine in enumerate(options) if not i or mine != options[i - 1]]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(options)], strict=True)]
 
 
 def _adam(kernel):
-    def step(u: Update, options: dict, p: list, g: list, moments: list) -> None:
+    def step(options: dict, p: list, g: list, moments: list, done: Tensor) -> None:
         beta1, beta2 = options["betas"]
-        steps = [torch.tensor(float(u.done), device=p[0].device)]
         kernel(
-            p, g, *moments, [], steps, lr=options["lr"], beta1=beta1, beta2=beta2,
+            p, g, *moments, [], [done], lr=options["lr"], beta1=beta1, beta2=beta2,
             weight_decay=options["weight_decay"], eps=options["eps"], amsgrad=False, maximize=False,
         )  # fmt: skip
 
     return step
 
 
-def _sgd(u: Update, options: dict, p: list, g: list, moments: list) -> None:
-    torch._fused_sgd_(
-        p, g, moments[0] if options["momentum"] else [], maximize=False, is_first_step=u.done == 1, **options
-    )
+def _sgd(options: dict, p: list, g: list, moments: list, done: Tensor) -> None:
+    kept = moments[0] if options["momentum"] else []
+    torch._fused_sgd_(p, g, kept, maximize=False, is_first_step=done.item() == 1, **options)
 
 
 KERNELS = {Adam: _adam(torch._fused_adam_), AdamW: _adam(torch._fused_adamw_), SGD: _sgd}
