@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.batches import Part
+from recipe.data.streaming import Rows, batches
 from recipe.train import augment, chance, dropout, mixup, order
 from recipe.train.lane import Lane
 
@@ -23,7 +24,7 @@ class Score:
     logits: Tensor
 
 
-def outputs(model: nn.Module, x: Tensor, chunk: int = CHUNK) -> Tensor:
+def outputs(model: nn.Module, x: Tensor | Rows, chunk: int = CHUNK) -> Tensor:
     """(N, K) of all of x in eval mode; leaves every module in the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
@@ -64,9 +65,8 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
     drops, views = (chance.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with chance.seeded(lane.seed, "train", first):
-        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share).to(part.y.device)
-        for n in range(first, last):
-            x, y = (t.index_select(0, index[n - first]) for t in (part.x, part.y))  # six times as fast as t[index]
+        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share)
+        for n, (x, y) in enumerate(batches(part, index), first):
             loss = lane.loss
             dropout.give_keys(layers, chance.fold(drops, n))
             if lane.augment:
