@@ -224,14 +224,14 @@ torch.zeros(1) @ torch.zeros(1)
 before = most()
 data = load({"_target_": "somewhere.Set"}, "cpu", lists=FOLDER, folder=FOLDER, memory=0.01, workers=2)
 after = most()
-for x in data.train.x.split(32):
+for x in data.train.x.split(4):
     assert x.isfinite().all()
 print(after - before, most() - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_loading_500_megabytes_takes_a_tenth_of_it(tmp_path):
+def test_a_streamed_file_of_500_megabytes_takes_little_memory(tmp_path):
     written(tmp_path, np.zeros((260, 1, 1, 1), np.uint8))
     shape = (260, 3, 800, 800)  # 499 MB
     images = np.lib.format.open_memmap(tmp_path / "inputs.npy", "w+", np.uint8, shape)
@@ -241,8 +241,8 @@ def test_loading_500_megabytes_takes_a_tenth_of_it(tmp_path):
     done = subprocess.run([sys.executable, "-c", folder + CHILD], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loading, reading = map(float, done.stdout.split())
-    assert loading < 150
-    assert reading < 1000  # 32 examples as float32 are 246 MB, and standardising takes some of them
+    assert loading < 200  # what it imports is a good part of that
+    assert reading < 250
 
 
 # ---- errors --------------------------------------------------------------------------------------------------

@@ -97,8 +97,9 @@ class Scale:
     features: bool
 
     def __call__(self, raw: Tensor) -> Tensor:
-        x = (raw.float() / self.top - self.mean) / self.std
-        return x.nan_to_num(nan=0.0) if self.features else x
+        """In place where `raw` is float already."""
+        x = raw.float().div_(self.top).sub_(self.mean).div_(self.std)
+        return x.nan_to_num_(nan=0.0) if self.features else x
 
     def to(self, device: str) -> "Scale":
         return Scale(self.top.to(device), self.mean.to(device), self.std.to(device), self.features)
@@ -199,11 +200,10 @@ def moments(file: File, rows: np.ndarray, features: bool, workers: int) -> tuple
     size = at_once(file.shape)
     for raw in ahead(file, (rows[at : at + size] for at in range(0, len(rows), size)), workers):
         x = raw.transpose(0, 1).flatten(1).double()
-        known = ~x.isnan() if features else torch.ones_like(x, dtype=torch.bool)
-        x = x.nan_to_num(nan=0.0) if features else x
-        n = known.sum(1)
-        centre = x.sum(1) / n.clamp_min(1)
-        spread = ((x - centre[:, None]).square_() * known).sum(1)
+        missing = x.isnan() if features else torch.zeros(1, 1, dtype=torch.bool)
+        n = x.shape[1] - missing.sum(1)
+        centre = x.masked_fill_(missing, 0.0).sum(1) / n.clamp_min(1)
+        spread = x.sub_(centre[:, None]).masked_fill_(missing, 0.0).square_().sum(1)
         apart, total = centre - mean, count + n
         square = square + spread + apart.square() * count * n / total.clamp_min(1)
         mean, count = mean + apart * n / total.clamp_min(1), total
