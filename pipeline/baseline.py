@@ -21,7 +21,7 @@ KNOWN = CHECKS | checks_of(baseline)
 
 @stage("baseline", KNOWN)
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     setup = examined.setup(cfg, data)
     door = at_the_door(setup)

@@ -18,7 +18,9 @@ from recipe.stage import Report, stage
 
 @stage("ensemble", checks_of(claims))
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device, test=True)
+    data = load(
+        plain(cfg, "data"), run.device, test=True, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say
+    )
     run.tracker.data(cfg.data._target_, data.fingerprint, "test")
     team = train_members(cfg, data, read_yaml("runs/tune/best.yaml"), run)
     write_csv(run.out / "predictions.csv", team.predictions(data))

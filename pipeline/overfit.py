@@ -24,7 +24,7 @@ KNOWN = CHECKS | checks_of(overfit)
 
 @stage("overfit", KNOWN)
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     baseline = read_json("runs/baseline/report.json")["scores"][-1]
     rungs = climb(cfg, data, run)

@@ -22,7 +22,7 @@ KNOWN = CHECKS | checks_of(claims)
 
 @stage("regularize", KNOWN)
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     verdicts, refused = augmentations.examiner(cfg, data, KNOWN, run)
     base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)

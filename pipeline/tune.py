@@ -17,7 +17,7 @@ from recipe.stage import Report, stage
 
 @stage("tune", checks_of(tune))
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device)
+    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     accepted, space = read_yaml("runs/regularize/best.yaml"), read_space(cfg)
     journal = journal_of(cfg, data, accepted, run)

@@ -97,7 +97,7 @@ def test_a_lane_that_is_lost_changes_no_other():
 def test_lanes_that_are_over_leave_the_batch(monkeypatch):
     sizes = []
     step = Lanes._step
-    monkeypatch.setattr(Lanes, "_step", lambda self, n, index: (sizes.append(len(self.flat)), step(self, n, index))[1])
+    monkeypatch.setattr(Lanes, "_step", lambda self, *given: (sizes.append(len(self.flat)), step(self, *given))[1])
     train([lane(seed=s, steps=n) for s, n in enumerate((30, 60, 90))], "batched")
     assert sizes == [3] * 30 + [2] * 30 + [1] * 30
 

@@ -78,6 +78,15 @@ def test_two_threads_give_the_same_result_to_float_precision(clone):
     assert after["runs/overfit/best.yaml"] == before["runs/overfit/best.yaml"]
 
 
+def test_what_is_streamed_from_disk_gives_the_same_bytes(clone):
+    before = clone.outputs("overfit", "ensemble")
+    clone.put("conf/runtime/local.yaml", memory=0)
+    said = clone.as_dvc("overfit", "ensemble")
+    assert said.text.count("streamed from disk, 2 threads reading ahead") == 2
+    after = clone.outputs("overfit", "ensemble")
+    assert [file for file in before if after[file] != before[file]] == []
+
+
 # ---- an edit meanwhile ---------------------------------------------------------------------------------------
 
 RESTLESS = '''

@@ -209,6 +209,8 @@ KNOBS = {
     "trials": (int, 2),
     "members": (int, 2),
     "threads": (int, 1),
+    "memory": (float, 0.0),
+    "workers": (int, 0),
     "near": (float, 0.0),
     "enough": (float, 0.0),
     "confidence": (float, 0.5),

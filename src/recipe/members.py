@@ -118,4 +118,4 @@ def mispredicted(team: Team, data: Data, most: int = 48) -> tuple[Tensor, list[s
         f"{data.classes[int(y)]} → {data.classes[int(g)]}  {c:.0%}"
         for y, g, c in zip(data.test.y.cpu()[index], guess, confidence, strict=True)
     ]
-    return data.pictures(data.test.x.cpu()[index]), titles
+    return data.pictures(data.test.x[index]), titles

@@ -1,7 +1,8 @@
-"""A split in memory, as it enters the net."""
+"""The splits, as they enter the net: in memory, or read from disk as they are needed."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,16 @@ from torch import Tensor, nn
 
 from recipe.data.contract import FEATURES, TEXT
 from recipe.data.store import Store
+from recipe.data.streaming import File, Rows, Scale, moments
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split. x: (N, C, H, W) or (N, F) float32, standardised; y: (N,) int64."""
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64."""
 
-    x: Tensor
+    x: Tensor | Rows
     y: Tensor
     ids: list[str]
 
@@ -51,12 +53,15 @@ class Data:
 
 
 def load(
-    config: dict, device: str, *, test: bool = False,
+    config: dict, device: str, *, test: bool = False, memory: float = math.inf, workers: int = 0,
+    say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
 ) -> Data:  # fmt: skip
     """Train and val, and test only where it is asked for, standardised by the training part of each channel or column.
 
-    A feature that is missing is the mean of its column, 0 after that. Raises RecipeError for texts.
+    A feature that is missing is the mean of its column, 0 after that. memory: GiB that the splits may take on the
+    device; those that are too many stay on disk, the largest first, and `workers` threads read them ahead. Neither
+    changes a bit of any value. Raises RecipeError for texts.
     """
     store = Store.open(config, folder)
     if store.kind == TEXT:
@@ -64,39 +69,50 @@ def load(
             f"{config['_target_']} gives texts, and no model here reads them yet: prepare stores them, and training "
             "needs numbers. Until then give rows of features of them (data: table), such as word counts."
         )
-    raw = {name: _rows(store, lists / f"{name}.csv") for name in ("train", "val", *(("test",) if test else ()))}
-    mean, std = _columns(raw["train"].x) if store.kind == FEATURES else _channels(raw["train"].x)
-    parts = {n: replace(p, x=(p.x - mean) / std) for n, p in raw.items()}
-    if store.kind == FEATURES:
-        parts = {n: replace(p, x=p.x.nan_to_num(nan=0.0)) for n, p in parts.items()}
-    parts = {n: p.to(device) for n, p in parts.items()}
-    return Data(parts["train"], parts["val"], parts.get("test"), store.classes, mean, std, store.fingerprint)
+    file, names = File(store.inputs), ("train", "val", *(("test",) if test else ()))
+    listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in names}
+    scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
+    inputs = {name: Rows(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
+    inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory, workers, say)}
+    parts = {name: Part(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
+    return Data(*map(parts.get, ("train", "val", "test")), store.classes, scale.mean, scale.std, store.fingerprint)
 
 
-def _channels(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(mean, standard deviation) of the pixels of each channel, (C, 1, 1)."""
-    return x.mean((0, 2, 3))[:, None, None], x.std((0, 2, 3))[:, None, None].clamp_min(1e-6)
+def _in_memory(inputs: dict[str, Rows], memory: float, workers: int, say) -> list[str]:
+    """The splits that fit, the smallest first; says which do not."""
+    gib = {name: 4 * math.prod(x.shape) / 2**30 for name, x in inputs.items()}
+    fitting, room = [], memory
+    for name in sorted(inputs, key=gib.get):
+        room -= gib[name]
+        if room >= 0:
+            fitting.append(name)
+    if streamed := [f"{name} ({gib[name]:.3g})" for name in inputs if name not in fitting]:
+        say(
+            f"{' and '.join(streamed)} streamed from disk, {workers} threads reading ahead: the splits take "
+            f"{sum(gib.values()):.3g} GiB, conf/runtime/local.yaml grants a memory of {memory:g}"
+        )
+    return fitting
 
 
-def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(mean, standard deviation) of the known values of each column, (F,).
+def _scale(file: File, rows: np.ndarray, features: bool, workers: int) -> Scale:
+    """By mean and standard deviation of the training pixels of each channel (C, 1, 1), of each column (F,).
 
     The deviation of a column without spread, or without two values, is 1: it becomes 0 and not a rounding error
     divided by next to nothing.
     """
-    x = x.double()
-    known = ~x.isnan()
-    count = known.sum(0)
-    mean = x.nan_to_num(nan=0.0).sum(0) / count.clamp_min(1)
-    std = (((x - mean).square() * known).nan_to_num(nan=0.0).sum(0) / (count - 1).clamp_min(1)).sqrt()
-    flat = std <= 1e-6 * mean.abs()
-    return mean.float(), torch.where(flat, 1.0, std).float()
+    top = torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
+    mean, std = (m / top.double() for m in moments(file, rows, features, workers))
+    if features:
+        return Scale(top, mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
+    return Scale(top, mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
 
 
-def _rows(store: Store, path: Path) -> Part:
-    rows = read_csv(path)
-    if not rows:
+def _listed(path: Path, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
+    """(rows of the store, labels, ids) of a split; the store has so many."""
+    listed = read_csv(path)
+    if not listed:
         raise RecipeError(f"{path} lists no example")
-    x = torch.from_numpy(np.ascontiguousarray(store.inputs[[int(r["row"]) for r in rows]]))
-    x = x.float() / 255 if x.dtype == torch.uint8 else x
-    return Part(x, torch.tensor([int(r["label"]) for r in rows]), [r["id"] for r in rows])
+    rows = np.array([int(example["row"]) for example in listed])
+    if rows.max() >= count:
+        raise RecipeError(f"{path} lists row {rows.max()}, but inputs.npy has {count}. Run `dvc repro split`.")
+    return rows, torch.tensor([int(example["label"]) for example in listed]), [example["id"] for example in listed]

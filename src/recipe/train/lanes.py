@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from recipe.checks.verdict import cause
 from recipe.data.batches import Part
+from recipe.data.streaming import batches
 from recipe.train import augment, chance, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
 from recipe.train.lane import Lane
@@ -119,24 +120,22 @@ class Lanes:
         self.base.train()
         for first in range(self.done, to, BLOCK):
             last = min(first + BLOCK, to)
-            index = self._index(first, last)
-            for n in range(first, last):
-                total += self._step(n, index[:, n - first])
+            for n, (x, y) in enumerate(batches(self.part, self._index(first, last)), first):
+                total += self._step(n, *(t.unflatten(0, (len(self.lanes), -1)) for t in (x, y)))
         self.done = to
         return total
 
     def _index(self, first: int, last: int) -> Tensor:
-        """(M, steps, B): lanes of one seed, and so the arms of a comparison, share their order."""
+        """(steps, M B): lanes of one seed, and so the arms of a comparison, share their order."""
         listed = {}
         for lane in self.lanes:
             if (of := (lane.seed, lane.share)) not in listed:
                 args = len(self.part), lane.batch_size, lane.seed, first, last, lane.share
                 listed[of] = order.batches(*args)
-        return torch.stack([listed[lane.seed, lane.share] for lane in self.lanes]).to(self.flat.device)
+        return torch.cat([listed[lane.seed, lane.share] for lane in self.lanes], 1)
 
-    def _step(self, n: int, index: Tensor) -> Tensor:
-        """Forward, backward, step on examples index (M, B); the loss before it (M,)."""
-        x, y = (t.index_select(0, index.flatten()).unflatten(0, index.shape) for t in (self.part.x, self.part.y))
+    def _step(self, n: int, x: Tensor, y: Tensor) -> Tensor:
+        """Forward, backward, step on x (M, B, ...) and y (M, B); the loss before it (M,)."""
         if self.augment:
             x = self._augmented(x, chance.fold(self.views, n))
         keys = chance.fold(self.drops, n)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.batches import Part
+from recipe.data.streaming import Rows, batches
 from recipe.train import augment, chance, dropout, mixup, order
 from recipe.train.lane import Lane
 
@@ -39,7 +40,7 @@ def channels_last(x: Tensor) -> bool:
     return x.ndim == 4 and min(x.shape[2:]) >= 16
 
 
-def outputs(model: nn.Module, x: Tensor, chunk: int = CHUNK) -> Tensor:
+def outputs(model: nn.Module, x: Tensor | Rows, chunk: int = CHUNK) -> Tensor:
     """(N, K) of all of x in eval mode; leaves every module in the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
@@ -80,9 +81,8 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
     drops, views = (chance.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with chance.seeded(lane.seed, "train", first):
-        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share).to(part.y.device)
-        for n in range(first, last):
-            x, y = (t.index_select(0, index[n - first]) for t in (part.x, part.y))  # six times as fast as t[index]
+        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share)
+        for n, (x, y) in enumerate(batches(part, index), first):
             if channels_last(x):
                 x = x.contiguous(memory_format=torch.channels_last)
             loss = lane.loss
