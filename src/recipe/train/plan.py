@@ -132,17 +132,4 @@ def _seen(value):
         return type(value), tuple(map(_seen, value))
     if isinstance(value, (set, frozenset)):
         return "set", frozenset(map(_seen, value))
-    plain = (
-        int,
-        float,
-        complex,
-        str,
-        bytes,
-        type(None),
-        torch.dtype,
-        torch.device,
-        type,
-        FunctionType,
-        BuiltinFunctionType,
-    )
-    return value if isinstance(value, plain) else ("object", id(value))
+    return value if isinstance(value, PLAIN) else ("object", id(value))
