@@ -365,7 +365,8 @@ def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
     data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
     cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
     cfg.model = OmegaConf.load("conf/model/mlp.yaml")
-    floors = train_floors(cfg, data, SimpleNamespace(lane=lambda *args, **more: None))
+    run = SimpleNamespace(lane=lambda *args, **more: None, checkpoints=None, say=lambda text: None)
+    floors = train_floors(cfg, data, run)
     assert [floor.name for floor in floors] == ["constant", "linear", "mlp"]  # a convnet needs neighbouring pixels
     assert floors[-1].score()["val_accuracy"] > 0.9 > floors[0].score()["val_accuracy"] + 0.2
 
