@@ -18,7 +18,7 @@ TOP = 3  # classes shown of a single image
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing could be done."""
+    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done."""
     parser = argparse.ArgumentParser(prog="recipe", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("examine", help="run every check on a training", allow_abbrev=False)
@@ -81,7 +81,11 @@ def _predicted(given) -> int:
     found = predict.answers(system, fresh(path, system.form, workers))
     if single and not out:
         return _told(next(found), system.classes)
-    total, odd = predict.write(found, system.classes, out or sys.stdout)
+    try:
+        total, odd = predict.write(found, system.classes, out or sys.stdout)
+    except BrokenPipeError:  # `recipe predict photos | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     place = f"{out}: " if out else ""
     print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
     if odd:

@@ -38,15 +38,31 @@ class Layout:
     delimiter: str | None = None
 
     def read(self, path: Path) -> Rows:
-        """Raises RecipeError that names a column which the features need and the file lacks."""
-        rows = read_rows(path, header=self.header, delimiter=self.delimiter)
+        """A file like the one that was learned from; its label may be missing. Raises RecipeError as `of` does."""
+        return self.of(read_rows(path, header=self.header, delimiter=self.delimiter))
+
+    def of(self, rows: Rows) -> Rows:
+        """The rows, if they have every column that the features need; else RecipeError that names the first."""
         if absent := [f.column for f in self.features if f.column not in rows.columns]:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise RecipeError(
-                f"{path}: no column `{shown(absent[0])}`{more}, and the model needs it; there are "
+                f"{rows.file}: no column `{shown(absent[0])}`{more}, and the model needs it; there are "
                 f"{', '.join(map(shown, rows.columns))}."
             )
         return rows
+
+    def back(self, values: np.ndarray) -> dict[str, list]:
+        """{column: cells} of a file that would give these rows of features (N, F)."""
+        found, at = {}, 0
+        for feature in self.features:
+            part = values[:, at : at + len(feature.columns)]
+            at += len(feature.columns)
+            if feature.names is None:
+                found[feature.column] = part[:, 0].astype(float).tolist()
+            else:
+                chosen = part[:, : len(feature.names)]
+                found[feature.column] = [feature.names[row.argmax()] if row.any() else "" for row in chosen]
+        return found
 
 
 def learned(name: str, rows: Rows) -> Feature:

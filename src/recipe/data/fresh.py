@@ -151,6 +151,45 @@ def from_array(path: Path, form: Form) -> Iterator[Fresh]:
     return (_of_array(f"{path.name}, row {i}", value, form) for i, value in enumerate(values))
 
 
+def given(request, form: Form) -> Iterator[Fresh]:
+    """What a program hands in: a pandas table with a row per input, or an array whose first axis counts them.
+
+    The table has the columns of the file that was learned from, or `image`, the bytes of an image file each.
+    """
+    if not hasattr(request, "columns"):
+        return (_of_array(f"row {i}", value, form) for i, value in enumerate(request))
+    columns = {str(name): request[name].tolist() for name in request.columns}
+    places = [f"row {i}" for i in range(len(request))]
+    if form.layout:
+        return from_rows(form.layout.of(Rows("the request", columns, places)), form.layout)
+    if form.kind == FEATURES:
+        return (_of_array(name, row, form) for name, row in zip(places, request.to_numpy(), strict=True))
+    if "image" not in columns:
+        raise RecipeError(f"the request has no column `image`; there are {', '.join(map(shown, columns))}.")
+    return decoded(columns["image"], places, form, 1)
+
+
+def example(form: Form, inputs: np.ndarray, pictures: Callable[[int], np.ndarray]) -> dict[str, list] | np.ndarray:
+    """A request of two inputs, in the form that `given` reads: columns, or an array.
+
+    inputs: as they are stored. pictures: row -> (H, W, 3) uint8.
+    """
+    if form.layout:
+        return form.layout.back(inputs[:2])
+    if form.kind == FEATURES or form.fit is None:
+        return np.array(inputs[:2])
+    import io
+
+    from PIL import Image
+
+    files = []
+    for row in range(2):
+        file = io.BytesIO()
+        Image.fromarray(pictures(row)).save(file, "PNG")
+        files.append(file.getvalue())
+    return {"image": files}
+
+
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:
     try:
         value = FORMS[form.kind](value)

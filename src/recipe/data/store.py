@@ -68,6 +68,12 @@ class Store:
         """The columns that every source has, a dict per example."""
         return self.table().select(list(COLUMNS)).to_pylist()
 
+    def rows(self, ids: list[str]) -> list[int]:
+        """Where examples stand in `inputs`."""
+        table = self.table().select(["id", "row"])
+        row_of = dict(zip(table["id"].to_pylist(), table["row"].to_pylist(), strict=True))
+        return [row_of[i] for i in ids]
+
     def texts(self) -> list[str]:
         """A text per row; empty for other kinds."""
         from pyarrow import parquet
