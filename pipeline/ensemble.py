@@ -17,6 +17,7 @@ from recipe.figures.training import pictures
 from recipe.files import read_yaml, write_csv
 from recipe.members import final_of, mispredicted, train_members
 from recipe.parts import plain
+from recipe.predict import frame
 from recipe.stage import Report, stage
 
 
@@ -36,7 +37,8 @@ def main(cfg, run):
     figures.reliability(run.out / "reliability.png", team.reliability(data))
     pictures(run.out / "mispredictions.png", *mispredicted(team, data), columns=8)
     doubts = mispredictions.look(run.out, final, data, store, cfg.data._target_.rsplit(".", 1)[-1], cfg.seed)
-    run.tracker.model(run.out / "system", example(final.form, store.inputs, store.picture), run.in_dvc)
+    request = example(final.form, store)
+    run.tracker.model(run.out / "system", request, frame(final, request), register=run.in_dvc)
     test, (low, high) = team.test, team.test.interval()
     return Report(
         metrics={"test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high,

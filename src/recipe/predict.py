@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from recipe.data.fresh import Fresh
+from recipe.data.fresh import Fresh, given
 from recipe.errors import RecipeError
 from recipe.files import replacing
 from recipe.system import System
@@ -39,10 +39,18 @@ class Answer:
 
 def answers(system: System, inputs: Iterable[Fresh]) -> Iterator[Answer]:
     """One for every input, in order; `AT_ONCE` of them are in memory."""
-    for some in _some(inputs, AT_ONCE):
+    for some in _some(inputs):
         known = [one.value for one in some if one.value is not None]
         rows = iter(system.predict(np.stack(known)).tolist() if known else ())
         yield from (Answer(one.name, None if one.value is None else next(rows), one.problem) for one in some)
+
+
+def frame(system: System, request):
+    """A pandas table with a row per input of a request (see recipe.data.fresh.given), without names."""
+    import pandas
+
+    rows = [answer.row(system.classes) for answer in answers(system, given(request, system.form))]
+    return pandas.DataFrame(rows, columns=list(Answer("", None).row(system.classes))).drop(columns="name")
 
 
 def _some(items: Iterable) -> Iterator[list]:
@@ -61,7 +69,7 @@ def write(found: Iterable[Answer], classes: list[str], out: Path | TextIO) -> tu
     """
     total = odd = 0
     with _table(out, list(Answer("", None).row(classes))) as add:
-        for some in _some(found, AT_ONCE):
+        for some in _some(found):
             add([answer.row(classes) for answer in some])
             total += len(some)
             odd += sum(answer.p is None for answer in some)

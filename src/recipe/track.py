@@ -40,6 +40,7 @@ COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accura
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -209,25 +210,25 @@ class Tracker:
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
-    def model(self, folder: Path, example, register: bool) -> None:
+    def model(self, folder: Path, request, answer, register: bool) -> None:
         """The saved system as a model that `mlflow models serve` and `mlflow.pyfunc.load_model` can use; no pickle.
 
-        It holds this package's code, and that of `own`: their names on a package index belong to others. example: a
-        request as a dict of columns, or an array; the signature is told from it. register: as the next version of the
-        model that is called like the experiment.
+        It holds this package's code, and that of `own`: their names on a package index belong to others. request,
+        answer: an example of each, which tells the signature. register: as the next version of the model that is
+        called like the experiment.
         """
         import mlflow
-        import pandas
-        from mlflow.models import Model
+        from mlflow.models import Model, infer_signature
 
         here = Path(__file__).parent
         code = [here, *(folder for folder in [here.parent / "own"] if folder.is_dir())]
         with _silent("mlflow"):
             mlflow.set_tracking_uri(self.uri)
+            mlflow.set_experiment(experiment_id=self.experiment)
             logged = Model.log(
                 None, mlflow.pyfunc, run_id=self.id, name="system", python_model=str(here / "served.py"),
                 artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
-                input_example=pandas.DataFrame(example) if isinstance(example, dict) else example,
+                input_example=request, signature=infer_signature(request, answer),
                 pip_requirements=requirements(), registered_model_name=self.name if register else None,
             )  # fmt: skip
         self._batch(self.id, tags={"recipe.model": logged.model_uri})

@@ -11,9 +11,10 @@ from recipe.data.arrays import array_of, open_archive
 from recipe.data.contract import FEATURES
 from recipe.data.features import Feature, Layout, encoded
 from recipe.data.folder import METADATA, files_below
-from recipe.data.images import Fit
+from recipe.data.images import Fit, preview
 from recipe.data.problems import UNREADABLE, shown
 from recipe.data.reading import FORMS, fitted
+from recipe.data.store import Store
 from recipe.data.tabular import DELIMITERS, Rows
 from recipe.errors import RecipeError
 
@@ -169,25 +170,15 @@ def given(request, form: Form) -> Iterator[Fresh]:
     return decoded(columns["image"], places, form, 1)
 
 
-def example(form: Form, inputs: np.ndarray, pictures: Callable[[int], np.ndarray]) -> dict[str, list] | np.ndarray:
-    """A request of two inputs, in the form that `given` reads: columns, or an array.
+def example(form: Form, store: Store):
+    """A request of two inputs, in a form that `given` reads."""
+    import pandas
 
-    inputs: as they are stored. pictures: row -> (H, W, 3) uint8.
-    """
     if form.layout:
-        return form.layout.back(inputs[:2])
-    if form.kind == FEATURES or form.fit is None:
-        return np.array(inputs[:2])
-    import io
-
-    from PIL import Image
-
-    files = []
-    for row in range(2):
-        file = io.BytesIO()
-        Image.fromarray(pictures(row)).save(file, "PNG")
-        files.append(file.getvalue())
-    return {"image": files}
+        return pandas.DataFrame(form.layout.back(store.inputs[:2]))
+    if form.fit is None:
+        return np.array(store.inputs[:2])
+    return pandas.DataFrame({"image": [preview(store.picture(row)) for row in range(2)]})
 
 
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:

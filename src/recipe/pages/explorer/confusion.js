@@ -94,7 +94,7 @@ function drawConfusion() {
         tds.forEach((td, b) => {
           const cell = a * names.length + b;
           const n = counted.get(cell);
-          td.style.setProperty("--share", a === b || !n ? "0%" : `${(16 + (64 * n) / most).toFixed(0)}%`);
+          td.style.setProperty("--share", a === b || !n ? "0%" : `${(12 + (40 * n) / most).toFixed(0)}%`);
           td.replaceChildren(...(n ? [cellButton(cell, fewLetters(n), { tabindex: cell === stop ? 0 : -1 })] : []));
         }),
       );
