@@ -50,7 +50,9 @@ def frame(system: System, request):
     import pandas
 
     rows = [answer.row(system.classes) for answer in answers(system, given(request, system.form))]
-    return pandas.DataFrame(rows, columns=list(Answer("", None).row(system.classes))).drop(columns="name")
+    table = pandas.DataFrame(rows, columns=list(Answer("", None).row(system.classes))).drop(columns="name")
+    # None, for NaN is no JSON
+    return table.astype(object).where(table.notna(), None) if table["problem"].any() else table
 
 
 def _some(items: Iterable) -> Iterator[list]:
