@@ -214,12 +214,19 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
     made, final, _ = trained
     sent = payload(page(judged, final, made.data, made.store, "Digits", 0))
     shown, wrong = sent["shown"], column(sent, "wrong").astype(bool)
-    assert shown == len(made.data.val) + len(made.data.test)
-    assert set(column(sent, "split")[:shown]) == {"val", "test"}
-    assert set(column(sent, "split")[shown:]) == {"train"}
-    assert wrong[:shown].sum() == judged[0].wrong.sum() + judged[1].wrong.sum()
+    split, ids = column(sent, "split"), column(sent, "id")
+    unseen = len(made.data.val) + len(made.data.test)
+    assert set(split[:unseen]) == {"val", "test"}
+    assert set(split[unseen:]) == {"train"}
+    assert set(ids[unseen:shown]) == {judged[2].ids[i] for i in judged[2].doubted}
+    assert wrong[:unseen].sum() == judged[0].wrong.sum() + judged[1].wrong.sum()
     near = values(sent["neighbours"]).reshape(-1, 5)
-    assert (near[:shown] >= shown).all()
+    assert (near[:shown] >= unseen).all()
+    assert (near[:shown] != np.arange(shown)[:, None]).all()  # none is its own neighbour
+    proposed = {line["id"] for line in proposals(judged, made.data.classes)}
+    shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
+    assert shown_doubts - set(made.data.test.ids) == proposed
+    assert sent["start"] == {"wrong": ["yes"], "split": ["val", "test"]}
     assert (column(sent, "test")[:shown] == (column(sent, "split")[:shown] == "test")).all()
     truth = column(sent, "label") != column(sent, "predicted")
     assert (truth == wrong).all()
@@ -230,13 +237,14 @@ def test_every_wrong_answer_is_on_the_page_of_many(trained, judged, monkeypatch)
     made, final, _ = trained
     monkeypatch.setattr(mispredictions, "MOST", 100)
     sent = payload(mispredictions.page(judged, final, made.data, made.store, "Digits", 0))
-    wrong = judged[0].wrong.sum() + judged[1].wrong.sum()
+    doubted = len(judged[2].doubted)
+    wrong = judged[0].wrong.sum() + judged[1].wrong.sum() + doubted
     assert column(sent, "wrong")[: sent["shown"]].sum() == wrong
     assert sent["shown"] == max(100, wrong + 20)
-    assert re.search(rf"{sent['shown']} of 718 examples: all {wrong} wrong and a sample", sent["drawing"])
+    assert re.search(rf"{sent['shown']} of {718 + doubted} examples: all {wrong} wrong and a sample", sent["drawing"])
     near = values(sent["neighbours"]).reshape(-1, 5)[: sent["shown"]]
     first = near[column(sent, "wrong")[: sent["shown"]] == 1, 0]
-    assert (first >= 0).sum() >= sent["rows"] - sent["shown"] == 25  # each of wrong answers, and nearest ones
+    assert (first >= 0).sum() >= sent["rows"] - sent["shown"] == sent["shown"] // 4
 
 
 def test_the_same_system_writes_the_same_bytes(trained, tmp_path):

@@ -49,7 +49,7 @@ def page(classes=CLASSES, **more) -> str:
     near = np.stack([COUNT + (np.arange(COUNT + TRAIN) + k) % TRAIN for k in range(5)], axis=1)
     return explorer(
         table(classes), ROLES, title="Mispredictions", classes=classes, neighbours=near,
-        neighbours_are="Nearest training examples", beside=np.arange(COUNT + TRAIN) >= COUNT,
+        neighbours_are="Nearest training examples", start={"wrong": ["yes"]}, beside=np.arange(COUNT + TRAIN) >= COUNT,
         **{"picture": lambda i: np.full((8, 8), i % 256, np.uint8)} | more,
     )  # fmt: skip
 
@@ -299,7 +299,7 @@ def test_five_thousand_photographs_and_their_neighbours_fit_into_twenty_megabyte
     near = rng.integers(shown, total, (total, 5))
     html = explorer(
         columns, ROLES, title="", classes=names.tolist(), picture=photograph, neighbours=near,
-        beside=np.arange(total) >= shown,
+        beside=np.arange(total) >= shown, start={"wrong": ["yes"]},
     )  # fmt: skip
     assert len(html.encode()) < 20e6
     (folder / "large.html").write_text(html, encoding="utf-8")

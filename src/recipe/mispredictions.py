@@ -23,6 +23,7 @@ from recipe.system import BATCH, System, together
 # needs less: of 49 wrong labels planted in the digits, 8 of val's 9 were among 10 lines, 32 of train's 40 among 37.
 SURE = {"val": 0.9, "test": 0.9, "train": 0.5}
 SHOWN = 5  # nearest training examples
+DOUBTS = 500  # doubted training examples on the page, the greatest loss first
 WIDE = 2048  # features; more are projected down to NARROW
 NARROW = 512
 ROLES = Roles(
@@ -122,28 +123,33 @@ def sentence(judged: list[Judged]) -> str:
 
 
 def page(judged: list[Judged], final: System, data: Data, store: Store, name: str, seed: int) -> str:
-    """The explorer over val and test, the wrong answers first; train is there as their neighbours.
+    """The explorer over val and test, the wrong answers first; train is there as their neighbours, and where doubted.
 
     judged: of val, test and train. Of more than `MOST` examples, every wrong one and a sample of the others are shown.
     """
-    val, test, _ = judged
+    val, test, train = judged
     unseen, classes = len(val.ids) + len(test.ids), np.array(data.classes, dtype=object)
     wrong = np.concatenate([j.wrong for j in judged])
+    doubts = unseen + train.doubted[:DOUBTS]
+    beside = np.arange(len(wrong)) >= unseen
+    beside[doubts] = False
     # only what will be shown is compared with train
-    chosen = drawn(wrong[:unseen], MOST, seed)
-    neighbours, by = _neighbours(chosen, final, data)
+    among = np.flatnonzero(~beside)
+    neighbours, by = _neighbours(among[drawn(wrong[among], MOST, seed)], final, data)
+    start = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for j in judged for i in j.ids])
     return explorer(
         [*_columns(judged, classes, wrong), *_known(store, rows)],
         ROLES,
         title=f"{name}: mispredictions",
         summary=f"{val.wrong.sum():,} of {len(val.ids):,} wrong on val, {test.wrong.sum():,} of {len(test.ids):,} on "
-        f"test; {len(final.members)} members together",
+        f"test; {len(train.doubted):,} labels of train in doubt; {len(final.members)} members together",
         picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
         classes=data.classes,
         neighbours=neighbours,
         neighbours_are=f"Nearest training examples, by {by}",
-        beside=np.arange(len(wrong)) >= unseen,
+        beside=beside,
+        start=start,
         most=MOST,
         seed=seed,
     )
@@ -170,9 +176,14 @@ def _columns(judged: list[Judged], classes: np.ndarray, wrong: np.ndarray) -> li
             "share of the members whose own answer is the ensemble's, 0 to 1; each counts as often as it was chosen",
             joined(lambda j: j.agreement),
         ),
-        Column("split", "val: chose, but trained nothing; test: read once; train: as a neighbour only", split),
+        Column("doubted", "contradicted with confidence; of train and val, in suspects.csv", joined(_doubted)),
+        Column("split", "val: chose, but trained nothing; test: read once; train: where its label is in doubt", split),
         Column("test", WARNING, split == "test"),
     ]
+
+
+def _doubted(judged: Judged) -> np.ndarray:
+    return np.isin(np.arange(len(judged.ids)), judged.doubted)
 
 
 def _known(store: Store, rows: list[int]) -> list[Column]:
@@ -211,6 +222,11 @@ def _neighbours(chosen: np.ndarray, final: System, data: Data) -> tuple[np.ndarr
         if len(inside):
             found = nearest(_features(net, layer, part.x, inside - at), base, SHOWN)
             index[inside, : found.shape[1]] = before + found
+    if len(inside := chosen[chosen >= before]):
+        found = before + nearest(base[inside - before], base, SHOWN + 1)
+        for own, near in zip(inside, found, strict=True):
+            others = near[near != own][:SHOWN]
+            index[own, : len(others)] = others
     return index, "what enters the net's last matrix" if layer else "the inputs"
 
 

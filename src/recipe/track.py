@@ -226,7 +226,7 @@ class Tracker:
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_experiment(experiment_id=self.experiment)
             logged = Model.log(
-                None, mlflow.pyfunc, run_id=self.id, name="system", python_model=str(here / "served.py"),
+                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=str(here / "served.py"),
                 artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
                 input_example=request, signature=infer_signature(request, answer),
                 pip_requirements=requirements(), registered_model_name=self.name if register else None,

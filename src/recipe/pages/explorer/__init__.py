@@ -8,7 +8,7 @@ and sibling files are out of reach.
 
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -56,8 +56,8 @@ class Roles:
     """Names of the columns that have a part of their own; empty where there is none.
 
     The page has a view of the duplicates where there is a `group`, of label suspects where there are `suspect` and
-    `suggested`, of confusions where there are `label` and `suggested`. With `wrong`, it begins with what is wrong, and
-    a table of confusions stands beside the gallery.
+    `suggested`, of confusions where there are `label` and `suggested`. With `wrong`, a table of confusions stands
+    beside the gallery.
     """
 
     id: str  # text, different for each example: what decisions.csv names
@@ -83,6 +83,7 @@ def explorer(
     neighbours: np.ndarray | None = None,
     neighbours_are: str = "Nearest neighbours",
     beside: np.ndarray | None = None,
+    start: Mapping[str, Sequence[str]] | None = None,
     flagged: np.ndarray | None = None,
     most: int = MOST,
     seed: int = 0,
@@ -94,6 +95,7 @@ def explorer(
     classes: every name that a label may have, in the order to show them.
     neighbours: (N, k) rows, nearest first; -1 where there is none. neighbours_are: the heading above them.
     beside: (N,) bool, examples that are there as neighbours of others alone.
+    start: {column of text, or yes or no: its values that the page begins with}; the filter can be taken off.
     flagged: (N,) bool, the examples that something is said about; becomes the column `flagged`. With a role `wrong`
         those that are wrong count as flagged, without another column.
     most: with more examples than this, the page has all flagged ones and as many of the others, evenly drawn with
@@ -123,6 +125,7 @@ def explorer(
         "shown": shown,  # the rows after these are neighbours of shown ones
         "seed": seed,
         "roles": vars(roles),
+        "start": {name: list(chosen) for name, chosen in (start or {}).items()},
         "text": text is not None,
         "classes": [str(name) for name in classes],
         "columns": [encoded(c.name, c.meaning, c.values[rows], c.separator) for c in columns],

@@ -32,7 +32,7 @@ function written() {
   return all.length <= LONGEST ? all : parts.join("&");
 }
 
-const same = (brush, other) => Boolean(other) && [...(brush.names ?? [])].join() === [...other.names].join();
+const same = (brush, other) => Boolean(other) && [...(brush.names ?? [])].sort().join() === [...other.names].sort().join();
 
 /** Soon, and once for many changes: browsers refuse an address that changes too often. */
 function remember() {

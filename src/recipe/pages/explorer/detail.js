@@ -87,7 +87,7 @@ function deciding(i) {
 const guarded = (i) => Boolean(roles.guarded) && roles.guarded.values[i] === 1;
 
 function strip(heading, examples, of) {
-  if (!examples.length) return null;
+  if (!examples.length || (of >= SHOWN && examples.every((other) => other < 0))) return null;
   const differs = (other) => other >= 0 && labelOf(other) !== labelOf(of);
   const tiles = examples.slice(0, 24).map((other) => companion(other, 56, differs(other)));
   const differ = examples.filter(differs).length;

@@ -35,7 +35,7 @@ function defaults() {
 }
 
 /** The brushes that a page begins with: of mispredictions, what is wrong. */
-const firstBrushes = () => (roles.wrong ? [[roles.wrong.name, { names: new Set(["yes"]) }]] : []);
+const firstBrushes = () => Object.entries(payload.start).map(([name, chosen]) => [name, { names: new Set(chosen) }]);
 
 /** The only way to change what is shown. Brushes are [name, brush or null] pairs; the rest as in `state`. */
 function change(wanted) {
