@@ -260,6 +260,14 @@ def test_many_classes_are_a_list_of_pairs(tab, folder):
     assert f"among=label,class%20number%20{first // 40}" in fragment(tab)
 
 
+def test_a_share_of_wrong_answers_is_not_told_of_a_sample(tab, folder):
+    """Every wrong one is on the page and few of the right: their share of the page means nothing."""
+    (folder / "sample.html").write_text(page(most=60), encoding="utf-8")
+    tab.open(folder / "sample.html", ready=READY)
+    told = tab.run("document.querySelector('#confusion .more').textContent")
+    assert "40 of 60 wrong, the right ones are a sample" in told
+
+
 def test_it_works_in_a_sandboxed_frame_without_an_origin(tab, folder):
     frame = page().replace("&", "&amp;").replace('"', "&quot;")
     outer = (
@@ -306,6 +314,7 @@ def test_five_thousand_photographs_and_their_neighbours_fit_into_twenty_megabyte
     began = time.monotonic()
     tab.open(folder / "large.html", ready=READY)
     assert passing(tab) == 625
+    assert "625 of 5,000 wrong, 12.5 %" in tab.run("document.querySelector('#confusion .more').textContent")
     tab.click("#confusion td.same button")
     assert passing(tab) == expected_same(label, predicted)
     assert time.monotonic() - began < 20

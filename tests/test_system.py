@@ -1,6 +1,7 @@
 """A saved system is all one needs, the same bytes each time, and says what is wrong with it."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from systems import CFG, KINDS, MEMBERS, digits, fresh, save
 
 from recipe import system
+from recipe.checks.ensemble import predictions_are_the_models
 from recipe.errors import RecipeError
 from recipe.system import load, together
 
@@ -94,6 +96,28 @@ def test_inputs_of_another_shape_or_type_are_refused(made):
     with pytest.raises(RecipeError, match="float32"):
         final.predict(made.store.inputs[:2].astype("float32"))
     assert final.predict(made.store.inputs[:0]).shape == (0, 3)
+
+
+PLANTED = {
+    "another scale": lambda facts: facts.update(mean=[facts["mean"][0] * 1.01]),
+    "no temperature": lambda facts: facts.update(temperature=1.0),
+    "members swapped": lambda facts: facts["members"][0].update(count=2) or facts["members"][1].update(count=1),
+    "a member left out": lambda facts: facts["members"].pop(),
+}
+
+
+@pytest.mark.parametrize("bug", list(PLANTED))
+def test_a_system_that_is_not_what_was_measured_closes_the_gate(made, folder, bug):
+    def verdict() -> str:
+        fresh = load(folder).predict(made.store.inputs[made.store.rows(made.data.test.ids)])
+        saved = torch.tensor(list(made.test.values()), dtype=torch.float64)
+        return predictions_are_the_models(SimpleNamespace(saved=saved, fresh=fresh)).verdict
+
+    assert verdict() == "pass"
+    facts = yaml.safe_load((folder / "system.yaml").read_text())
+    PLANTED[bug](facts)
+    put(folder, **facts)
+    assert verdict() == "fail"
 
 
 # ---- what is wrong with a folder ---------------------------------------------------------------------------------

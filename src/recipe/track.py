@@ -1,4 +1,4 @@
-"""Copies evidence to MLflow, and never reads it back. The only importer of mlflow.
+"""Copies evidence to MLflow, and never reads it back. The only importer of mlflow beside served.py, which MLflow runs.
 
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
 of the sweep's run and its lanes are not logged one by one. Logging never kills a training: the first failure is

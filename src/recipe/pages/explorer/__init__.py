@@ -37,8 +37,9 @@ SCRIPTS = (
     "main.js",
 )
 MOST = 5000  # examples on a page
-COMPANIONS = 4  # neighbours that are not drawn come along as pictures: at most the page's examples over this number,
-# or as many as make MOST
+# Neighbours that are not drawn come along as pictures: at most the page's examples over this number, or as many as make
+# MOST of all
+COMPANIONS = 4
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def explorer(
         "summary": summary,
         "drawing": _told(len(among), shown, int(marked[among].sum()), "wrong" if roles.wrong else "flagged"),
         "rows": len(rows),
+        "sampled": shown < len(among),
         "shown": shown,  # the rows after these are neighbours of shown ones
         "seed": seed,
         "roles": vars(roles),

@@ -32,7 +32,8 @@ function drawConfusion() {
       mistakes += wrong.values[i];
     }
     clear.hidden = chosen() === -1;
-    told.textContent = `${whole(mistakes)} of ${whole(all)} wrong, ${percent(mistakes / Math.max(1, all))}. Label down, ${suggested.name} across.`;
+    const share = payload.sampled ? "the right ones are a sample" : percent(mistakes / Math.max(1, all));
+    told.textContent = `${whole(mistakes)} of ${whole(all)} wrong, ${share}. Label down, ${suggested.name} across.`;
     redrawn(body.node, () => body.update(counted));
   };
 
