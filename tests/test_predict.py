@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from pyarrow import parquet
-from systems import KINDS, folder
+from systems import KINDS, folder, project
 
 from recipe.cli import main
+from recipe.data.folder import Folder
+from recipe.data.fresh import example
 from recipe.files import read_csv
+from recipe.predict import frame
+from recipe.system import load
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -31,8 +35,8 @@ def people(tmp_path_factory):
     return KINDS["table"][0](tmp_path_factory.mktemp("people"))
 
 
-def predict(project, path, *options) -> int:
-    return main(["predict", str(path), "--system", str(project.system), *map(str, options)])
+def predict(made, path, *options) -> int:
+    return main(["predict", str(path), "--system", str(made.system), *map(str, options)])
 
 
 def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_path):
@@ -183,6 +187,18 @@ def test_images_files_of_a_system_of_arrays_need_its_shape(tmp_path, capsys):
     Image.fromarray(image).resize((16, 16)).save(tmp_path / "large.png")
     assert predict(project, tmp_path / "large.png") == 1
     assert "the model was trained on uint8 1 x 8 x 8" in capsys.readouterr().err
+
+
+def test_a_system_of_16_bit_images_has_an_example_too(tmp_path):
+    for k in range(20):
+        at = tmp_path / "scans" / "ab"[k % 2]
+        at.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9), 3000 * k, np.uint16)).save(at / f"{k}.png")
+    made = project(tmp_path, Folder(str(tmp_path / "scans"), size=8, channels=1))
+    final = load(made.system)
+    answer = frame(final, example(final.form, made.store))
+    assert answer["problem"].tolist() == ["", ""]
+    assert predict(made, tmp_path / "scans", "--out", tmp_path / "out.csv") == 0
 
 
 def test_predicting_needs_little_more_than_torch():

@@ -176,7 +176,7 @@ def example(form: Form, store: Store):
 
     if form.layout:
         return pandas.DataFrame(form.layout.back(store.inputs[:2]))
-    if form.fit is None:
+    if form.fit is None or form.dtype != "uint8":  # a preview has 8 bits
         return np.array(store.inputs[:2])
     return pandas.DataFrame({"image": [preview(store.picture(row)) for row in range(2)]})
 
