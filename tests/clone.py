@@ -176,9 +176,11 @@ class Clone:
     # ---- MLflow
 
     def mlflow(self):
-        from mlflow import MlflowClient
+        import mlflow
 
-        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+        uri = f"sqlite:///{self.root / 'mlflow.db'}"
+        mlflow.set_tracking_uri(uri)  # a client that lists a logged model's files asks the global store for them
+        return mlflow.MlflowClient(uri)
 
     def runs(self, where: str = "") -> list:
         """Runs of the project's experiment, newest first."""

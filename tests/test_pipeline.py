@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import time
@@ -30,7 +29,7 @@ def test_the_ensemble_alone_depends_on_the_test_list():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert [s for s, entry in stages.items() if "runs/split/test.csv" in entry["deps"]] == ["ensemble"]
     scripts = {f.stem: f.read_text() for f in (ROOT / "pipeline").glob("*.py")}
-    assert [stage for stage, text in scripts.items() if re.search(r"load\(.*test=", text)] == ["ensemble"]
+    assert [stage for stage, text in scripts.items() if "test=True" in text] == ["ensemble"]
 
 
 def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
@@ -157,6 +156,35 @@ def _wait(server, url: str, seconds: float = 60) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
     pytest.skip("mlflow server did not start here")
+
+
+def test_the_saved_system_gives_the_numbers_of_the_report(whole, tmp_path):
+    """`recipe predict` on the stored inputs, against the table that the ensemble stage wrote."""
+    out = tmp_path / "all.csv"
+    whole.run("python", "-m", "recipe.cli", "predict", "runs/prepare/inputs.npy", "--out", str(out))
+    predicted = read_csv(out)
+    row_of = {r["id"]: int(r["row"]) for r in read_csv(whole.root / "runs/split/test.csv")}
+    saved = read_csv(whole.root / "runs/ensemble/predictions.csv")
+    assert len(saved) == len(row_of)
+    for row in saved:
+        names = [name for name in row if name.startswith("p_")]
+        assert [float(predicted[row_of[row["id"]]][n]) for n in names] == pytest.approx([float(row[n]) for n in names])
+
+
+def test_the_saved_system_is_a_version_of_a_registered_model(whole):
+    client, run = whole.mlflow(), whole.last_run("ensemble")
+    (version,) = client.search_model_versions("name = 'recipe'")
+    assert version.run_id == run.info.run_id
+    assert run.data.tags["recipe.model"] == version.source
+    held = {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert {"mispredictions.html", "suspects.csv", "system"} <= held
+    outputs = b"".join(whole.outputs("ensemble").values())
+    assert run.info.run_id.encode() not in outputs
+    assert str(whole.root).encode() not in outputs
+
+
+def test_the_report_links_the_mispredictions(whole):
+    assert b'href="ensemble/mispredictions.html"' in whole.read("runs/report.html")
 
 
 # ---- by hand and sweeps --------------------------------------------------------------------------------------

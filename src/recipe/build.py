@@ -20,38 +20,42 @@ from recipe.train.loop import train_step
 
 def model(cfg: DictConfig, data: Data, seed: int):
     """A fresh model whose weights depend on `seed` alone, with its lazy layers sized by a training example."""
+    return network(cfg, len(data.classes), data.train.x[:2], seed)
+
+
+def network(cfg: DictConfig, classes: int, inputs, seed: int):
+    """As `model`, of so many classes; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
     import torch
 
     with seeded(seed, "init"):
-        net = part(cfg, "model", num_classes=len(data.classes))
+        net = part(cfg, "model", num_classes=classes)
         if not isinstance(net, torch.nn.Module):
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
         if cfg.train.input_size:
-            net = torch.nn.Sequential(_smaller(cfg.train.input_size, data), net)
-        net.to(data.train.x.device)
+            net = torch.nn.Sequential(_smaller(cfg.train.input_size, inputs), net)
+        net.to(inputs.device)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings("ignore", message="Lazy modules")
             try:
-                out = net.eval()(data.train.x[:2])
+                out = net.eval()(inputs)
             except Exception as error:
                 raise RecipeError(
-                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(data.train.x[:2].shape)}: "
-                    f"{cause(error)}"
+                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(inputs.shape)}: {cause(error)}"
                 ) from None
-    if tuple(out.shape) != (2, len(data.classes)):
+    if tuple(out.shape) != (2, classes):
         raise RecipeError(
             f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give logits "
-            f"(2, {len(data.classes)}): one per class."
+            f"(2, {classes}): one per class."
         )
     return net.train()
 
 
-def _smaller(size: int, data: Data) -> Resize:
+def _smaller(size: int, inputs) -> Resize:
     """What makes the inputs smaller, as part of the model: so every later stage, and its saved weights, has it."""
-    sides = data.train.x.shape[2:]
+    sides = inputs.shape[2:]
     if not sides or size >= max(sides):
-        inputs = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
-        raise RecipeError(f"`train.input_size: {size}` makes nothing smaller: the inputs are {inputs}.")
+        given = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
+        raise RecipeError(f"`train.input_size: {size}` makes nothing smaller: the inputs are {given}.")
     return Resize(size)
 
 

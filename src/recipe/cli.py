@@ -1,4 +1,6 @@
-"""What one types: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions."""
+"""What one types: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions,
+`recipe predict photo.jpg` asks the final system.
+"""
 
 import argparse
 import importlib
@@ -10,10 +12,13 @@ from pathlib import Path
 from recipe.errors import RecipeError
 
 DECISIONS = "decisions.csv"
+SYSTEM = "runs/ensemble/system"
+MOST_WORKERS = 4  # that decode images: the net keeps no more of them busy
+TOP = 3  # classes shown of a single image
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers 0 where all is well, 1 where a gate is closed, 2 where nothing could be done."""
+    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done."""
     parser = argparse.ArgumentParser(prog="recipe", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("examine", help="run every check on a training", allow_abbrev=False)
@@ -28,6 +33,13 @@ def main(words: list[str] | None = None) -> int:
     )
     command.add_argument("--replace", action="store_true", help="also where decisions.csv says something else")
     command.set_defaults(does=_decided)
+    command = commands.add_parser("predict", help="what the final system says of your files", allow_abbrev=False)
+    command.add_argument(
+        "input", metavar="PATH", help="an image, a folder of images, a table, or an array (.npy, .npz)"
+    )
+    command.add_argument("--system", default=SYSTEM, metavar="FOLDER", help=f"the saved system; default: {SYSTEM}")
+    command.add_argument("--out", metavar="FILE", help="a .csv or .parquet to write; default: csv on the terminal")
+    command.set_defaults(does=_predicted)
     given = parser.parse_args(words)
     try:
         return given.does(given)
@@ -52,6 +64,44 @@ def _decided(given) -> int:
     added, changed = add(DECISIONS, known, new, given.replace)
     same = len(new) - added - changed
     print(f"{DECISIONS}: {added} added, {changed} changed, {same} as they were. Next: dvc repro")
+    return 0
+
+
+def _predicted(given) -> int:
+    import torch
+
+    from recipe import predict
+    from recipe.data.fresh import ARRAYS, TABLES, fresh
+    from recipe.system import load as load_system
+
+    path, out = Path(given.input).expanduser(), given.out and Path(given.out).expanduser()
+    system = load_system(Path(given.system).expanduser(), "cuda" if torch.cuda.is_available() else "cpu")
+    single = path.is_file() and path.suffix.lower() not in TABLES | ARRAYS
+    workers = 1 if single else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    found = predict.answers(system, fresh(path, system.form, workers))
+    if single and not out:
+        return _told(next(found), system.classes)
+    try:
+        total, odd = predict.write(found, system.classes, out or sys.stdout)
+    except BrokenPipeError:  # `recipe predict photos | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    place = f"{out}: " if out else ""
+    print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
+    if odd:
+        print(f"recipe predict: {odd:,} could not be; the column `problem` says why", file=sys.stderr)
+    return 1 if odd else 0
+
+
+def _told(answer, classes: list[str]) -> int:
+    """The most probable classes of one image."""
+    if answer.p is None:
+        print(f"recipe predict: {answer.name}: {answer.problem}", file=sys.stderr)
+        return 1
+    best = sorted(range(len(classes)), key=lambda k: -answer.p[k])[:TOP]
+    width = max(len(classes[k]) for k in best)
+    for k in best:
+        print(f"{classes[k]:<{width}}  {answer.p[k]:>6.1%}")
     return 0
 
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from recipe import build, ensemble
 from recipe.checks.ensemble import Final
-from recipe.config import change
 from recipe.data.batches import Data, Part
+from recipe.data.store import Store
 from recipe.ensemble import Quality, averages, quality
 from recipe.files import read_csv
 from recipe.floors import score
-from recipe.train.checkpoint import load_weights, save_weights
+from recipe.system import System
 from recipe.train.lane import Trained
 
 
@@ -32,6 +32,11 @@ class Team:
     val: Quality
     test: Quality
     early_stopping: bool
+
+    @property
+    def chosen(self) -> list[tuple[dict, dict[str, Tensor], int]]:
+        """What a saved system is made of: changes, weights, how often the member counts."""
+        return [(self.changes, result.weights(self.early_stopping), 1) for result in self.trained]
 
     def predictions(self, data: Data) -> list[dict]:
         return ensemble.predictions(data.test.ids, data.test.y, self.p_test.mean(0), data.classes)
@@ -67,14 +72,13 @@ def _probabilities(model, part: Part) -> Tensor:
 
 
 def train_members(cfg: DictConfig, data: Data, changes: dict, run) -> Team:
-    """The configuration over `cfg.members` seeds; weights go to run.out/members/."""
+    """The configuration over `cfg.members` seeds."""
     seeds = [100 * cfg.seed + 50 + i for i in range(cfg.members)]  # none of them chose the configuration
     early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
     lanes = [build.lane(cfg, data, seed, changes) for seed in seeds]
     trained, val, test = build.train(cfg, data, lanes, run, "members"), [], []
     for i, (seed, lane, result) in enumerate(zip(seeds, lanes, trained, strict=True)):
         lane.model.load_state_dict(result.weights(early))
-        save_weights(lane.model.state_dict(), run.out / "members" / f"{i}.safetensors")
         run.lane(f"member {i}", result, {**changes, "seed": seed}, early_stopping=early, main=i == 0)
         val.append(_probabilities(lane.model, data.val))
         test.append(_probabilities(lane.model, data.test))
@@ -91,22 +95,25 @@ def train_members(cfg: DictConfig, data: Data, changes: dict, run) -> Team:
     return Team(changes, seeds, trained, p_val, p_test, sizes, alone, on_val[-1], on_test[-1], early)
 
 
-def final_of(cfg: DictConfig, data: Data, team: Team, out: Path) -> Final:
-    """What the checks look at: the table and the weights as they lie on disk, not as they are in memory."""
+def final_of(data: Data, team: Team, out: Path, final: System, store: Store) -> Final:
+    """What the checks look at: the table and the system as they lie on disk, and the inputs as they are stored."""
     saved = torch.tensor(
         [[float(row[f"p_{c}"]) for c in data.classes] for row in read_csv(out / "predictions.csv")],
         dtype=torch.float64,
     )
-    changed = change(cfg, team.changes)
-    fresh = []
-    for i in range(cfg.members):
-        model = build.model(changed, data, seed=0)
-        fresh.append(_probabilities(load_weights(model, out / "members" / f"{i}.safetensors"), data.test))
     used = {*data.train.ids, *data.val.ids}
     shares = torch.bincount(data.train.y.cpu(), minlength=len(data.classes))
     floor = (data.test.y.cpu() == shares.argmax()).float().mean().item()
     overlap = sum(name in used for name in data.test.ids)
-    return Final(saved, torch.stack(fresh).mean(0), len(data.test), overlap, team.members, team.val, floor)
+    return Final(
+        saved,
+        final.predict(store.inputs[store.rows(data.test.ids)]),
+        len(data.test),
+        overlap,
+        team.members,
+        team.val,
+        floor,
+    )
 
 
 def mispredicted(team: Team, data: Data, most: int = 48) -> tuple[Tensor, list[str]]:

@@ -1,4 +1,4 @@
-"""Copies evidence to MLflow, and never reads it back. The only importer of mlflow.
+"""Copies evidence to MLflow, and never reads it back. The only importer of mlflow beside served.py, which MLflow runs.
 
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
 of the sweep's run and its lanes are not logged one by one. Logging never kills a training: the first failure is
@@ -21,6 +21,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -39,6 +40,7 @@ COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accura
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -162,6 +164,7 @@ class Tracker:
     def __init__(self, cfg, stage: str, name: str, commit: str):
         self.client, self.experiment = connect(cfg)
         self.stage, self.parent, self.broken = stage, os.environ.get(PARENT), False
+        self.uri, self.name = uri_of(cfg), cfg.runtime.mlflow.experiment
         self.where, self.lanes = where(cfg, page(cfg, self.experiment, viewStateShareKey=SCORES)), 0
         self._open(cfg, name, commit)
 
@@ -205,6 +208,30 @@ class Tracker:
         tag = InputTag(key="mlflow.data.context", value=context)
         self.client.log_inputs(self.id, [DatasetInput(dataset=entry, tags=[tag])])
         self.client.set_tag(self.id, "recipe.data", digest)
+
+    @_quietly
+    def model(self, folder: Path, request, answer, register: bool) -> None:
+        """The saved system as a model that `mlflow models serve` and `mlflow.pyfunc.load_model` can use; no pickle.
+
+        It holds this package's code, and that of `own`: their names on a package index belong to others. request,
+        answer: an example of each, which tells the signature. register: as the next version of the model that is
+        called like the experiment.
+        """
+        import mlflow
+        from mlflow.models import Model, infer_signature
+
+        here = Path(__file__).parent
+        code = [here, *(folder for folder in [here.parent / "own"] if folder.is_dir())]
+        with _silent("mlflow"):
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_experiment(experiment_id=self.experiment)
+            logged = Model.log(
+                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=str(here / "served.py"),
+                artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
+                input_example=request, signature=infer_signature(request, answer),
+                pip_requirements=requirements(), registered_model_name=self.name if register else None,
+            )  # fmt: skip
+        self._batch(self.id, tags={"recipe.model": logged.model_uri})
 
     @_quietly
     def finish(self, content: dict, files: list[Path], out: Path, failed: bool) -> None:
@@ -282,6 +309,24 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def requirements() -> list[str]:
+    """What the saved system needs to predict, at the versions it was made with."""
+    names = ("torch", "numpy", "hydra-core", "omegaconf", "pillow", "pyarrow", "pyyaml", "safetensors", "simplejpeg")
+    return [f"{name}=={version(name)}" for name in (*names, "pandas", "torchvision")]
+
+
+@contextlib.contextmanager
+def _silent(logger: str):
+    """Nothing below an error is said inside the block."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 # ---- a sweep -------------------------------------------------------------------------------------------------

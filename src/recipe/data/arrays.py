@@ -27,8 +27,8 @@ class Arrays:
         self, file: str, inputs: str = "x", labels: str = "y", group: str | None = None,
         classes: Sequence[str] | None = None,
     ):  # fmt: skip
-        archive = _archive(Path(file).expanduser())
-        self.inputs, values = _array(archive, inputs, file), _array(archive, labels, file)
+        archive = open_archive(Path(file).expanduser())
+        self.inputs, values = array_of(archive, inputs, file), array_of(archive, labels, file)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
             raise RecipeError(
                 f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: no images, rows or texts."
@@ -45,7 +45,7 @@ class Arrays:
         self.names = [f"{Path(file).name}, row {i}" for i in range(len(values))]
         where = f"{file}, `{labels}`"
         self.targets, self.classes, self.problems = coded(values.tolist(), self.names, where, classes)
-        self.groups = _array(archive, group, file).tolist() if group else None
+        self.groups = array_of(archive, group, file).tolist() if group else None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -55,7 +55,7 @@ class Arrays:
         return (str(value) if self.kind == TEXT else value), self.targets[index]
 
 
-def _archive(path: Path):
+def open_archive(path: Path):
     if not path.is_file():
         raise RecipeError(f"{path} is missing. Write it with numpy.savez({path.name!r}, x=images, y=labels).")
     try:
@@ -69,7 +69,7 @@ def _archive(path: Path):
     return archive
 
 
-def _array(archive, name: str, file: str) -> np.ndarray:
+def array_of(archive, name: str, file: str) -> np.ndarray:
     if name not in archive.files:
         raise RecipeError(f"{file}: no array `{name}`; there are {', '.join(archive.files) or 'none'}.")
     try:

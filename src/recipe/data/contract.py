@@ -21,6 +21,7 @@ class Contents:
 
     kind      d.kind: image; features, with d[i] -> (row of numbers, int) and their names d.columns; text, with a str
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: the store decodes the files
+    layout    d.layout: how the columns of a file became rows of features (recipe.data.features.Layout); None: otherwise
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it as it is
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns
     problems  d.problems: what the source found wrong before any example was read
@@ -33,6 +34,7 @@ class Contents:
     columns: list[str]
     encoded: bool
     fit: object
+    layout: object
     targets: Sequence | None
     groups: list[str]
     given_split: list[str]
@@ -66,7 +68,7 @@ def contents(source) -> Contents:
             raise RecipeError(f"{name}: d.{attribute} has {len(values)} entries for {total} examples.")
     return Contents(
         name, classes, total, kind, [str(c) for c in getattr(source, "columns", ())], encoded,
-        getattr(source, "fit", None), lists.get("targets"),
+        getattr(source, "fit", None), getattr(source, "layout", None), lists.get("targets"),
         *([_text(v) for v in lists[a]] if lists[a] is not None else [""] * total for a in PER_EXAMPLE[:3]),
         **tables, problems=list(getattr(source, "problems", ())),
     )  # fmt: skip

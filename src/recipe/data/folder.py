@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recipe.data import annotations
@@ -38,7 +38,7 @@ class Folder:
         self.problems: list[Problem] = []
         read_otherwise = {METADATA, *([annotations] if annotations else [])}
         classes = self._class_folders(read_otherwise)
-        found = [(folder, split, path) for folder, split in classes for path in self._files(folder)]
+        found = [(folder, split, path) for folder, split in classes for path in files_below(folder, self._report)]
         if not found:
             raise RecipeError(f"{root}: its class folders {_some([f for f, _ in classes])} hold no file.")
         first = {}
@@ -97,34 +97,8 @@ class Folder:
                 self._report(STRAY, path, "hidden" if _is_hidden(path.name) else "in no class folder")
         return found
 
-    def _files(self, folder: Path) -> list[Path]:
-        """Every file below a class folder, in order; what is neither file nor folder, and hidden ones, are reported."""
-        files, seen = [], set()
-        for at, inner, names in os.walk(folder, followlinks=True, onerror=self._report_error):
-            if os.path.realpath(at) in seen:  # a link to a folder above it
-                inner.clear()
-                continue
-            seen.add(os.path.realpath(at))
-            for name in [n for n in inner if _is_hidden(n)]:
-                inner.remove(name)
-                self._report(STRAY, Path(at, name), "hidden folder")
-            inner.sort()
-            if not inner and not names and Path(at) != folder:
-                self._report(STRAY, Path(at), "an empty folder; is it a file's name?")
-            for path in (Path(at, name) for name in sorted(names)):
-                if _is_hidden(path.name):
-                    self._report(STRAY, path, "hidden")
-                elif path.exists() and not stat.S_ISREG(path.stat().st_mode):
-                    self._report(UNREADABLE, path, "neither a file nor a folder")
-                else:
-                    files.append(path)  # a link to nothing too: the decoder says so
-        return files
-
     def _report(self, kind: str, path: Path, detail: str) -> None:
         self.problems.append(Problem(kind, shown(str(path.relative_to(self.root))), detail))
-
-    def _report_error(self, error: OSError) -> None:
-        self._report(UNREADABLE, Path(error.filename), f"the folder cannot be read: {error.strerror}")
 
     def _report_names(self) -> None:
         by_case = defaultdict(list)
@@ -167,6 +141,37 @@ class Folder:
         self.annotations = {
             name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
         }
+
+
+def files_below(folder: Path, report: Callable[[str, Path, str], None]) -> list[Path]:
+    """Every file below a folder, in order; what is neither file nor folder, and hidden ones, are reported.
+
+    report: (kind of problem, path, detail).
+    """
+
+    def failed(error: OSError) -> None:
+        report(UNREADABLE, Path(error.filename), f"the folder cannot be read: {error.strerror}")
+
+    files, seen = [], set()
+    for at, inner, names in os.walk(folder, followlinks=True, onerror=failed):
+        if os.path.realpath(at) in seen:  # a link to a folder above it
+            inner.clear()
+            continue
+        seen.add(os.path.realpath(at))
+        for name in [n for n in inner if _is_hidden(n)]:
+            inner.remove(name)
+            report(STRAY, Path(at, name), "hidden folder")
+        inner.sort()
+        if not inner and not names and Path(at) != folder:
+            report(STRAY, Path(at), "an empty folder; is it a file's name?")
+        for path in (Path(at, name) for name in sorted(names)):
+            if _is_hidden(path.name):
+                report(STRAY, path, "hidden")
+            elif path.exists() and not stat.S_ISREG(path.stat().st_mode):
+                report(UNREADABLE, path, "neither a file nor a folder")
+            else:
+                files.append(path)  # a link to nothing too: the decoder says so
+    return files
 
 
 def _is_hidden(name: str) -> bool:

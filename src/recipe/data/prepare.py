@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from recipe.data import annotations, decoding, problems
 from recipe.data.contract import FORM, IMAGE, TEXT, Contents, contents
+from recipe.data.images import Fit
 from recipe.data.problems import CONTRADICTION, ODD_SHAPE, Problem, shown
 from recipe.data.reading import Item, items
 from recipe.data.spill import Arrays, Blobs, Records, renumber
@@ -92,7 +93,7 @@ def prepare(
             renumber(previews, kept)
         found.table = _table(records, kept, said)
     found.problems.sort(key=lambda p: -1 if p.source is None else p.source)
-    _write(found, config, out)
+    _write(found, config, out, limits)
     return found
 
 
@@ -221,7 +222,7 @@ def _cell(value, kind: type):
     return kind(text)
 
 
-def _write(found: Prepared, config: dict, out: Path) -> None:
+def _write(found: Prepared, config: dict, out: Path, limits: decoding.Limits) -> None:
     from pyarrow import parquet
 
     said, table = found.said, found.table
@@ -235,4 +236,13 @@ def _write(found: Prepared, config: dict, out: Path) -> None:
     write_csv(out / "problems.csv", [p.row(HINTS) for p in found.problems], problems.COLUMNS)
     facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
     facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
+    facts |= {"files": _files(said, limits), "layout": asdict(said.layout) if said.layout else None}
     write_json(out / "store.json", facts | {"fingerprint": found.fingerprint})
+
+
+def _files(said: Contents, limits: decoding.Limits) -> dict | None:
+    """How a file becomes an input; `fit` is null where it enters as it is, `own` where a person's function fits it."""
+    if not said.encoded:
+        return None
+    fit = asdict(said.fit) if isinstance(said.fit, Fit) else said.fit and "own"
+    return {"fit": fit, "limits": asdict(limits)}

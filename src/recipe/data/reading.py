@@ -50,13 +50,18 @@ def _from_file(index: int, found, said: Contents) -> Item:
     if found.problem:
         raise Bad(found.problem, found.detail)
     picture = np.ascontiguousarray(found.image.transpose(2, 0, 1))
-    image, notes = said.fit(found.image) if said.fit else (found.image, ())
-    array = np.ascontiguousarray(image.transpose(2, 0, 1))
+    array, notes = fitted(found.image, said.fit)
     larger = picture[0].size > array[0].size
     label = known_label(said.targets[index], said.classes)
     shown = preview(found.image) if larger else None
     facts = {name: None if value != value else value for name, value in found.facts.items()}  # nan: not known
     return Item(index, label, array, content_hash(picture), facts, (*found.notes, *notes), shown)
+
+
+def fitted(image: np.ndarray, fit) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A decoded (H, W, C) as it enters the store, (C, H, W), and what was done to it."""
+    image, notes = fit(image) if fit else (image, ())
+    return np.ascontiguousarray(image.transpose(2, 0, 1)), notes
 
 
 def _from_source(index: int, source, said: Contents) -> Item:

@@ -6,7 +6,8 @@ texts.parquet     row, text; no row unless the source is one of texts
 previews.parquet  row, jpeg: pictures that were larger than what enters the net, upright, at most 192 pixels
 examples.parquet  a row per example: COLUMNS, then meta_*, what the decoder found in its file, and its annotations
 problems.csv      every example that is not in the store and why, and what else is wrong with the source
-store.json        the data config, kind, classes, shape, and the fingerprint of all contents
+store.json        the data config, kind, classes, shape, the fingerprint of all contents, and how a file becomes an
+                  input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
 """
 
 from dataclasses import dataclass
@@ -66,6 +67,12 @@ class Store:
     def examples(self) -> list[dict]:
         """The columns that every source has, a dict per example."""
         return self.table().select(list(COLUMNS)).to_pylist()
+
+    def rows(self, ids: list[str]) -> list[int]:
+        """Where examples stand in `inputs`."""
+        table = self.table().select(["id", "row"])
+        row_of = dict(zip(table["id"].to_pylist(), table["row"].to_pylist(), strict=True))
+        return [row_of[i] for i in ids]
 
     def texts(self) -> list[str]:
         """A text per row; empty for other kinds."""

@@ -1,18 +1,14 @@
 """Tables as sources: columns of features, or a column of texts."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from recipe.data.contract import FEATURES, TEXT
+from recipe.data.features import Layout, encoded, learned
 from recipe.data.labels import coded
 from recipe.data.problems import shown
 from recipe.data.tabular import Rows, read_rows
 from recipe.errors import RecipeError
-
-MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # in any case, and with blanks around
-MOST_VALUES = 32  # of a column of names; one of more is no category but an identifier or a text
-NUMBERS = 0.9  # a column with at least this share of numbers is one of numbers, and the other cells are mistakes
 
 
 class Table:
@@ -41,13 +37,11 @@ class Table:
         features = [name for name in rows.columns if name not in (label, *aside, *grouped)]
         if not features:
             raise RecipeError(f"{file}: no column is left for features beside the label `{label}`.")
-        self.mistakes: dict[int, str] = {}  # {row: what is no number in it}
-        parts = {}
-        for name in features:
-            parts |= _features(name, rows, self.mistakes)
-        self.columns = list(parts)
-        with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
-            self.values = np.stack(list(parts.values()), axis=1).astype(np.float32)
+        self.layout = Layout([learned(name, rows) for name in features], header, delimiter)
+        self.columns = [column for feature in self.layout.features for column in feature.columns]
+        if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
+            raise RecipeError(f"{file}: two columns become the feature `{shown(twice[0])}`: rename one of them.")
+        self.values, self.mistakes = encoded(self.layout.features, rows)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -89,39 +83,3 @@ def _take_label(source: Table | Text, rows: Rows, label: str | int, classes: Seq
     where = f"{rows.file}, column `{shown(rows.named(label))}`"
     source.targets, source.classes, problems = coded(rows.column(label), rows.places, where, classes)
     source.names, source.problems = rows.places, rows.problems + problems
-
-
-def _features(name: str, rows: Rows, mistakes: dict[int, str]) -> dict[str, np.ndarray]:
-    """{column: (N,) float64} of one column of the file; rows with a cell that cannot be meant go into `mistakes`."""
-    cells = rows.columns[name]
-    numbers = [_number(cell) for cell in cells]
-    missing = np.array([n is None for n in numbers])
-    if missing.all():
-        raise RecipeError(f"{rows.file}: the column `{shown(name)}` has no value at all; name it under `metadata`.")
-    texts = [i for i, n in enumerate(numbers) if isinstance(n, str)]
-    indicator = {f"{name} is missing": missing.astype(float)} if missing.any() else {}
-    if len(texts) <= (1 - NUMBERS) * (~missing).sum():
-        for i in texts:
-            mistakes.setdefault(i, f"`{shown(name)}` is {shown(numbers[i])[:40]!r}, most cells are numbers")
-        return {name: np.array([n if isinstance(n, float) else np.nan for n in numbers])} | indicator
-    names = [None if n is None else str(cell).strip() for cell, n in zip(cells, numbers, strict=True)]
-    known = sorted({n for n in names if n is not None})
-    if len(known) > MOST_VALUES:
-        raise RecipeError(
-            f"{rows.file}: the column `{shown(name)}` holds {len(known)} different names, as {shown(known[0])!r}; a "
-            f"category has at most {MOST_VALUES}. Name it under `metadata`: the audit sees it there, the net does not."
-        )
-    return {f"{name}={value}": np.array([n == value for n in names], float) for value in known} | indicator
-
-
-def _number(cell) -> float | str | None:
-    """The number, the text where it is none, None where the cell is missing."""
-    if cell is None or isinstance(cell, (bool, int, float)):
-        return None if cell is None or cell != cell else float(cell)
-    text = str(cell).strip()
-    if text.lower() in MISSING:
-        return None
-    try:
-        return text if "_" in text else float(text)  # Python reads 1_000 as a number, and nobody else does
-    except ValueError:
-        return text

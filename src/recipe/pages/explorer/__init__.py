@@ -8,7 +8,7 @@ and sibling files are out of reach.
 
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -26,6 +26,7 @@ SCRIPTS = (
     "query.js",
     "filter.js",
     "plots.js",
+    "confusion.js",
     "layout.js",
     "gallery.js",
     "views.js",
@@ -35,7 +36,10 @@ SCRIPTS = (
     "keys.js",
     "main.js",
 )
-COMPANIONS = 4  # neighbours that are not drawn come along as pictures: at most the page's examples over this number
+MOST = 5000  # examples on a page
+# Neighbours that are not drawn come along as pictures: at most the page's examples over this number, or as many as make
+# MOST of all
+COMPANIONS = 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Roles:
     """Names of the columns that have a part of their own; empty where there is none.
 
     The page has a view of the duplicates where there is a `group`, of label suspects where there are `suspect` and
-    `suggested`, of confusions where there are `label` and `suggested`.
+    `suggested`, of confusions where there are `label` and `suggested`. With `wrong`, a table of confusions stands
+    beside the gallery.
     """
 
     id: str  # text, different for each example: what decisions.csv names
@@ -61,6 +66,10 @@ class Roles:
     suggested: str = ""  # name of the class that something else suggests: a model, the neighbours
     suspect: str = ""  # number, high for a label that looks wrong
     group: str = ""  # text, equal for duplicates
+    wrong: str = ""  # yes or no: `suggested` is not `label`
+    order: str = ""  # number: the page begins sorted by it, the largest first
+    caption: str = ""  # below each picture to begin with; else the label
+    guarded: str = ""  # yes or no: a decision about it needs a warning, which is the column's meaning
 
 
 def explorer(
@@ -73,8 +82,11 @@ def explorer(
     text: Sequence[str] | None = None,
     classes: Sequence[str] = (),
     neighbours: np.ndarray | None = None,
+    neighbours_are: str = "Nearest neighbours",
+    beside: np.ndarray | None = None,
+    start: Mapping[str, Sequence[str]] | None = None,
     flagged: np.ndarray | None = None,
-    most: int = 5000,
+    most: int = MOST,
     seed: int = 0,
 ) -> str:
     """The page, to be written as UTF-8.
@@ -82,8 +94,11 @@ def explorer(
     picture: row -> (H, W) or (H, W, 3) uint8, None where it cannot be read. Sides above 64 pixels are shrunk by area.
     text: the example itself where it is a text; becomes the column `text`.
     classes: every name that a label may have, in the order to show them.
-    neighbours: (N, k) rows, nearest first; -1 where there is none.
-    flagged: (N,) bool, the examples that something is said about; becomes the column `flagged`.
+    neighbours: (N, k) rows, nearest first; -1 where there is none. neighbours_are: the heading above them.
+    beside: (N,) bool, examples that are there as neighbours of others alone.
+    start: {column of text, or yes or no: its values that the page begins with}; the filter can be taken off.
+    flagged: (N,) bool, the examples that something is said about; becomes the column `flagged`. With a role `wrong`
+        those that are wrong count as flagged, without another column.
     most: with more examples than this, the page has all flagged ones and as many of the others, evenly drawn with
         `seed`, as make `most` of them (at least a fifth of `most`).
     Raises ValueError when columns differ in length, share a name, or a role names no column.
@@ -94,22 +109,29 @@ def explorer(
     if flagged is not None:
         columns.append(Column("flagged", "the audit has something to say about it", np.asarray(flagged, dtype=bool)))
     total = _length(columns, roles)
+    if roles.wrong:
+        flagged = next(c.values for c in columns if c.name == roles.wrong)
     marked = np.zeros(total, bool) if flagged is None else np.asarray(flagged, dtype=bool)
-    rows = drawn(marked, most, seed)
+    among = np.arange(total) if beside is None else np.flatnonzero(~beside)
+    rows = among[drawn(marked[among], most, seed)]
     shown = len(rows)
-    rows = np.concatenate([rows, _companions(rows, marked, neighbours)])
+    if neighbours is not None:
+        wanted = _companions(rows, marked, neighbours, others=beside is not None)
+        rows = np.concatenate([rows, wanted[: max(most - shown, shown // COMPANIONS)]])
     payload = {
         "title": title,
         "summary": summary,
-        "drawing": _told(total, shown, int(marked.sum())),
+        "drawing": _told(len(among), shown, int(marked[among].sum()), "wrong" if roles.wrong else "flagged"),
         "rows": len(rows),
+        "sampled": shown < len(among),
         "shown": shown,  # the rows after these are neighbours of shown ones
         "seed": seed,
         "roles": vars(roles),
+        "start": {name: list(chosen) for name, chosen in (start or {}).items()},
         "text": text is not None,
         "classes": [str(name) for name in classes],
         "columns": [encoded(c.name, c.meaning, c.values[rows], c.separator) for c in columns],
-        "neighbours": None if neighbours is None else _renumbered(neighbours, rows, total),
+        "neighbours": None if neighbours is None else _renumbered(neighbours, rows, total) | {"are": neighbours_are},
         "pictures": None if picture is None else sheets(picture, rows.tolist()),
     }
     return Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
@@ -130,10 +152,10 @@ def drawn(flagged: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([certain, sample]))
 
 
-def _told(total: int, shown: int, flagged: int) -> str:
+def _told(total: int, shown: int, flagged: int, word: str) -> str:
     if shown == total:
         return f"{total:,} examples"
-    return f"{shown:,} of {total:,} examples: {f'all {flagged:,} flagged and ' if flagged else ''}a sample"
+    return f"{shown:,} of {total:,} examples: {f'all {flagged:,} {word} and ' if flagged else ''}a sample"
 
 
 def _length(columns: list[Column], roles: Roles) -> int:
@@ -149,14 +171,14 @@ def _length(columns: list[Column], roles: Roles) -> int:
     return lengths.pop()
 
 
-def _companions(rows: np.ndarray, flagged: np.ndarray, neighbours: np.ndarray | None) -> np.ndarray:
-    """Neighbours of flagged rows that are not among `rows`, the nearest ones first, up to a share of the page."""
-    if neighbours is None:
-        return np.empty(0, np.int64)
-    wanted = neighbours[rows[flagged[rows]]].T.ravel()  # every first neighbour, then every second
+def _companions(rows: np.ndarray, flagged: np.ndarray, neighbours: np.ndarray, others: bool) -> np.ndarray:
+    """Neighbours of flagged rows that are not among `rows`, the nearest ones first; then those of the others, if so."""
+    # every first neighbour, then every second
+    wanted = [neighbours[rows[flagged[rows] == first]].T.ravel() for first in ((True, False) if others else (True,))]
+    wanted = np.concatenate(wanted)
     wanted = wanted[(wanted >= 0) & ~np.isin(wanted, rows)]
     _, first = np.unique(wanted, return_index=True)
-    return wanted[np.sort(first)][: len(rows) // COMPANIONS].astype(np.int64)
+    return wanted[np.sort(first)].astype(np.int64)
 
 
 def _renumbered(neighbours: np.ndarray, rows: np.ndarray, total: int) -> dict:

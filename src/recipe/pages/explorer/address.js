@@ -12,13 +12,15 @@ function written() {
   const first = defaults();
   if (state.view !== first.view) put("view", state.view);
   if (state.query) put("q", state.query);
-  if (state.sort) put("sort", state.sort, state.down ? "down" : "up");
+  if (state.sort !== first.sort || (state.sort && !state.down)) put("sort", state.sort, state.down ? "down" : "up");
   if (state.seed !== payload.seed) put("seed", String(state.seed));
   if (state.side) put("side", state.side);
   if (state.caption !== first.caption) put("caption", state.caption);
   if (state.size !== first.size) put("size", String(state.size));
   if (state.plots.join("\n") !== first.plots.join("\n")) put("plots", ...state.plots);
+  for (const [name, brush] of firstBrushes()) if (!state.brushes.has(name)) put("among", name);
   for (const [name, brush] of state.brushes) {
+    if (same(brush, new Map(firstBrushes()).get(name))) continue;
     if (brush.names) put("among", name, ...brush.names);
     else put("range", name, String(brush.from), String(brush.to), brush.none ? "none" : "");
   }
@@ -29,6 +31,8 @@ function written() {
   const all = [...parts, ...marks].join("&");
   return all.length <= LONGEST ? all : parts.join("&");
 }
+
+const same = (brush, other) => Boolean(other) && [...(brush.names ?? [])].sort().join() === [...other.names].sort().join();
 
 /** Soon, and once for many changes: browsers refuse an address that changes too often. */
 function remember() {
@@ -56,14 +60,15 @@ function addressChanged() {
 /** The state that a fragment asks for. What it names and this page does not have is left out. */
 function read(fragment) {
   const brushes = [...state.brushes.keys()].map((name) => [name, null]);
-  const order = { query: "", sort: "", down: true, seed: payload.seed, side: "", brushes };
+  brushes.push(...firstBrushes());
+  const order = { query: "", down: true, seed: payload.seed, side: "", brushes };
   const asked = { ...defaults(), ...order, active: -1, open: false, deciding: false };
   const marks = new Map();
   for (const [key, texts] of pairs(fragment)) {
     const [text, ...more] = texts;
     if (key === "view" && views().some(([name]) => name === text)) asked.view = text;
     if (key === "q") asked.query = text;
-    if (key === "sort" && byName.has(text)) [asked.sort, asked.down] = [text, more[0] !== "up"];
+    if (key === "sort" && (text === "" || byName.has(text))) [asked.sort, asked.down] = [text, more[0] !== "up"];
     if (key === "seed" && Number.isFinite(Number(text))) asked.seed = Number(text);
     if (key === "side" && byName.has(text) && groups(byName.get(text))) asked.side = text;
     if (key === "caption" && (text === "" || byName.has(text))) asked.caption = text;
@@ -72,7 +77,7 @@ function read(fragment) {
     if (key === "range" && byName.get(text)?.kind === "number")
       asked.brushes.push([text, { from: Number(more[0]), to: Number(more[1]), none: more[2] === "none" }]);
     if (key === "among" && byName.has(text) && byName.get(text).kind !== "number")
-      asked.brushes.push([text, { names: new Set(more) }]);
+      asked.brushes.push([text, more.length ? { names: new Set(more) } : null]);
     if ((key === "at" || key === "open") && rowOf.has(text))
       [asked.active, asked.open] = [rowOf.get(text), key === "open"];
     if (key === "decisions") asked.deciding = true;

@@ -29,7 +29,7 @@ function example(i) {
       : null,
     roles.label ? labels(i, 60) : null,
     deciding(i),
-    strip("Nearest neighbours", neighboursOf(i), i),
+    strip(payload.neighbours?.are, neighboursOf(i), i),
     strip(
       "Duplicates",
       roles.group ? (duplicateGroups().get(roles.group.values[i]) ?? []).filter((other) => other !== i) : [],
@@ -79,11 +79,15 @@ function deciding(i) {
     offer("keep", "Keep ", "c"),
     made ? button(["Undo ", el("kbd", {}, "u")], () => unmark([i])) : null,
     made?.action === "relabel" ? foreign(`to ${made.label}`, 40) : null,
+    guarded(i) ? el("p", { class: "guard" }, `${roles.guarded.name}: ${roles.guarded.meaning}.`) : null,
   );
 }
 
+/** Whether a decision about the example comes with a warning. */
+const guarded = (i) => Boolean(roles.guarded) && roles.guarded.values[i] === 1;
+
 function strip(heading, examples, of) {
-  if (!examples.length) return null;
+  if (!examples.length || (of >= SHOWN && examples.every((other) => other < 0))) return null;
   const differs = (other) => other >= 0 && labelOf(other) !== labelOf(of);
   const tiles = examples.slice(0, 24).map((other) => companion(other, 56, differs(other)));
   const differ = examples.filter(differs).length;

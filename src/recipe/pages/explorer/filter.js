@@ -50,10 +50,10 @@ function brushTest(column, brush) {
   };
 }
 
-/** Whether the row passes everything but the brush of this column: what its own plot counts. */
-function passesBut(name) {
-  const own = masks.get(`brush ${name}`);
-  return own ? (i) => fails[i] === own[i] : (i) => fails[i] === 0;
+/** Whether the row passes everything but the brushes of these columns: what their own plot counts. */
+function passesBut(...names) {
+  const own = names.map((name) => masks.get(`brush ${name}`)).filter(Boolean);
+  return (i) => fails[i] === own.reduce((sum, mask) => sum + mask[i], 0);
 }
 
 function passes(i) {

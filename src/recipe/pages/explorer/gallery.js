@@ -41,6 +41,7 @@ function layOut() {
 
 function nothing() {
   if (!passing.length) return "No example passes the filters.";
+  if (state.view === "suspects" && roles.wrong) return "No mistake among these.";
   return state.view === "suspects" ? "No label among these is contradicted." : "No duplicates among these.";
 }
 

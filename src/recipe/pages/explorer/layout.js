@@ -168,6 +168,6 @@ function arrangeSuspects(width) {
   const height = narrow ? 206 : 112;
   return {
     rows: found.map((i) => ({ kind: "suspect", height, narrow, cells: [{ i, x: PAD, width: own }] })),
-    said: `${count(found.length, "label")} that something else contradicts`,
+    said: roles.wrong ? `the worst first${neighbours ? ` · ${payload.neighbours.are}` : ""}` : `${count(found.length, "label")} that something else contradicts`,
   };
 }

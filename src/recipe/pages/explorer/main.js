@@ -5,7 +5,7 @@ function views() {
     ["gallery", payload.text ? "Texts" : pictured ? "Gallery" : "Cards"],
     ["table", "Table"],
     roles.group && ["duplicates", "Duplicates"],
-    roles.suspect && roles.suggested && ["suspects", "Suspects"],
+    roles.suspect && roles.suggested && ["suspects", roles.wrong ? "Mistakes" : "Suspects"],
     roles.label && roles.suggested && ["confusions", "Confusions"],
   ].filter(Boolean);
 }
@@ -16,21 +16,26 @@ function defaults() {
     (column) => column.kind !== "number" && groups(column) && ![roles.label, roles.suggested].includes(column),
   );
   const plots = [
-    roles.label,
+    roles.wrong ?? roles.label, // the table of confusions has the labels
     roles.suspect,
     byName.get("flagged"),
     ...bars.filter((c) => c.separator),
+    ...(roles.wrong ? bars.filter((c) => c !== roles.caption && c !== roles.wrong && c !== roles.guarded) : []),
     byName.get("outlier"),
     ...numbers.filter((c) => new Set(c.values).size > 20),
   ];
   const side = pictured ? Math.max(...largestThumbnail) : 0;
   return {
     view: payload.text || pictured ? "gallery" : "table",
-    caption: roles.label ? roles.label.name : "",
+    caption: (roles.caption ?? roles.label)?.name ?? "",
+    sort: roles.order?.name ?? "",
     size: side <= 16 ? 56 : side <= 32 ? 64 : 80,
     plots: [...new Set(plots.filter(Boolean))].slice(0, 6).map((column) => column.name),
   };
 }
+
+/** The brushes that a page begins with: of mispredictions, what is wrong. */
+const firstBrushes = () => Object.entries(payload.start).map(([name, chosen]) => [name, { names: new Set(chosen) }]);
 
 /** The only way to change what is shown. Brushes are [name, brush or null] pairs; the rest as in `state`. */
 function change(wanted) {
@@ -48,6 +53,7 @@ function change(wanted) {
   const reordered = filtered || changed("sort", "down", "seed", "view", "side");
   if (changed("plots")) drawPlots();
   if (filtered || changed("plots")) updatePlots();
+  if (filtered) updateConfusion();
   if (reordered) refilter();
   const panel = document.body.dataset.panel;
   if (changed("open", "active", "deciding", "marks", "selected") || (state.deciding && filtered)) drawPanel();
@@ -219,6 +225,7 @@ function toggleSelected(examples, add = false) {
 
 state.deciding = false;
 Object.assign(state, defaults());
+drawConfusion();
 if (matchMedia("(max-width: 52rem)").matches) document.body.classList.add("noplots");
 setUp();
 drawPlots();

@@ -103,9 +103,13 @@ function drawDecisions(panel) {
   });
   const list = el("ul", { class: "marks" });
   const told = el("p", { class: "told", role: "status" });
+  const warned = el("p", { class: "guard" });
   const waiting = () => [...state.marks.values()].filter((m) => !m.reason.trim()).length;
   const refresh = () => {
     output.value = lines();
+    const risky = [...state.marks].filter(([i, { action }]) => action !== "keep" && guarded(i)).length;
+    warned.hidden = !risky;
+    if (risky) warned.textContent = `${risky} of them ${roles.guarded.name}: ${roles.guarded.meaning}.`;
     if (!state.marks.size) told.textContent = "Nothing is marked. On an example: d drop, r relabel, c keep.";
     else if (waiting())
       told.textContent = `${waiting()} of ${count(state.marks.size, "mark")} without a reason: no line yet.`;
@@ -169,6 +173,7 @@ function drawDecisions(panel) {
       button("Give to all", () => give(true)),
     ),
     told,
+    warned,
     output,
     el(
       "div",

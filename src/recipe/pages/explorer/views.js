@@ -76,6 +76,7 @@ function drawSuspect(row, node) {
         "p",
         { class: "facts" },
         `${cut(roles.suspect.name, 24)} ${number(value(roles.suspect, i))} · `,
+        guarded(i) ? `${cut(roles.guarded.name, 24)} · ` : "",
         el("code", {}, cut(idOf(i), 24)),
       ),
       el(
@@ -98,6 +99,8 @@ function drawSuspect(row, node) {
     node.append(place(beside, left));
   });
 }
+
+const suggestedWord = () => cut(roles.suggested.name, 24);
 
 // ---- confusions: given label against suggested label, over what passes
 
@@ -125,7 +128,7 @@ function confusions() {
     el(
       "p",
       {},
-      `Of ${count(passing.length, "example")}, ${total.toLocaleString("en")} ${total === 1 ? "has" : "have"} a suggested label that is not the given one. A cell shows its examples.`,
+      `Of ${count(passing.length, "example")}, ${total.toLocaleString("en")} ${total === 1 ? "has" : "have"} a ${suggestedWord()} label that is not the given one. A cell shows its examples.`,
     ),
     el(
       "div",
@@ -156,7 +159,7 @@ function matrix(cells, most) {
     );
   });
   const heads = names.map((name) => el("th", { scope: "col" }, foreign(nameOfCategory(name), 20)));
-  const table = el("table", {}, el("caption", {}, "given label down, suggested label across"));
+  const table = el("table", {}, el("caption", {}, `given label down, ${suggestedWord()} label across`));
   table.append(el("thead", {}, el("tr", {}, el("td"), heads)), el("tbody", {}, body));
   return el("div", { class: "scroll" }, table);
 }
@@ -165,6 +168,6 @@ function confusionButton(given, suggested, content) {
   const both = [roles.label.name, roles.suggested.name];
   const brushes = [given, suggested].map((name, k) => [both[k], { names: new Set([name]) }]);
   const look = () => change({ view: "gallery", brushes, plots: [...new Set([...state.plots, ...both])] });
-  const label = `${cut(nameOfCategory(given), 40)}, suggested ${cut(suggested, 40)}: show them`;
+  const label = `${cut(nameOfCategory(given), 40)}, ${suggestedWord()} ${cut(suggested, 40)}: show them`;
   return button(content, look, { "aria-label": label });
 }

@@ -1,0 +1,171 @@
+"""The final system as a folder: all that leads from a person's file to probabilities.
+
+system.yaml             classes, what an input is and how a file becomes one, its scale, the members, the temperature
+members/*.safetensors   their weights
+
+The same system is the same bytes. Weights are numbers and never run; system.yaml names the Python that the members are
+built of (`_target_`), so load a folder from elsewhere only where you would run a program from there.
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from recipe import build
+from recipe.checks.verdict import cause
+from recipe.config import change
+from recipe.data.batches import Data
+from recipe.data.contract import FEATURES
+from recipe.data.fresh import FACTS, Form
+from recipe.data.streaming import Scale
+from recipe.errors import RecipeError
+from recipe.files import present, read_json, read_yaml, write_yaml
+from recipe.train.checkpoint import load_weights, save_weights
+
+FORMAT = 1
+BATCH = 1000  # inputs at a time
+
+
+@dataclass(frozen=True)
+class System:
+    """Members that answer together. counts: how often each of them counts."""
+
+    form: Form
+    classes: list[str]
+    scale: Scale
+    members: list[nn.Module]
+    counts: list[int]
+    temperature: float
+    device: str
+
+    def predict(self, inputs: np.ndarray) -> Tensor:
+        """Probabilities (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
+
+        inputs may be a memory map: `BATCH` of them are read at a time. Raises RecipeError for another shape or type.
+        """
+        if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
+            raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form.told} each.")
+        parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
+        answers = [together(self.answers(self._entering(part)), self.counts, self.temperature) for part in parts]
+        return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
+
+    def answers(self, x: Tensor) -> Tensor:
+        """Each member's probabilities (M, N, K), float64, of inputs as they enter the net: standardised."""
+        with torch.no_grad():
+            return torch.stack([member(x).double().softmax(1).cpu() for member in self.members])
+
+    def _entering(self, raw: np.ndarray) -> Tensor:
+        return self.scale(torch.from_numpy(raw).to(self.device))
+
+
+def together(p: Tensor, counts: Sequence[int], temperature: float) -> Tensor:
+    """(N, K) of members' probabilities (M, N, K): their mean, each counted so often, its logarithm over a temperature.
+
+    temperature: Guo et al. 2017, on the ensemble's log-probabilities; 1 leaves the mean as it is.
+    """
+    share = torch.tensor(counts, dtype=torch.float64)
+    mean = (p * (share / share.sum())[:, None, None]).sum(0)
+    return mean if temperature == 1 else (mean.log() / temperature).softmax(1)
+
+
+# ---- to a folder and back --------------------------------------------------------------------------------------
+
+
+def save(
+    folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
+    temperature: float = 1.0, prepared: Path = Path("runs/prepare"),
+) -> None:  # fmt: skip
+    """Writes the system anew.
+
+    members: (changes of cfg, weights or a safetensors file of them, how often the member counts). prepared: the folder
+    of the store that `data` was read from.
+    """
+    shutil.rmtree(folder / "members", ignore_errors=True)
+    entries = []
+    for i, (changes, weights, count) in enumerate(members):
+        file = f"members/{i}.safetensors"
+        save_weights(weights if isinstance(weights, dict) else load_file(present(weights)), folder / file)
+        changed = change(cfg, changes)
+        model = OmegaConf.to_container(changed.model, resolve=True)
+        entries.append({"weights": file, "count": count, "model": model, "input_size": changed.train.input_size})
+    facts = read_json(prepared / "store.json")
+    write_yaml(
+        folder / "system.yaml",
+        {
+            "format": FORMAT,
+            "recipe": _version(),
+            "classes": list(data.classes),
+            "inputs": {name: facts[name] for name in FACTS},
+            "mean": data.mean.flatten().tolist(),
+            "std": data.std.flatten().tolist(),
+            "members": entries,
+            "temperature": float(temperature),
+        },
+    )
+
+
+def _version() -> str:
+    try:
+        return version("recipe")
+    except PackageNotFoundError:  # run from the source
+        return ""
+
+
+def load(folder: Path | str, device: str = "cpu") -> System:
+    """The system that `save` wrote, ready to predict.
+
+    Raises RecipeError where a file is missing or damaged, of a newer format, or where a member cannot be built or its
+    weights are of another shape.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RecipeError(f"{folder} is no folder. A system is written by the ensemble stage: dvc repro ensemble")
+    facts = read_yaml(folder / "system.yaml")
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system.")
+    if facts["format"] > FORMAT:
+        raise RecipeError(
+            f"{folder / 'system.yaml'} has the format {facts['format']}, written by recipe {facts.get('recipe')}; this "
+            f"one reads up to {FORMAT}. Install the newer one."
+        )
+    form = Form.of(facts["inputs"])
+    members = [_member(folder, entry, form, len(facts["classes"]), device) for entry in facts["members"]]
+    counts = [entry["count"] for entry in facts["members"]]
+    return System(form, facts["classes"], _scale(facts, form, device), members, counts, facts["temperature"], device)
+
+
+def _scale(facts: dict, form: Form, device: str) -> Scale:
+    """As recipe.data.batches makes it, to the bit."""
+    top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
+    features = form.kind == FEATURES
+    mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
+    shape = (-1,) if features else (-1, 1, 1)
+    return Scale(top, mean.view(shape), std.view(shape), features).to(device)
+
+
+def _member(folder: Path, entry: dict, form: Form, classes: int, device: str) -> nn.Module:
+    cfg = OmegaConf.create({"model": entry["model"], "train": {"input_size": entry["input_size"]}})
+    target, place = entry["model"].get("_target_", ""), folder / entry["weights"]
+    try:
+        net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
+    except RecipeError as error:
+        raise RecipeError(
+            f"{folder / 'system.yaml'}: a member is a `{target}`, which cannot be built here: "
+            f"{str(error).removeprefix('conf/model: ')} A model of your own must be importable: run from the project, "
+            "or put the folder that holds it (src) on PYTHONPATH."
+        ) from None
+    try:
+        return load_weights(net, place).eval()
+    except SafetensorError as error:
+        raise RecipeError(f"{place} is damaged ({error}). Restore it: dvc checkout") from None
+    except RuntimeError as error:
+        raise RecipeError(f"{place} does not fit `{target}` as system.yaml describes it: {cause(error)}") from None

@@ -1,0 +1,193 @@
+"""The logged model: loaded by MLflow elsewhere, run by its command line, served over HTTP; always the same numbers."""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from omegaconf import OmegaConf
+from systems import KINDS, Project
+
+from recipe import track
+from recipe.data.fresh import example
+from recipe.files import read_csv, write_csv
+from recipe.predict import frame
+from recipe.system import load
+
+pytestmark = pytest.mark.slow
+LOCAL = ("--env-manager", "local")
+
+
+@dataclass
+class Logged:
+    project: Project
+    uri: str
+
+    @property
+    def root(self) -> Path:
+        return self.project.root
+
+    @property
+    def env(self) -> dict[str, str]:
+        """That of a person who has MLflow and torch, and nothing of this project on the path."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONPATH", "MLFLOW_", "DVC_"))}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return env | {
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.root / 'mlflow.db'}",
+            "PATH": path,
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def logged(request, tmp_path_factory):
+    """A system logged by a stage's tracker, into a store of its own."""
+    root = tmp_path_factory.mktemp(request.param)
+    made = KINDS[request.param][0](root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        cfg = OmegaConf.create({"runtime": {"mlflow": {"uri": None, "experiment": "recipe"}}, "seed": 0})
+        tracker = track.Tracker(cfg, "ensemble", "ensemble", "")
+        final = load(made.system)
+        asked = example(final.form, made.store)
+        tracker.model(made.system, asked, frame(final, asked), register=True)
+        assert not tracker.broken
+        run = tracker.client.get_run(tracker.id)
+        assert len(run.outputs.model_outputs) == 1
+        assert tracker.client.get_model_version("recipe", "1").run_id == tracker.id
+        tracker.client.set_terminated(tracker.id)
+    return Logged(made, run.data.tags["recipe.model"])
+
+
+def test_a_process_without_this_project_predicts_the_same(logged):
+    """The model brings its code along; what it answers for its own example is what the saved system answers."""
+    code = (
+        "import json, sys, mlflow\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "answer = model.predict(model.input_example)\n"
+        "import recipe\n"
+        "print(json.dumps([recipe.__file__, answer.to_dict('list')]))"
+    )
+    place, answer = json.loads(logged.run(sys.executable, "-c", code, "models:/recipe/1").splitlines()[-1])
+    assert str(logged.root / "mlruns") in place
+    final = load(logged.project.system)
+    expected = frame(final, example(final.form, logged.project.store))
+    assert answer["predicted"] == expected["predicted"].tolist()
+    for name in logged.project.data.classes:
+        assert answer[f"p_{name}"] == pytest.approx(expected[f"p_{name}"].tolist(), abs=1e-6)
+
+
+def test_no_pickle_is_in_the_model(logged):
+    files = [f for f in (logged.root / "mlruns").rglob("*") if f.is_file()]
+    assert not {f.suffix for f in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"}
+    listed = next(f for f in files if f.name == "requirements.txt").read_text()
+    assert "torch==" in listed
+    assert "recipe" not in listed  # on a package index the name is another's
+
+
+def requests(project: Project) -> tuple[dict, dict[str, list[float]]]:
+    """(a JSON request of some test examples as a person has them, {name: probabilities})."""
+    expected = dict(list(project.test.items())[:5])
+    if (project.root / "photos").is_dir():
+        files = [(project.root / "photos" / name).read_bytes() for name in expected]
+        return {"dataframe_records": [{"image": base64.b64encode(f).decode()} for f in files]}, expected
+    if (project.root / "people.csv").is_file():
+        lines = read_csv(project.root / "people.csv")
+        picked = [lines[int(name.rpartition(" ")[2]) - 2] for name in expected]
+        numbers = [{k: r[k] for k in ("age", "colour", "weight")} for r in picked]
+        for r in numbers:
+            r["age"], r["weight"] = (float(r[k]) if r[k] else None for k in ("age", "weight"))
+        return {"dataframe_records": numbers}, expected
+    x = np.load(project.root / "digits.npz")["x"]
+    rows = [int(name.rpartition(" ")[2]) for name in expected]
+    return {"inputs": x[rows][:, None].tolist()}, expected
+
+
+def agrees(answer: list[dict], expected: dict[str, list[float]], classes: list[str]) -> None:
+    assert len(answer) == len(expected)
+    for row, p in zip(answer, expected.values(), strict=True):
+        assert [row[f"p_{c}"] for c in classes] == pytest.approx(p, abs=1e-6)
+        assert row["predicted"] == classes[int(np.argmax(p))]
+
+
+def test_mlflow_models_predict_on_a_file(logged, tmp_path):
+    request, expected = requests(logged.project)
+    (tmp_path / "in.json").write_text(json.dumps(request))
+    place = ("-i", str(tmp_path / "in.json"), "-o", str(tmp_path / "out.json"), "-t", "json")
+    logged.run("mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
+    agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
+    if "dataframe_records" in request and "image" not in request["dataframe_records"][0]:
+        write_csv(tmp_path / "in.csv", request["dataframe_records"])
+        place = ("-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.json"), "-t", "csv")
+        logged.run("mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
+        agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
+
+
+def test_a_server_answers_with_the_same_numbers(logged):
+    request, expected = requests(logged.project)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["mlflow", "models", "serve", "-m", logged.uri, *LOCAL, "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--workers", "1"], cwd=logged.root, env=logged.env, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/ping")
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", json.dumps(request).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            agrees(json.loads(answer.read())["predictions"], expected, logged.project.data.classes)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it never started
+            os.killpg(server.pid, signal.SIGTERM)  # its workers too
+        server.wait(30)
+
+
+def _wait(server, url: str, seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert server.poll() is None, "the server ended"
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        time.sleep(0.3)
+    raise TimeoutError(url)
+
+
+def test_an_odd_row_has_a_reason_and_the_others_an_answer(logged):
+    """As on the command line: one broken image, or one unknown name, does not cost the whole request."""
+    final, (request, _) = load(logged.project.system), requests(logged.project)
+    if "inputs" in request:
+        pytest.skip("arrays have one shape")
+    table = pandas.DataFrame(request["dataframe_records"])
+    if "image" in table:
+        table["image"] = [base64.b64decode(i) for i in table["image"]]
+        table.loc[1, "image"] = b"<html>"
+    else:
+        table.loc[1, "colour"] = "purple"
+    answer = frame(final, table)
+    assert (answer["problem"] != "").tolist() == [False, True, False, False, False]
+    json.dumps(answer.to_dict("records"), allow_nan=False)  # null, which every reader of JSON knows
+    assert answer["predicted"].isna().tolist() == [False, True, False, False, False]
