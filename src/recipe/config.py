@@ -218,6 +218,7 @@ KNOBS = {
     "augment": (bool, None),
     "early_stopping": (bool, None),
     "mixup": (float, 0.0),
+    "decay": (float, 0.0),
     "patience": (int, 1),
     "input_size": (int, 1),
     "val": (float, 0.0),

@@ -49,6 +49,7 @@ def simplified(cfg: DictConfig) -> dict[str, object]:
     keys = (
         "train.augment",
         "train.mixup",
+        "train.decay",
         "train.patience",
         "train.early_stopping",
         "model.dropout",

@@ -18,7 +18,10 @@ from recipe.files import read_csv
 
 @dataclass(frozen=True)
 class Part:
-    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64."""
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64.
+
+    A training part may have soft targets instead: y (N, K), probabilities of each class.
+    """
 
     x: Tensor | Rows
     y: Tensor
