@@ -2,7 +2,7 @@
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val,test}.csv, runs/baseline/floors/,
         runs/regularize/best.yaml, runs/tune/{best.yaml,trials.csv,report.json}
-Writes  runs/ensemble/members/*.safetensors, student.safetensors, choice.yaml, predictions.parquet, sizes.csv,
+Writes  runs/ensemble/members/*.safetensors, choice.yaml, predictions.parquet, sizes.csv,
         calibration.csv, longer.csv, comparisons.csv, report.json, pictures
 """
 
@@ -41,15 +41,10 @@ def main(cfg, run):
     found = squeeze.measured(cfg, data, test, pool, chosen, longer, student, run.out)
     squeeze.tables(found, run.out)
     figures.sizes(run.out / "sizes.png", found.sizes, chosen.path)
-    averaged = next(s for s in found.systems if s.name == chosen.name)
-    after = found.final.p_test
-    figures.reliabilities(
-        run.out / "reliability.png", averaged.p_test, after, found.y_test, chosen.temperature, found.on_test
-    )
+    figures.reliabilities(run.out / "reliability.png", found.averaged.p_test, found.y_test, chosen, found.on_test)
     figures.ladder(run.out / "systems.png", found.systems, found.y_test)
-    pictures(run.out / "mispredictions.png", *mispredicted(after, test, data), columns=8)
-    if longer:
-        figures.longer(run.out / "longer.png", longer)
+    figures.longer(run.out / "longer.png", longer)
+    pictures(run.out / "mispredictions.png", *mispredicted(found.final.p_test, test, data), columns=8)
     subject = squeeze.subject(cfg, data, test, found, run.out)
     result, *findings = squeeze.findings(found)
     return Report(
@@ -60,13 +55,13 @@ def main(cfg, run):
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],
                   "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
                   "final_beats_the_untuned_baseline": ["systems.png"],
-                  "final_score_beats_the_constant": ["mispredictions.png"]}
-        | ({"training_was_long_enough": ["longer.png"]} if longer else {}),
+                  "final_score_beats_the_constant": ["mispredictions.png"],
+                  "training_was_long_enough": ["longer.png"]},
         figures={"systems.png": "every system on the test set, read once, with 95 % intervals",
-                 "sizes.png": "score and calibration on val against the number of members, with intervals over which",
-                 "reliability.png": "what the confidence is worth on test, before and after the temperature"}
-        | ({"longer.png": "one network left training, dotted on train"} if longer else {})
-        | {"mispredictions.png": "every wrong answer on test, the most confident first: label → answer"},
+                 "sizes.png": "score and calibration against the number of members; shaded: 95 % over which members",
+                 "reliability.png": "what the confidence is worth on test, before and after the temperature",
+                 "longer.png": "one network left training; dotted: on train",
+                 "mispredictions.png": "every wrong answer on test, the most confident first: label → answer"},
         summary=result,
         findings=findings,
     )  # fmt: skip

@@ -30,7 +30,10 @@ def test_the_ensemble_alone_depends_on_the_test_list():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert [s for s, entry in stages.items() if "runs/split/test.csv" in entry["deps"]] == ["ensemble"]
     scripts = {f.stem: f.read_text() for f in (ROOT / "pipeline").glob("*.py")}
-    assert [stage for stage, text in scripts.items() if re.search(r"load\(.*test=", text)] == ["ensemble"]
+    assert [stage for stage, text in scripts.items() if "read_test(" in text] == ["ensemble"]
+
+
+MADE_ON_VAL = re.compile(r"members/|choice|sizes|longer")
 
 
 def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
@@ -47,9 +50,12 @@ def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
 
     earlier = ("baseline", "overfit")  # the others read their data by the same function
     before, final = clone.outputs(*earlier), clone.report("ensemble")
+    chosen = {file: content for file, content in clone.outputs("ensemble").items() if MADE_ON_VAL.search(file)}
     clone.as_dvc(*earlier)
     assert clone.outputs(*earlier) == before
     clone.as_dvc("ensemble", code=None)
+    assert len(chosen) == 10  # 2 seeds and a trial, the student; choice, sizes and longer training, with their pictures
+    assert {file: clone.read(file) for file in chosen} == chosen
     assert clone.report("ensemble")["metrics"]["test_accuracy"] < final["metrics"]["test_accuracy"] - 0.5
 
 
@@ -92,7 +98,7 @@ def test_a_runs_params_are_what_was_chosen(whole):
 
 def test_lanes_trials_and_members_are_children_with_curves(whole):
     client = whole.mlflow()
-    expected = {"baseline": 3, "overfit": 2, "tune": 2 * 2 + 2 * 2, "ensemble": 2}
+    expected = {"baseline": 3, "overfit": 2, "tune": 2 * 2 + 2 * 2, "ensemble": 2 + 1 + 2 + 1}
     for stage, count in expected.items():
         lanes = children(whole, whole.last_run(stage))
         assert len(lanes) == count, stage

@@ -1,4 +1,4 @@
-"""One temperature that makes confidences mean what they say (Guo et al. 2017, On calibration of modern neural networks)."""
+"""One temperature that makes confidences mean what they say (Guo et al. 2017, On calibration of modern nets)."""
 
 from dataclasses import dataclass
 
@@ -52,8 +52,9 @@ class Calibration:
         ]
 
 
-def calibration(split: str, before: Tensor, after: Tensor, y: Tensor) -> Calibration:
-    """Of probabilities (N, K) before and after against labels (N,)."""
+def calibration(split: str, before: Tensor, temperature: float, y: Tensor) -> Calibration:
+    """Of probabilities (N, K) against labels (N,)."""
+    after = tempered(before, temperature)
     return Calibration(split, _measured(before, y), _measured(after, y), fall(before, after, y))
 
 

@@ -1,4 +1,4 @@
-"""The final system: which members count how often, and the temperature. Chosen on validation, written down, read back."""
+"""The final system: which members count how often, and the temperature. All of it is chosen on validation."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,29 @@ GREEDY = "greedy choice"
 
 @dataclass(frozen=True)
 class Choice:
-    """options: {way to choose: how often each member of the pool counts}; held_out: its nll on val without and with a
-    temperature, judged on examples that chose neither. The lower of the latter decides."""
+    """options: {way to choose: how often each member of the pool counts}. held_out: {way: its nll on val without and
+    with a temperature}, each example judged by what others chose; the lowest decides on way and temperature.
+    """
 
     options: dict[str, list[int]]
     held_out: dict[str, tuple[float, float]]
     name: str
-    temperature: float
+    fitted: float  # temperature, on all of val
     path: list[float]  # nll on val after each greedy pick
 
     @property
     def times(self) -> list[int]:
         return self.options[self.name]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the temperature is used: fitted to few mistakes, it can do great harm."""
+        plain, calibrated = self.held_out[self.name]
+        return calibrated < plain
+
+    @property
+    def temperature(self) -> float:
+        return self.fitted if self.calibrated else 1.0
 
     def probabilities(self, p: Tensor) -> Tensor:
         """(N, K) of the pool's p (M, N, K)."""
@@ -46,7 +57,7 @@ def choose(p: Tensor, y: Tensor, seeds: int) -> Choice:
     ways = {f"mean of {seeds} seeds": mean, GREEDY: taken}
     judged = {name: held_out(p, y, way) for name, way in ways.items()}
     options = {name: way(p, y) for name, way in ways.items()}
-    name = min(judged, key=lambda n: judged[n][1])
+    name = min(judged, key=lambda n: min(judged[n]))
     return Choice(options, judged, name, fit_temperature(weighted(p, options[name]), y), greedy(of_label(p, y))[1])
 
 
@@ -67,7 +78,7 @@ def stacked(pool: list[Member]) -> Tensor:
 def content(choice: Choice, pool: list[Member]) -> dict:
     """What choice.yaml holds: all that is needed to say what the final system says."""
     members = [
-        {"weights": m.file, "times": n, "arm": m.arm, "seed": m.seed, "changes": m.changes}
+        {"weights": m.file, "times": n, "arm": m.arm, "seed": m.seed, "changes": {**m.changes}}
         for m, n in zip(pool, choice.times, strict=True)
         if n
     ]
@@ -76,12 +87,12 @@ def content(choice: Choice, pool: list[Member]) -> dict:
 
 def told(choice: Choice, pool: list[Member]) -> str:
     """Which way was taken and why, in a sentence."""
-    judged = ", ".join(f"{name} {calibrated:.4f}" for name, (_, calibrated) in choice.held_out.items())
+    judged = "; ".join(f"{n} {a:.4f}, with a temperature {b:.4f}" for n, (a, b) in choice.held_out.items())
     of_seeds, times = seeds_of(pool), choice.options[GREEDY]
-    distinct = sum(n > 0 for n in times)
-    others = sum(n > 0 for n in times[of_seeds:])
+    distinct, others = (sum(n > 0 for n in some) for some in (times, times[of_seeds:]))
+    used = f"a temperature of {choice.fitted:.2f}" if choice.calibrated else "no temperature"
     return (
-        f"Chosen on validation: {choice.name} (nll on fifths of val that chose neither members nor temperature: {judged}). "
-        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations; on all of val, "
-        f"which chose it, its nll is {choice.path[-1]:.4f}. Temperature {choice.temperature:.2f}."
+        f"Chosen on validation: {choice.name}, {used} (nll on fifths of val by what the other fifths chose: {judged}). "
+        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations; its nll "
+        f"of {choice.path[-1]:.4f} on val is that of the examples which chose it."
     )

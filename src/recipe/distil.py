@@ -1,8 +1,8 @@
 """One network of a member's size, taught by the ensemble (Hinton, Vinyals and Dean 2015, Distilling the knowledge).
 
-The members have learned the training set nearly by heart, so that what they say of it is nearly one-hot; a temperature of
-the teacher brings out which wrong classes it finds less wrong. With augmentation, the student sees changed inputs, the
-teacher said what it thinks of the plain ones.
+The members have learned the training set nearly by heart, so that what they say of it is nearly one-hot; a temperature
+of the teacher brings out which wrong classes it finds less wrong. With augmentation, the student sees changed inputs,
+while the teacher said what it thinks of the plain ones.
 """
 
 from dataclasses import replace
@@ -22,6 +22,8 @@ from recipe.parts import part
 from recipe.selection import weighted
 from recipe.train.checkpoint import save_weights
 from recipe.train.lanes import is_cross_entropy
+
+FILE = "members/student.safetensors"
 
 
 def taught(temperature: float, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -54,6 +56,6 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], choice: Choice, run)
     if trained.lost:
         return None
     lane.model.load_state_dict(trained.weights(early))
-    save_weights(lane.model.state_dict(), run.out / "student.safetensors")
+    save_weights(lane.model.state_dict(), run.out / FILE)
     p_val = probabilities(lane.model, data.val)
-    return Member(f"{BEST}, distilled", member.changes, seed, "student.safetensors", trained, early, p_val)
+    return Member(f"{BEST}, distilled", member.changes, seed, FILE, trained, early, p_val)

@@ -41,12 +41,12 @@ class System:
 
 
 def systems(
-    cfg: DictConfig, data: Data, test: Part, pool: list[Member], choice: Choice, student: Member | None, out: Path,
-    baselines: Path = Path("runs/baseline/floors"),
+    cfg: DictConfig, data: Data, test: Part, pool: list[Member], p_test: Tensor, choice: Choice, student: Member | None,
+    out: Path, baselines: Path = Path("runs/baseline/floors"),
 ) -> list[System]:  # fmt: skip
     """Every system on val and test, from the dullest to the chosen one, which is the last.
 
-    Each network is read from its file, so that what is scored is what was saved.
+    p_test: (M, N, K) of the pool. Each network is read from its file, so that what is scored is what was saved.
     """
     constant = Constant(data.train.y.cpu(), len(data.classes)).logits.detach().double().softmax(0)
     found = [System("constant", 0, constant.expand(len(data.val), -1), constant.expand(len(test), -1))]
@@ -56,21 +56,22 @@ def systems(
         parts = (data.val, test)
         found.append(System(name, 1, *(said(cfg, data, floor["changes"], floor["weights"], p) for p in parts)))
     p_val = stacked(pool)
-    p_test = torch.stack([said(cfg, data, m.changes, out / m.file, test) for m in pool])
     best, _ = best_member(pool, data.val.y.cpu())
     found.append(System(BEST_MEMBER, 1, p_val[best], p_test[best]))
     if student:
         found.append(System(STUDENT, 1, student.p_val, said(cfg, data, student.changes, out / student.file, test)))
-    for name, times in choice.options.items():
+    for name in sorted(choice.options, key=lambda n: n == choice.name):
+        times = choice.options[name]
         used = sum(n > 0 for n in times)
         found.append(System(name, used, weighted(p_val, times), weighted(p_test, times)))
-    used = sum(n > 0 for n in choice.times)
-    last = System(f"{choice.name}, calibrated", used, choice.probabilities(p_val), choice.probabilities(p_test))
-    return [*found, last]
+    if choice.calibrated:
+        both = choice.probabilities(p_val), choice.probabilities(p_test)
+        found.append(System(f"{choice.name}, calibrated", found[-1].networks, *both))
+    return found
 
 
 def comparisons(found: list[System], y: Tensor) -> list[Versus]:
-    """On test: the chosen system, which is the last, against each other; the distilled network against the best member."""
+    """On test: the final system, which is the last, against each other one; the distilled network against a member."""
     *others, chosen = found
     pairs = [(chosen, other) for other in others]
     named = {s.name: s for s in found}

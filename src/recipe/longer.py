@@ -1,7 +1,7 @@
 """Leave it training: what a multiple of the steps gains, at a constant rate and with a cooldown at the end.
 
-Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration goes on, not the best member:
-that one was chosen for a lucky end of its training.
+Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration goes on, not the best
+member: that one was chosen for a lucky end of its training.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,15 @@ from recipe.quality import fall, nlls
 from recipe.train.lane import Trained
 
 COOLDOWN = 0.2  # share of the steps: Hägele et al. 2024 find no gain beyond it
+COLUMNS = ["arm", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
 
 
 @dataclass(frozen=True)
 class Longer:
-    """steps: of the member, before. gains: how much lower the nll on val is at the end of each arm than the member's, with
-    its paired 95 % bootstrap interval over examples. One seed: the interval does not hold the noise of seeds."""
+    """steps: of the member, before. gains: how much lower the nll on val is at the end of each arm than the member's,
+    with its paired 95 % bootstrap interval over examples. One seed: the interval does not hold the noise of seeds.
+    """
 
     steps: int
     times: int
@@ -37,9 +39,7 @@ class Longer:
     def rows(self) -> list[dict]:
         """The curves."""
         return [
-            {"arm": arm} | {k: v for k, v in row.items() if k not in ("val_loss_a", "val_loss_b")}
-            for arm, lane in self.trained.items()
-            for row in lane.curve
+            {"arm": arm} | {k: row[k] for k in COLUMNS[1:]} for arm, lane in self.trained.items() for row in lane.curve
         ]
 
     def prediction(self) -> dict:
@@ -54,8 +54,8 @@ class Longer:
     def told(self) -> str:
         arms = "; ".join(f"{arm} {m:+.4f} [{low:+.4f}, {high:+.4f}]" for arm, (m, low, high) in self.gains.items())
         return (
-            f"Left training from {self.steps} to {self.times * self.steps} steps, one network (validation nll {self.before:.4f}) "
-            f"gains {arms or 'nothing: both trainings were lost'} (interval over examples, of one seed)."
+            f"Left training from {self.steps} to {self.times * self.steps} steps, one network (validation nll "
+            f"{self.before:.4f}) gains: {arms or 'both trainings were lost'} (interval over examples, one seed)."
         )
 
 

@@ -17,7 +17,8 @@ from recipe.quality import TINY, Z95, nlls, quality
 
 FOLDS = 5
 SUBSETS = 100  # random ones of each size; all where there are fewer
-MEASURES = ("accuracy", "nll", "ece")
+MOST = {"accuracy": 1.0, "nll": math.inf, "ece": 1.0}
+MEASURES = tuple(MOST)
 
 
 def of_label(p: Tensor, y: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def held_out(p: Tensor, y: Tensor, choose: Callable[[Tensor, Tensor], list[int]]
 
 @dataclass(frozen=True)
 class Size:
-    """Ensembles of so many members: mean over random subsets of a measure on val, and its 95 % interval over members."""
+    """Ensembles of so many members: means over random subsets of measures on val, 95 % intervals over which members."""
 
     members: int
     subsets: int
@@ -105,8 +106,9 @@ def sizes(p: Tensor, y: Tensor, seed: int = 0) -> list[Size]:
         else:
             spread = {name: v * math.sqrt((members - 1) / members) for name, v in spread.items()}
         means = {name: float(v.mean()) for name, v in values.items()}
-        ends = [{name: float(means[name] + sign * Z95 * spread[name]) for name in MEASURES} for sign in (-1, 1)]
-        found.append(Size(size, len(chosen), means, *ends))
+        low = {name: max(0.0, float(means[name] - Z95 * spread[name])) for name in MEASURES}
+        high = {name: min(MOST[name], float(means[name] + Z95 * spread[name])) for name in MEASURES}
+        found.append(Size(size, len(chosen), means, low, high))
     return found
 
 

@@ -14,8 +14,8 @@ from recipe.choice import Choice
 from recipe.data.batches import Data, Part
 from recipe.files import read_table, read_yaml, write_csv
 from recipe.final import System
-from recipe.longer import Longer
-from recipe.members import Member
+from recipe.longer import COLUMNS, Longer
+from recipe.members import Member, said
 from recipe.quality import quality, right
 from recipe.selection import Size, enough, sizes, weighted
 from recipe.selection import told as told_sizes
@@ -40,6 +40,11 @@ class Squeezed:
     def final(self) -> System:
         return self.systems[-1]
 
+    @property
+    def averaged(self) -> System:
+        """The final system without its temperature."""
+        return next(s for s in self.systems if s.name == self.choice.name)
+
     def of(self, name: str) -> Versus:
         """The final system against the one of that name."""
         return next(v for v in self.versus if v.system == self.final.name and v.other == name)
@@ -51,15 +56,15 @@ def measured(
 ) -> Squeezed:  # fmt: skip
     """Everything on test at once, with a choice that is made."""
     y_val, y_test = data.val.y.cpu(), test.y.cpu()
-    found = final.systems(cfg, data, test, pool, choice, student, out)
-    plain, last = next(s for s in found if s.name == choice.name), found[-1]
-    p_test = torch.stack([final.said(cfg, data, m.changes, out / m.file, test) for m in pool])
-    agreement = final.agreement(p_test, choice.times, last.p_test)
+    p_test = torch.stack([said(cfg, data, m.changes, out / m.file, test) for m in pool])
+    found = final.systems(cfg, data, test, pool, p_test, choice, student, out)
+    averaged = next(s for s in found if s.name == choice.name)
+    agreement = final.agreement(p_test, choice.times, averaged.p_test)
     final.write_predictions(out / "predictions.parquet", test, data.classes, found, agreement)
     return Squeezed(
         pool, choice, longer, student, sizes(choosing.stacked(pool)[: choosing.seeds_of(pool)], y_val, cfg.seed), found,
-        final.comparisons(found, y_test), calibration("val", plain.p_val, last.p_val, y_val),
-        calibration("test", plain.p_test, last.p_test, y_test), y_val, y_test,
+        final.comparisons(found, y_test), calibration("val", averaged.p_val, choice.fitted, y_val),
+        calibration("test", averaged.p_test, choice.fitted, y_test), y_val, y_test,
     )  # fmt: skip
 
 
@@ -91,8 +96,7 @@ def tables(s: Squeezed, out: Path) -> None:
     write_csv(out / "sizes.csv", [size.row() for size in s.sizes])
     write_csv(out / "calibration.csv", s.on_val.rows() + s.on_test.rows())
     write_csv(out / "comparisons.csv", [v.row() for v in s.versus])
-    if s.longer:
-        write_csv(out / "longer.csv", s.longer.rows())
+    write_csv(out / "longer.csv", s.longer.rows() if s.longer else [], COLUMNS)
 
 
 def predictions(s: Squeezed) -> list[dict]:
@@ -138,7 +142,7 @@ def findings(s: Squeezed) -> list[str]:
         *[f"On test, {v.told()}." for v in s.versus if v.other.endswith(final.UNTUNED) or v.other == final.BEST_MEMBER],
     ]
     if s.student:
-        found.append(f"On test, {s.of(final.STUDENT).told()}.")
+        found += [f"On test, {v.told()}." for v in s.versus if final.STUDENT in (v.system, v.other)]
     return found + ([s.longer.told()] if s.longer else [])
 
 
@@ -149,7 +153,7 @@ def _told_calibration(s: Squeezed) -> str:
     val, test = s.on_val, s.on_test
     fall = "nll lower by {:+.4f} [{:+.4f}, {:+.4f}]".format(*test.fall)
     return (
-        f"Calibrated by a temperature of {s.choice.temperature:.2f}: nll {arrow(val, 'nll')} on val, which chose members and "
-        f"temperature, {arrow(test, 'nll')} on test ({fall}); calibration error {arrow(val, 'ece')} and "
-        f"{arrow(test, 'ece')}."
+        f"The temperature fitted to val, {s.choice.fitted:.2f}, {'is' if s.choice.calibrated else 'is not'} used: nll "
+        f"{arrow(val, 'nll')} on val, which chose it, {arrow(test, 'nll')} on test ({fall}); calibration error "
+        f"{arrow(val, 'ece')} and {arrow(test, 'ece')}."
     )

@@ -36,8 +36,8 @@ class Versus:
         points, low, high = (100 * v for v in self.accuracy)
         return (
             f"{self.system} against {self.other}: accuracy {points:+.1f} points [{low:+.1f}, {high:+.1f}], nll "
-            f"{self.nll[0]:+.4f} [{self.nll[1]:+.4f}, {self.nll[2]:+.4f}]; {self.only_system} examples right by it alone, "
-            f"{self.only_other} by the other alone (McNemar p = {self.p:.2g})"
+            f"{self.nll[0]:+.4f} [{self.nll[1]:+.4f}, {self.nll[2]:+.4f}]; right by it alone {self.only_system}, by "
+            f"the other alone {self.only_other} (McNemar p = {self.p:.2g})"
         )
 
 

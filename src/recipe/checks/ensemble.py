@@ -105,7 +105,7 @@ def temperature_is_moderate(f: Final, most: float = 3.0) -> Verdict:
 def temperature_helps_where_it_was_not_fitted(f: Final) -> Verdict:
     """On fifths of val that chose neither members nor temperature, the temperature lowers the negative log-likelihood.
 
-    Val is too small to tell one temperature from another, or members are calibrated as they are.
+    It is not used then. Val has too few mistakes to fit it on, or the members are calibrated as they are.
     """
     before, after = f.held_out
     return Verdict(PASS if after < before else FAIL, after, f"< {before:.4g}")
