@@ -42,7 +42,7 @@ class System:
 
 def systems(
     cfg: DictConfig, data: Data, test: Part, pool: list[Member], p_test: Tensor, choice: Choice, student: Member | None,
-    out: Path, baselines: Path = Path("runs/baseline/floors"),
+    out: Path, baselines: Path,
 ) -> list[System]:  # fmt: skip
     """Every system on val and test, from the dullest to the chosen one, which is the last.
 

@@ -52,12 +52,12 @@ class Squeezed:
 
 def measured(
     cfg: DictConfig, data: Data, test: Part, pool: list[Member], choice: Choice, longer: Longer | None,
-    student: Member | None, out: Path,
+    student: Member | None, out: Path, baselines: Path = Path("runs/baseline/floors"),
 ) -> Squeezed:  # fmt: skip
     """Everything on test at once, with a choice that is made."""
     y_val, y_test = data.val.y.cpu(), test.y.cpu()
     p_test = torch.stack([said(cfg, data, m.changes, out / m.file, test) for m in pool])
-    found = final.systems(cfg, data, test, pool, p_test, choice, student, out)
+    found = final.systems(cfg, data, test, pool, p_test, choice, student, out, baselines)
     averaged = next(s for s in found if s.name == choice.name)
     agreement = final.agreement(p_test, choice.times, averaged.p_test)
     final.write_predictions(out / "predictions.parquet", test, data.classes, found, agreement)
