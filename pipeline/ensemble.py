@@ -51,7 +51,7 @@ def main(cfg, run):
         metrics=squeeze.metrics(found),
         checks=run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, where="conf/ensemble.yaml"),
         predictions=squeeze.predictions(found),
-        scores=[s.score(found.y_val, found.y_test) for s in found.systems],
+        scores=squeeze.scores(found),
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],
                   "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
                   "final_beats_the_untuned_baseline": ["systems.png"],

@@ -14,8 +14,9 @@ from recipe.choice import Choice
 from recipe.data.batches import Data, Part
 from recipe.files import read_table, read_yaml, write_csv
 from recipe.final import System
+from recipe.floors import score
 from recipe.longer import COLUMNS, Longer
-from recipe.members import Member, said
+from recipe.members import BEST, Member, said
 from recipe.quality import quality, right
 from recipe.selection import Size, enough, sizes, weighted
 from recipe.selection import told as told_sizes
@@ -99,6 +100,13 @@ def tables(s: Squeezed, out: Path) -> None:
     write_csv(out / "longer.csv", s.longer.rows() if s.longer else [], COLUMNS)
 
 
+def scores(s: Squeezed) -> list[dict]:
+    """Rows of the score ladder: what training and validation say of one member, then every system on test."""
+    seeds = s.pool[: choosing.seeds_of(s.pool)]
+    alone = score(f"{BEST}, one member", [m.row() for m in seeds])
+    return [alone, *[system.score(s.y_val, s.y_test) for system in s.systems]]
+
+
 def predictions(s: Squeezed) -> list[dict]:
     first, last = s.sizes[0].means["nll"], s.sizes[-1].means["nll"]
     found = [{
@@ -133,16 +141,16 @@ def findings(s: Squeezed) -> list[str]:
     """A sentence each; the first is the result."""
     test = quality(s.final.p_test, s.y_test)
     low, high = test.interval()
+    networks = f"{s.final.networks} network{'s' if s.final.networks > 1 else ''}"
     found = [
-        f"{s.final.name} of {s.final.networks} networks: {test.accuracy:.1%} on test (95 % interval {low:.1%} to "
-        f"{high:.1%}), nll {test.nll:.4f}, n = {test.count}.",
+        f"{s.final.name} ({networks}): {test.accuracy:.1%} on test (95 % interval {low:.1%} to {high:.1%}), nll "
+        f"{test.nll:.4f}, n = {test.count}.",
         choosing.told(s.choice, s.pool),
         told_sizes(s.sizes),
         _told_calibration(s),
-        *[f"On test, {v.told()}." for v in s.versus if v.other.endswith(final.UNTUNED) or v.other == final.BEST_MEMBER],
     ]
-    if s.student:
-        found += [f"On test, {v.told()}." for v in s.versus if final.STUDENT in (v.system, v.other)]
+    named = [v for v in s.versus if v.other in (final.BEST_MEMBER, final.STUDENT) or v.other.endswith(final.UNTUNED)]
+    found += [f"On test, {v.told()}." for v in named]
     return found + ([s.longer.told()] if s.longer else [])
 
 

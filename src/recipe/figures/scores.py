@@ -14,6 +14,8 @@ PERCENT = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # ticks
 
 def sizes(path, found: list[Size], greedy: list[float]) -> None:
     """Score and calibration on val against the number of members: mean over subsets, 95 % interval over members."""
+    from matplotlib.ticker import PercentFormatter
+
     at, last, least = [s.members for s in found], found[-1], enough(found)
     with drawing(path, width=10.4, height=3.4, ncols=3) as (_, axes):
         for axis, name in zip(axes, MEASURES, strict=True):
@@ -22,6 +24,7 @@ def sizes(path, found: list[Size], greedy: list[float]) -> None:
             axis.plot(at, [s.means[name] for s in found], "o-", ms=4, color=ACCENT, label="seeds of the best recipe")
             axis.set(title=f"{TITLES[name]} on val", xlabel="members", xticks=at)
             _gridded(axis)
+        axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         nll = axes[1]
         nll.axhline(last.high["nll"], color=FAINT, ls="--", lw=1, label=f"the interval of {last.members} ends")
         nll.plot(least, found[least - 1].means["nll"], "o", ms=11, mfc="none", mec=BAD, label=f"enough: {least}")
@@ -75,7 +78,9 @@ def longer(path, found: Longer | None) -> None:
         axis.axvline(found.steps, color=FAINT, ls="--", lw=1)
         place = {"xy": (found.steps, 1), "xytext": (4, -9), "xycoords": ("data", "axes fraction")}
         axis.annotate("the members end", textcoords="offset points", fontsize=8, color=INK, **place)
-        axis.set(xlabel="step", ylabel="loss (nats)", yscale="log", title=f"{found.times} times the steps")
+        axis.set(
+            xlabel="step", ylabel="loss (nats)", yscale="log", title=f"left training for {found.times} times the steps"
+        )
         axis.legend(fontsize=8)
         _gridded(axis)
 
