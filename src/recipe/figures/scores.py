@@ -79,7 +79,7 @@ def longer(path, found: Longer | None) -> None:
         place = {"xy": (found.steps, 1), "xytext": (4, -9), "xycoords": ("data", "axes fraction")}
         axis.annotate("the members end", textcoords="offset points", fontsize=8, color=INK, **place)
         axis.set(
-            xlabel="step", ylabel="loss (nats)", yscale="log", title=f"left training for {found.times} times the steps"
+            xlabel="step", ylabel="loss (nats)", yscale="log", title=f"left training: {found.times} times the steps"
         )
         axis.legend(fontsize=8)
         _gridded(axis)
