@@ -14,8 +14,6 @@ PERCENT = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # ticks
 
 def sizes(path, found: list[Size], greedy: list[float]) -> None:
     """Score and calibration on val against the number of members: mean over subsets, 95 % interval over members."""
-    from matplotlib.ticker import PercentFormatter
-
     at, last, least = [s.members for s in found], found[-1], enough(found)
     with drawing(path, width=10.4, height=3.4, ncols=3) as (_, axes):
         for axis, name in zip(axes, MEASURES, strict=True):
@@ -24,7 +22,7 @@ def sizes(path, found: list[Size], greedy: list[float]) -> None:
             axis.plot(at, [s.means[name] for s in found], "o-", ms=4, color=ACCENT, label="seeds of the best recipe")
             axis.set(title=f"{TITLES[name]} on val", xlabel="members", xticks=at)
             _gridded(axis)
-        axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axes[0].yaxis.set_major_formatter(lambda v, _: f"{100 * v:.4g} %")
         nll = axes[1]
         nll.axhline(last.high["nll"], color=FAINT, ls="--", lw=1, label=f"the interval of {last.members} ends")
         nll.plot(least, found[least - 1].means["nll"], "o", ms=11, mfc="none", mec=BAD, label=f"enough: {least}")
@@ -62,7 +60,7 @@ def reliabilities(path, p, y, choice: Choice, found: Calibration) -> None:
 def longer(path, found: Longer | None) -> None:
     """Losses of both arms; the member's end, and in each arm the step that early stopping would have taken."""
     if not found:  # DVC wants every output to be there
-        with drawing(path, width=4.0, height=1.0) as (_, axis):
+        with drawing(path, width=4.0, height=0.5) as (_, axis):
             axis.axis("off")
             axis.set_title("left training: not asked for (longer: 0)")
         return
@@ -87,7 +85,7 @@ def longer(path, found: Longer | None) -> None:
 
 def ladder(path, systems: list, y) -> None:
     """Accuracy and nll of every system on test, with 95 % intervals: Wilson's, and a bootstrap over examples."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
     with drawing(path, width=10.0, height=0.42 * len(systems) + 1.2, ncols=2, sharey=True) as (_, axes):
         for i, system in enumerate(systems):
@@ -107,7 +105,7 @@ def ladder(path, systems: list, y) -> None:
         axes[0].set(xscale="logit", title="accuracy on test", ylim=(len(systems) - 0.5, -0.7))
         axes[0].xaxis.set_major_locator(FixedLocator(PERCENT))
         axes[0].xaxis.set_minor_locator(NullLocator())
-        axes[0].xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+        axes[0].xaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")
         axes[1].set(xscale="log", title="negative log-likelihood on test (nats)")
         axes[1].xaxis.set_minor_formatter(NullFormatter())
         for axis in axes:
