@@ -1,7 +1,7 @@
 """Baseline: does the training code work, and what must every model beat?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
-Writes  runs/baseline/report.json, curves.png, door.png, dynamics.png
+Writes  runs/baseline/report.json, floors/, curves.png, door.png, dynamics.png
 """
 
 from recipe import examined
@@ -12,7 +12,7 @@ from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
 from recipe.figures import training as figures
-from recipe.floors import simplified, train_floors
+from recipe.floors import save_floors, simplified, train_floors
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
@@ -30,6 +30,7 @@ def main(cfg, run):
 
     verdicts = examine(setup, limits=cfg.checks, known=KNOWN, where="conf/baseline.yaml", progress=run.verdict).verdicts
     floors = train_floors(cfg, data, run)
+    save_floors(run.out / "floors", floors)
     scores = [floor.score() for floor in floors]
     subject = baseline.Baselines(scores, simplified(cfg), [t.ended for f in floors for t in f.trained if t.lost])
     verdicts += run_checks(

@@ -1,21 +1,28 @@
-"""Ensemble: the best configuration over seeds, averaged; the test set is read here, once.
+"""Ensemble: squeeze out what is left on validation, then read the test set once.
 
-Reads   runs/prepare/ (the store), runs/split/{train,val,test}.csv, runs/tune/{best.yaml,report.json}
-Writes  runs/ensemble/system/ (what `recipe predict` loads), predictions.csv, sizes.csv, mispredictions.html,
-        suspects.csv (lines for decisions.csv, to be judged), report.json, pictures
+Reads   runs/prepare/ (the store), runs/split/{train,val,test}.csv, runs/baseline/floors/,
+        runs/regularize/best.yaml, runs/tune/{best.yaml,trials.csv,report.json}
+Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe predict` loads), predictions.parquet,
+        sizes.csv, calibration.csv, longer.csv, comparisons.csv, mispredictions.html, suspects.csv (lines for
+        decisions.csv, to be judged), report.json, pictures
 """
 
-from recipe import mispredictions, system
+from dataclasses import replace
+
+from recipe import choice, mispredictions, squeeze, system
 from recipe.checks import ensemble as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
-from recipe.data.batches import load
+from recipe.data.batches import load, read_test
 from recipe.data.fresh import example
 from recipe.data.store import Store
+from recipe.distil import distil
 from recipe.figures import scores as figures
 from recipe.figures.training import pictures
-from recipe.files import read_yaml, write_csv
-from recipe.members import final_of, mispredicted, train_members
+from recipe.files import read_csv, read_yaml, write_yaml
+from recipe.final import mispredicted
+from recipe.longer import leave_it_training
+from recipe.members import configurations, train_pool
 from recipe.parts import plain
 from recipe.predict import frame
 from recipe.stage import Report, stage
@@ -23,39 +30,54 @@ from recipe.stage import Report, stage
 
 @stage("ensemble", checks_of(claims))
 def main(cfg, run):
-    data = load(
-        plain(cfg, "data"), run.device, test=True, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say
-    )
+    where = {"memory": cfg.runtime.memory, "workers": cfg.runtime.workers, "say": run.say}
+    data = load(plain(cfg, "data"), run.device, **where)
+    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    best, accepted = read_yaml("runs/tune/best.yaml"), read_yaml("runs/regularize/best.yaml")
+    arms = configurations(cfg, best, accepted, read_csv("runs/tune/trials.csv"), cfg.top)
+    pool = train_pool(cfg, data, arms, run)
+    chosen = choice.choose(choice.stacked(pool), data.val.y.cpu(), choice.seeds_of(pool))
+    write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
+    members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, chosen.times, strict=True) if n]
+    system.save(run.out / "system", cfg, data, members, chosen.temperature)
+    longer = leave_it_training(cfg, data, pool[0], run) if cfg.longer else None
+    student = distil(cfg, data, pool, chosen, run) if cfg.distil else None
+
+    # all that is chosen is chosen, and on disk; only now is the test set read
+    test = read_test(data, plain(cfg, "data"), run.device, **where)
     run.tracker.data(cfg.data._target_, data.fingerprint, "test")
-    store = Store.open(plain(cfg, "data"))
-    team = train_members(cfg, data, read_yaml("runs/tune/best.yaml"), run)
-    system.save(run.out / "system", cfg, data, team.chosen)
-    final = system.load(run.out / "system", run.device)
-    write_csv(run.out / "predictions.csv", team.predictions(data))
-    write_csv(run.out / "sizes.csv", team.sizes)
-    figures.ensemble_sizes(run.out / "sizes.png", team.sizes)
-    figures.reliability(run.out / "reliability.png", team.reliability(data))
-    pictures(run.out / "mispredictions.png", *mispredicted(team, data), columns=8)
-    doubts = mispredictions.look(run.out, final, data, store, cfg.data._target_.rsplit(".", 1)[-1], cfg.seed)
+    found = squeeze.measured(cfg, data, test, pool, chosen, longer, student, run.out)
+    squeeze.tables(found, run.out)
+    figures.sizes(run.out / "sizes.png", found.sizes, chosen.path)
+    figures.reliabilities(run.out / "reliability.png", found.averaged.p_test, found.y_test, chosen, found.on_test)
+    figures.ladder(run.out / "systems.png", found.systems, found.y_test)
+    figures.longer(run.out / "longer.png", longer)
+    pictures(run.out / "mispredictions.png", *mispredicted(found.final.p_test, test, data), columns=8)
+    store, final = Store.open(plain(cfg, "data")), system.load(run.out / "system", run.device)
+    fresh = final.predict(store.inputs[store.rows(test.ids)])
+    name = cfg.data._target_.rsplit(".", 1)[-1]
+    doubts = mispredictions.look(run.out, final, replace(data, test=test), store, name, cfg.seed)
     request = example(final.form, store)
     run.tracker.model(run.out / "system", request, frame(final, request), register=run.in_dvc)
-    test, (low, high) = team.test, team.test.interval()
+    subject = squeeze.subject(data, test, found, run.out, fresh)
+    result, *findings = squeeze.findings(found)
     return Report(
-        metrics={"test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high,
-                 "test_nll": test.nll, "test_ece": test.ece, "val_accuracy": team.val.accuracy,
-                 "val_nll": team.val.nll},
-        checks=run_checks(checks_of(claims), final_of(data, team, run.out, final, store), limits=cfg.checks,
-                          waive=cfg.waive, where="conf/ensemble.yaml"),
-        predictions=[team.prediction()],
-        scores=team.scores(),
+        metrics=squeeze.metrics(found),
+        checks=run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, where="conf/ensemble.yaml"),
+        predictions=squeeze.predictions(found),
+        scores=squeeze.scores(found),
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],
-                  "final_score_beats_the_constant": ["mispredictions.html"]},
-        figures={"sizes.png": "score and calibration against the number of members",
-                 "mispredictions.png": "every wrong answer on test, the most confident first: label → answer",
-                 "reliability.png": "what the ensemble's confidence is worth"},
-        findings=[doubts],
-        summary=f"{cfg.members} members: {test.accuracy:.1%} on test (95 % interval {low:.1%} to {high:.1%}), "
-        f"n = {test.count}.",
+                  "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
+                  "final_beats_the_untuned_baseline": ["systems.png"],
+                  "final_score_beats_the_constant": ["mispredictions.html"],
+                  "training_was_long_enough": ["longer.png"]},
+        figures={"systems.png": "every system on the test set, read once, with 95 % intervals",
+                 "sizes.png": "score and calibration against the number of members; shaded: 95 % over which members",
+                 "reliability.png": "what the confidence is worth on test, before and after the temperature",
+                 "longer.png": "one network left training; dotted: on train",
+                 "mispredictions.png": "every wrong answer on test, the most confident first: label → answer"},
+        summary=result,
+        findings=[*findings, doubts],
     )  # fmt: skip
 
 

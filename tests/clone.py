@@ -29,7 +29,7 @@ SMALL = {
     },
     "regularize": {"seeds": 2, "train": {"steps": 300}},
     "tune": {"trials": 2, "seeds": 2, "train": {"steps": 300}},
-    "ensemble": {"members": 2, "train": {"steps": 300}},
+    "ensemble": {"members": 2, "top": 1, "longer": 2, "train": {"steps": 300}},
 }
 
 

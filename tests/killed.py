@@ -26,8 +26,11 @@ class OwnChance(torch.nn.Module):
 
 
 def lanes():
-    made = [lane(MODELS["batch norm"], s, steps=40 + 30 * s, options={"lr": 1e-3 * (1 + s)}) for s in range(3)]
-    made += [lane(OwnChance, 7, steps=60), lane(seed=1, steps=60, optimizer=torch.optim.RMSprop)]
+    made = [
+        lane(MODELS["batch norm"], s, steps=40 + 30 * s, options={"lr": 1e-3 * (1 + s)}, decay=0.4 * s)
+        for s in range(3)
+    ]
+    made += [lane(OwnChance, 7, steps=60), lane(seed=1, steps=60, optimizer=torch.optim.RMSprop, decay=0.9)]
     return [*made, lane(seed=3, options={"lr": float("inf")}, steps=60)]
 
 

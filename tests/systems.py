@@ -11,6 +11,7 @@ from PIL import Image
 from zoo import exif
 
 from recipe import build, system
+from recipe.calibration import tempered
 from recipe.config import change
 from recipe.data.arrays import Arrays
 from recipe.data.batches import Data, load
@@ -19,7 +20,7 @@ from recipe.data.prepare import prepare
 from recipe.data.store import Store
 from recipe.data.tables import Table
 from recipe.files import write_csv
-from recipe.system import together
+from recipe.selection import weighted
 
 CONFIG = {"_target_": "somewhere.Set"}
 CFG = OmegaConf.create(
@@ -47,7 +48,7 @@ class Project:
         """{name of a test example: probabilities}, as the ensemble stage has them: of what it holds in memory."""
         nets = [fresh(self.data, changes, seed) for seed, (changes, _) in enumerate(MEMBERS)]
         p = torch.stack([net(self.data.test.x).double().softmax(1).detach() for net in nets])
-        p = together(p, [count for _, count in MEMBERS], TEMPERATURE)
+        p = tempered(weighted(p, [count for _, count in MEMBERS]), TEMPERATURE)
         names = {example["id"]: example["name"] for example in self.store.examples()}
         return dict(zip((names[i] for i in self.data.test.ids), p.tolist(), strict=True))
 

@@ -1,50 +1,402 @@
-"""Averages, intervals and calibration against what is known of them."""
+"""The ensemble stage on real digits with a net that trains in a moment; every check, healthy and with a planted bug."""
+
+import dataclasses
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
+from clone import ROOT
+from healthy import digits
+from omegaconf import OmegaConf
+from torch.nn import functional as F
 
-from recipe.ensemble import Quality, averages, calibration_error, predictions, quality, worst_first
+from recipe import build, choice, distil, final, floors, squeeze
+from recipe.calibration import calibration, tempered
+from recipe.checks import ensemble as claims
+from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, checks_of
+from recipe.checks.verdict import run as run_checks
+from recipe.config import compose
+from recipe.data.batches import Data, Part
+from recipe.errors import RecipeError
+from recipe.files import read_csv, read_table, read_yaml, write_table, write_yaml
+from recipe.longer import COOLDOWN, leave_it_training
+from recipe.members import BEST, configurations, said, train_pool
+from recipe.quality import fall, quality
+from recipe.selection import weighted
+from recipe.versus import versus
 
-
-@given(st.integers(1, 500), st.data())
-def test_the_interval_is_wilsons(n, data):
-    right = data.draw(st.integers(0, n))
-    low, high = Quality(right / n, 0.0, 0.0, n).interval()
-    known = binomtest(right, n).proportion_ci(method="wilson")
-    assert (low, high) == pytest.approx((known.low, known.high), abs=1e-9)
-
-
-def test_quality_of_a_known_table():
-    p = torch.tensor([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1]], dtype=torch.float64)
-    q = quality(p, torch.tensor([0, 0, 0]))
-    assert q.accuracy == pytest.approx(2 / 3)
-    assert q.nll == pytest.approx(-(torch.tensor([0.8, 0.4, 0.9]).log().mean().item()), abs=1e-6)
-    assert q.count == 3
-
-
-def test_probabilities_that_mean_what_they_say_are_calibrated():
-    p = torch.tensor([[0.75, 0.25]] * 8)
-    y = torch.tensor([0] * 6 + [1] * 2)
-    assert calibration_error(p, y) == pytest.approx(0.0, abs=1e-6)
-    assert calibration_error(p, torch.zeros(8, dtype=torch.long)) == pytest.approx(0.25, abs=1e-6)
+X, Y = digits()
+NAMES = [f"digit {i}" for i in range(len(Y))]
 
 
-def test_averages_are_of_the_first_members():
-    members = torch.rand(4, 5, 3, dtype=torch.float64)
-    assert len(averages(members)) == 4
-    torch.testing.assert_close(averages(members)[2], (members[0] + members[1] + members[2]) / 3)
+def part(first: int, last: int) -> Part:
+    return Part(X[first:last], Y[first:last], NAMES[first:last])
+
+
+DATA = Data(part(0, 300), part(300, 500), [str(c) for c in range(10)], torch.zeros(1, 1, 1), torch.ones(1, 1, 1), "")
+TEST = part(500, 700)
+LINEAR = {"_target_": "recipe.models.plain.linear"}
+ACCEPTED = {"optimizer.lr": 0.01}
+TRIALS = [
+    {"sampler": "random", "trial": "0", "optimizer.lr": "0.01", "val_loss": "0.2", "cause": ""},  # the best one itself
+    {"sampler": "random", "trial": "1", "optimizer.lr": "2e-3", "val_loss": "0.3", "cause": ""},
+    {"sampler": "tpe", "trial": "0", "optimizer.lr": "2e-3", "val_loss": "0.3", "cause": ""},  # twice
+    {"sampler": "tpe", "trial": "1", "optimizer.lr": "9.0", "val_loss": "", "cause": "the training loss is nan"},
+    {"sampler": "tpe", "trial": "2", "optimizer.lr": "0.001", "val_loss": "0.4", "cause": ""},
+]
+
+
+class Silent:
+    def __init__(self, out):
+        self.out, self.said, self.checkpoints, self.lanes = out, [], None, []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def lane(self, name, *args, **kwargs):
+        self.lanes.append(name)
+
+
+def config(**more):
+    small = {"members": 3, "top": 2, "train": {"steps": 80, "eval_every": 40}, "longer": 2, **more}
+    cfg = compose("ensemble", ROOT)
+    return OmegaConf.merge(cfg, {"model": None}, {"model": LINEAR}, small)
+
+
+@dataclasses.dataclass
+class Ran:
+    cfg: object
+    run: Silent
+    pool: list
+    chosen: choice.Choice
+    found: squeeze.Squeezed
+
+    def subject(self):
+        return squeeze.subject(DATA, TEST, self.found, self.run.out, anew(self, TEST))
+
+
+def anew(ran, part):
+    """(N, K): what the final system says, from choice.yaml and the weights that it names alone."""
+    chosen = read_yaml(ran.run.out / "choice.yaml")
+    members = chosen["members"]
+    p = torch.stack([said(ran.cfg, DATA, m["changes"], ran.run.out / m["weights"], part) for m in members])
+    return tempered(weighted(p, [m["times"] for m in members]), chosen["temperature"])
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> Ran:
+    """All that pipeline/ensemble.py does."""
+    cfg, run = config(), Silent(tmp_path_factory.mktemp("ensemble"))
+    (untuned,) = build.train(cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], Silent(run.out), "untuned")
+    floor = floors.Floor("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
+    floors.save_floors(run.out / "floors", [floors.Floor("constant", [], [], {}), floor])
+    pool = train_pool(cfg, DATA, configurations(cfg, ACCEPTED, ACCEPTED, TRIALS, cfg.top), run)
+    chosen = choice.choose(choice.stacked(pool), DATA.val.y, choice.seeds_of(pool))
+    write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
+    longer = leave_it_training(cfg, DATA, pool[0], run)
+    student = distil.distil(cfg, DATA, pool, chosen, run)
+    baselines = run.out / "floors"
+    found = squeeze.measured(cfg, DATA, TEST, pool, chosen, longer, student, run.out, baselines)
+    squeeze.tables(found, run.out)
+    return Ran(cfg, run, pool, chosen, found)
+
+
+# ---- the pool ------------------------------------------------------------------------------------------------
+
+
+def test_other_configurations_are_the_best_that_differ_and_came_to_an_end():
+    found = configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 5)
+    assert found == {BEST: ACCEPTED, "trial 1": {"optimizer.lr": 2e-3}, "trial 2": {"optimizer.lr": 1e-3}}
+    assert list(configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 1)) == [BEST, "trial 1"]
+    assert list(configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 0)) == [BEST]
+
+
+def test_a_trial_that_was_pruned_is_no_candidate():
+    """A low loss after a few steps is not the loss of the training."""
+    rows = [{"optimizer.lr": "0.5", "state": "pruned", "val_loss": "0.01"}]
+    rows.append({"optimizer.lr": "0.3", "state": "COMPLETE", "val_loss": "0.2"})
+    assert configurations(config(), {}, {}, rows, 5) == {BEST: {}, "trial 1": {"optimizer.lr": 0.3}}
+
+
+def test_parameters_of_a_trial_have_the_types_they_had():
+    row = {"train.augment": "True", "train.batch_size": "16", "optimizer.weight_decay": "1e-05", "model": str(LINEAR)}
+    row |= {"model.width": "", "val_loss": "0.1", "unknown.key": "3"}
+    found = configurations(compose("ensemble", ROOT), {}, {}, [row], 1)["trial 1"]
+    assert found == {
+        "train.augment": True, "train.batch_size": 16, "optimizer.weight_decay": 1e-5, "model": LINEAR,
+    }  # fmt: skip
+
+
+def test_the_pool_has_every_seed_and_configuration_once(ran):
+    assert [(m.arm, m.seed) for m in ran.pool] == [
+        (BEST, 50), (BEST, 51), (BEST, 52), ("trial 1", 53), ("trial 2", 54),
+    ]  # fmt: skip
+    assert len({m.p_val.numpy().tobytes() for m in ran.pool}) == 5
+    for m in ran.pool:
+        assert said(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
+        assert quality(m.p_val, DATA.val.y).nll == pytest.approx(m.row()["val_loss"], abs=1e-5)
+    assert ran.run.said[0] == "members: 5 lanes together"  # one call, though rates differ
+
+
+def test_a_lost_training_is_left_out(tmp_path, monkeypatch):
+    run = Silent(tmp_path)
+    pool = train_pool(config(), DATA, {BEST: ACCEPTED, "trial 1": {"optimizer.lr": float("inf")}}, run)
+    assert [m.arm for m in pool] == [BEST] * 3
+    assert "trial 1, seed 53: left out, the training loss is nan by step 40" in run.said
+    with pytest.raises(RecipeError, match="an ensemble needs two"):
+        train_pool(config(), DATA, {BEST: {"optimizer.lr": float("inf")}}, Silent(tmp_path))
+
+
+def test_a_cooldown_is_a_share_of_the_steps(ran):
+    with pytest.raises(RecipeError, match=r"train\.decay: 1\.5"):
+        build.lane(ran.cfg, DATA, 0, {"train.decay": 1.5})
+    assert build.lane(ran.cfg, DATA, 0, {"train.decay": 0.5}).cooldown == (0.5, 80)
+
+
+# ---- the choice ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_all_that_the_system_needs(ran):
+    written = read_yaml(ran.run.out / "choice.yaml")
+    assert written == choice.content(ran.chosen, ran.pool)
+    assert "&" not in (ran.run.out / "choice.yaml").read_text()  # plain YAML, no references
+    assert [m["times"] for m in written["members"]] == [n for n in ran.chosen.times if n]
+    on_val = anew(ran, DATA.val)
+    assert on_val.allclose(ran.chosen.probabilities(choice.stacked(ran.pool)), rtol=0, atol=1e-12)
+    assert on_val.allclose(ran.found.final.p_val, rtol=0, atol=1e-12)
+
+
+def test_the_choice_knows_val_alone(ran):
+    """The same choice from val's probabilities; another with other labels there."""
+    p, y = choice.stacked(ran.pool), DATA.val.y
+    assert choice.content(choice.choose(p, y, 3), ran.pool) == choice.content(ran.chosen, ran.pool)
+    other = choice.content(choice.choose(p, (y + 1) % 10, 3), ran.pool)
+    assert other["temperature"] != read_yaml(ran.run.out / "choice.yaml")["temperature"]
+
+
+# ---- longer, distilled ---------------------------------------------------------------------------------------
+
+
+def test_left_training_the_constant_arm_repeats_the_member_first(ran):
+    longer, member = ran.found.longer, ran.pool[0]
+    constant, cooled = longer.trained.values()
+    for row in member.trained.curve:
+        same = next(r for r in constant.curve if r["step"] == row["step"])
+        assert same == pytest.approx(row, abs=1e-5)
+    assert constant.curve[-1]["step"] == cooled.curve[-1]["step"] == 160
+    before = (1 - COOLDOWN) * 160
+    for a, b in zip(constant.curve, cooled.curve, strict=True):
+        assert (a == b) == (a["step"] <= before)
+    assert longer.gains["constant rate"][0] == pytest.approx(
+        member.trained.curve[-1]["val_loss"] - constant.curve[-1]["val_loss"], abs=1e-5
+    )
+    assert len(read_csv(ran.run.out / "longer.csv")) == len(constant.curve) + len(cooled.curve)
+    assert "from 80 to 160 steps" in longer.told()
+
+
+def test_both_trainings_lost_is_no_gain(ran):
+    lost = dataclasses.replace(ran.found.longer, gains={})
+    assert lost.prediction()["outcome"] == "refuted"
+    assert "both trainings were lost" in lost.told()
+
+
+def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
+    """A teacher that takes every digit for the next one: so does its student, and no label told it."""
+    liars = [dataclasses.replace(m, file=str(ran.run.out / m.file)) for m in ran.pool]
+    wrong = torch.nn.functional.one_hot((DATA.train.y + 1) % 10, 10).double() * 0.9 + 0.01
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distil, "said", lambda *args: wrong)
+        student = distil.distil(config(), DATA, liars, ran.chosen, Silent(tmp_path))
+    assert quality(student.p_val, (DATA.val.y + 1) % 10).accuracy > 0.7
+    assert quality(student.p_val, DATA.val.y).accuracy < 0.1
+
+
+def test_the_loss_of_a_student_is_hintons():
+    out, soft = torch.randn(6, 4), torch.rand(6, 4).softmax(1)
+    plain = -(soft * (out / 3).log_softmax(1)).sum(1).mean() * 9
+    assert distil.taught(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
+    y = torch.tensor([0, 1, 2, 3, 0, 1])
+    assert distil.taught(3.0, out, y).equal(F.cross_entropy(out, y))
+
+
+def test_no_student_of_another_loss(ran, tmp_path):
+    cfg, run = config(), Silent(tmp_path)
+    cfg = OmegaConf.merge(cfg, {"loss": None}, {"loss": {"_target_": "torch.nn.MultiMarginLoss"}})
+    assert distil.distil(cfg, DATA, ran.pool, ran.chosen, run) is None
+    assert "student: left out" in run.said[0]
+
+
+# ---- test, once ----------------------------------------------------------------------------------------------
+
+
+def test_the_systems_are_read_from_what_was_saved(ran):
+    names = [s.name for s in ran.found.systems]
+    assert names[:4] == ["constant", "linear, untuned", final.BEST_MEMBER, final.STUDENT]
+    assert names[-1] == ran.chosen.name + (", calibrated" if ran.chosen.calibrated else "")
+    assert set(ran.chosen.options) <= set(names)
+    constant, untuned, best, *_ = ran.found.systems
+    shares = torch.bincount(DATA.train.y, minlength=10) + 0.5
+    assert constant.p_test[7].allclose((shares / shares.sum()).double(), atol=1e-6)
+    assert quality(untuned.p_test, TEST.y).accuracy < quality(best.p_test, TEST.y).accuracy
+    assert quality(best.p_val, DATA.val.y).nll == min(quality(m.p_val, DATA.val.y).nll for m in ran.pool)
+    assert ran.found.final.score(DATA.val.y, TEST.y)["test_low"] < quality(ran.found.final.p_test, TEST.y).accuracy
+
+
+def test_every_system_is_compared_with_the_final_one(ran):
+    rows = read_csv(ran.run.out / "comparisons.csv")
+    others = [s.name for s in ran.found.systems[:-1]]
+    assert [r["against"] for r in rows] == [*others, final.BEST_MEMBER]
+    assert {r["system"] for r in rows[:-1]} == {ran.found.final.name}
+    assert rows[-1]["system"] == final.STUDENT
+
+
+def test_the_table_of_predictions(ran):
+    path = ran.run.out / "predictions.parquet"
+    rows, found = read_table(path), ran.found
+    p = torch.tensor([[r[f"p_{c}"] for c in DATA.classes] for r in rows], dtype=torch.float64)
+    assert p.equal(found.final.p_test)  # every bit
+    assert [r["id"] for r in rows] == TEST.ids
+    assert [r["label"] for r in rows] == [str(int(c)) for c in TEST.y]
+    assert [r["predicted"] for r in rows] == [str(int(c)) for c in p.argmax(1)]
+    assert [r["confidence"] for r in rows] == p.max(1).values.tolist()
+    assert sum(r["nll"] for r in rows) / len(rows) == pytest.approx(quality(p, TEST.y).nll)
+    best = next(s for s in found.systems if s.name == final.BEST_MEMBER)
+    mine = [float(r[f"nll of {best.name}"]) for r in rows]
+    assert sum(mine) / len(mine) == pytest.approx(quality(best.p_test, TEST.y).nll)
+    again = ran.run.out / "again.parquet"
+    agreement = torch.tensor([r["agreement"] for r in rows], dtype=torch.float64)
+    assert 0 < agreement.min() <= agreement.max() == 1
+    final.write_predictions(again, TEST, DATA.classes, found.systems, agreement)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_agreement_counts_members_as_often_as_they_count():
+    a, b = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.8]])
+    assert final.agreement(torch.stack([a, b]), [3, 1], a).tolist() == [0.75]
 
 
 def test_the_most_confident_mistake_comes_first():
     p = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.6, 0.4]])
-    assert worst_first(p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
+    assert final.worst_first(p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
 
 
-def test_predictions_keep_every_bit():
-    p = torch.rand(3, 2, dtype=torch.float64)
-    rows = predictions(["a", "b", "c"], torch.tensor([0, 1, 0]), p, ["x", "y"])
-    assert [[float(str(r["p_x"])), float(str(r["p_y"]))] for r in rows] == p.tolist()
-    assert rows[1]["label"] == "y"
+def test_what_it_found_is_told(ran):
+    sentences = squeeze.findings(ran.found)
+    assert all(s.endswith(".") for s in sentences)
+    for word in ("on test (95 %", "Chosen on validation", "members", "temperature", "untuned", "Left training"):
+        assert any(word in s for s in sentences), word
+    assert {p["outcome"] for p in squeeze.predictions(ran.found)} <= {"confirmed", "refuted"}
+    assert all(isinstance(v, (int, float)) for v in squeeze.metrics(ran.found).values())
+
+
+# ---- the checks ----------------------------------------------------------------------------------------------
+
+
+def verdicts(subject) -> dict[str, str]:
+    return {v.check: v.verdict for v in run_checks(checks_of(claims), subject, where="a test")}
+
+
+def test_a_healthy_ensemble_closes_no_gate(ran):
+    found = run_checks(checks_of(claims), ran.subject(), where="a test")
+    assert not [v.check for v in found if v.closes]
+    assert ERROR not in {v.verdict for v in found}
+
+
+def other_weights(ran):
+    """A member's file is that of another training."""
+    used = read_yaml(ran.run.out / "choice.yaml")["members"][0]["weights"]
+    file, saved = ran.run.out / used, (ran.run.out / used).read_bytes()
+    file.write_bytes((ran.run.out / "members/student.safetensors").read_bytes())
+    subject = ran.subject()
+    file.write_bytes(saved)
+    return subject
+
+
+def sorted_rows(ran):
+    """The table was sorted after it was made."""
+    file = ran.run.out / "predictions.parquet"
+    saved, rows = file.read_bytes(), sorted(read_table(file), key=lambda r: -r["nll"])
+    write_table(file, {c: [r[c] for r in rows] for c in rows[0]}, dict.fromkeys(rows[0], ""))
+    subject = ran.subject()
+    file.write_bytes(saved)
+    return subject
+
+
+def chosen_on_test(ran):
+    """Members and temperature were fitted to the test set; the rest of the stage is as it should be."""
+    file = ran.run.out / "choice.yaml"
+    saved = file.read_text()
+    p_test = torch.stack([said(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
+    peeked = choice.choose(p_test, TEST.y, 3)
+    write_yaml(file, choice.content(peeked, ran.pool))
+    subject = ran.subject()
+    file.write_text(saved)
+    return subject
+
+
+def multiplied(ran):
+    """The temperature multiplies the logits where it must divide them."""
+    p, y = tempered(ran.found.averaged.p_val, 0.5), DATA.val.y
+    return dataclasses.replace(ran.subject(), calibration=calibration("val", p, 1 / 3.0, y))
+
+
+def seen_before(ran):
+    """An example of test was trained on as well."""
+    data = dataclasses.replace(DATA, train=dataclasses.replace(DATA.train, ids=[*DATA.train.ids[1:], TEST.ids[0]]))
+    return squeeze.subject(data, TEST, ran.found, ran.run.out, anew(ran, TEST))
+
+
+def labels_moved(ran):
+    """The test set's labels count from another zero."""
+    test = dataclasses.replace(TEST, y=(TEST.y + 1) % 10)
+    found = squeeze.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    subject = squeeze.subject(DATA, test, found, ran.run.out, anew(ran, test))
+    squeeze.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    return subject
+
+
+def replaced(**changes):
+    return lambda ran: dataclasses.replace(ran.subject(), **{k: of(ran) for k, of in changes.items()})
+
+
+PLANTED = {
+    "predictions_are_the_models": [other_weights, sorted_rows],
+    "choice_rests_on_val": [chosen_on_test],
+    "whole_test_set_is_counted": [seen_before],
+    "temperature_is_fitted": [multiplied],
+    "final_score_beats_the_constant": [labels_moved],
+    # ten times the same member: the mean is no better than the best
+    "ensemble_beats_its_best_member": [replaced(members=lambda ran: [ran.subject().together])],
+    "temperature_is_moderate": [
+        replaced(written=lambda ran: {"temperature": 3.5}), replaced(written=lambda ran: {"temperature": 0.3})
+    ],
+    "temperature_helps_where_it_was_not_fitted": [replaced(held_out=lambda ran: (0.02, 0.05))],
+    "final_beats_the_untuned_baseline": [
+        replaced(untuned=lambda ran: versus("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y))
+    ],
+    "training_was_long_enough": [replaced(longer=lambda ran: too_short(ran))],
+}  # fmt: skip
+
+
+def too_short(ran):
+    """Members that ended after a few steps."""
+    cfg = config(train={"steps": 10}, longer=10)
+    pool = train_pool(cfg, DATA, {BEST: ACCEPTED}, Silent(ran.run.out / "short"))
+    return leave_it_training(cfg, DATA, pool[0], Silent(ran.run.out))
+
+
+def test_every_check_has_a_bug_that_it_must_notice():
+    assert set(PLANTED) == set(checks_of(claims))
+
+
+@pytest.mark.parametrize(("name", "bug"), [(n, b) for n, bugs in PLANTED.items() for b in bugs])
+def test_planted_bugs_are_noticed(ran, name, bug):
+    assert verdicts(bug(ran))[name] == FAIL
+
+
+def test_without_longer_training_its_check_is_skipped(ran):
+    assert verdicts(dataclasses.replace(ran.subject(), longer=None))["training_was_long_enough"] == SKIP
+
+
+def test_training_that_lasts_long_enough_passes(ran):
+    same = dataclasses.replace(ran.found.longer, gains={"constant rate": fall(*[ran.pool[0].p_val] * 2, DATA.val.y)})
+    assert verdicts(dataclasses.replace(ran.subject(), longer=same))["training_was_long_enough"] == PASS

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from lanes import MODELS, Residual, lane, parts
 from torch import nn
 from torch.nn import functional as F
 
-from recipe.train import engine, layers, plan
+from recipe.data.batches import Part
+from recipe.train import engine, layers, loop, plan
 from recipe.train.augment import Affine, Flip, Several
 from recipe.train.lanes import Lanes
 
@@ -25,12 +27,18 @@ def train(lanes, mode="auto", dtype=torch.float32, eval_every=25, **more):
     return engine.train(lanes, *parts(device, dtype), eval_every=eval_every, mode=mode, **more)
 
 
+def dropout_off(model):
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
 def varied(make, dtype, device="cpu"):
     """Lanes that differ in everything that a batch holds per lane."""
     kinds = [(torch.optim.AdamW, {"betas": (0.8 + 0.03 * s, 0.99), "weight_decay": 0.1 * s}) for s in range(4)]
     return [
         lane(make, s, device=device, dtype=dtype, optimizer=kind, options={"lr": 5e-4 * (s + 1), **options},
-             smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s,
+             smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s, decay=0.3 * s,
              augment=Several([Affine(2.0 * s + 1, 0.0625, 0.25), Flip(0.125 * s)]))
         for s, (kind, options) in enumerate(kinds)
     ]  # fmt: skip
@@ -71,6 +79,51 @@ def test_the_optimizers_are_those_of_torch(kind, options):
 
     for a, b in zip(train(lanes(), "plain", torch.float64), train(lanes(), "batched", torch.float64), strict=True):
         assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+@pytest.mark.parametrize("decay", [1.0, 0.4])
+def test_the_rate_falls_as_by_torchs_scheduler(mode, decay):
+    lanes = [lane(seed=s, steps=40 + 10 * s, decay=decay * s, dtype=torch.float64) for s in (1, 0)]
+    results = train(lanes, mode, torch.float64)
+    for mine, result in zip(lanes, results, strict=True):
+        theirs = lane(seed=mine.seed, steps=mine.steps, dtype=torch.float64)
+        factor = partial(lambda steps, cooldown, n: min(1, (steps - n) / cooldown), mine.steps)
+        cooldown = max(1e-9, mine.decay * mine.steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(theirs.optimizer, partial(factor, cooldown))
+        for _ in loop.fit(theirs, parts("cpu", torch.float64)[0], 0, mine.steps):
+            schedule.step()
+        ends = result.last, theirs.model.state_dict()
+        assert all(torch.allclose(t, ends[1][n], rtol=0, atol=1e-12) for n, t in ends[0].items())
+        assert mine.optimizer.param_groups[0]["lr"] == 1e-3  # as it was given
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+@pytest.mark.parametrize("more", [{}, {"smoothing": 0.1}, {"mixup": 0.4}])
+def test_targets_may_be_probabilities(mode, more):
+    hard, val = parts("cpu", torch.float64)
+    certain = Part(hard.x, F.one_hot(hard.y, 10).double(), [])
+    # equal to classes where the probabilities are 0 and 1
+    first, second = (
+        engine.train([lane(seed=s, dtype=torch.float64, **more) for s in (0, 1)], part, val, eval_every=50, mode=mode)
+        for part in (hard, certain)
+    )
+    for a, b in zip(first, second, strict=True):
+        for mine, other in zip(a.curve, b.curve, strict=True):
+            assert mine == pytest.approx(other, abs=1e-12)
+    # and to the loop that anyone would write where they are not
+    soft = Part(hard.x, torch.rand(200, 10, generator=torch.Generator().manual_seed(0)).double().softmax(1), [])
+    a, b = (lane(seed=s, steps=1, batch_size=200, dtype=torch.float64) for s in (0, 0))
+    a.loss = b.loss = nn.CrossEntropyLoss(label_smoothing=more.get("smoothing", 0.0))
+    both = [a, lane(seed=1, steps=1, batch_size=200, dtype=torch.float64)]
+    for made in (a, b, both[1]):
+        dropout_off(made.model)
+    before = F.cross_entropy(b.model(soft.x), soft.y).item()
+    result = engine.train(both if mode == "batched" else [a], soft, val, eval_every=1, mode=mode)[0]
+    assert result.curve[0]["train_loss"] == pytest.approx(before, abs=1e-12)  # judged without label smoothing
+    b.loss(b.model(soft.x), soft.y).backward()
+    b.optimizer.step()
+    assert all(torch.allclose(t, result.last[n], rtol=0, atol=1e-12) for n, t in b.model.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "convnet", "batch norm"])

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
+from pathlib import Path
 import urllib.error
 import urllib.request
 
@@ -17,7 +19,7 @@ from clone import ROOT, Clone
 from pyarrow import parquet
 
 from recipe.config import STAGES
-from recipe.files import fingerprint, read_csv, write_csv
+from recipe.files import fingerprint, read_csv, read_table, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +31,10 @@ def test_the_ensemble_alone_depends_on_the_test_list():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert [s for s, entry in stages.items() if "runs/split/test.csv" in entry["deps"]] == ["ensemble"]
     scripts = {f.stem: f.read_text() for f in (ROOT / "pipeline").glob("*.py")}
-    assert [stage for stage, text in scripts.items() if "test=True" in text] == ["ensemble"]
+    assert [stage for stage, text in scripts.items() if "read_test(" in text] == ["ensemble"]
+
+
+MADE_ON_VAL = re.compile(r"(members|system)/|choice|sizes|longer")
 
 
 def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
@@ -46,9 +51,12 @@ def test_no_stage_before_the_ensemble_sees_the_test_set(clone):
 
     earlier = ("baseline", "overfit")  # the others read their data by the same function
     before, final = clone.outputs(*earlier), clone.report("ensemble")
+    chosen = {file: content for file, content in clone.outputs("ensemble").items() if MADE_ON_VAL.search(file)}
     clone.as_dvc(*earlier)
     assert clone.outputs(*earlier) == before
     clone.as_dvc("ensemble", code=None)
+    assert {Path(file).name for file in chosen} >= {"0.safetensors", "choice.yaml", "system.yaml", "longer.csv"}
+    assert {file: clone.read(file) for file in chosen} == chosen
     assert clone.report("ensemble")["metrics"]["test_accuracy"] < final["metrics"]["test_accuracy"] - 0.5
 
 
@@ -91,7 +99,7 @@ def test_a_runs_params_are_what_was_chosen(whole):
 
 def test_lanes_trials_and_members_are_children_with_curves(whole):
     client = whole.mlflow()
-    expected = {"baseline": 3, "overfit": 2, "tune": 2 * 2 + 2 * 2, "ensemble": 2}
+    expected = {"baseline": 3, "overfit": 2, "tune": 2 * 2 + 2 * 2, "ensemble": 2 + 1 + 2 + 1}
     for stage, count in expected.items():
         lanes = children(whole, whole.last_run(stage))
         assert len(lanes) == count, stage
@@ -164,11 +172,11 @@ def test_the_saved_system_gives_the_numbers_of_the_report(whole, tmp_path):
     whole.run("python", "-m", "recipe.cli", "predict", "runs/prepare/inputs.npy", "--out", str(out))
     predicted = read_csv(out)
     row_of = {r["id"]: int(r["row"]) for r in read_csv(whole.root / "runs/split/test.csv")}
-    saved = read_csv(whole.root / "runs/ensemble/predictions.csv")
+    saved = read_table(whole.root / "runs/ensemble/predictions.parquet")
     assert len(saved) == len(row_of)
     for row in saved:
         names = [name for name in row if name.startswith("p_")]
-        assert [float(predicted[row_of[row["id"]]][n]) for n in names] == pytest.approx([float(row[n]) for n in names])
+        assert [float(predicted[row_of[row["id"]]][n]) for n in names] == pytest.approx([row[n] for n in names])
 
 
 def test_the_saved_system_is_a_version_of_a_registered_model(whole):

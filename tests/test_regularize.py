@@ -25,7 +25,7 @@ from recipe.train.lane import Trained
 X, Y = digits()
 NAMES = [str(i) for i in range(len(Y))]
 DATA = Data(
-    Part(X[:700], Y[:700], NAMES[:700]), Part(X[1000:1200], Y[1000:1200], NAMES[1000:1200]), None,
+    Part(X[:700], Y[:700], NAMES[:700]), Part(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
     [str(c) for c in range(10)], torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
 )  # fmt: skip
 TABLE = dataclasses.replace(DATA, train=Part(X[:50].flatten(1), Y[:50], NAMES[:50]))

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from recipe.data import streaming
-from recipe.data.batches import Part, load
+from recipe.data.batches import Part, load, read_test
 from recipe.data.streaming import File, Rows, ahead, batches, moments
 from recipe.errors import RecipeError
 from recipe.files import write_csv
@@ -72,9 +72,13 @@ def no_thread_is_left():
 def test_what_streams_has_the_bits_of_what_is_in_memory(kind, device, tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "CHUNK", 1000)  # several chunks
     written(tmp_path, KINDS[kind](np.random.default_rng(0)))
-    whole, disk = opened(tmp_path, device, test=True), opened(tmp_path, device, test=True, memory=0, workers=2)
-    for name in ("train", "val", "test"):
-        x, rows = getattr(whole, name).x, getattr(disk, name).x
+    whole, disk = opened(tmp_path, device), opened(tmp_path, device, memory=0, workers=2)
+    tests = [
+        read_test(d, CONFIG, device, lists=tmp_path, folder=tmp_path, **more)
+        for d, more in ((whole, {}), (disk, {"memory": 0, "workers": 2}))
+    ]
+    for parts in (whole.train, disk.train), (whole.val, disk.val), tests:
+        x, rows = (part.x for part in parts)
         assert isinstance(x, torch.Tensor)
         assert isinstance(rows, Rows)
         assert (rows.shape, rows.ndim, rows.device, rows.dtype, len(rows)) == (
@@ -202,16 +206,20 @@ def test_no_random_number_comes_twice(folder):
 
 def test_the_largest_split_streams_and_is_told(folder):
     said, size = [], 4 * 3 * 6 * 6 / 2**30
-    data = opened(folder, test=True, memory=115 * size, workers=2, say=said.append)
+    data = opened(folder, memory=115 * size, workers=2, say=said.append)
     assert isinstance(data.train.x, Rows)
     assert isinstance(data.val.x, torch.Tensor)
-    assert isinstance(data.test.x, torch.Tensor)
     (text,) = said
     assert text.startswith("train (6.03e-05) streamed from disk, 2 threads")
     assert "conf/runtime/local.yaml" in text
     assert "val (" not in text
     opened(folder, memory=210 * size, say=said.append)
     assert len(said) == 1
+    # the test part gets what the others leave, the validation part here
+    more = {"lists": folder, "folder": folder, "say": said.append}
+    assert isinstance(read_test(data, CONFIG, "cpu", memory=111 * size, **more).x, torch.Tensor)
+    assert isinstance(read_test(data, CONFIG, "cpu", memory=109 * size, **more).x, Rows)
+    assert said[-1].startswith("test (")
 
 
 CHILD = """

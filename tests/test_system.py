@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 from systems import CFG, KINDS, MEMBERS, digits, fresh, save
 
 from recipe import system
+from recipe.calibration import tempered
 from recipe.checks.ensemble import predictions_are_the_models
 from recipe.errors import RecipeError
-from recipe.system import load, together
+from recipe.selection import weighted
+from recipe.system import load
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +81,9 @@ def test_together_is_a_mean_with_its_logarithm_over_the_temperature(members, n, 
     counts = [1 + (seed + k) % 3 for k in range(members)]
     repeated = torch.cat([p[k : k + 1].repeat(count, 1, 1) for k, count in enumerate(counts)])
     mean = repeated.mean(0)
-    assert torch.allclose(together(p, counts, 1.0), mean)
+    assert torch.allclose(tempered(weighted(p, counts), 1.0), mean)
     powers = mean ** (1 / temperature)
-    assert torch.allclose(together(p, counts, temperature), powers / powers.sum(1, keepdim=True))
-
-
-def test_a_class_that_no_member_believes_in_stays_at_zero():
-    p = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
-    assert together(p, [1], 2.0).tolist() == [[1.0, 0.0]]
+    assert torch.allclose(tempered(weighted(p, counts), temperature), powers / powers.sum(1, keepdim=True))
 
 
 def test_inputs_of_another_shape_or_type_are_refused(made):

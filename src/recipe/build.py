@@ -80,7 +80,9 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
             f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
             "a CPU without instructions for it does 6 to 8 times slower)."
         )
-    own = {name: cfg.train[name] for name in ("share", "mixup", "patience", "precision")}
+    if cfg.train.decay > 1:
+        raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
+    own = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
     return Lane(
         net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **own | kwargs,

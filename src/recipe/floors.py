@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -9,8 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from recipe import build
 from recipe.config import leaves
 from recipe.data.batches import Data
+from recipe.files import read_yaml, write_yaml
 from recipe.models.plain import Constant
-from recipe.parts import part
+from recipe.parts import part, plain
+from recipe.train.checkpoint import save_weights
 from recipe.train.lane import Trained
 from recipe.train.loop import evaluate
 
@@ -20,11 +23,15 @@ SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 @dataclass
 class Floor:
-    """One system: its trainings, a seed each, and what it said on a fixed batch over time (seed 0)."""
+    """One system: its trainings, a seed each, and what it said on a fixed batch over time (seed 0).
+
+    changes: what of it a network is built from, as `build.model` needs it; of the constant, nothing.
+    """
 
     name: str
     trained: list[Trained]
     dynamics: list[tuple[int, torch.Tensor]]  # (step, probabilities (B, K))
+    changes: dict
 
     def watched(self, data: Data) -> tuple[list[int], torch.Tensor, list[str]]:
         """(steps, probability of the right class (steps, B), labels) of the fixed batch."""
@@ -49,6 +56,7 @@ def simplified(cfg: DictConfig) -> dict[str, object]:
     keys = (
         "train.augment",
         "train.mixup",
+        "train.decay",
         "train.patience",
         "train.early_stopping",
         "model.dropout",
@@ -70,7 +78,7 @@ def constant(cfg: DictConfig, data: Data) -> Floor:
     seen, unseen = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
     row = {"step": 0, "train_loss": seen.loss, "train_accuracy": seen.accuracy}
     row |= {"val_loss": unseen.loss, "val_accuracy": unseen.accuracy}
-    return Floor("constant", [Trained(curve=[row], ended="not trained")], [])
+    return Floor("constant", [Trained(curve=[row], ended="not trained")], [], {})
 
 
 def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
@@ -96,4 +104,22 @@ def _train(cfg: DictConfig, name: str, data: Data, run) -> Floor:
         run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and seed == seeds[0])
     first = trained[0]
     dynamics = [(row["step"], said.softmax(1).cpu()) for row, said in zip(first.curve, first.watched, strict=True)]
-    return Floor(name, trained, dynamics)
+    changes = {"model": plain(cfg, "model"), "train.input_size": cfg.train.input_size}
+    return Floor(name, trained, dynamics, changes)
+
+
+# ---- kept for the one comparison on test ---------------------------------------------------------------------
+
+
+def save_floors(folder: Path, floors: list[Floor]) -> None:
+    """The trained floors' weights, of their first seed, and what they are built from."""
+    listed = []
+    for i, floor in enumerate(f for f in floors if f.changes):
+        save_weights(floor.trained[0].last, folder / f"{i}.safetensors")
+        listed.append({"system": floor.name, "weights": f"{i}.safetensors", "changes": floor.changes})
+    write_yaml(folder / "floors.yaml", {"floors": listed})
+
+
+def saved_floors(folder: Path) -> list[dict]:
+    """Of each trained floor, the chosen model last: system, weights (a path), changes."""
+    return [f | {"weights": folder / f["weights"]} for f in read_yaml(folder / "floors.yaml")["floors"]]

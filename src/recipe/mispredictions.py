@@ -17,7 +17,7 @@ from recipe.data.decisions import COLUMNS
 from recipe.data.store import Store
 from recipe.files import write_csv, write_text
 from recipe.pages.explorer import MOST, Column, Roles, drawn, explorer
-from recipe.system import BATCH, System, together
+from recipe.system import BATCH, System
 
 # Confidence from which a contradicted label is worth a look. One that was trained on, and is contradicted all the same,
 # needs less: of 49 wrong labels planted in the digits, 8 of val's 9 were among 10 lines, 32 of train's 40 among 37.
@@ -78,7 +78,7 @@ def judge(final: System, split: str, part: Part) -> Judged:
     for x in part.x.split(BATCH):
         p, y = final.answers(x), label[at : at + len(x)]
         at += len(x)
-        all_ = together(p, final.counts, final.temperature)
+        all_ = final.together(p)
         confidence, guess = all_.max(1)
         same = (p.argmax(2) == guess).double() * share[:, None]
         columns.append((guess, confidence, all_[torch.arange(len(y)), y], same.sum(0)))

@@ -8,7 +8,7 @@ built of (`_target_`), so load a folder from elsewhere only where you would run 
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recipe import build
+from recipe.calibration import tempered
 from recipe.checks.verdict import cause
 from recipe.config import change
 from recipe.data.batches import Data
@@ -29,6 +30,7 @@ from recipe.data.fresh import FACTS, Form
 from recipe.data.streaming import Scale
 from recipe.errors import RecipeError
 from recipe.files import present, read_json, read_yaml, write_yaml
+from recipe.selection import weighted
 from recipe.train.checkpoint import load_weights, save_weights
 
 FORMAT = 1
@@ -55,7 +57,7 @@ class System:
         if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
             raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form.told} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
-        answers = [together(self.answers(self._entering(part)), self.counts, self.temperature) for part in parts]
+        answers = [self.together(self.answers(self._entering(part))) for part in parts]
         return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
 
     def answers(self, x: Tensor) -> Tensor:
@@ -63,18 +65,12 @@ class System:
         with torch.no_grad():
             return torch.stack([member(x).double().softmax(1).cpu() for member in self.members])
 
+    def together(self, p: Tensor) -> Tensor:
+        """(N, K) of the members' probabilities p (M, N, K)."""
+        return tempered(weighted(p, self.counts), self.temperature)
+
     def _entering(self, raw: np.ndarray) -> Tensor:
         return self.scale(torch.from_numpy(raw).to(self.device))
-
-
-def together(p: Tensor, counts: Sequence[int], temperature: float) -> Tensor:
-    """(N, K) of members' probabilities (M, N, K): their mean, each counted so often, its logarithm over a temperature.
-
-    temperature: Guo et al. 2017, on the ensemble's log-probabilities; 1 leaves the mean as it is.
-    """
-    share = torch.tensor(counts, dtype=torch.float64)
-    mean = (p * (share / share.sum())[:, None, None]).sum(0)
-    return mean if temperature == 1 else (mean.log() / temperature).softmax(1)
 
 
 # ---- to a folder and back --------------------------------------------------------------------------------------

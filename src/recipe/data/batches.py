@@ -18,7 +18,10 @@ from recipe.files import read_csv
 
 @dataclass(frozen=True)
 class Part:
-    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64."""
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64.
+
+    A training part may have soft targets instead: y (N, K), probabilities of each class.
+    """
 
     x: Tensor | Rows
     y: Tensor
@@ -37,7 +40,6 @@ class Data:
 
     train: Part
     val: Part
-    test: Part | None
     classes: list[str]
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
@@ -53,11 +55,11 @@ class Data:
 
 
 def load(
-    config: dict, device: str, *, test: bool = False, memory: float = math.inf, workers: int = 0,
+    config: dict, device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
 ) -> Data:  # fmt: skip
-    """Train and val, and test only where it is asked for, standardised by the training part of each channel or column.
+    """Train and val, standardised by the training part of each channel or column; test is left unread (`read_test`).
 
     A feature that is missing is the mean of its column, 0 after that. memory: GiB that the splits may take on the
     device; those that are too many stay on disk, the largest first, and `workers` threads read them ahead. Neither
@@ -69,13 +71,27 @@ def load(
             f"{config['_target_']} gives texts, and no model here reads them yet: prepare stores them, and training "
             "needs numbers. Until then give rows of features of them (data: table), such as word counts."
         )
-    file, names = File(store.inputs), ("train", "val", *(("test",) if test else ()))
-    listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in names}
+    file = File(store.inputs)
+    listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in ("train", "val")}
     scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
     inputs = {name: Rows(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
     inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory, workers, say)}
-    parts = {name: Part(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
-    return Data(*map(parts.get, ("train", "val", "test")), store.classes, scale.mean, scale.std, store.fingerprint)
+    parts = [Part(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()]
+    return Data(*parts, store.classes, scale.mean, scale.std, store.fingerprint)
+
+
+def read_test(
+    data: Data, config: dict, device: str, *, memory: float = math.inf, workers: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+    lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
+) -> Part:  # fmt: skip
+    """The test part, prepared as `data` was, of which what is in memory counts as taken. Read it once, and last."""
+    store = Store.open(config, folder)
+    file, (rows, y, ids) = File(store.inputs), _listed(lists / "test.csv", len(store.inputs))
+    inputs = {"test": Rows(file, rows, Scale(_top(file), data.mean, data.std, store.kind == FEATURES), device, workers)}
+    taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
+    inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory - 4 * taken / 2**30, workers, say)}
+    return Part(inputs["test"], y.to(device), ids)
 
 
 def _in_memory(inputs: dict[str, Rows], memory: float, workers: int, say) -> list[str]:
@@ -100,11 +116,14 @@ def _scale(file: File, rows: np.ndarray, features: bool, workers: int) -> Scale:
     The deviation of a column without spread, or without two values, is 1: it becomes 0 and not a rounding error
     divided by next to nothing.
     """
-    top = torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
-    mean, std = (m / top.double() for m in moments(file, rows, features, workers))
+    mean, std = (m / _top(file).double() for m in moments(file, rows, features, workers))
     if features:
-        return Scale(top, mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
-    return Scale(top, mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
+        return Scale(_top(file), mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
+    return Scale(_top(file), mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
+
+
+def _top(file: File) -> Tensor:
+    return torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
 
 
 def _listed(path: Path, count: int) -> tuple[np.ndarray, Tensor, list[str]]:

@@ -12,7 +12,7 @@ from recipe.data.batches import Part
 from recipe.train.checkpoint import load_progress, save_progress
 from recipe.train.lane import Lane, Trained
 from recipe.train.lanes import Lanes, NotBatchable
-from recipe.train.loop import Plain
+from recipe.train.loop import Plain, classes_of
 from recipe.train.plan import Group, plan
 
 EVERY = 5.0  # seconds between checkpoints of a group
@@ -129,7 +129,7 @@ def _look(group, part: Part, val: Part, at: int) -> tuple[list[dict], Tensor]:
 
 
 def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    return (logits.argmax(-1) == y).float().mean(1)
+    return (logits.argmax(-1) == classes_of(y)).float().mean(1)
 
 
 def _ended(lane: Lane, result: Trained) -> str:

@@ -28,6 +28,7 @@ class Lane:
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
+    decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
     step: Callable | None = None  # a person's own: (model, optimizer, inputs, targets, loss) -> loss before the step
 
@@ -42,8 +43,14 @@ class Lane:
             self.mixup,
             self.patience,
             self.enough,
+            self.decay,
             self.precision,
         ]
+
+    @property
+    def cooldown(self) -> tuple[float, int] | None:
+        """Equal for lanes whose rate falls alike; None where it is constant. See `cooled`."""
+        return (self.decay, self.steps) if self.decay else None
 
     @property
     def judged(self) -> Callable:
@@ -53,6 +60,18 @@ class Lane:
         plain = copy.copy(self.loss)
         plain.label_smoothing = 0.0
         return plain
+
+
+def cooled(cooldown: tuple[float, int] | None, n: int) -> float:
+    """The factor of the learning rate at step n: 1, then linearly down, so that it would be 0 after the last step.
+
+    A constant rate with a cooldown (Hägele et al. 2024, Scaling laws and compute-optimal training beyond fixed training
+    durations): as good as a cosine, and the steps before it do not depend on how many there will be.
+    """
+    if not cooldown:
+        return 1.0
+    share, steps = cooldown
+    return min(1.0, (steps - n) / (share * steps))
 
 
 @dataclass

@@ -49,7 +49,7 @@ class Lanes:
         self.saved = self._saved()
         kept = {name: self.held[name] for name in self.saved.values() if name in self.held}
         self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
-        self.update = Update([lane.optimizer for lane in lanes], self.flat)
+        self.update = Update([lane.optimizer for lane in lanes], self.flat, [lane.cooldown for lane in lanes])
         device, seeds = self.flat.device, [lane.seed for lane in lanes]
         self.drops, self.views = (chance.keys(seeds, use).to(device) for use in ("dropout", "augment"))
         self._settle()
@@ -95,7 +95,7 @@ class Lanes:
                 self.base.train()
                 leaf = self.flat.detach().requires_grad_()
                 out = self.forward(self._weights(leaf) | self.held, x.expand(len(leaf), *x.shape))
-                loss = self._loss(out, y.expand(len(leaf), -1), self.smoothing)
+                loss = self._loss(out, y.expand(len(leaf), *y.shape), self.smoothing)
                 torch.autograd.grad(loss.sum(), leaf)
         except Exception as error:  # whatever a person's forward raises under vmap
             raise NotBatchable(f"vmap: {cause(error)}") from None
@@ -162,11 +162,14 @@ class Lanes:
         return torch.stack([augment.apply(lane.augment, *of) for lane, *of in zip(self.lanes, x, keys, strict=True)])
 
     def _loss(self, out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:
-        """(M,) of out (M, B, K) and y (M, B)."""
+        """(M,) of out (M, B, K) and y (M, B), or probabilities (M, B, K)."""
         if not is_cross_entropy(self.lanes[0].loss):
             return vmap(self.lanes[0].loss)(out, y)
         log_p = out.transpose(1, 2).log_softmax(1)  # five times faster than over classes that lie last
-        loss = -log_p.gather(1, y.unsqueeze(1)).squeeze(1).mean(1)
+        if y.ndim == 3:
+            loss = -(log_p * y.transpose(1, 2)).sum(1).mean(1)
+        else:
+            loss = -log_p.gather(1, y.unsqueeze(1)).squeeze(1).mean(1)
         return loss if smoothing is None else (1 - smoothing) * loss - smoothing * log_p.mean((1, 2))
 
     # ---- evaluation ------------------------------------------------------------------------------------------
@@ -182,7 +185,7 @@ class Lanes:
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (M,) of logits (M, N, K)."""
-        return self._loss(logits, y.expand(len(logits), -1), None)
+        return self._loss(logits, y.expand(len(logits), *y.shape), None)
 
     # ---- lanes come to their end -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recipe.data.batches import Part
 from recipe.data.streaming import Rows, batches
 from recipe.train import augment, chance, dropout, mixup, order
-from recipe.train.lane import Lane
+from recipe.train.lane import Lane, cooled
 
 CHUNK = 1000  # examples of an evaluation that go through the net together
 
@@ -59,7 +59,12 @@ def evaluate(model: nn.Module, part: Part, loss_fn: Callable, chunk: int = CHUNK
     """
     logits = outputs(model, part.x, chunk)
     loss = loss_fn(logits, part.y).item()
-    return Score(loss, (logits.argmax(1) == part.y).float().mean().item(), len(logits), logits)
+    return Score(loss, (logits.argmax(1) == classes_of(part.y)).float().mean().item(), len(logits), logits)
+
+
+def classes_of(y: Tensor) -> Tensor:
+    """(N,): targets that are classes as they are; of probabilities (N, K) the likeliest."""
+    return y if y.ndim == 1 else y.argmax(1)
 
 
 def train_step(model, optimizer, x: Tensor, y: Tensor, loss_fn) -> Tensor:
@@ -78,6 +83,7 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
     interrupted goes on as if it had not been. What draws from the global generators gets them seeded, from `first` on.
     """
     layers, one_step = dropout.keyed(lane.model), lane.step or train_step
+    rates = [(group, group["lr"]) for group in lane.optimizer.param_groups] if lane.decay else []
     drops, views = (chance.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with chance.seeded(lane.seed, "train", first):
@@ -92,8 +98,12 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
             if lane.mixup:
                 lam = mixup.share(lane.mixup, lane.seed, n)
                 x, loss = mixup.mixed(x, lam, 0), mixup.mixed_loss(lane.loss, lam)
+            for group, rate in rates:
+                group["lr"] = rate * cooled(lane.cooldown, n)
             with autocast(lane.precision, x.device):
                 result = one_step(lane.model, lane.optimizer, x, y, loss)
+            for group, rate in rates:
+                group["lr"] = rate
             yield result
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from recipe.train.lane import cooled
+
 READ = {  # what may differ between the lanes of one batch
     Adam: ("lr", "betas", "eps", "weight_decay"),
     AdamW: ("lr", "betas", "eps", "weight_decay"),
@@ -29,15 +31,15 @@ def why_not(optimizer: Optimizer) -> str:
 class Update:
     """Moves the rows of `flat` (M, P) by their gradients, each by its own optimizer's numbers."""
 
-    def __init__(self, optimizers: list[Optimizer], flat: Tensor):
-        self.kind, self.done = type(optimizers[0]), 0
+    def __init__(self, optimizers: list[Optimizer], flat: Tensor, cooldowns: list[tuple[float, int] | None]):
+        self.kind, self.done, self.cooldowns = type(optimizers[0]), 0, cooldowns
         self.options = [{name: o.param_groups[0][name] for name in READ[self.kind]} for o in optimizers]
         self.moments = [torch.zeros_like(flat) for _ in range(1 if self.kind is SGD else 2)]
         self.hold(flat, self.moments)
 
     def hold(self, flat: Tensor, moments: list[Tensor]) -> None:
         """These are the weights and moments from now on; views of their rows are made once, for each costs a step."""
-        self.flat, self.moments, self.runs = flat, moments, _runs(self.options)
+        self.flat, self.moments, self.runs = flat, moments, _runs([*zip(self.options, self.cooldowns, strict=True)])
         self.views = [[[t[run]] for t in (flat, *moments)] for run in self.runs]
 
     def step(self, grad: Tensor) -> None:
@@ -45,15 +47,18 @@ class Update:
         done = torch.tensor(float(self.done), device=grad.device)
         grads = grad.split([run.stop - run.start for run in self.runs])
         for run, (p, *moments), g in zip(self.runs, self.views, grads, strict=True):
-            KERNELS[self.kind](self.options[run.start], p, [g], moments, done)
+            options = self.options[run.start]
+            if self.cooldowns[run.start]:
+                options = options | {"lr": options["lr"] * cooled(self.cooldowns[run.start], self.done - 1)}
+            KERNELS[self.kind](options, p, [g], moments, done)
 
     def keep(self, which: list[int]) -> None:
         """Only these rows go on."""
-        self.options = [self.options[i] for i in which]
+        self.options, self.cooldowns = ([of[i] for i in which] for of in (self.options, self.cooldowns))
         self.hold(self.flat[which], [m[which] for m in self.moments])
 
 
-def _runs(options: list[dict]) -> list[slice]:
+def _runs(options: list[tuple]) -> list[slice]:
     """Neighbours with the same options share a call."""
     starts = [i for i, mine in enumerate(options) if not i or mine != options[i - 1]]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(options)], strict=True)]

@@ -1,0 +1,98 @@
+"""The final system: which members count how often, and the temperature. All of it is chosen on validation."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recipe.calibration import fit_temperature, tempered
+from recipe.members import BEST, Member
+from recipe.quality import Quality, quality
+from recipe.selection import counts, greedy, held_out, of_label, weighted
+
+GREEDY = "greedy choice"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """options: {way to choose: how often each member of the pool counts}. held_out: {way: its nll on val without and
+    with a temperature}, each example judged by what others chose; the lowest decides on way and temperature.
+    """
+
+    options: dict[str, list[int]]
+    held_out: dict[str, tuple[float, float]]
+    name: str
+    fitted: float  # temperature, on all of val
+    path: list[float]  # nll on val after each greedy pick
+
+    @property
+    def times(self) -> list[int]:
+        return self.options[self.name]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the temperature is used: fitted to few mistakes, it can do great harm."""
+        plain, calibrated = self.held_out[self.name]
+        return calibrated < plain
+
+    @property
+    def temperature(self) -> float:
+        return self.fitted if self.calibrated else 1.0
+
+    def probabilities(self, p: Tensor) -> Tensor:
+        """(N, K) of the pool's p (M, N, K)."""
+        return tempered(weighted(p, self.times), self.temperature)
+
+
+def choose(p: Tensor, y: Tensor, seeds: int) -> Choice:
+    """From the pool's probabilities on val p (M, N, K) and labels (N,); the first `seeds` members are of the best
+    configuration."""
+
+    def mean(p: Tensor, y: Tensor) -> list[int]:
+        return [1] * seeds + [0] * (len(p) - seeds)
+
+    def taken(p: Tensor, y: Tensor) -> list[int]:
+        return counts(greedy(of_label(p, y))[0], len(p))
+
+    ways = {f"mean of {seeds} seeds": mean, GREEDY: taken}
+    judged = {name: held_out(p, y, way) for name, way in ways.items()}
+    options = {name: way(p, y) for name, way in ways.items()}
+    name = min(judged, key=lambda n: min(judged[n]))
+    return Choice(options, judged, name, fit_temperature(weighted(p, options[name]), y), greedy(of_label(p, y))[1])
+
+
+def seeds_of(pool: list[Member]) -> int:
+    return sum(m.arm == BEST for m in pool)
+
+
+def best_member(pool: list[Member], y: Tensor) -> tuple[int, list[Quality]]:
+    """(the one with the lowest nll on val, all members' quality there)."""
+    alone = [quality(m.p_val, y) for m in pool]
+    return min(range(len(pool)), key=lambda i: alone[i].nll), alone
+
+
+def stacked(pool: list[Member]) -> Tensor:
+    return torch.stack([m.p_val for m in pool])
+
+
+def content(choice: Choice, pool: list[Member]) -> dict:
+    """What choice.yaml holds: all that is needed to say what the final system says."""
+    members = [
+        {"weights": m.file, "times": n, "arm": m.arm, "seed": m.seed, "changes": {**m.changes}}
+        for m, n in zip(pool, choice.times, strict=True)
+        if n
+    ]
+    return {"system": choice.name, "temperature": choice.temperature, "members": members}
+
+
+def told(choice: Choice, pool: list[Member]) -> str:
+    """Which way was taken and why, in a sentence."""
+    judged = "; ".join(f"{n} {a:.4f}, with a temperature {b:.4f}" for n, (a, b) in choice.held_out.items())
+    of_seeds, times = seeds_of(pool), choice.options[GREEDY]
+    distinct, others = (sum(n > 0 for n in some) for some in (times, times[of_seeds:]))
+    used = f"a temperature of {choice.fitted:.2f}" if choice.calibrated else "no temperature"
+    return (
+        f"Chosen on validation: {choice.name}, {used} (nll on fifths of val by what the other fifths chose: {judged}). "
+        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations; its nll "
+        f"of {choice.path[-1]:.4f} on val is that of the examples which chose it."
+    )
