@@ -7,8 +7,6 @@ Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe 
         decisions.csv, to be judged), report.json, pictures
 """
 
-from dataclasses import replace
-
 from recipe import choice, mispredictions, squeeze, system
 from recipe.checks import ensemble as claims
 from recipe.checks.verdict import checks_of
@@ -56,7 +54,7 @@ def main(cfg, run):
     store, final = Store.open(plain(cfg, "data")), system.load(run.out / "system", run.device)
     fresh = final.predict(store.inputs[store.rows(test.ids)])
     name = cfg.data._target_.rsplit(".", 1)[-1]
-    doubts = mispredictions.look(run.out, final, replace(data, test=test), store, name, cfg.seed)
+    doubts = mispredictions.look(run.out, final, data, test, store, name, cfg.seed)
     request = example(final.form, store)
     run.tracker.model(run.out / "system", request, frame(final, request), register=run.in_dvc)
     subject = squeeze.subject(data, test, found, run.out, fresh)

@@ -14,7 +14,7 @@ from recipe import build, system
 from recipe.calibration import tempered
 from recipe.config import change
 from recipe.data.arrays import Arrays
-from recipe.data.batches import Data, load
+from recipe.data.batches import Data, Part, load, read_test
 from recipe.data.folder import Folder
 from recipe.data.prepare import prepare
 from recipe.data.store import Store
@@ -37,6 +37,7 @@ TEMPERATURE = 1.7
 class Project:
     root: Path
     data: Data
+    unseen: Part  # the test examples
     store: Store
 
     @property
@@ -47,10 +48,10 @@ class Project:
     def test(self) -> dict[str, list[float]]:
         """{name of a test example: probabilities}, as the ensemble stage has them: of what it holds in memory."""
         nets = [fresh(self.data, changes, seed) for seed, (changes, _) in enumerate(MEMBERS)]
-        p = torch.stack([net(self.data.test.x).double().softmax(1).detach() for net in nets])
+        p = torch.stack([net(self.unseen.x).double().softmax(1).detach() for net in nets])
         p = tempered(weighted(p, [count for _, count in MEMBERS]), TEMPERATURE)
         names = {example["id"]: example["name"] for example in self.store.examples()}
-        return dict(zip((names[i] for i in self.data.test.ids), p.tolist(), strict=True))
+        return dict(zip((names[i] for i in self.unseen.ids), p.tolist(), strict=True))
 
 
 def fresh(data: Data, changes: dict, seed: int):
@@ -69,8 +70,9 @@ def project(root: Path, source, **facts) -> Project:
     for name, rows in lists.items():
         listed = [{"id": examples[r]["id"], "row": r, "label": examples[r]["label"]} for r in rows]
         write_csv(runs / "split" / f"{name}.csv", listed)
-    data = load(CONFIG, "cpu", test=True, lists=runs / "split", folder=runs / "prepare")
-    made = Project(root, data, store)
+    places = {"lists": runs / "split", "folder": runs / "prepare"}
+    data = load(CONFIG, "cpu", **places)
+    made = Project(root, data, read_test(data, CONFIG, "cpu", **places), store)
     save(made)
     return made
 

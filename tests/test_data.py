@@ -377,7 +377,6 @@ def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path
     lists_of(tmp_path, train=range(6), val=[6, 7], test=[8])
     data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
     assert data.train.x.mean((0, 2, 3)).abs().max() < 1e-6
-    assert data.test is None
     back = data.pictures(data.val.x) * 255
     assert np.allclose(back.permute(0, 2, 3, 1).numpy(), images[6:8], atol=1e-3)
 

@@ -55,7 +55,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def judged(trained):
     made, final, _ = trained
-    return [judge(final, split, getattr(made.data, split)) for split in ("val", "test", "train")]
+    return [judge(final, *of) for of in (("val", made.data.val), ("test", made.unseen), ("train", made.data.train))]
 
 
 # ---- judgements --------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, judged)
     made, _, planted = trained
     lines = proposals(judged, made.data.classes)
     ids = [line["id"] for line in lines]
-    assert not set(ids) & set(made.data.test.ids)
+    assert not set(ids) & set(made.unseen.ids)
     there = planted & {*made.data.train.ids, *made.data.val.ids}
     assert len(there & set(ids)) >= 0.6 * len(there)
     assert len(there & set(ids)) >= 0.8 * len(ids)
@@ -155,7 +155,7 @@ def test_the_nearest_are_the_nearest_and_of_equals_the_first():
 
 def neighbours_of(trained, net) -> tuple[np.ndarray, str]:
     made, final, _ = trained
-    return mispredictions._neighbours(np.arange(20), replace(final, members=[net], counts=[1]), made.data)
+    return mispredictions._neighbours(np.arange(20), replace(final, members=[net], counts=[1]), made.data, made.unseen)
 
 
 def test_they_are_told_by_what_enters_the_last_matrix(trained):
@@ -166,7 +166,7 @@ def test_they_are_told_by_what_enters_the_last_matrix(trained):
     hidden = nn.Sequential(*list(net.children())[:-1])
     with torch.no_grad():
         expected = nearest(hidden(made.data.val.x[:20]), hidden(made.data.train.x), 5)
-    before = len(made.data.val) + len(made.data.test)
+    before = len(made.data.val) + len(made.unseen)
     assert np.array_equal(index[:20] - before, expected)
     assert (index[20:] == -1).all()
 
@@ -189,7 +189,7 @@ def test_without_such_a_matrix_by_the_inputs(trained):
     for net in (convolution, Twice()):
         index, by = neighbours_of(trained, net)
         assert by == "the inputs"
-        assert np.array_equal(index[:20] - len(made.data.val) - len(made.data.test), expected)
+        assert np.array_equal(index[:20] - len(made.data.val) - len(made.unseen), expected)
 
 
 def test_many_features_are_projected_and_copies_stay_nearest(trained):
@@ -197,8 +197,8 @@ def test_many_features_are_projected_and_copies_stay_nearest(trained):
     wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 3000), nn.Linear(3000, 10))
     train, val = made.data.train, made.data.val
     data = replace(made.data, val=Part(train.x[:20].clone(), train.y[:20], val.ids[:20]))
-    index, _ = mispredictions._neighbours(np.arange(20), replace(final, members=[wide], counts=[1]), data)
-    assert np.array_equal(index[:20, 0] - 20 - len(data.test), np.arange(20))
+    index, _ = mispredictions._neighbours(np.arange(20), replace(final, members=[wide], counts=[1]), data, made.unseen)
+    assert np.array_equal(index[:20, 0] - 20 - len(made.unseen), np.arange(20))
 
 
 # ---- the page ----------------------------------------------------------------------------------------------------
@@ -212,10 +212,10 @@ def column(sent: dict, name: str) -> np.ndarray:
 
 def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged):
     made, final, _ = trained
-    sent = payload(page(judged, final, made.data, made.store, "Digits", 0))
+    sent = payload(page(judged, final, made.data, made.unseen, made.store, "Digits", 0))
     shown, wrong = sent["shown"], column(sent, "wrong").astype(bool)
     split, ids = column(sent, "split"), column(sent, "id")
-    unseen = len(made.data.val) + len(made.data.test)
+    unseen = len(made.data.val) + len(made.unseen)
     assert set(split[:unseen]) == {"val", "test"}
     assert set(split[unseen:]) == {"train"}
     assert set(ids[unseen:shown]) == {judged[2].ids[i] for i in judged[2].doubted}
@@ -225,7 +225,7 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
     assert (near[:shown] != np.arange(shown)[:, None]).all()  # none is its own neighbour
     proposed = {line["id"] for line in proposals(judged, made.data.classes)}
     shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
-    assert shown_doubts - set(made.data.test.ids) == proposed
+    assert shown_doubts - set(made.unseen.ids) == proposed
     assert sent["start"] == {"wrong": ["yes"], "split": ["val", "test"]}
     assert (column(sent, "test")[:shown] == (column(sent, "split")[:shown] == "test")).all()
     truth = column(sent, "label") != column(sent, "predicted")
@@ -236,7 +236,7 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
 def test_every_wrong_answer_is_on_the_page_of_many(trained, judged, monkeypatch):
     made, final, _ = trained
     monkeypatch.setattr(mispredictions, "MOST", 100)
-    sent = payload(mispredictions.page(judged, final, made.data, made.store, "Digits", 0))
+    sent = payload(mispredictions.page(judged, final, made.data, made.unseen, made.store, "Digits", 0))
     doubted = len(judged[2].doubted)
     wrong = judged[0].wrong.sum() + judged[1].wrong.sum() + doubted
     assert column(sent, "wrong")[: sent["shown"]].sum() == wrong
@@ -251,7 +251,7 @@ def test_the_same_system_writes_the_same_bytes(trained, tmp_path):
     made, final, _ = trained
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        look(tmp_path / folder, final, made.data, made.store, "Digits", 0)
+        look(tmp_path / folder, final, made.data, made.unseen, made.store, "Digits", 0)
     for file in ("mispredictions.html", "suspects.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     assert list(read_csv(tmp_path / "one/suspects.csv")[0]) == COLUMNS
@@ -262,7 +262,7 @@ def test_every_kind_of_project_has_a_page(kind, tmp_path):
     made = KINDS[kind][0](tmp_path)
     final = system.load(made.system)
     (tmp_path / "out").mkdir()
-    look(tmp_path / "out", final, made.data, made.store, kind, 0)
+    look(tmp_path / "out", final, made.data, made.unseen, made.store, kind, 0)
     sent = payload((tmp_path / "out/mispredictions.html").read_text())
     names = [c["name"] for c in sent["columns"]]
     assert {"id", "label", "predicted", "loss", "p_label", "confidence", "agreement", "split"} <= set(names)

@@ -7,9 +7,9 @@ import re
 import signal
 import socket
 import time
-from pathlib import Path
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pyarrow

@@ -44,7 +44,7 @@ def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_
     assert predict(project, path, "--out", tmp_path / "all.parquet") == 0
     rows = {row["name"]: row for row in parquet.read_table(tmp_path / "all.parquet").to_pylist()}
     assert len(rows) == len(project.store.inputs)
-    assert len(project.test) == len(project.data.test)
+    assert len(project.test) == len(project.unseen)
     for name, expected in project.test.items():
         p = [rows[name][f"p_{c}"] for c in project.data.classes]
         assert p == pytest.approx(expected, abs=1e-6)
@@ -178,7 +178,7 @@ def test_arrays_of_another_shape_or_type_are_refused_one_by_one(photos, tmp_path
 
 def test_images_files_of_a_system_of_arrays_need_its_shape(tmp_path, capsys):
     project = KINDS["digits"][0](tmp_path)
-    image = project.store.inputs[project.store.rows([project.data.test.ids[0]])[0]][0]
+    image = project.store.inputs[project.store.rows([project.unseen.ids[0]])[0]][0]
     Image.fromarray(image).save(tmp_path / "digit.png")
     assert predict(project, tmp_path / "digit.png", "--out", tmp_path / "out.csv") == 0
     (row,) = read_csv(tmp_path / "out.csv")

@@ -51,7 +51,7 @@ def test_a_moved_system_needs_nothing_else(made, folder, monkeypatch):
 
 def test_what_is_in_memory_and_what_is_on_disk_answer_alike(made):
     final = load(made.system)
-    p = final.predict(made.store.inputs[made.store.rows(made.data.test.ids)])
+    p = final.predict(made.store.inputs[made.store.rows(made.unseen.ids)])
     assert torch.allclose(p, torch.tensor(list(made.test.values()), dtype=torch.float64), atol=1e-9)
     assert torch.allclose(p.sum(1), torch.ones(len(p), dtype=torch.float64))
 
@@ -70,8 +70,8 @@ def test_weights_may_come_from_a_file_and_a_member_may_see_smaller_images(made, 
     members = [(changes, tmp_path / "w.safetensors", 1)]
     system.save(tmp_path / "system", CFG, made.data, members, prepared=made.root / "runs/prepare")
     with torch.no_grad():
-        expected = net(made.data.test.x).double().softmax(1)
-    p = load(tmp_path / "system").predict(made.store.inputs[made.store.rows(made.data.test.ids)])
+        expected = net(made.unseen.x).double().softmax(1)
+    p = load(tmp_path / "system").predict(made.store.inputs[made.store.rows(made.unseen.ids)])
     assert torch.allclose(p, expected, atol=1e-9)
 
 
@@ -106,7 +106,7 @@ PLANTED = {
 @pytest.mark.parametrize("bug", list(PLANTED))
 def test_a_system_that_is_not_what_was_measured_closes_the_gate(made, folder, bug):
     def verdict() -> str:
-        fresh = load(folder).predict(made.store.inputs[made.store.rows(made.data.test.ids)])
+        fresh = load(folder).predict(made.store.inputs[made.store.rows(made.unseen.ids)])
         saved = torch.tensor(list(made.test.values()), dtype=torch.float64)
         return predictions_are_the_models(SimpleNamespace(saved=saved, fresh=fresh)).verdict
 

@@ -64,10 +64,11 @@ class Judged:
         return found[np.argsort(-self.loss[found], kind="stable")]
 
 
-def look(out: Path, final: System, data: Data, store: Store, name: str, seed: int) -> str:
+def look(out: Path, final: System, data: Data, test: Part, store: Store, name: str, seed: int) -> str:
     """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt."""
-    judged = [judge(final, split, getattr(data, split)) for split in ("val", "test", "train")]
-    write_text(out / "mispredictions.html", page(judged, final, data, store, name, seed))
+    parts = {"val": data.val, "test": test, "train": data.train}
+    judged = [judge(final, split, part) for split, part in parts.items()]
+    write_text(out / "mispredictions.html", page(judged, final, data, test, store, name, seed))
     write_csv(out / "suspects.csv", proposals(judged, data.classes), COLUMNS)
     return sentence(judged)
 
@@ -122,20 +123,23 @@ def sentence(judged: list[Judged]) -> str:
 # ---- the page ----------------------------------------------------------------------------------------------------
 
 
-def page(judged: list[Judged], final: System, data: Data, store: Store, name: str, seed: int) -> str:
+def page(
+    judged: list[Judged], final: System, data: Data, unseen: Part, store: Store, name: str, seed: int
+) -> str:  # fmt: skip
     """The explorer over val and test, the wrong answers first; train is there as their neighbours, and where doubted.
 
-    judged: of val, test and train. Of more than `MOST` examples, every wrong one and a sample of the others are shown.
+    judged: of val, test and train. unseen: the test examples. Of more than `MOST` examples, every wrong one and a sample
+    of the others are shown.
     """
     val, test, train = judged
-    unseen, classes = len(val.ids) + len(test.ids), np.array(data.classes, dtype=object)
+    before, classes = len(val.ids) + len(test.ids), np.array(data.classes, dtype=object)
     wrong = np.concatenate([j.wrong for j in judged])
-    doubts = unseen + train.doubted[:DOUBTS]
-    beside = np.arange(len(wrong)) >= unseen
+    doubts = before + train.doubted[:DOUBTS]
+    beside = np.arange(len(wrong)) >= before
     beside[doubts] = False
     # only what will be shown is compared with train
     among = np.flatnonzero(~beside)
-    neighbours, by = _neighbours(among[drawn(wrong[among], MOST, seed)], final, data)
+    neighbours, by = _neighbours(among[drawn(wrong[among], MOST, seed)], final, data, unseen)
     start = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for j in judged for i in j.ids])
     return explorer(
@@ -210,14 +214,14 @@ def _known(store: Store, rows: list[int]) -> list[Column]:
 # ---- nearest training examples -----------------------------------------------------------------------------------
 
 
-def _neighbours(chosen: np.ndarray, final: System, data: Data) -> tuple[np.ndarray, str]:
+def _neighbours(chosen: np.ndarray, final: System, data: Data, test: Part) -> tuple[np.ndarray, str]:
     """((val + test + train, SHOWN) rows of these three in that order, -1 where not asked for; by what)."""
     net = final.members[int(np.argmax(final.counts))]
     layer = _last_matrix(net, data.val.x[:2])
-    before = len(data.val) + len(data.test)
+    before = len(data.val) + len(test)
     index = np.full((before + len(data.train), SHOWN), -1)
     base = _features(net, layer, data.train.x)
-    for at, part in ((0, data.val), (len(data.val), data.test)):
+    for at, part in ((0, data.val), (len(data.val), test)):
         inside = chosen[(chosen >= at) & (chosen < at + len(part))]
         if len(inside):
             found = nearest(_features(net, layer, part.x, inside - at), base, SHOWN)
