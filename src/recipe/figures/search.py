@@ -144,7 +144,7 @@ def _ticks(scale: dict, ends: tuple[float, float]) -> list[tuple[float, str]]:
         return [(_height(choice, scale, ends), _word(choice)) for choice in scale["choices"]]
     inner = [math.exp(ends[0] + s * (ends[1] - ends[0])) if scale["log"] else ends[0] + s * (ends[1] - ends[0])
              for s in (0, 0.25, 0.5, 0.75, 1)]  # fmt: skip
-    return [(share, f"{value:.2g}") for share, value in zip((0, 0.25, 0.5, 0.75, 1), inner, strict=True)]
+    return [(share, f"{value:.3g}") for share, value in zip((0, 0.25, 0.5, 0.75, 1), inner, strict=True)]
 
 
 def bars(path, values: dict[str, float], title: str, xlabel: str) -> None:

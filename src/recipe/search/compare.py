@@ -1,6 +1,7 @@
 """What a search found: its best trial against the accepted recipe, and one sampler against another."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
@@ -9,7 +10,7 @@ from recipe.ablation import Gain, gain, interval, train_arms
 from recipe.config import change
 from recipe.search.samplers import MODELS, distributions
 from recipe.search.space import Space, at_edges, changes
-from recipe.search.trials import Trial, train_cohort
+from recipe.search.trials import Trial, train_again, train_cohort
 from recipe.search.worker import Search, asked, cohorts, generations
 
 ACCEPTED = "accepted recipe"
@@ -87,14 +88,12 @@ def compare(search: Search, trials: dict[str, list[Trial]], run) -> Comparison:
 
 
 def again(search: Search, top: Trial) -> float:
-    """The value of a trial that is trained once more: beside the same others, for neighbours may move the last bits."""
+    """The value of a trial that is trained once more, as it was trained."""
     cfg, study = search.work.cfg, search.studies[top.sampler]
     (indices,) = (mine for mine in generations(cfg, top.sampler) if top.index in mine)
     params = asked(cfg, study, indices)
     (cohort,) = (mine for mine in cohorts(params, study.space, cfg.together) if top.key in mine)
-    past = {key: trial for key, trial in study.finished.items() if key[1] < indices.start}
-    (repeated,) = (t for t in train_cohort(search.work, top.sampler, cohort, past, None) if t.key == top.key)
-    return math.nan if repeated.value is None else repeated.value
+    return train_again(search.work, [study.finished[key] for key in cohort], study.finished[top.key])
 
 
 # ---- samplers --------------------------------------------------------------------------------------------------
@@ -135,15 +134,16 @@ def unmodelled(trials: dict[str, list[Trial]]) -> list[Trial]:
 
 
 def importances(space: Space, trials: list[Trial]) -> dict[str, float]:
-    """Optuna's PED-ANOVA (Watanabe et al. 2023) over trials that were not chosen by a model: what matters among the
-    better ones, not the share of variance; {} where there are too few.
+    """Optuna's PED-ANOVA (Watanabe et al. 2023): what matters among the better ones, not the share of variance.
+
+    {} where there are too few. A trial that was stopped early counts with its value there: it is the ranks that matter.
     """
     import optuna
     from optuna.trial import TrialState, create_trial
 
     study = optuna.create_study()
     for t in trials:
-        if t.state == "complete":
+        if t.value is not None:
             study.add_trial(
                 create_trial(
                     state=TrialState.COMPLETE, value=t.value, params=t.params,
@@ -151,8 +151,10 @@ def importances(space: Space, trials: list[Trial]) -> dict[str, float]:
                 )
             )  # fmt: skip
     try:
-        return dict(optuna.importance.get_param_importances(study))
-    except (RuntimeError, ValueError):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="The number of trials is too small")
+            return dict(optuna.importance.get_param_importances(study))
+    except (RuntimeError, ValueError, UserWarning):
         return {}
 
 

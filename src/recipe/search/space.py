@@ -69,7 +69,7 @@ def read_space(cfg: DictConfig, start: dict) -> Space:
     for key, range_ in written.items():
         _check_form(key, range_)
     order = _in_order(written)
-    groups = {key: written[key]["choices"] for key in order if is_group(cfg, key)}
+    groups = {key: written[key].get("choices") for key in order if is_group(cfg, key)}
     for group, choices in groups.items():
         if not isinstance(choices, dict):
             raise RecipeError(f"conf/space: `{group}` is a group: choose by name, as in {{choices: [name, name]}}.")
@@ -81,7 +81,7 @@ def read_space(cfg: DictConfig, start: dict) -> Space:
         for of, values in when.items():
             if missing := [v for v in values if found[of].choices and v not in found[of].choices]:
                 raise RecipeError(
-                    f"conf/space: `{key}`: `{of}` is never {missing[0]}; {nearest(missing[0], found[of].choices)}"
+                    f"conf/space: `{key}`: `{of}` is never {missing[0]}; {nearest(str(missing[0]), found[of].choices)}"
                 )
     return found
 

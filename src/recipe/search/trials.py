@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,6 +15,7 @@ from recipe.search.halving import rungs_of, survivors
 from recipe.search.space import Space, changes
 from recipe.train import engine
 from recipe.train.lane import Trained
+from recipe.train.plan import plan
 
 Key = tuple[int, int]  # repeat, index: which trial of a sampler's search
 
@@ -39,6 +40,7 @@ class Trial:
     cause: str = ""
     rungs: dict[str, float] = field(default_factory=dict)
     curve: dict[str, list] = field(default_factory=dict)
+    alone: bool = False  # trained by itself, after an error in the training of all together
     seconds: float = 0.0  # for MLflow alone
 
     @property
@@ -132,7 +134,8 @@ def train_cohort(
         lanes.clear()  # their memory, before others take it
         for key in keys:
             alone = folder and folder / f"{key[0]}-{key[1]}"
-            (done[key],) = train_cohort(work, sampler, {key: cohort[key]}, past, alone)
+            (trial,) = train_cohort(work, sampler, {key: cohort[key]}, past, alone)
+            done[key] = replace(trial, alone=True)
     done |= failed
     return [done[key] for key in cohort]
 
@@ -172,6 +175,29 @@ def _trained(work: Work, sampler: str, cohort: dict[Key, dict], lanes: dict, pas
         key: _trial(sampler, key, params, trained[n * seeds : (n + 1) * seeds], early[key], rungs[key], key in pruned)
         for n, (key, params) in enumerate(cohort.items())
     }
+
+
+def train_again(work: Work, cohort: list[Trial], top: Trial) -> float:
+    """The value of a trial that is trained once more, beside the lanes that were computed with its own, for these may
+    move its last bits; each ends where it ended the first time. NaN where it is lost now.
+    """
+    beside = [top] if top.alone else [t for t in cohort if t.curve and not t.alone]
+    lanes = [(lane, t) for t in beside for lane in work.lanes(t.params)]
+    groups = [g.numbers for g in plan([lane for lane, _ in lanes], work.data.train)]
+    chosen = sorted({i for numbers in groups if any(lanes[n][1] is top for n in numbers) for i in numbers})
+    chosen = [lanes[i] for i in chosen]
+
+    def judge(step: int, seen: list[Trained]) -> dict[int, str]:
+        ends = [t.state == "pruned" and t.steps == step for _, t in chosen]
+        lost = [t.state == "failed" and str(step) not in t.rungs for _, t in chosen]
+        return {i: "as before" for i, over in enumerate(map(max, ends, lost)) if over}
+
+    trained = engine.train(
+        [lane for lane, _ in chosen], work.data.train, work.data.val, eval_every=work.cfg.train.eval_every,
+        rungs=rungs_of(work.cfg, work.steps), judge=judge,
+    )  # fmt: skip
+    early = work.early(top.params)
+    return statistics.fmean(_value(t, early) for t, (_, trial) in zip(trained, chosen, strict=True) if trial is top)
 
 
 def _value(trained: Trained, early: bool) -> float:

@@ -185,8 +185,8 @@ def _check_failures(cfg: DictConfig, sampler: str, trials: list[Trial]) -> None:
     if len(failed) > cfg.failures * total:
         others = f", and {len(causes) - 1} other causes" if len(causes) > 1 else ""
         raise RecipeError(
-            f"{len(failed)} of {total} {sampler} trials failed, more than `failures: {cfg.failures}` allows; the search "
-            f"space reaches too far. {failed[0].name}: {failed[0].cause}{others}"
+            f"{len(failed)} of {total} {sampler} trials failed, more than `failures: {cfg.failures}` allows; the "
+            f"search space reaches too far. {failed[0].name}: {failed[0].cause}{others}"
         )
 
 
