@@ -44,7 +44,7 @@ def train(
         for numbers, work in works
     )  # fmt: skip
     if rungs:
-        _judged(list(running), results, rungs, judge, stopped)
+        _judged(list(running), lanes, results, rungs, judge, stopped)
     else:
         for run in running:  # a group is built when the one before it is done and gone
             for _ in run:
@@ -74,26 +74,28 @@ def _at_work(group: Group, lanes: list[Lane], part: Part, say) -> Iterator[tuple
         yield [number], Plain(lane, part)
 
 
-def _judged(running: list[Iterator[int]], results: list[Trained], rungs, judge, stopped: dict[int, str]) -> None:
+def _judged(
+    running: list[Iterator[int]], lanes: list[Lane], results: list[Trained], rungs, judge, stopped: dict[int, str]
+) -> None:
     """All groups from rung to rung; one that a checkpoint put further ahead waits for the others."""
     at = [next(run, math.inf) for run in running]
     for rung in rungs:
         for n, run in enumerate(running):
             while at[n] < rung:
                 at[n] = next(run, math.inf)
-        stopped |= judge(rung, [_by(result, rung) for result in results])
+        stopped |= judge(rung, [_by(*of, rung) for of in zip(lanes, results, strict=True)])
     for run in running:
         for _ in run:
             pass
 
 
-def _by(result: Trained, step: int) -> Trained:
-    """What was known of a lane at a step: nothing of what came later, from a checkpoint, may enter a judgement."""
+def _by(lane: Lane, result: Trained, step: int) -> Trained:
+    """What was known of a lane at a step, before it was judged there: a checkpoint may know what came of it."""
     curve = [row for row in result.curve if row["step"] <= step]
-    last = result.curve[-1]["step"] if result.curve else -1  # a lane that is lost has no row of that step
-    over = bool(result.last) and (last < step or (last == step and not result.lost))
-    best = min(range(len(curve)), key=lambda r: (not curve[r]["step"], curve[r]["val_loss"]), default=0)
-    return Trained(curve, best_row=best, ended=result.ended if over else "")
+    best = min(range(len(curve)), key=lambda r: (not curve[r]["step"], curve[r]["val_loss"]))
+    known = Trained(curve, best_row=best)
+    known.ended = result.ended if curve[-1]["step"] < step else _ended(lane, known)
+    return known
 
 
 def _run(
