@@ -1,6 +1,7 @@
 """What is searched and how it is asked for: spaces, samplers, halving; what is made of the trials."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from clone import ROOT
@@ -9,11 +10,16 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from searching import SPACE, config, shipped
 
+from recipe.ablation import Gain
+from recipe.checks import tune as claims
+from recipe.checks.verdict import checks_of
 from recipe.config import checked
 from recipe.errors import RecipeError
+from recipe.figures import search as figures
 from recipe.search import compare, halving, samplers
 from recipe.search.space import at_edges, changes, read_space
 from recipe.search.trials import Trial
+from recipe.track import _without_passwords
 
 LR = {"low": 1e-4, "high": 1e-1, "log": True}
 ADAM, SGD = {"_target_": "torch.optim.AdamW", "lr": 1.0}, {"_target_": "torch.optim.SGD", "lr": 1.0, "momentum": 0.9}
@@ -259,3 +265,71 @@ def test_importance_is_measured_where_no_model_chose():
     shares = compare.importances(space, blind)
     assert shares["optimizer.lr"] > 0.8
     assert compare.importances(space, blind[:1]) == {}
+
+
+# ---- claims --------------------------------------------------------------------------------------------------
+
+TRIALS = {
+    name: [Trial(name, r, i, {}, "complete", 0.1 + i) for r in range(2) for i in range(3)] for name in ("random", "tpe")
+}
+SEARCH = claims.Search(TRIALS, TRIALS["tpe"][0], 0.1, Gain(0.2, 0.1, 0.3, 6), [], 3, 2)
+
+
+def without(trials: dict, *more: Trial) -> dict:
+    return trials | {"tpe": [*trials["tpe"][:-1], *more]}
+
+
+PAIRS = {
+    "best_trial_repeats": replace(SEARCH, again=0.1 + 1e-9),
+    "budgets_are_equal": replace(SEARCH, trials=without(TRIALS)),
+    "trials_come_to_an_end": replace(SEARCH, trials=without(TRIALS, Trial("tpe", 1, 2, {}, "failed", cause="nan"))),
+    "gain_is_more_than_noise": replace(SEARCH, gain=Gain(0.2, -0.1, 0.5, 6)),
+    "best_is_inside_the_space": replace(SEARCH, edges=["optimizer.lr"]),
+}
+
+
+def test_every_claim_about_a_search_has_its_pair():
+    assert set(PAIRS) == set(checks_of(claims))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_healthy_search_passes_and_a_sabotaged_one_fails(name):
+    check = checks_of(claims)[name]
+    assert check(SEARCH).verdict == "pass"
+    assert check(PAIRS[name]).verdict == "fail"
+
+
+def test_a_trial_that_was_trained_twice_is_noticed():
+    twice = replace(SEARCH, trials=without(TRIALS, TRIALS["tpe"][0]))
+    assert checks_of(claims)["budgets_are_equal"](twice).verdict == "fail"
+
+
+def test_a_rerun_that_is_lost_is_noticed():
+    assert checks_of(claims)["best_trial_repeats"](replace(SEARCH, again=math.nan)).verdict == "fail"
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_drawn_of_any_search(tmp_path):
+    """Trials that failed, keys that are not there, repeats that found nothing, one repeat alone."""
+    space = read_space(config(), {})
+    params = [asked("random", space, 0, i) for i in range(6)]
+    trials = [Trial("random", 0, i, p, "complete", 1.0 + i) for i, p in enumerate(params[:3])]
+    trials += [Trial("random", 0, 3, params[3], "pruned", 9.0), Trial("random", 0, 4, params[4], "failed")]
+    rows, axes = [t.row(space) for t in trials], {key: range_.axis() for key, range_ in space.items()}
+    for name, of in (("all", trials), ("none", trials[3:]), ("first", trials[::-1])):
+        figures.searches(tmp_path / f"{name}.png", *compare.progress({"random": of}, 0.95), 1.5)
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    for name, of in (("all", rows), ("none", rows[3:])):
+        figures.slices(tmp_path / f"s_{name}.png", of, axes)
+        figures.parallel(tmp_path / f"p_{name}.png", of, axes)
+    figures.bars(tmp_path / "b.png", {}, "what matters", "importance")
+    figures.slices(tmp_path / "again.png", rows, axes)
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "s_all.png").read_bytes()
+
+
+def test_a_password_is_not_logged():
+    text = "storage: postgresql+pg8000://me:se/cret@host/name\nuri: http://127.0.0.1:5000\nother: a@b"
+    assert "se/cret" not in _without_passwords(text)
+    assert "postgresql+pg8000://me:***@host/name\nuri: http://127.0.0.1:5000\nother: a@b" in _without_passwords(text)

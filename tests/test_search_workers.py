@@ -228,6 +228,22 @@ def test_a_line_that_was_left_half_is_cut_off(formula, tmp_path):
     assert b"half a l" not in journal.read_bytes()
 
 
+def test_optuna_dashboard_opens_the_storage(formula, tmp_path):
+    dashboard = pytest.importorskip("optuna_dashboard", reason="pip install optuna-dashboard")
+    import io
+    import json
+
+    search = opened(config(), tmp_path)
+    worker.take_part(search)
+    app, said = dashboard.wsgi(search.studies["random"].optuna._storage), []
+    request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "wsgi.input": io.BytesIO(), "SERVER_NAME": "x",
+               "SERVER_PORT": "1", "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()}  # fmt: skip
+    body = b"".join(app(request, lambda status, headers, *more: said.append(status)))
+    assert said[0].startswith("200")
+    assert len(json.loads(body)["study_summaries"]) == 2
+    search.close()
+
+
 # ---- databases -------------------------------------------------------------------------------------------------
 
 
