@@ -44,6 +44,7 @@ class Search:
         """The stage is done: its next run searches anew. Before, a killed one goes on with the trials that it has."""
         for study in self.studies.values():
             study.optuna.set_user_attr("done", True)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.close()
 
 
