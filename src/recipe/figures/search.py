@@ -44,7 +44,7 @@ def slices(path, rows: list[dict], axes_of: dict[str, dict]) -> None:
     columns = min(WRAP, len(axes_of))
     lines = -(-len(axes_of) // columns)
     size = {"width": 2.6 * columns + 0.5, "height": 2.5 * lines + 0.2, "nrows": lines, "ncols": columns}
-    with drawing(path, **size, sharey=True, squeeze=False) as (_, axes):
+    with drawing(path, **size, sharey=True, squeeze=False) as (figure, axes):
         for axis in axes.flat[len(axes_of) :]:
             axis.set_visible(False)
         samplers = list(dict.fromkeys(row["sampler"] for row in rows))
@@ -65,7 +65,8 @@ def slices(path, rows: list[dict], axes_of: dict[str, dict]) -> None:
             axis.set_axisbelow(True)
         for line in axes:
             line[0].set_ylabel("val loss (nats)")
-        axes[0][0].legend(fontsize=7.5, borderaxespad=0.1)
+        named = axes[0][0].get_legend_handles_labels()
+        figure.legend(*named, loc="outside upper left", ncols=len(samplers) + 1, fontsize=8)
 
 
 def _dots(axis, rows: list[dict], key: str, scale: dict, aside: float, colour: str, label: str) -> None:
