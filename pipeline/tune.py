@@ -1,7 +1,7 @@
 """Tune: does a search find something better than the accepted recipe?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/regularize/{best.yaml,report.json}
-Writes  runs/tune/best.yaml, trials.csv, report.json, best_so_far.png, slices.png, importances.png
+Writes  runs/tune/best.yaml, trials.csv, report.json, best_so_far.png, slices.png, parallel.png, importances.png
 """
 
 from recipe.checks import tune
@@ -11,7 +11,9 @@ from recipe.data.batches import load
 from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.parts import plain
-from recipe.search import best_so_far, compare, journal_of, read_space, set_aside, studies
+from recipe.search.compare import compare, importances, progress, rivals, summary, unmodelled
+from recipe.search.trials import log
+from recipe.search.worker import open_search, take_part, trials_of
 from recipe.stage import Report, stage
 
 
@@ -19,37 +21,40 @@ from recipe.stage import Report, stage
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
-    accepted, space = read_yaml("runs/regularize/best.yaml"), read_space(cfg)
-    journal = journal_of(cfg, data, accepted, run)
-    trials, importance = studies(cfg, data, accepted, journal, run)
-    found = compare(cfg, data, accepted, trials, run)
+    search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
+    take_part(search, lambda trials: log(search.work, trials, run))
+    trials = trials_of(search)
+    found, between = compare(search, trials, run), rivals(cfg, trials)
     write_yaml(run.out / "best.yaml", found.handed_on)
-    rows = [t.row() for mine in trials.values() for t in mine]
+    rows = [t.row(search.work.space) for mine in trials.values() for t in mine]
     write_csv(run.out / "trials.csv", rows)
-    figures.searches(run.out / "best_so_far.png", {s: best_so_far(t) for s, t in trials.items()}, found.reference)
-    figures.slices(run.out / "slices.png", rows, list(space), [bool(r.get("log")) for r in space.values()])
-    figures.bars(
-        run.out / "importances.png",
-        importance,
-        "what matters among the better trials",
-        "PED-ANOVA importance",
-    )
-    subject = tune.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials)
-    better = "handed on" if found.gain.real else "within seed noise: the accepted recipe is handed on"
+    axes = {key: range_.axis() for key, range_ in search.work.space.items()}
+    figures.searches(run.out / "best_so_far.png", *progress(trials, cfg.confidence), found.reference)
+    figures.slices(run.out / "slices.png", rows, axes)
+    figures.parallel(run.out / "parallel.png", rows, axes)
+    blind, shares = unmodelled(trials), importances(search.work.space, unmodelled(trials))
+    title = "what matters among the better trials"
+    figures.bars(run.out / "importances.png", shares, title, "PED-ANOVA importance")
+    subject = tune.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials, cfg.repeats)
     report = Report(
         metrics={"val_loss": found.score["val_loss"], "val_accuracy": found.score["val_accuracy"],
-                 "gain": found.gain.mean, "trials": len(rows)},
+                 "gain": found.gain.mean, "trials": len(rows),
+                 **{state: sum(r["state"] == state for r in rows) for state in ("pruned", "failed")}},
         checks=run_checks(checks_of(tune), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml"),
-        predictions=[found.prediction],
+        predictions=[found.prediction, *between],
         scores=[found.score],
-        evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"]},
-        figures={"best_so_far.png": "best validation loss against trials, both samplers",
+        evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"],
+                  "trials_come_to_an_end": ["trials.csv"]},
+        figures={"best_so_far.png": f"best validation loss against trials, over {cfg.repeats} repeats; the band is the "
+                 f"{cfg.confidence:.0%} interval of the mean",
                  "slices.png": "every trial against each searched key",
-                 "importances.png": "importance by PED-ANOVA over the random trials"},
-        summary=f"Best of {len(rows)} trials ({found.best.sampler}): val_loss lower by {found.gain.mean:+.4f} "
-        f"[{found.gain.low:+.4f}, {found.gain.high:+.4f}] over {found.gain.n} fresh seeds; {better}.",
+                 "parallel.png": "every trial as a line through its values",
+                 "importances.png": f"importance by PED-ANOVA over the {len(blind)} trials that no model chose: which "
+                 "keys tell the better trials from the rest, not which move the loss most"},
+        summary=summary(found, len(rows)),
+        findings=[f"{p['change']}: {p['measured']}." for p in between],
     )  # fmt: skip
-    set_aside(journal)
+    search.set_aside()
     return report
 
 

@@ -28,7 +28,7 @@ SMALL = {
         "checks": {"training_set_is_learned": {"limit": 0.1}},
     },
     "regularize": {"seeds": 2, "train": {"steps": 300}},
-    "tune": {"trials": 2, "seeds": 2, "train": {"steps": 300}},
+    "tune": {"trials": 4, "repeats": 2, "generation": 2, "trial_seeds": 1, "seeds": 2, "train": {"steps": 300}},
     "ensemble": {"members": 2, "top": 1, "longer": 2, "train": {"steps": 300}},
 }
 

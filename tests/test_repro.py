@@ -139,23 +139,23 @@ def test_a_second_process_of_a_stage_is_refused(clone):
 
 # ---- killed --------------------------------------------------------------------------------------------------
 
-TRIAL = r"^tune +(random|tpe) trial (\d+) "
+COHORT = r"^tune +(random|tpe): trials of indices (\d+) "
 
 
-def trials(lines: list[str]) -> list[tuple[str, str]]:
-    return [m.groups() for line in lines if (m := re.search(TRIAL, line))]
+def cohorts(lines: list[str]) -> list[tuple[str, str]]:
+    return [m.groups() for line in lines if (m := re.search(COHORT, line))]
 
 
 def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
     unkilled = clone.outputs("tune")
     process = started(clone, "tune")
-    first = trials(until(process, TRIAL, times=2))
+    first = cohorts(until(process, COHORT, times=1))
     os.kill(process.pid, signal.SIGKILL)
-    first += trials(process.communicate()[0].splitlines(keepends=True))
+    first += cohorts(process.communicate()[0].splitlines(keepends=True))
     assert not (clone.root / "runs/tune/report.json").exists()
 
-    again = trials(clone.as_dvc("tune").text.splitlines())
-    every = [(sampler, str(i)) for sampler in ("random", "tpe") for i in range(2)]
+    again = cohorts(clone.as_dvc("tune").text.splitlines())
+    every = [("random", "0"), ("tpe", "0"), ("tpe", "2")]
     assert len(first) < len(every), "it was killed too late to say anything"
     assert first + again == every
     assert clone.outputs("tune") == unkilled

@@ -1,92 +1,335 @@
-"""The search: spaces that are checked, studies that go on where they were killed, edges that are noticed."""
+"""What is searched and how it is asked for: spaces, samplers, halving; what is made of the trials."""
 
 import math
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
+from clone import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from searching import SPACE, config, shipped
 
-from recipe import search
+from recipe.ablation import Gain
+from recipe.checks import tune as claims
+from recipe.checks.verdict import checks_of
+from recipe.config import checked
 from recipe.errors import RecipeError
-from recipe.search import Trial, at_edges, best, best_so_far, read_space
+from recipe.figures import search as figures
+from recipe.search import compare, halving, samplers
+from recipe.search.space import at_edges, changes, read_space
+from recipe.search.trials import Trial
+from recipe.track import _without_passwords
 
-
-def config(space: dict, **more):
-    base = {"model": {"width": 8, "dropout": 0.0}, "optimizer": {"lr": 0.001}, "train": {"early_stopping": False}}
-    return OmegaConf.create({**base, "seed": 0, "trials": 6, "failures": 0.5, "space": space, **more})
-
+LR = {"low": 1e-4, "high": 1e-1, "log": True}
+ADAM, SGD = {"_target_": "torch.optim.AdamW", "lr": 1.0}, {"_target_": "torch.optim.SGD", "lr": 1.0, "momentum": 0.9}
+GROUP = {"optimizer": {"choices": {"adam": ADAM, "sgd": SGD}}}
 
 WRONG = {
-    "misspelt": ({"optimizer.lrr": {"low": 1, "high": 2}}, "did you mean `optimizer.lr`"),
+    "misspelt": ({"optimizer.lrr": LR}, "conf/space: no `optimizer.lrr`.* did you mean `optimizer.lr`"),
+    "no part of a training": ({"data._target_": {"choices": ["a"]}}, "no part of a training"),
+    "one for all lanes": ({"train.eval_every": {"low": 1, "high": 9}}, "no part of a training"),
+    "no group": ({"train": {"choices": ["a"]}}, "no group"),
     "upside down": ({"optimizer.lr": {"low": 2, "high": 1}}, "low below high"),
     "log of zero": ({"optimizer.lr": {"low": 0, "high": 1, "log": True}}, "above 0"),
     "text": ({"optimizer.lr": {"low": "a", "high": 1}}, "must be numbers"),
     "neither": ({"optimizer.lr": {"from": 0, "to": 1}}, "must be {low, high}"),
+    "both": ({"optimizer.lr": {"low": 0, "high": 1, "choices": [1]}}, "must be {low, high}"),
     "no choices": ({"optimizer.lr": {"choices": []}}, "not empty"),
+    "a choice that is a list": ({"optimizer.lr": {"choices": [[1, 2]]}}, "must be numbers, words"),
+    "a choice twice": ({"optimizer.lr": {"choices": [0.1, 0.1]}}, "twice"),
+    "a choice of the wrong type": ({"train.batch_size": {"choices": [8, "many"]}}, "must be a whole number"),
+    "below what makes sense": ({"model.width": {"low": 0, "high": 9}}, "at least 1"),
+    "half a unit": ({"model.width": {"low": 1.5, "high": 9}}, "whole number"),
+    "a range of a switch": ({"train.augment": {"low": 0, "high": 1}}, "give it choices"),
     "empty": ({}, "empty"),
-}
+    "when names a stranger": ({"optimizer.lr": LR | {"when": {"model.widht": 8}}}, "`model.widht`, which is not"),
+    "when is no mapping": ({"optimizer.lr": LR | {"when": "always"}}, "when must be"),
+    "a circle": (
+        {"optimizer.lr": LR | {"when": {"model.width": 8}},
+         "model.width": {"choices": [8, 9], "when": {"optimizer.lr": 0.1}}}, "in a circle",
+    ),
+    "when has a value that never comes": (
+        {"model.width": {"choices": [8, 9]}, "optimizer.lr": LR | {"when": {"model.width": 10}}}, "is never 10",
+    ),
+    "a key of one choice": (GROUP | {"optimizer.momentum": {"low": 0.1, "high": 0.9}}, r"when: \{optimizer: \[sgd\]\}"),
+    "a key of no choice": (GROUP | {"optimizer.betas": {"low": 0.1, "high": 0.9}}, "no `optimizer.betas`"),
+    "a group without names": ({"optimizer": {"low": 0, "high": 1}}, "choose by name|must be"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_wrong_space_is_refused_with_its_key(mistake):
     space, words = WRONG[mistake]
+    cfg = config()
+    cfg.space = space
     with pytest.raises(RecipeError, match=words):
-        read_space(config(space))
+        read_space(cfg, {})
 
 
-def quadratic(cfg, data, changes, run, name):
-    """In place of a training: lowest at width 20, lr 1e-2; diverges above 5e-2."""
-    lr, width = changes["optimizer.lr"], changes["model.width"]
-    value = math.nan if lr > 5e-2 else (math.log10(lr) + 2) ** 2 + (width / 20 - 1) ** 2
-    ended = "the training loss is nan by step 1" if lr > 5e-2 else "all steps done"
-    return value, 0.5, SimpleNamespace(ended=ended)
+def test_a_group_that_conf_does_not_have():
+    cfg = config({"optimizer": {"choices": ["adm", "sgd"]}})
+    with pytest.raises(RecipeError, match="conf/optimizer/ has no `adm`; did you mean `adam`"):
+        checked(cfg, "tune")
 
 
-SPACE = {"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}, "model.width": {"low": 4, "high": 64, "log": True}}
-RUN = SimpleNamespace(lane=lambda *a, **k: None)
+def test_the_spaces_that_are_shipped_can_be_read():
+    for path in sorted((ROOT / "conf/space").glob("*.yaml")):
+        cfg = config()
+        cfg.space = OmegaConf.load(path)
+        space = read_space(checked(cfg, "tune"), {})
+        assert set(space) == set(OmegaConf.load(path))
+    assert set(space["optimizer"].groups) == {"adam", "sgd"}  # wide.yaml
+    assert space["optimizer.momentum"].when == {"optimizer": ("sgd",)}
 
 
-@pytest.mark.parametrize("sampler", search.SAMPLERS)
-def test_a_search_killed_at_any_trial_ends_as_one_that_was_not(monkeypatch, tmp_path, sampler):
-    monkeypatch.setattr(search, "run_trial", quadratic)
-    whole = search.search(config(SPACE), None, {}, sampler, tmp_path / "whole.log", RUN)
-    calls = 0
-
-    def killed(cfg, data, changes, run, name):
-        nonlocal calls
-        calls += 1
-        if calls in (2, 3, 6):
-            raise KeyboardInterrupt  # the trial stays RUNNING or FAIL in the storage, as after a kill
-        return quadratic(cfg, data, changes, run, name)
-
-    monkeypatch.setattr(search, "run_trial", killed)
-    for _ in range(4):
-        try:
-            resumed = search.search(config(SPACE), None, {}, sampler, tmp_path / "killed.log", RUN)
-        except KeyboardInterrupt:
-            continue
-    assert resumed == whole
-    assert len(resumed) == 6
+def test_a_space_is_read_on_top_of_what_was_accepted():
+    cfg = config({"augment.pixels": {"low": 1, "high": 3}})
+    start = {"augment": {"_target_": "recipe.train.augment.Crop", "pixels": 1}}
+    assert read_space(cfg, start)["augment.pixels"].whole  # Affine's are no whole numbers, Crop's are
+    with pytest.raises(RecipeError, match=r"no `augment.degrees`"):
+        read_space(config({"augment.degrees": {"low": 1, "high": 3}}), start)
 
 
-def test_a_space_where_most_trials_diverge_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(search, "run_trial", lambda *a: (math.nan, 0.0, SimpleNamespace(ended="nan")))
-    with pytest.raises(RecipeError, match="6 of 6 random trials diverged"):
-        search.search(config(SPACE), None, {}, "random", tmp_path / "s.log", RUN)
+def test_a_chosen_group_takes_the_place_of_what_was_accepted():
+    space = read_space(config(GROUP | {"optimizer.lr": LR}), {"optimizer.lr": 0.5, "train.steps": 9})
+    found = changes(space, {"optimizer.lr": 0.5, "train.steps": 9}, {"optimizer": "sgd", "optimizer.lr": 0.1})
+    assert list(found.items()) == [("train.steps", 9), ("optimizer", SGD), ("optimizer.lr", 0.1)]
 
 
-def trial(value, **params):
-    return Trial("random", 0, params, value, 0.5, "")
+# ---- samplers ------------------------------------------------------------------------------------------------
 
 
-def test_the_best_is_the_lowest_that_is_a_number():
-    trials = [trial(0.5), trial(None), trial(0.2), trial(0.3)]
-    assert best(trials).value == 0.2
-    assert best_so_far(trials) == [0.5, 0.5, 0.2, 0.2]
+def asked(sampler: str, space, repeat: int, index: int, past=(), seed: int = 0, trials: int = 12) -> dict:
+    return samplers.ask(sampler, space, seed, repeat, index, trials, list(past))
+
+
+def past(space, count: int, sampler: str = "random") -> list[Trial]:
+    made = [asked("random", space, 0, i) for i in range(count)]
+    return [Trial(sampler, 0, i, p, "complete", float(i % 3) + p["optimizer.lr"]) for i, p in enumerate(made)]
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp"])
+def test_a_trial_is_a_function_of_its_place_and_of_what_is_known(sampler):
+    space = read_space(config(), {})
+    known = past(space, 8)
+    working = [asked("random", space, 0, 8)]
+    first = asked(sampler, space, 0, 9, [*known, *working])
+    assert first == asked(sampler, space, 0, 9, [*known, *working])
+    others = [asked(sampler, space, 1, 9, [*known, *working]), asked(sampler, space, 0, 10, [*known, *working])]
+    others.append(asked(sampler, space, 0, 9, [*known, *working], seed=1))
+    assert all(other != first for other in others)
+
+
+def test_a_model_looks_at_results_and_the_others_do_not():
+    space = read_space(config(), {})
+    known = past(space, 8)
+    turned = [Trial("tpe", 0, t.index, t.params, "complete", -t.value) for t in known]
+    for sampler in samplers.SAMPLERS[:4]:
+        same = asked(sampler, space, 0, 9, known) == asked(sampler, space, 0, 9, turned)
+        assert same == (sampler not in samplers.MODELS)
+
+
+def test_a_trial_that_failed_counts_as_the_worst():
+    """Left out, its region would be tried again and again."""
+    space = read_space(config({"optimizer.lr": LR}), {})
+    lows = [Trial("tpe", 0, i, {"optimizer.lr": 1e-3 * (1 + i)}, "complete", 1.0) for i in range(5)]
+    bad = [Trial("tpe", 0, 5 + i, {"optimizer.lr": 5e-2 + 5e-3 * i}, "failed") for i in range(6)]
+    rates = [asked("tpe", space, repeat, 11, [*lows, *bad])["optimizer.lr"] for repeat in range(12)]
+    assert sum(rate > 4e-2 for rate in rates) <= 2
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
+def test_values_lie_in_their_ranges_and_conditions_hold(sampler):
+    space, known = read_space(config(), {}), []
+    for index in range(24):
+        params = asked(sampler, space, 0, index, known)
+        known.append(Trial(sampler, 0, index, params, "complete", math.sin(index)))
+        assert type(params["train.batch_size"]) is int
+        assert 4 <= params["train.batch_size"] <= 64
+        assert 1e-4 <= params["optimizer.lr"] <= 1e-1
+        assert ("augment.degrees" in params) == params["train.augment"]
+    assert {t.params["train.augment"] for t in known} == {True, False}
+
+
+def test_quasi_random_points_fill_the_space_evenly():
+    space = read_space(config({"optimizer.lr": LR, "model.dropout": {"low": 0.0, "high": 1.0}}), {})
+    points = [asked("qmc", space, 3, i) for i in range(16)]
+    for key, scale in (("optimizer.lr", lambda v: (math.log10(v) + 4) / 3), ("model.dropout", float)):
+        assert sorted(int(16 * scale(p[key])) for p in points) == list(range(16))  # one in each sixteenth
+
+
+def test_a_grid_has_every_cell_once_in_an_order_of_the_repeats_own():
+    space = read_space(config({"optimizer.lr": LR, "model.width": {"choices": [8, 16, 32]}}), {})
+    cells = [[tuple(asked("grid", space, repeat, i).values()) for i in range(12)] for repeat in (0, 1)]
+    assert len(set(cells[0])) == 12
+    assert len({rate for rate, _ in cells[0]}) == 4
+    assert cells[0] != cells[1]
+    assert sorted(cells[0]) == sorted(cells[1])
+
+
+@pytest.mark.parametrize(
+    ("names", "space", "words"),
+    [
+        (["random", "tpee"], SPACE, "no sampler `tpee`; did you mean `tpe`.*Known: gp, grid, qmc, random, tpe"),
+        (["grid"], SPACE, "Bergstra and Bengio"),
+        (["random", "random"], SPACE, "each once"),
+        ([], SPACE, "at least one"),
+        (["grid"], {"train.augment": {"choices": [True, False]}}, "has 2 points"),
+    ],
+)
+def test_samplers_that_cannot_be(names, space, words):
+    with pytest.raises(RecipeError, match=words):
+        samplers.check_samplers(names, read_space(config(space), {}), 12)
+
+
+# ---- halving -------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.floats(1.1, 6))
+@settings(deadline=None)
+def test_survivors_are_the_best_share_and_never_none(values, factor):
+    named = dict(enumerate(values))
+    kept = halving.survivors(named, factor)
+    count = math.ceil(len(values) / factor - 1e-9)
+    assert kept == {i for _, i in sorted((v, i) for i, v in named.items())[:count]}
+    assert len(kept) == count >= 1
+
+
+@pytest.mark.parametrize(
+    ("first", "factor", "steps", "rungs"),
+    [
+        (0.1, 3, 900, [100, 300]),
+        (0.1, 3, 1000, [100, 300, 900]),
+        (0.01, 2, 900, [100, 200, 300, 600]),
+        (0.5, 3, 100, []),
+    ],
+)
+def test_rungs_are_evaluations_before_the_end(first, factor, steps, rungs):
+    cfg = config(halving={"first": first, "factor": factor})
+    assert halving.rungs_of(cfg, steps) == rungs
+
+
+def test_halving_can_be_off_and_must_make_sense():
+    cfg = config()
+    cfg.halving = None
+    assert halving.rungs_of(cfg, 900) == []
+    with pytest.raises(RecipeError, match="first between 0 and 1"):
+        halving.rungs_of(config(halving={"first": 1.5, "factor": 3}), 900)
+
+
+# ---- what is made of trials ----------------------------------------------------------------------------------
+
+
+def trial(value, state="complete", repeat=0, index=0, **params):
+    return Trial("random", repeat, index, params, state, value)
+
+
+def test_the_best_is_the_lowest_that_trained_to_its_end():
+    trials = [trial(0.5), trial(None, "failed"), trial(0.2), trial(0.1, "pruned"), trial(0.3)]
+    assert compare.best(trials).value == 0.2
+    assert compare.best_so_far(trials) == [0.5, 0.5, 0.2, 0.2, 0.2]
+    assert compare.best_so_far(trials[1:2]) == [math.inf]
 
 
 def test_a_value_at_an_end_of_its_range_is_noticed_on_the_ranges_scale():
-    space = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "p": {"low": 0.0, "high": 1.0}}
-    assert at_edges(trial(1, lr=1.1e-4, p=0.5), space) == ["lr"]
-    assert at_edges(trial(1, lr=1e-2, p=0.99), space) == ["p"]
-    assert at_edges(trial(1, lr=5e-4, p=0.1), space) == []
+    space = read_space(config({"optimizer.lr": LR, "model.dropout": {"low": 0.0, "high": 1.0}}), {})
+    assert at_edges({"optimizer.lr": 1.1e-4, "model.dropout": 0.5}, space) == ["optimizer.lr"]
+    assert at_edges({"optimizer.lr": 1e-2, "model.dropout": 0.99}, space) == ["model.dropout"]
+    assert at_edges({"optimizer.lr": 5e-4, "model.dropout": 0.1}, space) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "outcome"),
+    [
+        ((1.0, 1.1, 0.9), "tpe found better", "confirmed"),
+        ((3.0, 3.1, 2.9), "random found better", "refuted"),
+        ((1.0, 3.0, 2.1), "cannot be told apart", "refuted"),
+        ((1.0, 1.1, None), "takes two repeats", "refuted"),
+    ],
+)
+def test_one_sampler_against_another_is_paired_over_repeats(values, said, outcome):
+    cfg = shipped()
+    random = [trial(v, repeat=r) for r, v in enumerate((2.0, 2.1, 2.0))]
+    tpe = [trial(v, "complete" if v else "failed", repeat=r) for r, v in enumerate(values)]
+    (prediction,) = compare.rivals(cfg, {"random": random, "tpe": tpe})
+    assert said in prediction["measured"]
+    assert prediction["outcome"] == outcome
+
+
+def test_importance_is_measured_where_no_model_chose():
+    space = read_space(config({"optimizer.lr": LR, "model.dropout": {"low": 0.0, "high": 1.0}}), {})
+    made = [asked("random", space, 0, i) for i in range(40)]
+    blind = [trial((math.log10(p["optimizer.lr"]) + 2) ** 2, index=i, **p) for i, p in enumerate(made)]
+    assert compare.unmodelled({"tpe": [trial(1.0)], "random": blind}) == blind
+    shares = compare.importances(space, blind)
+    assert shares["optimizer.lr"] > 0.8
+    assert compare.importances(space, blind[:1]) == {}
+
+
+# ---- claims --------------------------------------------------------------------------------------------------
+
+TRIALS = {
+    name: [Trial(name, r, i, {}, "complete", 0.1 + i) for r in range(2) for i in range(3)] for name in ("random", "tpe")
+}
+SEARCH = claims.Search(TRIALS, TRIALS["tpe"][0], 0.1, Gain(0.2, 0.1, 0.3, 6), [], 3, 2)
+
+
+def without(trials: dict, *more: Trial) -> dict:
+    return trials | {"tpe": [*trials["tpe"][:-1], *more]}
+
+
+PAIRS = {
+    "best_trial_repeats": replace(SEARCH, again=0.1 + 1e-9),
+    "budgets_are_equal": replace(SEARCH, trials=without(TRIALS)),
+    "trials_come_to_an_end": replace(SEARCH, trials=without(TRIALS, Trial("tpe", 1, 2, {}, "failed", cause="nan"))),
+    "gain_is_more_than_noise": replace(SEARCH, gain=Gain(0.2, -0.1, 0.5, 6)),
+    "best_is_inside_the_space": replace(SEARCH, edges=["optimizer.lr"]),
+}
+
+
+def test_every_claim_about_a_search_has_its_pair():
+    assert set(PAIRS) == set(checks_of(claims))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_healthy_search_passes_and_a_sabotaged_one_fails(name):
+    check = checks_of(claims)[name]
+    assert check(SEARCH).verdict == "pass"
+    assert check(PAIRS[name]).verdict == "fail"
+
+
+def test_a_trial_that_was_trained_twice_is_noticed():
+    twice = replace(SEARCH, trials=without(TRIALS, TRIALS["tpe"][0]))
+    assert checks_of(claims)["budgets_are_equal"](twice).verdict == "fail"
+
+
+def test_a_rerun_that_is_lost_is_noticed():
+    assert checks_of(claims)["best_trial_repeats"](replace(SEARCH, again=math.nan)).verdict == "fail"
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_drawn_of_any_search(tmp_path):
+    """Trials that failed, keys that are not there, repeats that found nothing, one repeat alone."""
+    space = read_space(config(), {})
+    params = [asked("random", space, 0, i) for i in range(6)]
+    trials = [Trial("random", 0, i, p, "complete", 1.0 + i) for i, p in enumerate(params[:3])]
+    trials += [Trial("random", 0, 3, params[3], "pruned", 9.0), Trial("random", 0, 4, params[4], "failed")]
+    rows, axes = [t.row(space) for t in trials], {key: range_.axis() for key, range_ in space.items()}
+    for name, of in (("all", trials), ("none", trials[3:]), ("first", trials[::-1])):
+        figures.searches(tmp_path / f"{name}.png", *compare.progress({"random": of}, 0.95), 1.5)
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    for name, of in (("all", rows), ("none", rows[3:])):
+        figures.slices(tmp_path / f"s_{name}.png", of, axes)
+        figures.parallel(tmp_path / f"p_{name}.png", of, axes)
+    figures.bars(tmp_path / "b.png", {}, "what matters", "importance")
+    figures.slices(tmp_path / "again.png", rows, axes)
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "s_all.png").read_bytes()
+
+
+def test_a_password_is_not_logged():
+    text = "storage: postgresql+pg8000://me:se/cret@host/name\nuri: http://127.0.0.1:5000\nother: a@b"
+    assert "se/cret" not in _without_passwords(text)
+    assert "postgresql+pg8000://me:***@host/name\nuri: http://127.0.0.1:5000\nother: a@b" in _without_passwords(text)

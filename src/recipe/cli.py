@@ -1,5 +1,5 @@
 """What one types: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions,
-`recipe predict photo.jpg` asks the final system.
+`recipe worker` helps a search that is going on, `recipe predict photo.jpg` asks the final system.
 """
 
 import argparse
@@ -33,6 +33,8 @@ def main(words: list[str] | None = None) -> int:
     )
     command.add_argument("--replace", action="store_true", help="also where decisions.csv says something else")
     command.set_defaults(does=_decided)
+    command = commands.add_parser("worker", help="take part in the search of the tune stage", allow_abbrev=False)
+    command.set_defaults(does=lambda given: _worked())
     command = commands.add_parser("predict", help="what the final system says of your files", allow_abbrev=False)
     command.add_argument(
         "input", metavar="PATH", help="an image, a folder of images, a table, or an array (.npy, .npz)"
@@ -64,6 +66,32 @@ def _decided(given) -> int:
     added, changed = add(DECISIONS, known, new, given.replace)
     same = len(new) - added - changed
     print(f"{DECISIONS}: {added} added, {changed} changed, {same} as they were. Next: dvc repro")
+    return 0
+
+
+def _worked() -> int:
+    from recipe.config import resolved, root
+    from recipe.data.batches import load as load_data
+    from recipe.files import digest, read_yaml
+    from recipe.parts import plain
+    from recipe.search.worker import open_search, take_part
+    from recipe.stage import deps, prepare_torch
+    from recipe.track import home
+
+    def say(text: str) -> None:
+        print(f"worker     {text}", flush=True)
+
+    os.chdir(root())
+    cfg = resolved("tune", root())
+    device = prepare_torch(cfg)
+    data = load_data(plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say)
+    accepted = read_yaml("runs/regularize/best.yaml")
+    search = open_search(cfg, data, accepted, digest(deps("tune")), home(), say, create=False)
+    try:
+        count = take_part(search)
+    finally:
+        search.close()
+    say(f"nothing is left to do; {count} trial(s) finished here")
     return 0
 
 

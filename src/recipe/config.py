@@ -148,12 +148,43 @@ def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) 
 
 def _keys_of(group: str, choice: str, base: Path) -> set[str]:
     """Every dotted key that conf/<group>/<choice>.yaml brings along."""
+    return set(leaves(_composed_alone(group, choice, base)))
+
+
+def _composed_alone(group: str, choice: str, base: Path) -> DictConfig:
+    """conf/<group>/<choice>.yaml with its own defaults, also from within a Hydra app, which it leaves as it is."""
+    running = GlobalHydra.instance().hydra
     try:
         GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            return set(leaves(hydra.compose(f"{group}/{choice}")))
+            return hydra.compose(f"{group}/{choice}")
     except (HydraException, OmegaConfBaseException) as error:
         raise RecipeError(f"conf/{group}/{choice}.yaml does not compose: {error}") from None
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
+def is_group(cfg: DictConfig, key: str) -> bool:
+    """Whether a key of a stage's config is filled by a file of conf/<key>/ as a whole."""
+    return "." not in key and OmegaConf.is_dict(cfg.get(key)) and "_target_" in cfg[key]
+
+
+def _spell_out(cfg: DictConfig, base: Path) -> None:
+    """A search over the files of a group gets their content, so that resolved/ and with it DVC knows it.
+
+    `optimizer: {choices: [adam, sgd]}` becomes `optimizer: {choices: {adam: {...}, sgd: {...}}}`.
+    """
+    if not OmegaConf.is_dict(cfg.get("space")):
+        return
+    OmegaConf.set_struct(cfg, False)
+    for key, range_ in cfg.space.items():
+        if not is_group(cfg, key) or not OmegaConf.is_dict(range_) or not OmegaConf.is_list(range_.get("choices")):
+            continue
+        content = {}
+        for choice in range_.choices:
+            _check_choice(key, str(choice), base, f"conf/space: `{key}`")
+            content[choice] = OmegaConf.to_container(_composed_alone(key, choice, base)[key], resolve=True)
+        range_.choices = content
 
 
 def _register(stage: str, base: Path) -> list[str]:
@@ -181,6 +212,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         if unknown := sorted(key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED):
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
         check_types(cfg, f"{stage}, in params.yaml or conf/")
+        _spell_out(cfg, base)
         OmegaConf.resolve(cfg)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
@@ -207,6 +239,12 @@ KNOBS = {
     "steps": (int, 1),
     "eval_every": (int, 1),
     "trials": (int, 2),
+    "repeats": (int, 1),
+    "trial_seeds": (int, 1),
+    "generation": (int, 1),
+    "together": (int, 1),
+    "factor": (float, 1.0),
+    "first": (float, 0.0),
     "members": (int, 2),
     "top": (int, 0),
     "longer": (int, 0),
@@ -315,11 +353,28 @@ def main(stage: str):
     return wrap
 
 
+def resolved(stage: str, base: Path) -> DictConfig:
+    """The config that DVC runs the stage with: resolved/<stage>.yaml, and from conf/runtime where it runs.
+
+    Raises RecipeError where the compose stage has not written it.
+    """
+    if not (base / "resolved" / f"{stage}.yaml").is_file():
+        raise RecipeError(f"resolved/{stage}.yaml is missing. It is written by the compose stage: dvc repro compose")
+    try:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(base / "resolved"), version_base="1.3"):
+            cfg = hydra.compose(stage)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RecipeError(f"resolved/{stage}.yaml does not compose: {error}") from None
+    return checked(cfg, stage)
+
+
 def checked(cfg: DictConfig, stage: str) -> DictConfig:
     """What Hydra composed for a run, with its types checked and its interpolations resolved."""
     cfg = OmegaConf.create(cfg)
     try:
         check_types(cfg, stage)
+        _spell_out(cfg, root())
         OmegaConf.resolve(cfg)
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None

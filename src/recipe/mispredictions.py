@@ -128,7 +128,7 @@ def page(
 ) -> str:  # fmt: skip
     """The explorer over val and test, the wrong answers first; train is there as their neighbours, and where doubted.
 
-    judged: of val, test and train. unseen: the test examples. Of more than `MOST` examples, every wrong one and a sample
+    judged: of val, test and train. unseen: the test examples. Of more than `MOST`, every wrong one and a sample
     of the others are shown.
     """
     val, test, train = judged

@@ -78,6 +78,12 @@ class Run:
         return self.home / ".recipe" / "lanes" / f"{self.stage}-{fingerprint(self.inputs)}" if self.in_dvc else None
 
     @property
+    def code(self) -> dict[str, str]:
+        """{file: hash} of what the stage depends on, its config aside, also when started by hand."""
+        known = self.inputs or digest(deps(self.stage))
+        return {path: content for path, content in known.items() if not path.startswith("resolved/")}
+
+    @property
     def home(self) -> Path:
         return track.home()
 
@@ -141,7 +147,7 @@ def _run(name: str, body, cfg):
     (out / "report.json").unlink(missing_ok=True)
     tracker = track.Tracker(cfg, name, name if in_dvc(name) else out.name, commit=_commit())
     try:
-        run = Run(name, out, tracker, before, device=_prepare_torch(cfg) if "model" in cfg else "cpu")
+        run = Run(name, out, tracker, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
         report = body(cfg, run)
         _require_same(tracked, before)
         content = report.content(name)
@@ -199,7 +205,12 @@ def _dvc_inputs(name: str) -> list[str]:
     if not in_dvc(name):
         return []
     entry = load(Path("dvc.yaml"))["stages"][name]
-    return [*entry.get("deps", []), *(next(iter(p)) for p in entry.get("params", []))]
+    return [*deps(name), *(next(iter(p)) for p in entry.get("params", []))]
+
+
+def deps(name: str) -> list[str]:
+    """The files that a stage depends on, its config aside."""
+    return load(Path("dvc.yaml"))["stages"][name].get("deps", [])
 
 
 def _require_same(tracked: list[str], before: dict[str, str]) -> None:
@@ -246,7 +257,7 @@ def _commit() -> str:
     return out.stdout.strip() if out.returncode == 0 else ""
 
 
-def _prepare_torch(cfg) -> str:
+def prepare_torch(cfg) -> str:
     """Bit for bit: deterministic kernels and a fixed number of threads. Gives the device."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")

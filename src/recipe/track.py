@@ -16,6 +16,7 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -176,7 +177,7 @@ class Tracker:
         self._bury_the_dead()
         self.id = start(self.client, self.experiment, self.stage, name, tags)
         self._batch(self.id, params=chosen(cfg, self.stage))
-        self.client.log_text(self.id, OmegaConf.to_yaml(cfg, resolve=True), "config.yaml")
+        self.client.log_text(self.id, _without_passwords(OmegaConf.to_yaml(cfg, resolve=True)), "config.yaml")
 
     @_quietly
     def lane(
@@ -384,6 +385,11 @@ def chosen(cfg, stage: str) -> dict[str, object]:
     values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
     left_out = ("runtime", "checks", "waive")
     return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
+
+
+def _without_passwords(text: str) -> str:
+    """Of addresses, as in scheme://user:password@host."""
+    return re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def described(content: dict) -> str:

@@ -1,25 +1,27 @@
 """Claims about the search."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from recipe.ablation import Gain
 from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly
-from recipe.search import Trial
+from recipe.search.trials import Trial
 
 
 @dataclass(frozen=True)
 class Search:
     trials: dict[str, list[Trial]]  # by sampler
     best: Trial
-    again: float  # the best trial's validation loss, trained once more from its seed
+    again: float  # the best trial's validation loss, trained once more from its seeds
     gain: Gain  # of the best configuration over the accepted recipe
     edges: list[str]
-    budget: int
+    budget: int  # trials of each sampler and repeat
+    repeats: int
 
 
 @check(source="Recipe 2, fix random seed")
 def best_trial_repeats(s: Search) -> Verdict:
-    """The best trial, run again from its seed, has the same validation loss to the bit.
+    """The best trial, run again from its seeds beside the same others, has the same validation loss to the bit.
 
     A random number outside the seeded generators, or state that one trial leaves to the next.
     """
@@ -28,11 +30,24 @@ def best_trial_repeats(s: Search) -> Verdict:
 
 @check(source="Recipe 5, random over grid")
 def budgets_are_equal(s: Search) -> Verdict:
-    """Each sampler ran the number of trials it was given: the comparison is fair.
+    """Each sampler ran each of its trials once, in every repeat: the comparison is fair.
 
-    Trials were lost on the way: a storage that is shared with another search.
+    Trials were lost, or trained twice, on the way: a storage that is shared with another search.
     """
-    return exactly(min(len(t) for t in s.trials.values()), s.budget)
+    wanted = Counter({(repeat, index): 1 for repeat in range(s.repeats) for index in range(s.budget)})
+    found = [Counter(t.key for t in mine) for mine in s.trials.values()]
+    return exactly(sum(((wanted - have) + (have - wanted)).total() for have in found), 0)
+
+
+@check(source="Recipe 5, tune", gate=False)
+def trials_come_to_an_end(s: Search) -> Verdict:
+    """No trial diverges, runs out of memory or raises an error.
+
+    The causes stand in trials.csv: a learning rate that is too high for some widths, a batch that does not fit, a value
+    that the model cannot take. Narrow the range in conf/space/, or give it a condition.
+    """
+    every = [t for mine in s.trials.values() for t in mine]
+    return exactly(sum(t.state == "failed" for t in every) / len(every), 0.0)
 
 
 @check(source="Recipe 5, tune", gate=False)
@@ -40,7 +55,7 @@ def gain_is_more_than_noise(s: Search) -> Verdict:
     """Over fresh seeds, the best configuration has a lower validation loss than the accepted recipe.
 
     Found nothing beyond seed noise: the accepted recipe is handed on. The best of many trials always looks better on
-    its own seed.
+    its own seeds.
     """
     g = s.gain
     return Verdict(PASS if g.real else FAIL, g.mean, f"interval [{g.low:+.4f}, {g.high:+.4f}] above 0, n = {g.n}")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ EVERY = 5.0  # seconds between checkpoints of a group
 def train(
     lanes: list[Lane], part: Part, val: Part, *, eval_every: int, mode: str = "auto",
     watch: int = 0, folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
+    rungs: Sequence[int] = (), judge: Callable[[int, list[Trained]], dict[int, str]] = lambda step, seen: {},
 ) -> list[Trained]:  # fmt: skip
     """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
 
@@ -28,12 +29,26 @@ def train(
     lowest validation loss, or on a loss that is not finite: that lane alone is over, and says so. mode: auto (the rule
     of plan.py), plain or batched. watch: so many examples of val whose outputs are kept at each evaluation. folder: of
     checkpoints, for these lanes alone; a training that was killed goes on from there to the same bits.
+
+    rungs: steps, in order and multiples of eval_every, at which lanes wait for each other, whether they are computed
+    together or not. There judge(step, what is known of every lane by that step) says which lanes end, and why; it is
+    asked again for rungs that lie behind a checkpoint, and must answer the same.
     """
-    results = [Trained() for _ in lanes]
-    for group in plan(lanes, part, mode):
-        for numbers, work in _at_work(group, lanes, part, say):
-            path = folder and folder / f"{numbers[0]}.safetensors"
-            _run(work, numbers, lanes, results, part, val, eval_every, watch, path)
+    if wrong := [step for step in rungs if step % eval_every]:
+        raise ValueError(f"rungs {wrong} are no multiples of eval_every, {eval_every}")
+    results, stopped = [Trained() for _ in lanes], {}
+    works = (work for group in plan(lanes, part, mode) for work in _at_work(group, lanes, part, say))
+    running = (
+        _run(work, numbers, lanes, results, part, val, eval_every, watch,
+             folder and folder / f"{numbers[0]}.safetensors", set(rungs), stopped)
+        for numbers, work in works
+    )  # fmt: skip
+    if rungs:
+        _judged(list(running), lanes, results, rungs, judge, stopped)
+    else:
+        for run in running:  # a group is built when the one before it is done and gone
+            for _ in run:
+                pass
     for lane, result in zip(lanes, results, strict=True):
         lane.model.load_state_dict(result.last)
     return results
@@ -59,8 +74,38 @@ def _at_work(group: Group, lanes: list[Lane], part: Part, say) -> Iterator[tuple
         yield [number], Plain(lane, part)
 
 
-def _run(work, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, watch: int, path) -> None:
-    """Until the last lane of the group is over. alive: the lanes' numbers, in the order that they have in the group."""
+def _judged(
+    running: list[Iterator[int]], lanes: list[Lane], results: list[Trained], rungs, judge, stopped: dict[int, str]
+) -> None:
+    """All groups from rung to rung; one that a checkpoint put further ahead waits for the others."""
+    at = [next(run, math.inf) for run in running]
+    for rung in rungs:
+        for n, run in enumerate(running):
+            while at[n] < rung:
+                at[n] = next(run, math.inf)
+        stopped |= judge(rung, [_by(*of, rung) for of in zip(lanes, results, strict=True)])
+    for run in running:
+        for _ in run:
+            pass
+
+
+def _by(lane: Lane, result: Trained, step: int) -> Trained:
+    """What was known of a lane at a step, before it was judged there: a checkpoint may know what came of it."""
+    curve = [row for row in result.curve if row["step"] <= step]
+    best = min(range(len(curve)), key=lambda r: (not curve[r]["step"], curve[r]["val_loss"]))
+    known = Trained(curve, best_row=best)
+    known.ended = result.ended if curve[-1]["step"] < step else _ended(lane, known)
+    return known
+
+
+def _run(
+    work, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, watch: int, path,
+    rungs: set[int], stopped: dict[int, str],
+) -> Iterator[int]:  # fmt: skip
+    """Until the last lane of the group is over; yields at each rung, after which those in `stopped` end.
+
+    alive: the lanes' numbers, in the order that they have in the group.
+    """
     identity, numbers, at = [lanes[i].identity for i in alive], alive, 0
     if path and (progress := load_progress(path, identity, part.y.device)):
         alive, at, state, found = progress
@@ -94,10 +139,12 @@ def _run(work, alive: list[int], lanes, results, part: Part, val: Part, eval_eve
         work.remember(better)
         for i in alive:
             results[i].seconds += (time.monotonic() - started) / len(alive)
-        for j, reason in over.items():
-            result = results[alive[j]]
-            result.ended = reason
-            result.last, result.best = work.weights(j)
+        _end(work, alive, results, over)
+        if at in rungs:
+            yield at
+            here = {j: stopped[i] for j, i in enumerate(alive) if i in stopped and j not in over}
+            _end(work, alive, results, here)
+            over |= here
         if over:
             staying = [j for j in range(len(alive)) if j not in over]
             work.keep(staying)
@@ -107,6 +154,13 @@ def _run(work, alive: list[int], lanes, results, part: Part, val: Part, eval_eve
             save_progress(path, identity, alive, work, {i: results[i] for i in numbers})
             saved = time.monotonic()
         at = _next(at, eval_every, [lanes[i] for i in alive])
+
+
+def _end(work, alive: list[int], results: list[Trained], over: dict[int, str]) -> None:
+    for j, reason in over.items():
+        result = results[alive[j]]
+        result.ended = reason
+        result.last, result.best = work.weights(j)
 
 
 def _next(at: int, eval_every: int, lanes: list[Lane]) -> int:

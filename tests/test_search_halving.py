@@ -1,0 +1,236 @@
+"""Halving inside a training: the same lanes survive in a batch, one after the other, and after kills."""
+
+import os
+import signal
+
+import pytest
+import searching
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lanes import MODELS, lane, parts
+from searching import SMALL, config, ended, forked, linear
+from test_checkpoint import same
+from torch import nn
+
+from recipe import build
+from recipe.search import trials, worker
+from recipe.search.space import read_space
+from recipe.search.trials import Trial, Work, train_again, train_cohort
+from recipe.train import engine
+
+RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, float("inf"))
+
+
+def lanes():
+    """Two architectures, a lane that is lost, one that ends by itself before a rung and one at it."""
+    made = [lane(seed=s, steps=60, options={"lr": rate}) for s, rate in enumerate(RATES)]
+    made += [lane(MODELS["convnet"], s, steps=60, options={"lr": rate}) for s, rate in enumerate(RATES[:3])]
+    return [*made, lane(seed=8, steps=15), lane(seed=9, steps=20), lane(seed=9, steps=60, enough=1.9)]
+
+
+def best_third(step, seen):
+    """By the newest validation loss; asked at 20 and 40."""
+    going = [i for i, t in enumerate(seen) if not t.ended]
+    ranked = sorted(going, key=lambda i: seen[i].curve[-1]["val_loss"])
+    return {i: f"not among the best at {step}" for i in ranked[-(-len(ranked) // 3) :]}
+
+
+def trained(mode: str, folder=None, judge=best_third):
+    return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, rungs=(20, 40), judge=judge)
+
+
+def test_the_same_lanes_survive_in_a_batch_and_one_after_the_other():
+    plain, batched = trained("plain"), trained("batched")
+    assert [t.ended for t in plain] == [t.ended for t in batched]
+    assert {t.ended for t in plain} >= {"not among the best at 20", "not among the best at 40", "all steps done"}
+    assert plain[5].lost
+    for a, b in zip(plain, batched, strict=True):
+        assert [r["step"] for r in a.curve] == [r["step"] for r in b.curve]
+        assert torch.allclose(*(torch.tensor([r["val_loss"] for r in t.curve]) for t in (a, b)), rtol=1e-3)
+
+
+def test_a_lane_that_goes_on_is_not_touched_by_those_that_end():
+    alone, judged = trained("plain", judge=lambda step, seen: {}), trained("plain")
+    for a, b in zip(alone, judged, strict=True):
+        if "best" not in b.ended:
+            assert same(a, b)
+        else:
+            assert a.curve[: len(b.curve)] == b.curve
+
+
+@pytest.mark.parametrize("mode", ["plain", "batched"])
+def test_killed_with_9_at_any_evaluation_the_same_lanes_survive(tmp_path, monkeypatch, mode):
+    monkeypatch.setattr(engine, "EVERY", 0.0)
+    whole = trained(mode)
+    for at in (2, 3, 4, 5, 6, 7, 9, 12, 16):
+
+        def work(at=at) -> None:
+            look, seen = engine._look, []
+
+            def counted(*args):
+                seen.append(1)
+                if len(seen) == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return look(*args)
+
+            engine._look = counted
+            trained(mode, tmp_path)
+
+        ended(forked(work))
+    assert any(tmp_path.iterdir())
+    asked = []
+
+    def judge(step, seen):
+        asked.append(step)
+        return best_third(step, seen)
+
+    again = trained(mode, tmp_path, judge)
+    assert all(same(a, b) for a, b in zip(again, whole, strict=True))
+    assert asked == [20, 40]  # also where a checkpoint lies behind
+
+
+def test_rungs_must_be_evaluations():
+    with pytest.raises(ValueError, match="no multiples of eval_every"):
+        engine.train(lanes()[:1], *parts(), eval_every=10, rungs=(15,))
+
+
+# ---- trials --------------------------------------------------------------------------------------------------
+
+
+def work(**more) -> Work:
+    cfg = linear(**more)
+    return Work(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
+
+
+def cohort(*rates: float, repeat: int = 0) -> dict:
+    return {(repeat, i): {"optimizer.lr": rate} for i, rate in enumerate(rates)}
+
+
+def test_one_in_three_goes_on_at_each_rung():
+    done = train_cohort(work(), "random", cohort(1e-3, 3e-3, 0.01, 0.03, 0.06, 0.1), {}, None)
+    assert sorted(t.steps for t in done) == [5, 5, 5, 5, 15, 30]
+    assert [t.state for t in done].count("complete") == 1
+    (top,) = (t for t in done if t.state == "complete")
+    assert set(top.rungs) == {"5", "15"}
+    for rung in ("5", "15"):
+        values = {t.key: t.rungs[rung] for t in done if rung in t.rungs}
+        assert min(values, key=values.get) == top.key
+    assert top.spread > 0
+    assert len(top.curve["val_loss"]) == 7
+
+
+def test_trials_are_judged_against_earlier_ones_of_their_repeat_alone():
+    past = [Trial("tpe", 0, i, {}, "complete", 0.1, rungs={"5": 0.1, "15": 0.1}) for i in range(9)]
+    known = {t.key: t for t in past}
+    mine = {(0, 9): {"optimizer.lr": 0.01}, (1, 9): {"optimizer.lr": 0.01}}
+    first, other = train_cohort(work(), "tpe", mine, known, None)
+    assert (first.state, first.steps) == ("pruned", 5)
+    assert other.state == "complete"
+
+
+def test_without_halving_every_trial_trains_to_its_end():
+    cfg = work()
+    cfg.cfg.halving = None
+    done = train_cohort(cfg, "random", cohort(1e-3, 0.01, 0.1), {}, None)
+    assert [t.steps for t in done] == [30, 30, 30]
+
+
+class Burns(nn.Module):
+    """Fails in training, not when it is built: what running out of memory looks like."""
+
+    def __init__(self, num_classes: int, width: float = 1.0):
+        super().__init__()
+        self.inner, self.width = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)), width
+
+    def forward(self, x):
+        if self.training and self.width > 2:
+            raise RuntimeError("out of memory")
+        return self.inner(x)
+
+
+def burning() -> Work:
+    cfg = config(trials=5)
+    cfg.model = {"_target_": "test_search_halving.Burns", "width": 1.0}
+    cfg.space = {"model.width": {"choices": [1, 2, 3]}}
+    cfg.train.steps, cfg.train.eval_every = 20, 10
+    return Work(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
+
+
+def test_of_trials_that_throw_together_only_the_guilty_fail():
+    of = burning()
+    done = train_cohort(of, "random", {(0, i): {"model.width": i + 1} for i in range(3)}, {}, None)
+    assert [t.state for t in done] == ["complete", "complete", "failed"]
+    assert "out of memory" in done[2].cause
+    assert [t.alone for t in done] == [True, True, True]
+    assert train_again(of, done, done[0]) == done[0].value
+
+
+def test_a_trial_that_cannot_be_built_fails_and_the_others_train_together(monkeypatch):
+    make = build.lane
+
+    def lane(cfg, data, seed, changes=None, **more):
+        if changes["optimizer.lr"] == 0.02:
+            raise ValueError("not this one")
+        return make(cfg, data, seed, changes, **more)
+
+    monkeypatch.setattr(build, "lane", lane)
+    done = train_cohort(work(), "random", cohort(0.01, 0.02, 0.03), {}, None)
+    assert [t.state for t in done].count("failed") == 1
+    assert "not this one" in done[1].cause
+    assert not any(t.alone for t in done)
+
+
+def test_a_trial_with_a_lost_seed_fails_with_its_cause():
+    done = train_cohort(work(), "random", {(0, 0): {"optimizer.lr": float("inf")}, **cohort(0.01)}, {}, None)
+    lost = train_cohort(work(), "random", {(0, 1): {"optimizer.lr": float("inf")}, **cohort(0.01)}, {}, None)[0]
+    assert done[0].state == "complete"
+    assert lost.state == "failed"
+    assert lost.value is None
+    assert "loss is" in lost.cause
+
+
+@given(st.integers(0, 5))
+@settings(max_examples=3, deadline=None)
+def test_the_best_trial_repeats_to_the_bit(seed):
+    """Beside those alone that were computed with it, each ended where it was."""
+    of = work(seed=seed)
+    done = train_cohort(of, "random", cohort(1e-3, 3e-3, 0.01, 0.03, 0.06, 0.1), {}, None)
+    top = min((t for t in done if t.state == "complete"), key=lambda t: t.value)
+    assert train_again(of, done, top) == top.value
+
+
+def test_state_that_one_trial_leaves_to_the_next_is_seen_when_the_best_is_repeated(monkeypatch):
+    """A planted bug: the weights depend on how many models were made before."""
+    of, made, make = work(), [], build.lane
+
+    def lane(cfg, data, seed, changes=None, **more):
+        made.append(1)
+        return make(cfg, data, seed + len(made), changes, **more)
+
+    monkeypatch.setattr(build, "lane", lane)
+    done = train_cohort(of, "random", cohort(0.01, 0.03), {}, None)
+    top = min((t for t in done if t.state == "complete"), key=lambda t: t.value)
+    assert train_again(of, done, top) != top.value
+
+
+def test_cohorts_are_even_and_keep_likeness_together():
+    space = read_space(
+        config({"model.width": {"choices": [8, 16]}, "optimizer.lr": searching.SPACE["optimizer.lr"]}), {}
+    )
+    params = {
+        (r, i): {"model.width": (8, 16)[i % 2], "optimizer.lr": 0.01 * (i + 1)} for r in range(2) for i in range(5)
+    }
+    cut = list(worker.cohorts(params, space, 5))
+    assert [len(c) for c in cut] == [5, 5]
+    assert {p["model.width"] for p in cut[0].values()} == {8}
+    assert sorted(key for c in cut for key in c) == sorted(params)
+    assert [len(c) for c in worker.cohorts(params, space, 4)] == [3, 3, 4]
+
+
+def test_a_result_comes_back_from_the_storage_as_it_was():
+    (done,) = train_cohort(work(), "random", cohort(0.01), {}, None)
+    import json
+
+    result = json.loads(json.dumps(trials.result_of(done)))
+    assert Trial("random", *done.key, done.params, **result) == done
