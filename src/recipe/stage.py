@@ -174,7 +174,7 @@ def _run(name: str, body, cfg):
     except RecipeError:
         tracker.fail(traceback.format_exc())
         raise
-    return report.metrics
+    return report.metrics.get("val_loss")  # what a sweeper of Hydra minimises
 
 
 # ---- before --------------------------------------------------------------------------------------------------
