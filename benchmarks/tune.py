@@ -70,7 +70,7 @@ warnings.filterwarnings("ignore")
 def on_digits() -> Data:
     part, val = digits()
     one = torch.ones(1, 1, 1)
-    return Data(part, val, None, [str(i) for i in range(10)], 0 * one, one, "digits")
+    return Data(part, val, [str(i) for i in range(10)], 0 * one, one, "digits")
 
 
 def config(net: str, data: Data, **own):
@@ -291,7 +291,7 @@ def on_cifar(file: Path, train: int = 3000, val: int = 1000) -> Data:
     mean, std = x[:train].mean((0, 2, 3), keepdim=True)[0], x[:train].std((0, 2, 3), keepdim=True)[0]
     x = (x - mean) / std
     parts = [Part(x[a:b], y[a:b], []) for a, b in ((0, train), (train, train + val))]
-    return Data(*parts, None, [str(i) for i in range(10)], mean, std, "cifar")
+    return Data(*parts, [str(i) for i in range(10)], mean, std, "cifar")
 
 
 def samplers(folder: Path, cifar: Path | None, names: list[str], trials: int, passes: int) -> None:
