@@ -25,7 +25,7 @@ SPACE = {
     "augment.degrees": {"low": 1.0, "high": 9.0, "when": {"train.augment": True}},
 }
 SMALL = Data(
-    Part(DATA.train.x[:96], DATA.train.y[:96], []), Part(DATA.val.x[:60], DATA.val.y[:60], []), None, DATA.classes,
+    Part(DATA.train.x[:96], DATA.train.y[:96], []), Part(DATA.val.x[:60], DATA.val.y[:60], []), DATA.classes,
     DATA.mean, DATA.std, "few digits",
 )  # fmt: skip
 

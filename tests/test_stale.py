@@ -35,7 +35,9 @@ def test_an_own_part_is_a_dependency_of_each_stage_that_builds_parts():
     assert {stage for stage in GRAPH if "src/own" in deps(stage)} == builders
 
 
-@pytest.mark.parametrize(("stage", "place"), [("report", "pages"), ("audit", "pages/explorer")])
+@pytest.mark.parametrize(
+    ("stage", "place"), [("report", "pages"), ("audit", "pages/explorer"), ("ensemble", "pages/explorer")]
+)
 def test_the_templates_of_a_page_are_dependencies_of_its_stage(stage, place):
     folder = ROOT / "src" / "recipe" / place
     templates = {str(f.relative_to(ROOT)) for f in folder.iterdir() if f.suffix in (".html", ".css", ".js", ".md")}
