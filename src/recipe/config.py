@@ -25,6 +25,7 @@ from recipe.errors import RecipeError
 
 STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
 NAMED = ("checks", "waive", "space")  # their keys are names of checks, or of other keys: who reads them checks them
+TRAINING = ["model", "loss", "optimizer", "augment", "step", "train"]  # the parts of a config that make a training
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
 
 

@@ -6,11 +6,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config import KNOBS, change, check_types, is_group, leaves, nearest
+from recipe.config import KNOBS, TRAINING, change, check_types, is_group, leaves, nearest
 from recipe.errors import RecipeError
 from recipe.rungs import onto
 
-ROOTS = ("model", "loss", "optimizer", "augment", "step", "train")  # what a training is made of
 FIXED = ("train.eval_every",)  # one for all lanes
 FORMS = ({"choices"}, {"low", "high"}, {"low", "high", "log"})
 WRITTEN = "{low, high}, {low, high, log: true} or {choices: [...]}, each with `when: {key: value}` or without"
@@ -126,7 +125,7 @@ def _values(given) -> tuple:
 def _known(cfg: DictConfig, key: str, groups: dict[str, dict], when: dict[str, tuple]):
     """The key's present value. It must be there for every choice of its group that `when` allows."""
     group = key.split(".")[0]
-    if group not in ROOTS or key in FIXED:
+    if group not in TRAINING or key in FIXED:
         raise RecipeError(f"conf/space: `{key}` is no part of a training; {nearest(key, _keys(cfg))}")
     if key == group and not is_group(cfg, key):
         raise RecipeError(f"conf/space: `{key}` is no group of conf/; name one of its keys.")
@@ -157,7 +156,7 @@ def _files(group: str, choices: list[str]) -> str:
 def _keys(cfg: DictConfig) -> dict[str, object]:
     """Every key that can be searched, with its value."""
     every = leaves(cfg)
-    kept = {k: v for k, v in every.items() if k.split(".")[0] in ROOTS and k not in FIXED}
+    kept = {k: v for k, v in every.items() if k.split(".")[0] in TRAINING and k not in FIXED}
     return {k: v for k, v in kept.items() if not k.rsplit(".", 1)[-1].startswith("_") and k != "train"}
 
 
