@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recipe.calibration import fit_temperature, tempered
 from recipe.members import BEST, Member
-from recipe.quality import Quality, quality
+from recipe.quality import Quality, gained, quality
 from recipe.selection import counts, greedy, held_out, of_label, weighted
 
 GREEDY = "greedy choice"
@@ -16,11 +16,13 @@ GREEDY = "greedy choice"
 @dataclass(frozen=True)
 class Choice:
     """options: {way to choose: how often each member of the pool counts}. held_out: {way: its nll on val without and
-    with a temperature}, each example judged by what others chose; the lowest decides on way and temperature.
+    with a temperature}, each example judged by what others chose. fall: by how much greedy selection has the lower one,
+    and its interval: the plain mean is left only for what is more than noise.
     """
 
     options: dict[str, list[int]]
     held_out: dict[str, tuple[float, float]]
+    fall: tuple[float, float, float]
     name: str
     fitted: float  # temperature, on all of val
     path: list[float]  # nll on val after each greedy pick
@@ -54,11 +56,15 @@ def choose(p: Tensor, y: Tensor, seeds: int) -> Choice:
     def taken(p: Tensor, y: Tensor) -> list[int]:
         return counts(greedy(of_label(p, y))[0], len(p))
 
-    ways = {f"mean of {seeds} seeds": mean, GREEDY: taken}
+    alone = f"mean of {seeds} seeds"
+    ways = {alone: mean, GREEDY: taken}
     judged = {name: held_out(p, y, way) for name, way in ways.items()}
     options = {name: way(p, y) for name, way in ways.items()}
-    name = min(judged, key=lambda n: min(judged[n]))
-    return Choice(options, judged, name, fit_temperature(weighted(p, options[name]), y), greedy(of_label(p, y))[1])
+    fall = gained(judged[alone][0], judged[GREEDY][0])
+    name = GREEDY if fall[1] > 0 else alone
+    means = {name: (plain.mean().item(), calibrated.mean().item()) for name, (plain, calibrated) in judged.items()}
+    fitted = fit_temperature(weighted(p, options[name]), y)
+    return Choice(options, means, fall, name, fitted, greedy(of_label(p, y))[1])
 
 
 def seeds_of(pool: list[Member]) -> int:
@@ -91,8 +97,9 @@ def told(choice: Choice, pool: list[Member]) -> str:
     of_seeds, times = seeds_of(pool), choice.options[GREEDY]
     distinct, others = (sum(n > 0 for n in some) for some in (times, times[of_seeds:]))
     used = f"a temperature of {choice.fitted:.2f}" if choice.calibrated else "no temperature"
+    fall = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*choice.fall)
     return (
         f"Chosen on validation: {choice.name}, {used} (nll on fifths of val by what the other fifths chose: {judged}). "
-        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations; its nll "
-        f"of {choice.path[-1]:.4f} on val is that of the examples which chose it."
+        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations: lower by "
+        f"{fall} on those fifths; its nll of {choice.path[-1]:.4f} on val is that of the examples which chose it."
     )

@@ -110,7 +110,12 @@ def _draws(count: int, seed: int) -> Iterator[np.ndarray]:
 
 def fall(before: Tensor, after: Tensor, y: Tensor) -> tuple[float, float, float]:
     """How much lower the mean nll is after, and its paired 95 % bootstrap interval over examples."""
-    falls = nlls(before, y) - nlls(after, y)
+    return gained(nlls(before, y), nlls(after, y))
+
+
+def gained(before: Tensor, after: Tensor) -> tuple[float, float, float]:
+    """By how much the mean of (N,) numbers fell, and its paired 95 % bootstrap interval over examples."""
+    falls = before - after
     return (falls.mean().item(), *percentiles(bootstrap(falls.unsqueeze(1))[:, 0]))
 
 

@@ -55,9 +55,11 @@ def weighted(p: Tensor, times: list[int]) -> Tensor:
     return (p[used].double() * shares.view(-1, 1, 1)).sum(0)
 
 
-def held_out(p: Tensor, y: Tensor, choose: Callable[[Tensor, Tensor], list[int]]) -> tuple[float, float]:
-    """(nll, nll with a temperature) on val of what `choose(p, y) -> counts` would take: each fifth of val is judged
-    with members and a temperature that the other four chose. What chose does not judge."""
+def held_out(p: Tensor, y: Tensor, choose: Callable[[Tensor, Tensor], list[int]]) -> tuple[Tensor, Tensor]:
+    """((N,) nlls, (N,) nlls with a temperature) on val of what `choose(p, y) -> counts` would take.
+
+    Each fifth of val is judged with members and a temperature that the other four chose. In the order of fifths.
+    """
     fold, plain, calibrated = torch.arange(len(y)) % FOLDS, [], []
     for i in range(FOLDS):
         mine, others = fold == i, fold != i
@@ -66,7 +68,7 @@ def held_out(p: Tensor, y: Tensor, choose: Callable[[Tensor, Tensor], list[int]]
         mean = weighted(p[:, mine], times)
         plain.append(nlls(mean, y[mine]))
         calibrated.append(nlls(tempered(mean, temperature), y[mine]))
-    return torch.cat(plain).mean().item(), torch.cat(calibrated).mean().item()
+    return torch.cat(plain), torch.cat(calibrated)
 
 
 # ---- how many ------------------------------------------------------------------------------------------------
