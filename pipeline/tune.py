@@ -45,7 +45,7 @@ def main(cfg, run):
         scores=[found.score],
         evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"],
                   "trials_come_to_an_end": ["trials.csv"]},
-        figures={"best_so_far.png": f"best validation loss against trials, over {cfg.repeats} repeats; the band is the "
+        figures={"best_so_far.png": f"best validation loss against trials, over {cfg.repeats} repeats; at the end the "
                  f"{cfg.confidence:.0%} interval of the mean",
                  "slices.png": "every trial against each searched key",
                  "parallel.png": "every trial as a line through its values",

@@ -11,20 +11,21 @@ WRAP = 4  # panels beside each other
 
 
 def searches(path, best: dict[str, list[list[float]]], half: dict[str, list[float]], reference: float) -> None:
-    """Best validation loss so far against trials: the mean over repeats, its interval, and each repeat thin.
+    """Best validation loss so far against trials: the mean over repeats, its interval at the end, each repeat thin.
 
     best: {sampler: a curve per repeat}, infinite before anything was found. half: {sampler: half width of the
     interval at each trial}, NaN where there is none. The accepted recipe is a dashed line.
     """
     with drawing(path, width=6.8, height=3.8) as (_, axis):
-        for colour, (sampler, curves) in zip(COLOURS, best.items(), strict=False):
+        for n, (colour, (sampler, curves)) in enumerate(zip(COLOURS, best.items(), strict=False)):
             values = np.where(np.isfinite(curves), curves, np.nan)
             x, mean = np.arange(1, values.shape[1] + 1), values.mean(0)
             for curve in values:
                 axis.plot(x, curve, drawstyle="steps-post", lw=0.7, alpha=0.45, color=colour)
             axis.plot(x, mean, drawstyle="steps-post", lw=2.2, color=colour, label=f"{sampler}, mean of {len(curves)}")
             width = np.asarray(half[sampler])
-            axis.fill_between(x, mean - width, mean + width, step="post", color=colour, alpha=0.14, lw=0)
+            at = x[-1] + 0.3 * (n + 1)  # the interval of what was found in the end, beside the curves
+            axis.errorbar(at, mean[-1], width[-1], color=colour, lw=1.6, capsize=3, marker="o", ms=4)
         axis.axhline(reference, color=INK, ls=(0, (4, 3)), lw=1, label="accepted recipe, same seeds")
         known = [v for curves in best.values() for curve in curves for v in curve if math.isfinite(v)]
         if known:  # a first trial that was far off, or a wide interval, must not flatten all that came later

@@ -92,6 +92,7 @@ class Rung:
     shown: str  # the value
     spread: str  # its interval or spread, and over how many seeds
     test: bool  # measured on test, all others on validation
+    final: bool  # the system that all of it led to
     suspect: bool  # of a stage with a closed gate
 
 
@@ -114,7 +115,10 @@ def ladder(found: Evidence) -> Ladder | None:
         return None
     fitting = scale.accuracy_scale if measure == "accuracy" else scale.loss_scale
     axis = fitting([value for *_, value, _, _ in scored])
-    rungs = [_rung(stage, row, value, low, high, measure, axis) for stage, row, value, low, high in scored]
+    rungs = [
+        _rung(stage, row, value, low, high, measure, axis, row is found.final)
+        for stage, row, value, low, high in scored
+    ]
     return Ladder(measure, rungs, axis.ticks, any(r.system == "human" for r in rungs))
 
 
@@ -130,7 +134,7 @@ def _score(row: dict, measure: str) -> tuple:
     return value, None, None
 
 
-def _rung(stage: Stage, row: dict, value, low, high, measure: str, axis: scale.Scale) -> Rung:
+def _rung(stage: Stage, row: dict, value, low, high, measure: str, axis: scale.Scale, final: bool) -> Rung:
     show = wording.percent if measure == "accuracy" else wording.number
     test = wording.finite(row.get(f"test_{measure}"))
     told = []
@@ -149,6 +153,7 @@ def _rung(stage: Stage, row: dict, value, low, high, measure: str, axis: scale.S
         show(value),
         ", ".join(told),
         test,
+        final,
         suspect=stage.state == evidence.CLOSED,
     )
 
