@@ -146,6 +146,22 @@ def cohorts(lines: list[str]) -> list[tuple[str, str]]:
     return [m.groups() for line in lines if (m := re.search(COHORT, line))]
 
 
+def test_a_worker_from_another_shell_changes_no_byte(clone):
+    alone = clone.outputs("tune")
+    worker = (sys.executable, "-m", "recipe.cli", "worker")
+    said = clone.run(*worker, code=2).text
+    assert "no search of this configuration" in said
+    assert "Traceback" not in said
+
+    stage = started(clone, "tune")
+    until(stage, "the search can be watched")
+    said = clone.run(*worker, code=None).text
+    stage.communicate(timeout=300)
+    assert stage.returncode == 0
+    assert clone.outputs("tune") == alone
+    assert "Traceback" not in said
+
+
 def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
     unkilled = clone.outputs("tune")
     process = started(clone, "tune")

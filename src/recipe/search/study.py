@@ -23,7 +23,7 @@ from recipe.search.trials import Key, Trial, result_of
 
 BEAT = 10  # seconds between the signs of life of a worker at a database
 GRACE = 60  # seconds without one, after which its trials are free
-EXTRA = "pip install recipe[postgres]"
+EXTRA = "pip install -e '.[postgres]'"
 
 
 class Taken(Exception):

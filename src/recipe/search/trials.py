@@ -208,12 +208,16 @@ def _value(trained: Trained, early: bool) -> float:
 def _trial(sampler: str, key: Key, params: dict, seeds: list[Trained], early: bool, rungs: dict, pruned: bool) -> Trial:
     values, rows = [_value(t, early) for t in seeds], [t.row(early) for t in seeds if t.curve]
     common = min(len(t.curve) for t in seeds)
-    columns = [c for c in seeds[0].curve[0] if not c.startswith("val_loss_")] if common else []
+    curve = {}
+    if common:
+        columns = [c for c in seeds[0].curve[0] if c != "step" and not c.startswith("val_loss_")]
+        curve["step"] = [row["step"] for row in seeds[0].curve[:common]]
+        curve |= {c: [statistics.fmean(t.curve[r][c] for t in seeds) for r in range(common)] for c in columns}
     known = {
         "steps": max((t.curve[-1]["step"] for t in seeds if t.curve), default=0),
         "seconds": sum(t.seconds for t in seeds),
         "rungs": rungs,
-        "curve": {c: [statistics.fmean(t.curve[r][c] for t in seeds) for r in range(common)] for c in columns},
+        "curve": curve,
     }
     if not all(map(math.isfinite, values)):
         lost = next((t.ended for t in seeds if t.lost), "the validation loss is not finite")
