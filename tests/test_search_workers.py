@@ -277,16 +277,19 @@ def postgres(tmp_path_factory):
     if not shutil.which("initdb", path=path):
         pytest.skip("no initdb: apt-get install postgresql")
     folder = tmp_path_factory.mktemp("postgres")
-    as_user = []
+    own = {}
     if os.getuid() == 0:  # the server refuses to be root
         shutil.chown(folder, "postgres")
         for parent in folder.parents[:3]:
             parent.chmod(parent.stat().st_mode | 0o011)
-        as_user = ["runuser", "-u", "postgres", "--"]
+        own = {"user": "postgres", "group": "postgres", "extra_groups": []}
     env = os.environ | {"PATH": path, "LC_ALL": "C"}
 
     def command(*words: str) -> None:
-        subprocess.run([*as_user, *words], env=env, cwd="/", check=True, capture_output=True, timeout=120)
+        program = shutil.which(words[0], path=path)
+        subprocess.run(
+            [program, *words[1:]], env=env, cwd="/", check=True, capture_output=True, timeout=120, **own
+        )  # fmt: skip
 
     port = searching.free_port()
     command("initdb", "-D", f"{folder}/data", "-U", "me", "--auth=trust", "--no-sync")
