@@ -199,3 +199,13 @@ def chromium(profile: Path):
             process.kill()
             process.wait()
         os.close(answers[0])
+
+
+def untroubled(page: Page):
+    """The page at 1280 x 800; at the end nothing may stand in its console, and nothing was asked of a network."""
+    page.size(1280, 800)
+    page.errors.clear()
+    page.requests.clear()
+    yield page
+    assert page.errors == []
+    assert [r for r in page.requests if not r.startswith(("file:", "data:", "about:"))] == []

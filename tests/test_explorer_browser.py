@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, MISSING, chromium
+from browser import CHROMIUM, MISSING, chromium, untroubled
 from test_explorer import CLASSES, COUNT, page, picture, table, texts
 
 from recipe.data.decisions import read_decisions
@@ -48,13 +48,7 @@ def browser(folder):
 
 @pytest.fixture
 def tab(browser):
-    """The browser at 1280 x 800; at the end nothing may stand in its console, and nothing was asked of a network."""
-    browser.size(1280, 800)
-    browser.errors.clear()
-    browser.requests.clear()
-    yield browser
-    assert browser.errors == []
-    assert [r for r in browser.requests if not r.startswith(("file:", "data:", "about:"))] == []
+    yield from untroubled(browser)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, MISSING, chromium
+from browser import CHROMIUM, MISSING, chromium, untroubled
 from test_explorer import texts
 from test_explorer_browser import HOSTILE, READY, choose, fragment, passing, shown_ids
 
@@ -73,13 +73,7 @@ def browser(folder):
 
 @pytest.fixture
 def tab(browser):
-    """At the end nothing may stand in the console, and nothing was asked of a network."""
-    browser.size(1280, 800)
-    browser.errors.clear()
-    browser.requests.clear()
-    yield browser
-    assert browser.errors == []
-    assert [r for r in browser.requests if not r.startswith(("file:", "data:", "about:"))] == []
+    yield from untroubled(browser)
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Halving inside a training: the same lanes survive in a batch, one after the other, and after kills."""
 
-import os
-import signal
-
 import pytest
 import searching
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killed import kill_at
 from lanes import MODELS, lane, parts
 from searching import SMALL, config, ended, forked, linear
 from test_checkpoint import same
@@ -66,15 +64,7 @@ def test_killed_with_9_at_any_evaluation_the_same_lanes_survive(tmp_path, monkey
     for at in (2, 3, 4, 5, 6, 7, 9, 12, 16):
 
         def work(at=at) -> None:
-            look, seen = engine._look, []
-
-            def counted(*args):
-                seen.append(1)
-                if len(seen) == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return look(*args)
-
-            engine._look = counted
+            kill_at(at)
             trained(mode, tmp_path)
 
         ended(forked(work))
