@@ -1,4 +1,4 @@
-"""The claims of baseline, overfit and regularize about whole stages: each passes healthy, and fails on a planted bug."""
+"""Claims about whole stages (baseline, overfit, regularize): each passes healthy, and fails on a planted bug."""
 
 from types import SimpleNamespace
 
