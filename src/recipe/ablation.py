@@ -85,10 +85,6 @@ def train_arms(
     return done
 
 
-def train_arm(cfg: DictConfig, data: Data, name: str, changes: dict, run, main: bool = False) -> Arm:
-    return train_arms(cfg, data, {name: changes}, run, main=name if main else "")[name]
-
-
 def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
     """Of `arm` over `base` in validation loss.
 
