@@ -1,7 +1,7 @@
 """Ensemble: squeeze out what is left on validation, then read the test set once.
 
 Reads   runs/prepare/ (the store), runs/split/{train,val,test}.csv, runs/baseline/floors/,
-        runs/regularize/best.yaml, runs/tune/{best.yaml,trials.csv,report.json}
+        runs/tune/{best.yaml,finished.yaml,report.json}
 Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe predict` loads), predictions.parquet,
         sizes.csv, calibration.csv, longer.csv, comparisons.csv, mispredictions.html, suspects.csv (lines for
         decisions.csv, to be judged), report.json, pictures
@@ -17,7 +17,7 @@ from recipe.data.store import Store
 from recipe.distil import distil
 from recipe.figures import scores as figures
 from recipe.figures.training import pictures
-from recipe.files import read_csv, read_yaml, write_yaml
+from recipe.files import read_yaml, write_yaml
 from recipe.final import mispredicted
 from recipe.longer import leave_it_training
 from recipe.members import configurations, train_pool
@@ -31,8 +31,7 @@ def main(cfg, run):
     where = {"memory": cfg.runtime.memory, "workers": cfg.runtime.workers, "say": run.say}
     data = load(plain(cfg, "data"), run.device, **where)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
-    best, accepted = read_yaml("runs/tune/best.yaml"), read_yaml("runs/regularize/best.yaml")
-    arms = configurations(cfg, best, accepted, read_csv("runs/tune/trials.csv"), cfg.top)
+    arms = configurations(read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), cfg.top)
     pool = train_pool(cfg, data, arms, run)
     chosen = choice.choose(choice.stacked(pool), data.val.y.cpu(), choice.seeds_of(pool))
     write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))

@@ -1,7 +1,8 @@
 """Tune: does a search find something better than the accepted recipe?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/regularize/{best.yaml,report.json}
-Writes  runs/tune/best.yaml, trials.csv, report.json, best_so_far.png, slices.png, parallel.png, importances.png
+Writes  runs/tune/best.yaml, finished.yaml (what else trained to its end, the best first), trials.csv, report.json,
+        best_so_far.png, slices.png, parallel.png, importances.png
 """
 
 from recipe.checks import tune
@@ -11,7 +12,7 @@ from recipe.data.batches import load
 from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.parts import plain
-from recipe.search.compare import compare, importances, progress, rivals, summary, unmodelled
+from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
 from recipe.search.worker import open_search, take_part, trials_of
 from recipe.stage import Report, stage
@@ -26,7 +27,9 @@ def main(cfg, run):
     trials = trials_of(search)
     found, between = compare(search, trials, run), rivals(cfg, trials)
     write_yaml(run.out / "best.yaml", found.handed_on)
-    rows = [t.row(search.work.space) for mine in trials.values() for t in mine]
+    every = [t for mine in trials.values() for t in mine]
+    write_yaml(run.out / "finished.yaml", finished(search.work.space, search.work.start, every))
+    rows = [t.row(search.work.space) for t in every]
     write_csv(run.out / "trials.csv", rows)
     axes = {key: range_.axis() for key, range_ in search.work.space.items()}
     figures.searches(run.out / "best_so_far.png", *progress(trials, cfg.confidence), found.reference)

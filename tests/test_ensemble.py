@@ -36,13 +36,7 @@ DATA = Data(part(0, 300), part(300, 500), [str(c) for c in range(10)], torch.zer
 TEST = part(500, 700)
 LINEAR = {"_target_": "recipe.models.plain.linear"}
 ACCEPTED = {"optimizer.lr": 0.01}
-TRIALS = [
-    {"sampler": "random", "trial": "0", "optimizer.lr": "0.01", "val_loss": "0.2", "cause": ""},  # the best one itself
-    {"sampler": "random", "trial": "1", "optimizer.lr": "2e-3", "val_loss": "0.3", "cause": ""},
-    {"sampler": "tpe", "trial": "0", "optimizer.lr": "2e-3", "val_loss": "0.3", "cause": ""},  # twice
-    {"sampler": "tpe", "trial": "1", "optimizer.lr": "9.0", "val_loss": "", "cause": "the training loss is nan"},
-    {"sampler": "tpe", "trial": "2", "optimizer.lr": "0.001", "val_loss": "0.4", "cause": ""},
-]
+FINISHED = [ACCEPTED, {"optimizer.lr": 2e-3}, {"optimizer.lr": 1e-3}]  # the best one itself first
 
 
 class Silent:
@@ -89,7 +83,7 @@ def ran(tmp_path_factory) -> Ran:
     (untuned,) = build.train(cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], Silent(run.out), "untuned")
     floor = floors.Floor("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
     floors.save_floors(run.out / "floors", [floors.Floor("constant", [], [], {}), floor])
-    pool = train_pool(cfg, DATA, configurations(cfg, ACCEPTED, ACCEPTED, TRIALS, cfg.top), run)
+    pool = train_pool(cfg, DATA, configurations(ACCEPTED, FINISHED, cfg.top), run)
     chosen = choice.choose(choice.stacked(pool), DATA.val.y, choice.seeds_of(pool))
     write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
     longer = leave_it_training(cfg, DATA, pool[0], run)
@@ -103,27 +97,10 @@ def ran(tmp_path_factory) -> Ran:
 # ---- the pool ------------------------------------------------------------------------------------------------
 
 
-def test_other_configurations_are_the_best_that_differ_and_came_to_an_end():
-    found = configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 5)
-    assert found == {BEST: ACCEPTED, "trial 1": {"optimizer.lr": 2e-3}, "trial 2": {"optimizer.lr": 1e-3}}
-    assert list(configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 1)) == [BEST, "trial 1"]
-    assert list(configurations(config(), ACCEPTED, ACCEPTED, TRIALS, 0)) == [BEST]
-
-
-def test_a_trial_that_was_pruned_is_no_candidate():
-    """A low loss after a few steps is not the loss of the training."""
-    rows = [{"optimizer.lr": "0.5", "state": "pruned", "val_loss": "0.01"}]
-    rows.append({"optimizer.lr": "0.3", "state": "COMPLETE", "val_loss": "0.2"})
-    assert configurations(config(), {}, {}, rows, 5) == {BEST: {}, "trial 1": {"optimizer.lr": 0.3}}
-
-
-def test_parameters_of_a_trial_have_the_types_they_had():
-    row = {"train.augment": "True", "train.batch_size": "16", "optimizer.weight_decay": "1e-05", "model": str(LINEAR)}
-    row |= {"model.width": "", "val_loss": "0.1", "unknown.key": "3"}
-    found = configurations(compose("ensemble", ROOT), {}, {}, [row], 1)["trial 1"]
-    assert found == {
-        "train.augment": True, "train.batch_size": 16, "optimizer.weight_decay": 1e-5, "model": LINEAR,
-    }  # fmt: skip
+def test_other_configurations_are_the_first_that_differ():
+    assert configurations(ACCEPTED, FINISHED, 5) == {BEST: ACCEPTED, "trial 1": FINISHED[1], "trial 2": FINISHED[2]}
+    assert list(configurations(ACCEPTED, FINISHED, 1)) == [BEST, "trial 1"]
+    assert list(configurations(ACCEPTED, FINISHED, 0)) == [BEST]
 
 
 def test_the_pool_has_every_seed_and_configuration_once(ran):

@@ -13,7 +13,7 @@ from searching import SPACE, config, shipped
 from recipe.ablation import Gain
 from recipe.checks import tune as claims
 from recipe.checks.verdict import checks_of
-from recipe.config import checked
+from recipe.config import change, checked
 from recipe.errors import RecipeError
 from recipe.figures import search as figures
 from recipe.search import compare, halving, samplers
@@ -333,3 +333,17 @@ def test_a_password_is_not_logged():
     text = "storage: postgresql+pg8000://me:se/cret@host/name\nuri: http://127.0.0.1:5000\nother: a@b"
     assert "se/cret" not in _without_passwords(text)
     assert "postgresql+pg8000://me:***@host/name\nuri: http://127.0.0.1:5000\nother: a@b" in _without_passwords(text)
+
+
+def test_what_trained_to_its_end_is_handed_on_as_changes_that_build():
+    """A group's choice stands in trials.csv by its name: read from there, another stage could not build it."""
+    space = read_space(config(GROUP | {"optimizer.lr": LR}), {})
+    slow, fast, lost = (
+        Trial("random", 0, i, {"optimizer": "sgd", "optimizer.lr": lr}, state, value)
+        for i, (lr, state, value) in enumerate([(0.01, "complete", 0.3), (0.1, "complete", 0.2), (1e-3, "pruned", 0.1)])
+    )
+    found = compare.finished(space, {"train.mixup": 0.2}, [slow, lost, fast, slow])
+    assert [changes["optimizer.lr"] for changes in found] == [0.1, 0.01]
+    built = change(shipped(), found[0])
+    assert built.optimizer == SGD | {"lr": 0.1}
+    assert built.train.mixup == 0.2

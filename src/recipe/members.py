@@ -1,6 +1,5 @@
 """The pool of networks that an ensemble can be made of: which configurations, trained, saved, and read back."""
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from recipe import build
-from recipe.config import change, leaves
+from recipe.config import change
 from recipe.data.batches import Data, Part
 from recipe.errors import RecipeError
 from recipe.train.checkpoint import load_weights, save_weights
@@ -34,30 +33,10 @@ class Member:
         return self.trained.row(self.early_stopping)
 
 
-def configurations(cfg: DictConfig, best: dict, accepted: dict, trials: list[dict], top: int) -> dict[str, dict]:
-    """{name: changes}: the best one, and the `top` best other ones of the search, each once.
-
-    trials: rows of trials.csv, in which a trial's parameters are the columns that are keys of the configuration, and
-    hold on top of the accepted recipe. Only those that came to their end count: a loss after a few steps is no score.
-    """
-    known = leaves(change(cfg, accepted))
-    found = {BEST: best}
-    finished = [t for t in trials if t["val_loss"] and t.get("state", "complete").lower() == "complete"]
-    for trial in sorted(finished, key=lambda t: float(t["val_loss"])):
-        params = {key: _value(text) for key, text in trial.items() if key in known and text != ""}
-        if (changes := accepted | params) not in found.values():
-            found[f"trial {len(found)}"] = changes
-        if len(found) > top:
-            break
-    return dict(list(found.items())[: top + 1])
-
-
-def _value(text: str):
-    """A cell of a csv as Python wrote it: a number, true or false, a mapping; else text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def configurations(best: dict, finished: list[dict], top: int) -> dict[str, dict]:
+    """{name: changes}: the best one, and the first `top` others of those that the search trained to their end."""
+    others = [changes for changes in finished if changes != best]
+    return {BEST: best} | {f"trial {n}": changes for n, changes in enumerate(others[:top], 1)}
 
 
 def train_pool(cfg: DictConfig, data: Data, found: dict[str, dict], run) -> list[Member]:

@@ -35,6 +35,15 @@ def best(trials: list[Trial]) -> Trial:
     return min((t for t in trials if t.state == "complete"), key=lambda t: t.value)
 
 
+def finished(space: Space, start: dict, trials: list[Trial]) -> list[dict]:
+    """The changes of each trial that trained to its end, the lowest value first, none twice."""
+    found = []
+    for trial in sorted((t for t in trials if t.state == "complete"), key=lambda t: t.value):
+        if (changed := changes(space, start, trial.params)) not in found:
+            found.append(changed)
+    return found
+
+
 def best_so_far(trials: list[Trial]) -> list[float]:
     """The lowest value up to each trial of one repeat; infinite before the first that trained to its end."""
     lowest, curve = math.inf, []
