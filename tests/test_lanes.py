@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recipe.data.batches import Part
+from recipe.models.plain import mlp
 from recipe.train import engine, layers, loop, plan
 from recipe.train.augment import Affine, Flip, Several
 from recipe.train.lanes import Lanes
@@ -137,6 +138,20 @@ def test_a_lane_has_the_same_bits_alone_and_among_others(name):
         few = some(seeds)
         assert few[2].curve == everyone[2].curve
         assert all(t.equal(everyone[2].last[n]) for n, t in few[2].last.items())
+
+
+@pytest.mark.parametrize("seeds", [(0, 0, 0), (0, 1, 0)])
+def test_lanes_of_one_seed_share_their_masks_draw_by_draw(seeds):
+    """Drawn once for all of them, each keeps as much as its own rate says: as by the plain loop."""
+
+    def made():
+        rates = zip(seeds, (0.1, 0.3, 0.5), strict=True)
+        return [lane(lambda k, p=p: mlp(k, width=24, dropout=p), s, dtype=torch.float64, steps=60) for s, p in rates]
+
+    alone, together = (train(made(), mode, torch.float64) for mode in ("plain", "batched"))
+    for a, b in zip(alone, together, strict=True):
+        assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
+    assert not torch.equal(together[0].last["1.weight"], together[2].last["1.weight"])
 
 
 def test_a_lane_that_is_lost_changes_no_other():

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from recipe.checks.verdict import cause
 from recipe.config import TRAINING, change
@@ -72,7 +72,7 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
 
     Lanes of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
     """
-    cfg = change(OmegaConf.masked_copy(cfg, TRAINING), changes or {})  # a copy of all of it takes longer than the model
+    cfg = change(cfg, changes or {}, TRAINING)  # a copy of all of it takes longer than the model
     net = model(cfg, data, seed)
     device = data.train.y.device.type
     if cfg.train.precision != "float32" and (cfg.train.precision, device) != ("bfloat16", "cuda"):

@@ -6,6 +6,7 @@ stage that has it. The compose stage writes the result to resolved/<stage>.yaml,
 from; a script started by hand composes the same config itself, so that Hydra's overrides and sweeps work as usual.
 """
 
+import copy
 import difflib
 import functools
 import os
@@ -311,20 +312,23 @@ def _kind(kind: type) -> str:
     )
 
 
-def change(cfg: DictConfig, changes: dict) -> DictConfig:
-    """A copy of `cfg` with dotted keys set; a mapping with a `_target_` takes the place of a whole group.
+def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> DictConfig:
+    """A copy of `cfg`, or of these groups of it, with dotted keys set; a mapping takes the place of a whole group.
 
     Raises RecipeError that lists near names where a key is not there: a typo must not become a new knob.
     """
-    cfg = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    known = leaves(cfg)
+    if groups is None:
+        tree = OmegaConf.to_container(cfg, resolve=True)
+    else:
+        tree = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups if group in cfg}
     for key, value in changes.items():
-        if key not in known:
-            raise RecipeError(f"no `{key}` in this configuration; {nearest(key, known)}")
-        group = isinstance(value, dict) and "_target_" in value
-        OmegaConf.update(cfg, key, value, merge=not group, force_add=False)
-        known = leaves(cfg) if group else known
-    return cfg
+        node, (*above, last) = tree, key.split(".")
+        for name in above:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or last not in node:
+            raise RecipeError(f"no `{key}` in this configuration; {nearest(key, leaves(OmegaConf.create(tree)))}")
+        node[last] = copy.deepcopy(value)
+    return OmegaConf.create(tree)
 
 
 # ---- running ---------------------------------------------------------------------------------------------------

@@ -27,8 +27,11 @@ def _(info, in_dims, key, call, shape):
 class Keyed(nn.Module):
     """nn.Dropout, nn.Dropout1d, 2d or 3d with a mask that depends on a key and on how often it was used since.
 
-    `p` and `key` are buffers, so that lanes of one architecture may differ in them; neither is saved.
+    `p` and `key` are buffers, so that lanes of one architecture may differ in them; neither is saved. alike: (lanes
+    with keys of their own, for each lane which of these has its key), where lanes are known to share keys.
     """
+
+    alike: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, p: float, channels: bool):
         super().__init__()
@@ -42,7 +45,8 @@ class Keyed(nn.Module):
             return x
         self.calls += 1
         drawn = draw if self.inside else _draw
-        return dropped(x, self.p, drawn(self.key, self.calls, self.shape_of(x)).movedim(-1, 0))
+        u = drawn(self.key, self.calls, self.shape_of(x)).movedim(-1, 0)
+        return dropped(x, u >= self.p, self.p)
 
     def shape_of(self, x: Tensor) -> list[int]:
         """Of the numbers for x (B, ...), examples last as layers.py has them: one per value, or per channel."""
@@ -56,9 +60,9 @@ def _draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
     return chance.uniform(chance.fold(key, call), *shape)
 
 
-def dropped(x: Tensor, p: Tensor, u: Tensor) -> Tensor:
-    """x without the share p whose u (uniform) is below p; the rest scaled up (Srivastava et al. 2014)."""
-    return torch.where(u >= p, x * (1 / (1 - p).clamp_min(1e-12)).to(x.dtype), 0.0)
+def dropped(x: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    """x where `keep` is true or 1, else 0; scaled up by the share 1 - p that is kept (Srivastava et al. 2014)."""
+    return x * (keep * (1 / (1 - p).clamp_min(1e-12))).to(x.dtype)
 
 
 def keyed(model: nn.Module) -> list[Keyed]:

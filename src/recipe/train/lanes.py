@@ -63,6 +63,9 @@ class Lanes:
         smoothing = [getattr(lane.loss, "label_smoothing", 0.0) for lane in self.lanes]
         self.smoothing = self.flat.new_tensor(smoothing) if any(smoothing) else None
         self.mixing = any(lane.mixup for lane in self.lanes)
+        alike = _alike([lane.seed for lane in self.lanes], self.flat.device)
+        for layer in self.dropouts.values():
+            layer.alike = alike
         self.forward = layers.forward_of(self.base) or self._mapped()
 
     def _mapped(self) -> layers.Forward:
@@ -242,6 +245,15 @@ def is_cross_entropy(loss) -> bool:
         return True
     plain = type(loss) is nn.CrossEntropyLoss and loss.weight is None
     return plain and loss.reduction == "mean" and loss.ignore_index == -100
+
+
+def _alike(seeds: list[int], device) -> tuple[Tensor, Tensor] | None:
+    """(the first lane of each seed, for each lane which of these has its seed); None where all differ."""
+    own = list(dict.fromkeys(seeds))
+    if len(own) == len(seeds):
+        return None
+    first, of = [seeds.index(seed) for seed in own], [own.index(seed) for seed in seeds]
+    return torch.tensor(first, device=device), torch.tensor(of, device=device)
 
 
 def _learned(model: nn.Module) -> list[nn.Parameter]:
