@@ -73,10 +73,10 @@ def _worked() -> int:
     from recipe.config import resolved, root
     from recipe.data.batches import load as load_data
     from recipe.files import digest, read_yaml
+    from recipe.mlflow_store import home
     from recipe.parts import plain
     from recipe.search.worker import open_search, take_part
     from recipe.stage import deps, prepare_torch
-    from recipe.track import home
 
     def say(text: str) -> None:
         print(f"worker     {text}", flush=True)

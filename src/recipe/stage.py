@@ -22,6 +22,7 @@ from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
 from recipe.config import STAGES, checked, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, fingerprint, read_json, write_json
+from recipe.mlflow_store import home
 
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
@@ -85,7 +86,7 @@ class Run:
 
     @property
     def home(self) -> Path:
-        return track.home()
+        return home()
 
     def say(self, text: str) -> None:
         print(f"{self.stage:<10} {text}", flush=True)

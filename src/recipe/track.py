@@ -1,4 +1,4 @@
-"""Copies evidence to MLflow, and never reads it back. The only importer of mlflow beside served.py, which MLflow runs.
+"""Copies evidence to MLflow, and never reads it back.
 
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
 of the sweep's run and its lanes are not logged one by one. Logging never kills a training: the first failure is
@@ -8,20 +8,15 @@ One name means one thing on every run: `val_loss` is the number that counts (of 
 `best/val_loss` the one at the best evaluation, `curve/val_loss` the one over steps, whose shown value is the last.
 """
 
-import atexit
 import contextlib
 import functools
 import getpass
-import json
 import logging
 import math
 import os
 import re
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,113 +25,11 @@ from omegaconf import OmegaConf
 from recipe.config import asked, leaves, root
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
+from recipe.mlflow_store import SCORES, connect, first_line, page, uri_of, where
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
 # MLflow colours a run by its id, so that two curves of one chart may look alike: children get these, in turn
 COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#b4232a", "#0e7c86", "#8a6d1d", "#5a6672")
-SCORES = (
-    "scores"  # the saved view of the run table: under Views in the UI, and in the link that the report stage prints
-)
-COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-
-
-def home() -> Path:
-    """The real repository, also from inside a temporary DVC experiment."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
-def uri_of(cfg) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or cfg.runtime.mlflow.uri or f"sqlite:///{home() / 'mlflow.db'}"
-
-
-def connect(cfg):
-    """(client, experiment id); creates the store once, under a lock: two first users at a time break it for good.
-
-    Raises RecipeError where a server does not answer or a store cannot be used, before any work is done.
-    """
-    uri = uri_of(cfg)
-    if uri.startswith(("http://", "https://")):
-        try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
-        except (urllib.error.URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise RecipeError(
-                f"the MLflow server {uri} does not answer ({reason}). Start it, or set `mlflow.uri` in "
-                "conf/runtime/local.yaml to another one, or to null for a local file. Nothing has been run."
-            ) from None
-    import filelock
-    from mlflow import MlflowClient
-
-    for log in ("mlflow.store.db.utils", "urllib3.connectionpool"):
-        logging.getLogger(log).setLevel(logging.CRITICAL)  # what fails is said once, by us
-    name, local = cfg.runtime.mlflow.experiment, uri.startswith("sqlite:")
-    try:
-        with filelock.FileLock(home() / "mlflow.db.lock"):
-            if local:
-                _open_file(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
-            client = MlflowClient(tracking_uri=uri)
-            if found := client.get_experiment_by_name(name):
-                return client, found.experiment_id
-            place = (home() / "mlruns").as_uri() if local else None
-            view = f"mlflow.sharedViewState.{SCORES}"
-            return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
-    except Exception as error:  # a driver, a disk or a server: each has errors of its own
-        raise RecipeError(
-            f"the MLflow store {uri} cannot be used ({first_line(error)}). Mend or move it, or set `mlflow.uri` in "
-            "conf/runtime/local.yaml to another one. Nothing has been run."
-        ) from None
-
-
-def _view() -> str:
-    """The run table with the scores as columns, in the form in which MLflow's UI saves a view."""
-    now = int(time.time() * 1000)
-    state = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
-    return json.dumps({"name": SCORES, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
-
-
-def page(cfg, experiment: str, **query: str) -> str:
-    """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
-    uri = uri_of(cfg)
-    base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
-    query = {"workflowType": "machine_learning", **query}
-    return f"{base}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
-
-
-def where(cfg, link: str) -> str:
-    """How to see a page: `make ui` (or its command) first, where the store is a file."""
-    if uri_of(cfg).startswith("http"):
-        return link
-    return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {uri_of(cfg)} --workers 1"
-
-
-def first_line(error: BaseException) -> str:
-    """The innermost cause, short: a database's message goes on with its statement, a server's with its trace."""
-    while error.__cause__:
-        error = error.__cause__
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
-
-
-def _open_file(path: Path) -> None:
-    """Write-ahead log, kept in the file: half the time per write, and readers do not wait.
-
-    It also fails at once on what is no database or cannot be written, where MLflow tries again for minutes.
-    """
-    import sqlite3
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        print(f"MLflow: making {path}, once", flush=True)
-    with contextlib.closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as store:
-        store.execute("PRAGMA journal_mode=wal")
-        store.execute("BEGIN IMMEDIATE")
-        store.execute("ROLLBACK")
 
 
 def _quietly(method):
@@ -259,7 +152,7 @@ class Tracker:
         """As few calls as the server's limits allow: 1000 metrics, 100 params and 100 tags each."""
         from mlflow.entities import Param, RunTag
 
-        params = [Param(k, _shown(v)) for k, v in (params or {}).items()]
+        params = [Param(k, shown(v)) for k, v in (params or {}).items()]
         tags = [RunTag(k, str(v)) for k, v in (tags or {}).items()]
         calls = max(-(-len(metrics) // 800), -(-len(params) // 100), -(-len(tags) // 100))
         for i in range(calls):
@@ -330,40 +223,6 @@ def _silent(logger: str):
         log.setLevel(before)
 
 
-# ---- a sweep -------------------------------------------------------------------------------------------------
-
-
-def open_sweep(cfg, stage: str, overrides: list[str]) -> None:
-    """The parent of a multirun's jobs, closed when this process ends."""
-    client, experiment = connect(cfg)
-    swept = [o.partition("=")[0] for o in overrides if "," in o or "(" in o]
-    name = f"{stage} sweep" + (f": {', '.join(swept)}" if swept else "")
-    run = start(client, experiment, stage, name, {"recipe.sweep": " ".join(overrides)})
-    os.environ[PARENT] = run
-    atexit.register(_close_sweep, cfg, client, experiment, run)  # Hydra leaves its own callback out when a job raises
-
-
-def _close_sweep(cfg, client, experiment: str, run: str) -> None:
-    """A line per job in the parent's description, its best score, and the link that compares the jobs."""
-    try:
-        mine = f"tags.mlflow.parentRunId = '{run}'"
-        jobs = client.search_runs([experiment], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
-        shown = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in j.data.metrics for j in jobs)]
-        rows = [(j.info.run_name, {m: v for m in shown if (v := j.data.metrics.get(m)) is not None}) for j in jobs]
-        lines = [f"- **{job}**: " + ", ".join(f"{m} {_shown(v)}" for m, v in score.items()) for job, score in rows]
-        client.set_tag(run, "mlflow.note.content", "\n".join(lines))
-        for metric, best in (("val_loss", min), ("val_accuracy", max)):
-            if found := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
-                client.log_metric(run, f"best/{metric}", best(found))
-        failed = not jobs or any(j.info.status != "FINISHED" for j in jobs)
-        client.set_terminated(run, "FAILED" if failed else "FINISHED")
-        order = {"orderByKey": f"metrics.`{shown[0]}`", "orderByAsc": "true"} if shown else {}
-        link = page(cfg, experiment, searchFilter=mine, **order, compareRunsMode="CHART")
-        print(f"\n{len(jobs)} jobs, side by side\n  runs    {where(cfg, link)}", flush=True)
-    except Exception as error:  # as in _quietly
-        print(f"MLflow: {first_line(error)}", file=sys.stderr, flush=True)
-
-
 # ---- what is shown -------------------------------------------------------------------------------------------
 
 
@@ -403,14 +262,14 @@ def described(content: dict) -> str:
     lines = [*content["findings"], "", f"**{held} of {len(checks) - skipped} checks hold, {state}.**"]
     for c in (c for c in checks if c["verdict"] in ("fail", "error")):
         kind = "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"
-        value = _shown(c["value"]) if c["value"] is not None else "nothing"
+        value = shown(c["value"]) if c["value"] is not None else "nothing"
         lines += ["", f"- **{kind}: {c['check']}**: {c['claim']} Measured {value}, must be {c['bound']}."]
         lines += [f"  {c['hint']}"] if c in closed else []
         lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []
     return "\n".join(lines).strip()[:7000]  # a tag holds 8000 characters
 
 
-def _shown(value) -> str:
+def shown(value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

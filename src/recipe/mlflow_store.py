@@ -1,0 +1,118 @@
+"""The MLflow store: made once, opened for a stage, and its address in the UI.
+
+The only importer of mlflow beside track.py, which writes the runs, and served.py, which MLflow runs.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from recipe.errors import RecipeError
+
+SCORES = "scores"  # the saved view of the run table: in the UI under Views, and in the link that a stage prints
+COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def home() -> Path:
+    """The real repository, also from inside a temporary DVC experiment."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+def uri_of(cfg) -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or cfg.runtime.mlflow.uri or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def connect(cfg):
+    """(client, experiment id); creates the store once, under a lock: two first users at a time break it for good.
+
+    Raises RecipeError where a server does not answer or a store cannot be used, before any work is done.
+    """
+    uri = uri_of(cfg)
+    if uri.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
+        except (urllib.error.URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise RecipeError(
+                f"the MLflow server {uri} does not answer ({reason}). Start it, or set `mlflow.uri` in "
+                "conf/runtime/local.yaml to another one, or to null for a local file. Nothing has been run."
+            ) from None
+    import filelock
+    from mlflow import MlflowClient
+
+    for log in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(log).setLevel(logging.CRITICAL)  # what fails is said once, by us
+    name, local = cfg.runtime.mlflow.experiment, uri.startswith("sqlite:")
+    try:
+        with filelock.FileLock(home() / "mlflow.db.lock"):
+            if local:
+                _open_file(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
+            client = MlflowClient(tracking_uri=uri)
+            if found := client.get_experiment_by_name(name):
+                return client, found.experiment_id
+            place = (home() / "mlruns").as_uri() if local else None
+            view = f"mlflow.sharedViewState.{SCORES}"
+            return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
+    except Exception as error:  # a driver, a disk or a server: each has errors of its own
+        raise RecipeError(
+            f"the MLflow store {uri} cannot be used ({first_line(error)}). Mend or move it, or set `mlflow.uri` in "
+            "conf/runtime/local.yaml to another one. Nothing has been run."
+        ) from None
+
+
+def _view() -> str:
+    """The run table with the scores as columns, in the form in which MLflow's UI saves a view."""
+    now = int(time.time() * 1000)
+    state = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
+    return json.dumps({"name": SCORES, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+
+
+def page(cfg, experiment: str, **query: str) -> str:
+    """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
+    uri = uri_of(cfg)
+    base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    query = {"workflowType": "machine_learning", **query}
+    return f"{base}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
+
+
+def where(cfg, link: str) -> str:
+    """How to see a page: `make ui` (or its command) first, where the store is a file."""
+    if uri_of(cfg).startswith("http"):
+        return link
+    return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {uri_of(cfg)} --workers 1"
+
+
+def first_line(error: BaseException) -> str:
+    """The innermost cause, short: a database's message goes on with its statement, a server's with its trace."""
+    while error.__cause__:
+        error = error.__cause__
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+def _open_file(path: Path) -> None:
+    """Write-ahead log, kept in the file: half the time per write, and readers do not wait.
+
+    It also fails at once on what is no database or cannot be written, where MLflow tries again for minutes.
+    """
+    import sqlite3
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        print(f"MLflow: making {path}, once", flush=True)
+    with contextlib.closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as store:
+        store.execute("PRAGMA journal_mode=wal")
+        store.execute("BEGIN IMMEDIATE")
+        store.execute("ROLLBACK")
