@@ -1,5 +1,9 @@
 """What several test files share: a clone in which the whole pipeline has run once."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; pytest-xdist's workers share the cores
+
 import filelock
 import pytest
 from clone import Clone, fresh

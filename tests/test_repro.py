@@ -162,6 +162,18 @@ def test_a_worker_from_another_shell_changes_no_byte(clone):
     assert "Traceback" not in said
 
 
+def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
+    """With the words of its command line; without them, or with others, there is no such search."""
+    words, worker = ("trials=40", "train.steps=600"), (sys.executable, "-m", "recipe.cli", "worker")
+    assert "tune has no `trails`; did you mean `trials`?" in clone.run(*worker, "trails=3", code=2).text
+    stage = clone.start(sys.executable, "pipeline/tune.py", *words)
+    until(stage, "the search can be watched")
+    assert "the search can be watched" in clone.run(*worker, *words).text
+    stage.communicate(timeout=300)
+    assert stage.returncode == 0
+    assert "no search of this configuration" in clone.run(*worker, code=2).text
+
+
 def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
     unkilled = clone.outputs("tune")
     process = started(clone, "tune")

@@ -34,7 +34,10 @@ def main(words: list[str] | None = None) -> int:
     command.add_argument("--replace", action="store_true", help="also where decisions.csv says something else")
     command.set_defaults(does=_decided)
     command = commands.add_parser("worker", help="take part in the search of the tune stage", allow_abbrev=False)
-    command.set_defaults(does=lambda given: _worked())
+    command.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="those that pipeline/tune.py was started with, by hand"
+    )
+    command.set_defaults(does=lambda given: _worked(given.overrides))
     command = commands.add_parser("predict", help="what the final system says of your files", allow_abbrev=False)
     command.add_argument(
         "input", metavar="PATH", help="an image, a folder of images, a table, or an array (.npy, .npz)"
@@ -69,8 +72,8 @@ def _decided(given) -> int:
     return 0
 
 
-def _worked() -> int:
-    from recipe.config import resolved, root
+def _worked(overrides: list[str]) -> int:
+    from recipe.config import by_hand, resolved, root
     from recipe.data.batches import load as load_data
     from recipe.files import digest, read_yaml
     from recipe.mlflow_store import home
@@ -82,7 +85,7 @@ def _worked() -> int:
         print(f"worker     {text}", flush=True)
 
     os.chdir(root())
-    cfg = resolved("tune", root())
+    cfg = by_hand("tune", overrides) if overrides else resolved("tune", root())
     device = prepare_torch(cfg)
     data = load_data(plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say)
     accepted = read_yaml("runs/regularize/best.yaml")

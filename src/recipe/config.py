@@ -148,6 +148,12 @@ def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) 
             raise RecipeError(f"{where}: {stage} has no `{key}`; {nearest(key, known)}")
 
 
+def _check_words(stage: str, words: list[str], base: Path) -> None:
+    """What params.yaml and the command line ask of a stage, before Hydra composes it."""
+    check_top(base)
+    _check_overrides(stage, words, set(leaves(compose(stage, base))), base)
+
+
 def _keys_of(group: str, choice: str, base: Path) -> set[str]:
     """Every dotted key that conf/<group>/<choice>.yaml brings along."""
     return set(leaves(_composed_alone(group, choice, base)))
@@ -345,10 +351,8 @@ def main(stage: str):
                 os.chdir(base)
                 # -cp/-cn: DVC's form, a config that compose wrote and checked
                 if not {"-cp", "--config-path"} & set(sys.argv):
-                    check_top(base)
-                    known = set(leaves(compose(stage, base)))
                     words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
-                    _check_overrides(stage, words, known, base)
+                    _check_words(stage, words, base)
             except RecipeError as error:
                 sys.exit(f"{stage}: {error}")
             hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(body)()
@@ -384,3 +388,18 @@ def checked(cfg: DictConfig, stage: str) -> DictConfig:
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg
+
+
+def by_hand(stage: str, words: list[str]) -> DictConfig:
+    """The config of the stage's script when it is started with these overrides.
+
+    Raises RecipeError as the script does.
+    """
+    base = root()
+    _check_words(stage, words, base)  # leaves the primary config with Hydra
+    try:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
+            return checked(hydra.compose(f"_{stage}", words), stage)
+    except HydraException as error:
+        raise RecipeError(f"the command line does not compose: {str(error).splitlines()[0]}") from None

@@ -68,7 +68,8 @@ def open_search(
     key, folder = key_of(cfg, data, start, code), home / ".recipe" / "tune"
     journal, place = folder / f"{key}.log", cfg.runtime.storage
     nothing = RecipeError(
-        f"no search of this configuration, code and data ({key}) is going on. Start it: dvc repro tune"
+        f"no search of this configuration, code and data ({key}) is going on. Start it: dvc repro tune; or join one "
+        "that was started by hand: recipe worker KEY=VALUE ..., with the words of its command line"
     )
     if not create and place == "journal" and not journal.is_file():
         raise nothing
