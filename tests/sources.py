@@ -35,3 +35,24 @@ def problems(source) -> list[tuple]:
 def stored(source, folder, **more):
     found = prepare(source, CONFIG, folder, **more)
     return found, Store.open(CONFIG, folder)
+
+
+class Set:
+    """A data set from a list of (image, label); an exception in the list is raised when it is read."""
+
+    def __init__(self, items, classes=("a", "b"), groups=None):
+        self.items, self.classes = items, classes
+        if groups is not None:
+            self.groups = groups
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        if isinstance(self.items[index], Exception):
+            raise self.items[index]
+        return self.items[index]
+
+
+class Wide(Set):
+    kind, columns = "features", ("age", "height")

@@ -1,11 +1,8 @@
-"""The store round trip, decisions, and the split's promises."""
+"""From a source to the store and back: pixels, features and texts, and what is refused."""
 
 import json
-import random
 import tracemalloc
 from collections import Counter
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,42 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from PIL import Image
-from sklearn.datasets import load_breast_cancer
+from sources import CONFIG, Set, Wide
 
-from recipe.config import change, compose
-from recipe.data.batches import load
-from recipe.data.decisions import Decision, decide, read_decisions
-from recipe.data.groups import joined
 from recipe.data.images import as_array
 from recipe.data.prepare import prepare
 from recipe.data.problems import ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE
-from recipe.data.split import assign, read_split, shares, split, write_split
 from recipe.data.store import COLUMNS, Store
-from recipe.data.tables import Table
 from recipe.errors import RecipeError
-from recipe.files import write_csv
-from recipe.floors import train_floors
 
-CONFIG = {"_target_": "somewhere.Set"}
 GREY = np.arange(30, dtype=np.uint8).reshape(6, 5)
 COLOUR = np.arange(90, dtype=np.uint8).reshape(6, 5, 3)
-
-
-class Set:
-    """A data set from a list of (image, label); an exception in the list is raised when it is read."""
-
-    def __init__(self, items, classes=("a", "b"), groups=None):
-        self.items, self.classes = items, classes
-        if groups is not None:
-            self.groups = groups
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, index):
-        if isinstance(self.items[index], Exception):
-            raise self.items[index]
-        return self.items[index]
 
 
 def column(found, name):
@@ -299,11 +270,7 @@ def test_a_source_of_any_length_needs_little_memory(tmp_path):
     assert (peaks[1] - peaks[0]) / 9000 < 1200
 
 
-# ---- features and texts ----------------------------------------------------------------------------------------
-
-
-class Wide(Set):
-    kind, columns = "features", ("age", "height")
+# ---- features and texts --------------------------------------------------------------------------------------
 
 
 def test_rows_of_features_are_stored_with_what_is_missing(tmp_path):
@@ -329,211 +296,3 @@ def test_texts_are_stored_and_told_apart(tmp_path):
     ids = [e["id"] for e in store.examples()]
     assert ids[4] == f"{ids[0]}-2"
     assert len(set(ids)) == 6
-
-
-# ---- batches -------------------------------------------------------------------------------------------------
-
-
-def lists_of(folder, **rows):
-    for name, chosen in rows.items():
-        write_csv(folder / f"{name}.csv", [{"id": f"i{r}", "row": r, "label": r % 2} for r in chosen])
-
-
-def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
-    values = np.array([[1, 1e9, 7, 3], [3, 1e9 + 4e8, 7, np.nan], [np.nan, 1e9 - 4e8, 7, np.nan], [9, 0, 8, 5]])
-    source = Wide([(row, n % 2) for n, row in enumerate(values)])
-    source.columns = list("abcd")
-    prepare(source, CONFIG, tmp_path)
-    lists_of(tmp_path, train=[0, 1, 2], val=[3])
-    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
-    assert data.train.x.mean(0).abs().max() < 1e-6
-    assert data.train.x[:, 0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5, 0])  # missing: the mean
-    assert data.train.x[:, 1].std().item() == pytest.approx(1)
-    assert data.train.x[:, 2].tolist() == [0, 0, 0]
-    assert data.val.x[0].tolist() == pytest.approx([7 / 2**0.5, -2.5, 1, 2])  # a constant column keeps its unit
-    assert tuple(data.pictures(data.train.x).shape) == (3, 1, 2, 2)
-    assert data.pictures(data.train.x)[0, 0, 1, 0] == 0.5
-
-
-def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[1])
-    frame = load_breast_cancer(as_frame=True).frame
-    frame.to_csv(tmp_path / "x.csv", index=False)
-    prepare(Table(tmp_path / "x.csv", label="target"), CONFIG, tmp_path)
-    rows = [e | {"dup_group": e["id"]} for e in Store.open(CONFIG, tmp_path).examples()]
-    write_split(split(rows, 0.2, 0.2, seed=0), tmp_path)
-    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
-    cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
-    cfg.model = OmegaConf.load("conf/model/mlp.yaml")
-    run = SimpleNamespace(lane=lambda *args, **more: None, checkpoints=None, say=lambda text: None)
-    floors = train_floors(cfg, data, run)
-    assert [floor.name for floor in floors] == ["constant", "linear", "mlp"]  # a convnet needs neighbouring pixels
-    assert floors[-1].score()["val_accuracy"] > 0.9 > floors[0].score()["val_accuracy"] + 0.2
-
-
-def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
-    prepare(Set([(image, n % 2) for n, image in enumerate(images)]), CONFIG, tmp_path)
-    lists_of(tmp_path, train=range(6), val=[6, 7], test=[8])
-    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
-    assert data.train.x.mean((0, 2, 3)).abs().max() < 1e-6
-    back = data.pictures(data.val.x) * 255
-    assert np.allclose(back.permute(0, 2, 3, 1).numpy(), images[6:8], atol=1e-3)
-
-
-def test_texts_cannot_be_trained_on_yet_and_are_told_so(tmp_path):
-    source = Set([("a", 0), ("b", 1)])
-    source.kind = "text"
-    prepare(source, CONFIG, tmp_path)
-    with pytest.raises(RecipeError, match=r"somewhere\.Set gives texts, and no model here reads them yet.*data: table"):
-        load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
-
-
-# ---- decisions -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def decisions(tmp_path):
-    def write(*lines, header="id,action,label,reason"):
-        path = tmp_path / "decisions.csv"
-        path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-        return read_decisions(path, {"x1", "x2"}, ["cat", "dog"])
-
-    return write
-
-
-def test_decisions_are_read(decisions):
-    found = decisions('x1,relabel,dog,"looked twice, is a dog"', "", "x2,drop,,blank")
-    assert found["x1"] == Decision("x1", "relabel", "dog", "looked twice, is a dog")
-    assert found["x2"].action == "drop"
-    assert decisions() == {}
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        (["x9,drop,,r"], r"line 2: no example `x9`"),
-        (["x1,drop,,r", "", "x2,delete,,r"], r"line 4: no action `delete`; there are drop, relabel, keep"),
-        (["x1,relabel,cow,r"], r"line 2: relabel to `cow`: no such class; there are cat, dog"),
-        (["x1,relabel,,r"], r"line 2: relabel to ``"),
-        (["x1,keep,dog,r"], r"line 2: `keep` takes no label.*is `relabel` meant"),
-        (["x1,drop,,"], r"line 2: a decision needs a reason"),
-        (["x1,drop,,r", "x1,keep,,r"], r"line 3: `x1` is decided twice"),
-        (["x1,drop,,blank, or nearly"], r"line 2: 5 cells, there must be 4.*double quotes"),
-        (["x1,drop,r"], r"line 2: 3 cells"),
-    ],
-)
-def test_a_wrong_decision_is_named_by_its_line(decisions, lines, message):
-    with pytest.raises(RecipeError, match=message):
-        decisions(*lines)
-
-
-def test_a_wrong_header_is_named_even_without_decisions(decisions):
-    with pytest.raises(
-        RecipeError, match="its first line must be id,action,label,reason, it is id;action;label;reason"
-    ):
-        decisions(header="id;action;label;reason")
-
-
-def test_missing_decisions_say_what_to_write(tmp_path):
-    with pytest.raises(RecipeError, match=r"decisions.csv is missing.*one line: id,action,label,reason"):
-        read_decisions(tmp_path / "decisions.csv", set(), [])
-
-
-def test_decisions_are_obeyed():
-    examples = [{"id": i, "label": 0, "class": "cat"} for i in ("a", "b", "c")]
-    found = {"a": Decision("a", "drop", "", "r"), "b": Decision("b", "relabel", "dog", "r")}
-    found["c"] = Decision("c", "keep", "", "r")
-    assert decide(examples, found, ["cat", "dog"]) == [
-        {"id": "b", "label": 1, "class": "dog"},
-        {"id": "c", "label": 0, "class": "cat"},
-    ]
-
-
-# ---- split ---------------------------------------------------------------------------------------------------
-
-SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("uvwxyz")), max_size=12))
-def test_joined_is_the_connected_components(pairs):
-    pairs = [(a, b) for a, b in pairs]
-    names = "abcdefghijuvwxyz"
-    found = joined(names, pairs)
-    assert all(found[a] == found[b] for a, b in pairs)
-    assert all(found[top] == top and top <= name for name, top in found.items())
-    shuffled = pairs[::-1]
-    assert joined(names[::-1], [(b, a) for a, b in shuffled]) == found
-
-
-examples_ = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 40)), min_size=1, max_size=120
-)  # (label, duplicate group)
-
-
-def rows_of(drawn, groups=None):
-    return [
-        {"id": f"i{n}", "row": n, "label": label, "dup_group": f"d{copy}", "group": groups[n] if groups else ""}
-        for n, (label, copy) in enumerate(drawn)
-    ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(examples_, st.integers(0, 3), st.booleans())
-def test_groups_stay_whole_and_nothing_is_lost(drawn, seed, grouped):
-    groups = [f"g{(7 * n) % 11}" for n in range(len(drawn))] if grouped else None
-    rows = rows_of(drawn, groups)
-    parts = split(rows, 0.2, 0.2, seed)
-    assert sorted(r["id"] for part in parts.values() for r in part) == sorted(r["id"] for r in rows)
-    for column in ("dup_group", "group"):
-        where = {(r[column], name) for name, part in parts.items() for r in part if r[column]}
-        assert max(Counter(value for value, _ in where).values(), default=1) == 1
-    assert all([r["row"] for r in part] == sorted(r["row"] for r in part) for part in parts.values())
-
-
-@settings(max_examples=40, deadline=None)
-@given(examples_, st.integers(0, 3), st.randoms(use_true_random=False))
-def test_the_split_does_not_depend_on_the_order(drawn, seed, order):
-    rows = rows_of(drawn)
-    first = split(rows, 0.25, 0.15, seed)
-    order.shuffle(rows)
-    assert split(rows, 0.25, 0.15, seed) == first
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.floats(0.05, 0.4), st.floats(0.05, 0.4))
-def test_each_class_has_its_shares_to_an_example_and_is_in_every_split(sizes, val, test):
-    labels = [label for label, size in enumerate(sizes) for _ in range(size)]
-    names = assign(labels, [f"x{n}" for n in range(len(labels))], shares(val, test), seed=0)
-    count = Counter(zip(labels, names, strict=True))
-    for label, size in enumerate(sizes):
-        for name, share in shares(val, test).items():
-            assert count[label, name] >= 1
-            # within one example; further off only where a class is too small for its share to be one
-            assert abs(count[label, name] - share * size) < 1.01 or min(share * size for share in (val, test)) < 1
-
-
-def test_shares_hold_with_large_groups():
-    draw = random.Random(0)
-    groups = [f"w{draw.randrange(60)}" for _ in range(1800)]
-    labels = [draw.randrange(10) for _ in groups]
-    count = Counter(assign(labels, groups, SHARES, seed=0))
-    assert {name: round(count[name] / 1800, 1) for name in SHARES} == SHARES
-
-
-def test_another_seed_is_another_split():
-    rows = rows_of([(n % 2, n) for n in range(50)])
-    assert split(rows, 0.2, 0.2, 0) == split(rows, 0.2, 0.2, 0) != split(rows, 0.2, 0.2, 1)
-
-
-@pytest.mark.parametrize(("val", "test"), [(0.0, 0.2), (0.2, 0.0), (0.5, 0.5), (0.9, 0.3)])
-def test_impossible_shares_are_refused(val, test):
-    with pytest.raises(RecipeError, match=r"conf/split\.yaml: val .* must be above 0, and their sum below 1"):
-        shares(val, test)
-
-
-def test_lists_are_written_with_a_header_even_when_empty(tmp_path):
-    parts = {"train": rows_of([(0, 0)]), "val": [], "test": []}
-    write_split(parts, tmp_path)
-    assert (tmp_path / "val.csv").read_text() == "id,row,label\n"
-    assert read_split(tmp_path) == {"train": [{"id": "i0", "row": 0, "label": 0}], "val": [], "test": []}

@@ -1,0 +1,75 @@
+"""What the net is given: standardised by the training examples alone."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from sklearn.datasets import load_breast_cancer
+from sources import CONFIG, Set, Wide
+
+from recipe.config import change, compose
+from recipe.data.batches import load
+from recipe.data.prepare import prepare
+from recipe.data.split import split, write_split
+from recipe.data.store import Store
+from recipe.data.tables import Table
+from recipe.errors import RecipeError
+from recipe.files import write_csv
+from recipe.floors import train_floors
+
+
+def lists_of(folder, **rows):
+    for name, chosen in rows.items():
+        write_csv(folder / f"{name}.csv", [{"id": f"i{r}", "row": r, "label": r % 2} for r in chosen])
+
+
+def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
+    values = np.array([[1, 1e9, 7, 3], [3, 1e9 + 4e8, 7, np.nan], [np.nan, 1e9 - 4e8, 7, np.nan], [9, 0, 8, 5]])
+    source = Wide([(row, n % 2) for n, row in enumerate(values)])
+    source.columns = list("abcd")
+    prepare(source, CONFIG, tmp_path)
+    lists_of(tmp_path, train=[0, 1, 2], val=[3])
+    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    assert data.train.x.mean(0).abs().max() < 1e-6
+    assert data.train.x[:, 0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5, 0])  # missing: the mean
+    assert data.train.x[:, 1].std().item() == pytest.approx(1)
+    assert data.train.x[:, 2].tolist() == [0, 0, 0]
+    assert data.val.x[0].tolist() == pytest.approx([7 / 2**0.5, -2.5, 1, 2])  # a constant column keeps its unit
+    assert tuple(data.pictures(data.train.x).shape) == (3, 1, 2, 2)
+    assert data.pictures(data.train.x)[0, 0, 1, 0] == 0.5
+
+
+def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    frame = load_breast_cancer(as_frame=True).frame
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    prepare(Table(tmp_path / "x.csv", label="target"), CONFIG, tmp_path)
+    rows = [e | {"dup_group": e["id"]} for e in Store.open(CONFIG, tmp_path).examples()]
+    write_split(split(rows, 0.2, 0.2, seed=0), tmp_path)
+    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
+    cfg.model = OmegaConf.load("conf/model/mlp.yaml")
+    run = SimpleNamespace(lane=lambda *args, **more: None, checkpoints=None, say=lambda text: None)
+    floors = train_floors(cfg, data, run)
+    assert [floor.name for floor in floors] == ["constant", "linear", "mlp"]  # a convnet needs neighbouring pixels
+    assert floors[-1].score()["val_accuracy"] > 0.9 > floors[0].score()["val_accuracy"] + 0.2
+
+
+def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
+    prepare(Set([(image, n % 2) for n, image in enumerate(images)]), CONFIG, tmp_path)
+    lists_of(tmp_path, train=range(6), val=[6, 7], test=[8])
+    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    assert data.train.x.mean((0, 2, 3)).abs().max() < 1e-6
+    back = data.pictures(data.val.x) * 255
+    assert np.allclose(back.permute(0, 2, 3, 1).numpy(), images[6:8], atol=1e-3)
+
+
+def test_texts_cannot_be_trained_on_yet_and_are_told_so(tmp_path):
+    source = Set([("a", 0), ("b", 1)])
+    source.kind = "text"
+    prepare(source, CONFIG, tmp_path)
+    with pytest.raises(RecipeError, match=r"somewhere\.Set gives texts, and no model here reads them yet.*data: table"):
+        load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)

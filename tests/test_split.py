@@ -1,0 +1,98 @@
+"""The split's promises."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recipe.data.groups import joined
+from recipe.data.split import assign, read_split, shares, split, write_split
+from recipe.errors import RecipeError
+
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("uvwxyz")), max_size=12))
+def test_joined_is_the_connected_components(pairs):
+    pairs = [(a, b) for a, b in pairs]
+    names = "abcdefghijuvwxyz"
+    found = joined(names, pairs)
+    assert all(found[a] == found[b] for a, b in pairs)
+    assert all(found[top] == top and top <= name for name, top in found.items())
+    shuffled = pairs[::-1]
+    assert joined(names[::-1], [(b, a) for a, b in shuffled]) == found
+
+
+examples_ = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 40)), min_size=1, max_size=120
+)  # (label, duplicate group)
+
+
+def rows_of(drawn, groups=None):
+    return [
+        {"id": f"i{n}", "row": n, "label": label, "dup_group": f"d{copy}", "group": groups[n] if groups else ""}
+        for n, (label, copy) in enumerate(drawn)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(examples_, st.integers(0, 3), st.booleans())
+def test_groups_stay_whole_and_nothing_is_lost(drawn, seed, grouped):
+    groups = [f"g{(7 * n) % 11}" for n in range(len(drawn))] if grouped else None
+    rows = rows_of(drawn, groups)
+    parts = split(rows, 0.2, 0.2, seed)
+    assert sorted(r["id"] for part in parts.values() for r in part) == sorted(r["id"] for r in rows)
+    for column in ("dup_group", "group"):
+        where = {(r[column], name) for name, part in parts.items() for r in part if r[column]}
+        assert max(Counter(value for value, _ in where).values(), default=1) == 1
+    assert all([r["row"] for r in part] == sorted(r["row"] for r in part) for part in parts.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(examples_, st.integers(0, 3), st.randoms(use_true_random=False))
+def test_the_split_does_not_depend_on_the_order(drawn, seed, order):
+    rows = rows_of(drawn)
+    first = split(rows, 0.25, 0.15, seed)
+    order.shuffle(rows)
+    assert split(rows, 0.25, 0.15, seed) == first
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.floats(0.05, 0.4), st.floats(0.05, 0.4))
+def test_each_class_has_its_shares_to_an_example_and_is_in_every_split(sizes, val, test):
+    labels = [label for label, size in enumerate(sizes) for _ in range(size)]
+    names = assign(labels, [f"x{n}" for n in range(len(labels))], shares(val, test), seed=0)
+    count = Counter(zip(labels, names, strict=True))
+    for label, size in enumerate(sizes):
+        for name, share in shares(val, test).items():
+            assert count[label, name] >= 1
+            # within one example; further off only where a class is too small for its share to be one
+            assert abs(count[label, name] - share * size) < 1.01 or min(share * size for share in (val, test)) < 1
+
+
+def test_shares_hold_with_large_groups():
+    draw = random.Random(0)
+    groups = [f"w{draw.randrange(60)}" for _ in range(1800)]
+    labels = [draw.randrange(10) for _ in groups]
+    count = Counter(assign(labels, groups, SHARES, seed=0))
+    assert {name: round(count[name] / 1800, 1) for name in SHARES} == SHARES
+
+
+def test_another_seed_is_another_split():
+    rows = rows_of([(n % 2, n) for n in range(50)])
+    assert split(rows, 0.2, 0.2, 0) == split(rows, 0.2, 0.2, 0) != split(rows, 0.2, 0.2, 1)
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.0, 0.2), (0.2, 0.0), (0.5, 0.5), (0.9, 0.3)])
+def test_impossible_shares_are_refused(val, test):
+    with pytest.raises(RecipeError, match=r"conf/split\.yaml: val .* must be above 0, and their sum below 1"):
+        shares(val, test)
+
+
+def test_lists_are_written_with_a_header_even_when_empty(tmp_path):
+    parts = {"train": rows_of([(0, 0)]), "val": [], "test": []}
+    write_split(parts, tmp_path)
+    assert (tmp_path / "val.csv").read_text() == "id,row,label\n"
+    assert read_split(tmp_path) == {"train": [{"id": "i0", "row": 0, "label": 0}], "val": [], "test": []}
