@@ -8,13 +8,14 @@ Writes  runs/tune/best.yaml, finished.yaml (what else trained to its end, the be
 from recipe.checks import tune
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
+from recipe.config import typed
 from recipe.data.batches import load
 from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.parts import plain
 from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
-from recipe.search.worker import open_search, take_part, trials_of
+from recipe.search.worker import helped, open_search, take_part, trials_of
 from recipe.stage import Report, stage
 
 
@@ -23,7 +24,8 @@ def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
-    take_part(search, lambda trials: log(search.work, trials, run))
+    with helped(search, typed()):
+        take_part(search, lambda trials: log(search.work, trials, run))
     trials = trials_of(search)
     found, between = compare(search, trials, run), rivals(cfg, trials)
     write_yaml(run.out / "best.yaml", found.handed_on)

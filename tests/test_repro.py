@@ -162,6 +162,17 @@ def test_a_worker_from_another_shell_changes_no_byte(clone):
     assert "Traceback" not in said
 
 
+def test_several_processes_change_no_byte(clone):
+    alone = clone.outputs("tune")
+    clone.write(
+        "conf/runtime/local.yaml", clone.read("conf/runtime/local.yaml").replace("processes: 1", "processes: 3")
+    )
+    said = clone.as_dvc("tune").text
+    assert said.count("worker     nothing is left to do") == 2
+    assert "failed" not in said
+    assert clone.outputs("tune") == alone
+
+
 def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
     """With the words of its command line; without them, or with others, there is no such search."""
     words, worker = ("trials=40", "train.steps=600"), (sys.executable, "-m", "recipe.cli", "worker")

@@ -51,6 +51,9 @@ def main(words: list[str] | None = None) -> int:
     except RecipeError as error:
         print(f"recipe {given.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\nrecipe {given.command}: interrupted", file=sys.stderr)
+        return 130
 
 
 def _decided(given) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
@@ -250,6 +251,7 @@ KNOBS = {
     "repeats": (int, 1),
     "trial_seeds": (int, 1),
     "generation": (int, 1),
+    "processes": (int, 1),
     "together": (int, 1),
     "factor": (float, 1.0),
     "first": (float, 0.0),
@@ -388,6 +390,11 @@ def checked(cfg: DictConfig, stage: str) -> DictConfig:
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg
+
+
+def typed() -> list[str]:
+    """The overrides of this run, as on its command line or from its sweep."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def by_hand(stage: str, words: list[str]) -> DictConfig:

@@ -7,7 +7,10 @@ trials, those of like architecture beside each other; one cohort is one worker's
 trials are judged against each other by halving.
 """
 
+import contextlib
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -150,6 +153,25 @@ def take_part(search: Search, seen: Callable[[list[Trial]], None] = lambda trial
             return done
         if not worked:
             time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def helped(search: Search, overrides: list[str]):
+    """Inside the block, `runtime.processes` less one others take part: `recipe worker` with the stage's overrides.
+
+    They end by themselves when nothing is left. What one of them dies of is no failure: its trials are taken over.
+    """
+    command = [sys.executable, "-m", "recipe.cli", "worker", *overrides]
+    helpers = [subprocess.Popen(command) for _ in range(search.work.cfg.runtime.processes - 1)]
+    try:
+        yield
+        codes = [helper.wait() for helper in helpers]
+    finally:
+        for helper in helpers:
+            helper.terminate()
+    if any(codes):
+        failed = sum(map(bool, codes))
+        search.work.say(f"{failed} of {len(codes)} helping processes failed; their trials were done here")
 
 
 def _work_on(search: Search, study: Study, indices: range) -> int:
