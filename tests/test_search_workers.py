@@ -108,10 +108,11 @@ def test_killed_with_9_at_twenty_moments_real_trainings_end_the_same(monkeypatch
     once_each(last)
 
 
-def test_several_workers_do_what_one_does(monkeypatch, tmp_path):
+@pytest.mark.parametrize("storage", ["journal", "sqlite:///{}/trials.db"])
+def test_several_workers_do_what_one_does(monkeypatch, tmp_path, storage):
     monkeypatch.setattr(worker, "POLL", 0.02)
-    cfg = linear(together=2)
-    first = whole(cfg, tmp_path / "one")
+    cfg = linear(together=2, storage=storage.format(tmp_path))
+    first = whole(linear(together=2), tmp_path / "one")
 
     def work() -> None:
         search = opened(cfg, tmp_path / "three")
