@@ -9,7 +9,8 @@ All search learning rate, weight decay, dropout and label smoothing of the same 
 digits in batches of 32, look at 300 others after each, and keep every trial on disk. Ours: the tune stage's search
 with its journal, every trial a child run in MLflow with its curve. Theirs: Optuna with sqlite, DataLoader over a
 TensorDataset and fused AdamW, without any tracking; and Optuna with sqlite, a LightningModule with torchmetrics,
-MLFlowLogger and a checkpoint for each trial. Imports and the making of MLflow's tables are in nobody's time. Variants
+MLFlowLogger and a checkpoint for each trial. Imports and the making of MLflow's tables are in nobody's time. All run
+under a stage's settings (one thread, a heap that is kept, denormals flushed), by which the rivals gain too. Variants
 take turns; of the rivals, whose trials cost the same each, some trials are done per round, and all 64 of the plain one
 in the first, for its best value.
 """
@@ -45,7 +46,7 @@ from recipe.search import worker
 from recipe.search.compare import ends, rivals
 from recipe.search.study import Study
 from recipe.search.trials import log
-from recipe.stage import Run
+from recipe.stage import Run, prepare_torch
 from recipe.track import Tracker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -326,6 +327,7 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "DVC_ROOT": str(folder)}
+    prepare_torch(config("mlp", on_digits()))
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             Tracker(config("mlp", on_digits()), "tune", "makes the tables", "").fail("")

@@ -1,21 +1,21 @@
 """Tune: does a search find something better than the accepted recipe?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/regularize/{best.yaml,report.json}
-Writes  runs/tune/best.yaml, finished.yaml (what else trained to its end, the best first), trials.csv, report.json,
+Writes  runs/tune/best.yaml, finished.yaml (what trained to its end, the best first), trials.csv, report.json,
         best_so_far.png, slices.png, parallel.png, importances.png
 """
 
 from recipe.checks import tune
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
-from recipe.config import typed
 from recipe.data.batches import load
 from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
+from recipe.join import helped
 from recipe.parts import plain
 from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
-from recipe.search.worker import helped, open_search, take_part, trials_of
+from recipe.search.worker import open_search, take_part, trials_of
 from recipe.stage import Report, stage
 
 
@@ -24,7 +24,7 @@ def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
-    with helped(search, typed()):
+    with helped(cfg, run.say):
         take_part(search, lambda trials: log(search.work, trials, run))
     trials = trials_of(search)
     found, between = compare(search, trials, run), rivals(cfg, trials)

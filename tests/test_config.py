@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from recipe.config import STAGES, change, check_types, compose, leaves, root
+from recipe.config import STAGES, by_hand, change, check_types, compose, leaves, root
 from recipe.errors import RecipeError
 from recipe.resolve import resolve_all
 
@@ -143,6 +143,10 @@ def test_where_it_runs_is_not_in_resolved(house):
 def test_change_refuses_a_key_that_is_not_there(house):
     cfg = compose("tune")
     assert change(cfg, {"model.width": 4}).model.width == 4
+    inside = change(cfg, {"train": {"mixup": 0.2}}).train  # a mapping without a target sets what it names
+    assert inside == {**cfg.train, "mixup": 0.2}
+    with pytest.raises(RecipeError, match=r"no `train\.mixpu` in this configuration"):
+        change(cfg, {"train": {"mixpu": 0.2}})
     assert cfg.model.width == 16
     with pytest.raises(RecipeError, match=r"no `model.widht`.*did you mean `model.width`"):
         change(cfg, {"model.widht": 4})
@@ -165,3 +169,24 @@ def test_every_number_in_a_stages_config_has_a_type(house):
         numbers |= {k for k, v in (own.get("train") or {}).items() if isinstance(v, (int, float))}
         assert numbers <= set(KNOBS), stage
         check_types(compose(stage), stage)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("model=null", r"the command line: conf/model/ has no `null`"),
+        ("optimizer=3", r"conf/optimizer/ has no `3`; Known: adam, "),
+        ("@x=1", r"`@x=1` names no key; write key=value"),
+        ("trails=3", r"tune has no `trails`; did you mean `trials`\?"),
+    ],
+)
+def test_a_mistake_among_overrides_is_named(word, message):
+    with pytest.raises(RecipeError, match=message):
+        by_hand("tune", [word])
+
+
+def test_what_is_composed_by_hand_is_what_the_overrides_say():
+    assert by_hand("tune", []) == compose("tune")
+    cfg = by_hand("tune", ["space=wide", "trials=7", "optimizer=sgd", "optimizer.momentum=0.5"])
+    assert (cfg.trials, cfg.optimizer.momentum) == (7, 0.5)
+    assert set(cfg.space) > set(compose("tune").space)

@@ -140,15 +140,22 @@ def test_a_lane_has_the_same_bits_alone_and_among_others(name):
         assert all(t.equal(everyone[2].last[n]) for n, t in few[2].last.items())
 
 
-@pytest.mark.parametrize("seeds", [(0, 0, 0), (0, 1, 0)])
-def test_lanes_of_one_seed_share_their_masks_draw_by_draw(seeds):
-    """Drawn once for all of them, each keeps as much as its own rate says: as by the plain loop."""
+@pytest.mark.parametrize(("seeds", "drawn"), [((0, 0, 0), {1}), ((0, 1, 0), {2, 1}), ((2, 1, 0), {3, 2})])
+def test_lanes_of_one_seed_draw_their_dropout_once(monkeypatch, seeds, drawn):
+    """Each keeps as much as its own rate says, as by the plain loop, also when another lane has left."""
+    keys, draw = [], layers.draw
+
+    def seen(key, *args):
+        keys.append(len(key))
+        return draw(key, *args)
 
     def made():
-        rates = zip(seeds, (0.1, 0.3, 0.5), strict=True)
-        return [lane(lambda k, p=p: mlp(k, width=24, dropout=p), s, dtype=torch.float64, steps=60) for s, p in rates]
+        of = zip(seeds, (0.1, 0.3, 0.5), (60, 35, 60), strict=True)
+        return [lane(lambda k, p=p: mlp(k, width=24, dropout=p), s, dtype=torch.float64, steps=n) for s, p, n in of]
 
+    monkeypatch.setattr(layers, "draw", seen)
     alone, together = (train(made(), mode, torch.float64) for mode in ("plain", "batched"))
+    assert set(keys) == drawn
     for a, b in zip(alone, together, strict=True):
         assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
     assert not torch.equal(together[0].last["1.weight"], together[2].last["1.weight"])

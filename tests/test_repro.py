@@ -164,9 +164,7 @@ def test_a_worker_from_another_shell_changes_no_byte(clone):
 
 def test_several_processes_change_no_byte(clone):
     alone = clone.outputs("tune")
-    clone.write(
-        "conf/runtime/local.yaml", clone.read("conf/runtime/local.yaml").replace("processes: 1", "processes: 3")
-    )
+    clone.put("conf/runtime/local.yaml", processes=3)
     said = clone.as_dvc("tune").text
     assert said.count("worker     nothing is left to do") == 2
     assert "failed" not in said
@@ -175,14 +173,17 @@ def test_several_processes_change_no_byte(clone):
 
 def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
     """With the words of its command line; without them, or with others, there is no such search."""
-    words, worker = ("trials=40", "train.steps=600"), (sys.executable, "-m", "recipe.cli", "worker")
-    assert "tune has no `trails`; did you mean `trials`?" in clone.run(*worker, "trails=3", code=2).text
+    words, worker = ("trials=60", "train.steps=600"), (sys.executable, "-m", "recipe.cli", "worker")
     stage = clone.start(sys.executable, "pipeline/tune.py", *words)
     until(stage, "the search can be watched")
-    assert "the search can be watched" in clone.run(*worker, *words).text
+    others = clone.start(*worker, "trials=61", "train.steps=600")
+    said = clone.run(*worker, *words).text
+    assert int(re.search(r"nothing is left to do; (\d+) trial", said)[1]) > 0
+    assert stage.poll() is None, "it was over too early to say anything of the others"
+    assert "no search of this configuration" in others.communicate()[0]
     stage.communicate(timeout=300)
     assert stage.returncode == 0
-    assert "no search of this configuration" in clone.run(*worker, code=2).text
+    assert "tune has no `trails`; did you mean `trials`?" in clone.run(*worker, "trails=3", code=2).text
 
 
 def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):

@@ -18,7 +18,10 @@ TOP = 3  # classes shown of a single image
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done."""
+    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done.
+
+    130 after Ctrl-C.
+    """
     parser = argparse.ArgumentParser(prog="recipe", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("examine", help="run every check on a training", allow_abbrev=False)
@@ -77,27 +80,17 @@ def _decided(given) -> int:
 
 def _worked(overrides: list[str]) -> int:
     from recipe.config import by_hand, resolved, root
-    from recipe.data.batches import load as load_data
-    from recipe.files import digest, read_yaml
-    from recipe.mlflow_store import home
-    from recipe.parts import plain
-    from recipe.search.worker import open_search, take_part
-    from recipe.stage import deps, prepare_torch
-
-    def say(text: str) -> None:
-        print(f"worker     {text}", flush=True)
+    from recipe.join import join
+    from recipe.search.worker import NoSearch
 
     os.chdir(root())
-    cfg = by_hand("tune", overrides) if overrides else resolved("tune", root())
-    device = prepare_torch(cfg)
-    data = load_data(plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say)
-    accepted = read_yaml("runs/regularize/best.yaml")
-    search = open_search(cfg, data, accepted, digest(deps("tune")), home(), say, create=False)
+    if overrides or not Path("resolved/tune.yaml").is_file():
+        join(by_hand("tune", overrides))
+        return 0
     try:
-        count = take_part(search)
-    finally:
-        search.close()
-    say(f"nothing is left to do; {count} trial(s) finished here")
+        join(resolved("tune", root()))
+    except NoSearch:  # of dvc repro: one that was started by hand, after an edit of params.yaml
+        join(by_hand("tune", []))
     return 0
 
 

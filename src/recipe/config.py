@@ -16,9 +16,8 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -41,6 +40,11 @@ def root() -> Path:
         f"{here}: neither this folder nor one above it has a params.yaml and a dvc.yaml. "
         "Run this from a clone of the recipe repository."
     )
+
+
+def home() -> Path:
+    """The real repository, also from inside a temporary DVC experiment."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def load(path: Path) -> dict:
@@ -134,6 +138,8 @@ def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) 
     values = []
     for override in overrides:
         key = override.key_or_group
+        if not key:
+            raise RecipeError(f"{where}: `{override.input_line}` names no key; write key=value")
         if override.is_add() or override.is_delete() or key.split(".")[0].split("/")[0] == "hydra":
             continue
         if not (base / "conf" / key).is_dir():
@@ -141,9 +147,9 @@ def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) 
             continue
         value = override.value()
         for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
-            if isinstance(choice, str):
-                _check_choice(key, choice, base, where)
-                known = known | _keys_of(key, choice, base)
+            choice = choice.text if isinstance(choice, QuotedString) else "null" if choice is None else str(choice)
+            _check_choice(key, choice, base, where)
+            known = known | _keys_of(key, choice, base)
     for key in values:
         if key not in known:
             raise RecipeError(f"{where}: {stage} has no `{key}`; {nearest(key, known)}")
@@ -321,7 +327,9 @@ def _kind(kind: type) -> str:
 
 
 def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> DictConfig:
-    """A copy of `cfg`, or of these groups of it, with dotted keys set; a mapping takes the place of a whole group.
+    """A copy of `cfg`, or of these groups of it, with dotted keys set.
+
+    A mapping with a `_target_` takes the place of a whole group; one without sets the keys that it names.
 
     Raises RecipeError that lists near names where a key is not there: a typo must not become a new knob.
     """
@@ -329,13 +337,21 @@ def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> D
         tree = OmegaConf.to_container(cfg, resolve=True)
     else:
         tree = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups if group in cfg}
-    for key, value in changes.items():
+
+    def put(key: str, value) -> None:
         node, (*above, last) = tree, key.split(".")
         for name in above:
             node = node.get(name) if isinstance(node, dict) else None
         if not isinstance(node, dict) or last not in node:
             raise RecipeError(f"no `{key}` in this configuration; {nearest(key, leaves(OmegaConf.create(tree)))}")
-        node[last] = copy.deepcopy(value)
+        if isinstance(value, dict) and "_target_" not in value and isinstance(node[last], dict):
+            for name, inner in value.items():
+                put(f"{key}.{name}", inner)
+        else:
+            node[last] = copy.deepcopy(value)
+
+    for key, value in changes.items():
+        put(key, value)
     return OmegaConf.create(tree)
 
 
@@ -390,11 +406,6 @@ def checked(cfg: DictConfig, stage: str) -> DictConfig:
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg
-
-
-def typed() -> list[str]:
-    """The overrides of this run, as on its command line or from its sweep."""
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def by_hand(stage: str, words: list[str]) -> DictConfig:

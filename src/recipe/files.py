@@ -34,13 +34,17 @@ def write_json(path: Path | str, content) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_yaml(path: Path | str, content: dict) -> None:
+def write_yaml(path: Path | str, content: dict | list) -> None:
     import yaml
 
-    write_text(path, yaml.safe_dump(content, sort_keys=True))
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data) -> bool:  # what stands there twice is written twice
+            return True
+
+    write_text(path, yaml.dump(content, Dumper=Plain, sort_keys=True))
 
 
-def read_yaml(path: Path | str) -> dict:
+def read_yaml(path: Path | str) -> dict | list:
     import yaml
 
     return yaml.safe_load(present(path).read_text(encoding="utf-8"))

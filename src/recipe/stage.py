@@ -19,10 +19,9 @@ from pathlib import Path
 
 from recipe import track
 from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
-from recipe.config import STAGES, checked, load, main
+from recipe.config import STAGES, checked, home, load, main
 from recipe.errors import RecipeError
 from recipe.files import digest, fingerprint, read_json, write_json
-from recipe.mlflow_store import home
 
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open

@@ -7,10 +7,7 @@ trials, those of like architecture beside each other; one cohort is one worker's
 trials are judged against each other by halving.
 """
 
-import contextlib
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +25,10 @@ from recipe.search.study import Study, Taken, open_storage, open_studies, shown
 from recipe.search.trials import Key, Trial, Work, train_cohort
 
 POLL = 0.5  # seconds between looks at the storage while other workers are at work
+
+
+class NoSearch(RecipeError):
+    """None of this configuration, code and data is going on."""
 
 
 @dataclass
@@ -63,14 +64,14 @@ def open_search(
     """The search of this configuration, taken up where its workers left it, or begun.
 
     code: {file: hash} that it depends on. Raises RecipeError where the configuration is wrong, the storage cannot be
-    used, or, without `create`, no such search is going on.
+    used, NoSearch, without `create`, where there is none.
     """
     space = read_space(cfg, start)
     samplers = list(cfg.samplers)
     check_samplers(samplers, space, cfg.trials)
     key, folder = key_of(cfg, data, start, code), home / ".recipe" / "tune"
     journal, place = folder / f"{key}.log", cfg.runtime.storage
-    nothing = RecipeError(
+    nothing = NoSearch(
         f"no search of this configuration, code and data ({key}) is going on. Start it: dvc repro tune; or join one "
         "that was started by hand: recipe worker KEY=VALUE ..., with the words of its command line"
     )
@@ -153,25 +154,6 @@ def take_part(search: Search, seen: Callable[[list[Trial]], None] = lambda trial
             return done
         if not worked:
             time.sleep(POLL)
-
-
-@contextlib.contextmanager
-def helped(search: Search, overrides: list[str]):
-    """Inside the block, `runtime.processes` less one others take part: `recipe worker` with the stage's overrides.
-
-    They end by themselves when nothing is left. What one of them dies of is no failure: its trials are taken over.
-    """
-    command = [sys.executable, "-m", "recipe.cli", "worker", *overrides]
-    helpers = [subprocess.Popen(command) for _ in range(search.work.cfg.runtime.processes - 1)]
-    try:
-        yield
-        codes = [helper.wait() for helper in helpers]
-    finally:
-        for helper in helpers:
-            helper.terminate()
-    if any(codes):
-        failed = sum(map(bool, codes))
-        search.work.say(f"{failed} of {len(codes)} helping processes failed; their trials were done here")
 
 
 def _work_on(search: Search, study: Study, indices: range) -> int:

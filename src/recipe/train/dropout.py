@@ -61,7 +61,7 @@ def _draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
 
 
 def dropped(x: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-    """x where `keep` is true or 1, else 0; scaled up by the share 1 - p that is kept (Srivastava et al. 2014)."""
+    """x where `keep` is true or 1, else 0; divided by the share 1 - p that is kept (Srivastava et al. 2014)."""
     return x * (keep * (1 / (1 - p).clamp_min(1e-12))).to(x.dtype)
 
 

@@ -1,0 +1,108 @@
+"""Processes that the tune stage starts itself: none of them can harm it, and none outlives it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from omegaconf import OmegaConf
+from searching import ended, forked, kill
+
+from recipe.config import compose
+from recipe.errors import RecipeError
+from recipe.join import helped
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def gone(pid: int, seconds: float = 30) -> bool:
+    until = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+# a helper whose work never ends
+ENDLESS = """
+import os, sys, time
+from recipe import join
+def work(cfg):
+    open(f"at_work_{os.getpid()}", "w").close()
+    time.sleep(600)
+join.join = work
+sys.exit(join._helper())
+"""
+
+
+@pytest.fixture
+def at_work(monkeypatch, tmp_path):
+    """(the config of a stage with one helper, which gives the helper's id once it is at work)."""
+    cfg, started = compose("tune"), subprocess.Popen
+    cfg.runtime.processes = 2
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **kw: started([sys.executable, "-c", ENDLESS], **kw))
+
+    def helper() -> int:
+        until = time.monotonic() + 60
+        while not (found := list(tmp_path.glob("at_work_*"))) and time.monotonic() < until:
+            time.sleep(0.05)
+        return int(found[0].name.removeprefix("at_work_"))
+
+    return cfg, helper
+
+
+def test_what_a_helper_dies_of_is_said_and_is_no_failure(capfd, tmp_path, monkeypatch):
+    cfg, said = compose("tune"), []
+    cfg.runtime.processes = 3
+    monkeypatch.chdir(tmp_path)  # without a store
+    with helped(cfg, said.append):
+        pass
+    assert said == ["2 of 2 helping processes failed; what they left was done by the others"]
+    told = capfd.readouterr().err
+    assert "runs/prepare/store.json" in told
+    assert "Traceback" not in told
+
+
+def test_a_stage_that_fails_leaves_no_helper(at_work):
+    cfg, helper = at_work
+    seen = []
+
+    def fails() -> None:
+        with helped(cfg, print):
+            seen.append((helper(), alive(helper())))
+            raise RecipeError("a closed gate")
+
+    with pytest.raises(RecipeError, match="a closed gate"):
+        fails()
+    ((pid, was_alive),) = seen
+    assert was_alive
+    assert not alive(pid)
+
+
+def test_a_stage_that_is_killed_leaves_no_helper(at_work):
+    cfg, helper = at_work
+
+    def work() -> None:
+        with helped(cfg, print):
+            time.sleep(600)
+
+    stage = forked(work)
+    pid = helper()
+    assert alive(pid)
+    kill(stage)
+    ended(stage)
+    assert gone(pid)
+
+
+def test_the_config_of_a_helper_is_that_of_the_stage():
+    """To the last bit of a float: it names the search."""
+    cfg = compose("tune")
+    cfg.train.decay = 1e-05
+    assert OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True)) == cfg
