@@ -173,10 +173,10 @@ def test_several_processes_change_no_byte(clone):
 
 def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
     """With the words of its command line; without them, or with others, there is no such search."""
-    words, worker = ("trials=60", "train.steps=600"), (sys.executable, "-m", "recipe.cli", "worker")
+    words, worker = ("trials=24",), (sys.executable, "-m", "recipe.cli", "worker")
     stage = clone.start(sys.executable, "pipeline/tune.py", *words)
     until(stage, "the search can be watched")
-    others = clone.start(*worker, "trials=61", "train.steps=600")
+    others = clone.start(*worker, "trials=25")
     said = clone.run(*worker, *words).text
     assert int(re.search(r"nothing is left to do; (\d+) trial", said)[1]) > 0
     assert stage.poll() is None, "it was over too early to say anything of the others"
