@@ -8,6 +8,7 @@ import numpy as np
 
 BLOCK = 1 << 22  # values read at a time: 16 MB as float32, and a few times that in between
 BINS = 17  # digits have 17 grey levels, and each gets its own
+NARROW = 1e-35  # a range whose reciprocal is near the end of float32 is none
 MEANINGS = {  # bytes count as 0..1, floats as they are; grey is the mean of the channels
     "finite": "no NaN and no infinity among the values",
     "mean": "of all values",
@@ -143,7 +144,7 @@ def _limits(lows: np.ndarray, highs: np.ndarray) -> tuple[float, float]:
     if not len(lows):
         return 0.0, 1.0
     low, high = float(np.quantile(lows, 0.01)), float(np.quantile(highs, 0.99))
-    return (low, high) if high > low else (low, low + max(1.0, abs(low)))
+    return (low, high) if high - low > NARROW else (low, low + max(1.0, abs(low)))
 
 
 def _histograms(block: np.ndarray, low: float, high: float) -> np.ndarray:
