@@ -101,6 +101,16 @@ def test_a_stage_that_is_killed_leaves_no_helper(at_work):
     assert gone(pid)
 
 
+def test_a_helper_whose_config_breaks_off_ends():
+    """With the stage that was writing it."""
+    half = OmegaConf.to_yaml(compose("tune"))[:500]
+    helper = subprocess.run(
+        [sys.executable, "-m", "recipe.join"], input=half, text=True, capture_output=True, timeout=60
+    )
+    assert helper.returncode == 1
+    assert not helper.stderr
+
+
 def test_the_config_of_a_helper_is_that_of_the_stage():
     """To the last bit of a float: it names the search."""
     cfg = compose("tune")

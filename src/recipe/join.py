@@ -68,10 +68,16 @@ END = "...\n"  # of a document in YAML
 
 
 def _helper() -> int:
-    text = "".join(iter(sys.stdin.readline, END))
+    lines = []
+    for line in sys.stdin:
+        if line == END:
+            break
+        lines.append(line)
+    else:  # the stage died while it wrote
+        return 1
     threading.Thread(target=_end_with_the_stage, daemon=True).start()
     try:
-        join(OmegaConf.create(text))
+        join(OmegaConf.create("".join(lines)))
     except RecipeError as error:
         print(f"worker     {error}", file=sys.stderr)
         return 2
