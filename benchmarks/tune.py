@@ -327,10 +327,11 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "DVC_ROOT": str(folder)}
-    prepare_torch(config("mlp", on_digits()))
+    cfg = config("mlp", on_digits())
+    prepare_torch(cfg)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            Tracker(config("mlp", on_digits()), "tune", "makes the tables", "").fail("")
+            Tracker(cfg, "tune", "makes the tables", "").fail("")
         if asked.overhead:
             overhead(folder)
         elif asked.samplers is not None:
