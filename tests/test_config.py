@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from recipe.config import STAGES, by_hand, change, check_types, compose, leaves, root
+from recipe.config import STAGES, by_hand, change, compose, leaves, root
 from recipe.errors import RecipeError
+from recipe.knobs import KNOBS, check_types
 from recipe.resolve import resolve_all
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,8 +162,6 @@ def test_leaves_are_plain_values(house):
 
 def test_every_number_in_a_stages_config_has_a_type(house):
     """A knob of which the type is not known would be checked by nobody."""
-    from recipe.config import KNOBS
-
     for stage in STAGES:
         own = OmegaConf.to_container(OmegaConf.load(house / "conf" / f"{stage}.yaml"))
         numbers = {k for k, v in own.items() if isinstance(v, (int, float)) and k != "stage"}

@@ -6,8 +6,9 @@ from graphlib import CycleError, TopologicalSorter
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config import KNOBS, TRAINING, change, check_types, is_group, leaves, nearest
+from recipe.config import TRAINING, change, is_group, leaves, nearest
 from recipe.errors import RecipeError
+from recipe.knobs import KNOBS, check_types
 from recipe.rungs import onto
 
 FIXED = ("train.eval_every",)  # one for all lanes
