@@ -3,11 +3,10 @@
     python benchmarks/overhead.py                         # everything, 3 rounds
     python benchmarks/overhead.py --rounds 1 --stages baseline overfit
 
-It works in a temporary copy of this repository. After each training of a stage the same lanes are trained twice more,
-in the same process, without config, logging, gates or pictures: by the engine alone, which is the bare compute of the
-lanes, and by a plain loop, lane after lane, with the same first weights, batch size, steps and evaluations. Imports are
-left out of a stage's time and have a column of their own: the largest, torch's compiler, comes with any first
-optimizer. On shared cores only the ratios mean much.
+It works in a temporary copy of this repository. After each training of a stage the same lanes are trained once more,
+in the same process, by a bare loop: lane after lane, with the same first weights, batch size, steps and evaluations,
+without config, logging, gates or pictures. Imports are left out of a stage's time and have a column of their own: the
+largest, torch's compiler, comes with any first optimizer. On shared cores only the ratios mean much.
 """
 
 import argparse
@@ -51,7 +50,7 @@ def clock() -> float:
 
 
 class Stopwatch:
-    """CPU seconds by section. A section inside another counts for the outer one; imports count for neither."""
+    """CPU seconds by section. A section inside another counts for the outer one; imports and bare loops for neither."""
 
     def __init__(self):
         self.spent, self.open, self.importing = defaultdict(float), None, 0
@@ -61,12 +60,16 @@ class Stopwatch:
         if self.open:
             yield
             return
-        self.open, began, imports = name, clock(), self.spent["imports"]
+        self.open, began, aside = name, clock(), self.aside
         try:
             yield
         finally:
             self.open = None
-            self.spent[name] += clock() - began - (self.spent["imports"] - imports)
+            self.spent[name] += clock() - began - (self.aside - aside)
+
+    @property
+    def aside(self) -> float:
+        return self.spent["imports"] + self.spent["apart"]
 
     def around(self, owner, attribute: str, name: str) -> None:
         """Counts every call of `owner.attribute` for a section."""
@@ -96,28 +99,21 @@ class Stopwatch:
 
 
 def with_twins(train, watch: Stopwatch, found: dict):
-    """`train`, and after each call the same lanes twice more: by the engine alone, and bare, one after the other.
-
-    Side by side in time, for shared cores change their speed.
-    """
+    """`train`, and after each call the same lanes bare. Side by side in time, for shared cores change their speed."""
     import torch
 
-    from recipe.train import engine
-
-    def all_three(cfg, data, lanes, run, name, **more):
+    def both(lanes, part, val, *, eval_every, **more):
         began = clock()
-        alone, bare_ones = deepcopy(lanes), deepcopy(lanes)  # before their first step
+        twins = deepcopy(lanes)  # before their first step
         watch.spent["apart"] += clock() - began
-        trained = train(cfg, data, lanes, run, name, **more)
+        trained = train(lanes, part, val, eval_every=eval_every, **more)
         began = clock()
-        engine.train(alone, data.train, data.val, eval_every=cfg.train.eval_every)
-        found["engine"] += clock() - began
         mode = torch.get_deterministic_debug_mode()
         torch.set_deterministic_debug_mode("default")
         with torch.random.fork_rng():
             started = clock()
-            for lane, done in zip(bare_ones, trained, strict=True):
-                bare(lane, data.train, data.val, done.curve[-1]["step"], cfg.train.eval_every)
+            for lane, done in zip(twins, trained, strict=True):
+                bare(lane, part, val, done.curve[-1]["step"], eval_every)
             found["bare"] += clock() - started
         torch.set_deterministic_debug_mode(mode)
         found["lanes"] += len(lanes)
@@ -125,7 +121,7 @@ def with_twins(train, watch: Stopwatch, found: dict):
         watch.spent["apart"] += clock() - began
         return trained
 
-    return all_three
+    return both
 
 
 def bare(lane, part, val, steps: int, eval_every: int) -> None:
@@ -142,7 +138,8 @@ def bare(lane, part, val, steps: int, eval_every: int) -> None:
         with torch.no_grad():
             for split in (part, val):
                 logits = torch.cat([model(b) for b in split.x.split(1000)])
-                lane.loss(logits, split.y).item(), (logits.argmax(1) == split.y).float().mean().item()
+                labels = split.y if split.y.ndim == 1 else split.y.argmax(1)  # a student's are probabilities
+                lane.loss(logits, split.y).item(), (logits.argmax(1) == labels).float().mean().item()
         model.train()
 
     evaluate()
@@ -164,23 +161,24 @@ def bare(lane, part, val, steps: int, eval_every: int) -> None:
 
 def measure(name: str) -> dict[str, float]:
     """CPU seconds of one stage of the repository in the current folder, by section, and of its trainings, bare."""
-    watch, found = Stopwatch(), dict.fromkeys(("bare", "engine", "lanes", "steps"), 0)
+    watch, found = Stopwatch(), dict.fromkeys(("bare", "lanes", "steps"), 0)
     watch.count_imports()
     sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
-    from recipe import build, stage, track
+    from recipe import stage, track
     from recipe.audit import pictures
     from recipe.checks import verdict
-    from recipe.figures import examples, probes, scores, search, training
-    from recipe.pages import render
+    from recipe.figures import examples, probes, regularize, scores, search, training
+    from recipe.pages import explorer, render
+    from recipe.train import engine
 
-    watch.around(build, "train", "training")
-    build.train = with_twins(build.train, watch, found)
+    watch.around(engine, "train", "training")
+    engine.train = with_twins(engine.train, watch, found)
     watch.around(verdict, "run", "gates")
-    for module in (examples, probes, scores, search, training, pictures, render):
+    for module in (examples, probes, regularize, scores, search, training, pictures, explorer, render):
         for function, value in list(vars(module).items()):
             if inspect.isfunction(value) and value.__module__ == module.__name__:
                 watch.around(module, function, "pictures")
-    for method in ("__init__", "lane", "data", "finish"):
+    for method in ("__init__", "lane", "data", "model", "finish"):
         watch.around(track.Tracker, method, "logging")
     run = stage._run
 
@@ -272,13 +270,13 @@ def stages_table(found: dict[str, list[dict]]) -> str:
             f"{middle['bare']:.1f}",
             f"{middle['stage']:.1f}",
         ]
-        for part, below in (("stage", "bare"), ("training", "bare"), ("stage", "engine"), ("without gates", "engine")):
-            ratios = [r[part] / r[below] for r in rounds if r[below]]
+        for part in ("stage", "without gates", "training"):
+            ratios = [r[part] / r["bare"] for r in rounds if r["bare"]]
             row.append(f"{statistics.median(ratios):.2f}" if ratios else "")
-        row += [f"{middle[k] / middle['stage']:.1%}" for k in ("gates", "pictures", "logging")]
+        row += [f"{middle[k] / middle['stage']:.1%}" for k in ("training", "gates", "pictures", "logging")]
         rows.append([*row, f"{middle['imports']:.1f}"])
-    head = ("stage", "lanes", "steps", "bare, s", "stage, s", "stage / bare", "its training / bare",
-            "stage / engine alone", "without gates", "gates", "pictures", "logging", "imports, s")  # fmt: skip
+    head = ("stage", "lanes", "steps", "bare, s", "stage, s", "stage / bare", "without gates", "its training / bare",
+            "training", "gates", "pictures", "logging", "imports, s")  # fmt: skip
     return table(head, rows)
 
 
