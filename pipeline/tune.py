@@ -15,7 +15,7 @@ from recipe.join import helped
 from recipe.parts import plain
 from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
-from recipe.search.worker import open_search, take_part, trials_of
+from recipe.search.worker import TooManyFailed, open_search, take_part, trials_of
 from recipe.stage import Report, stage
 
 
@@ -24,8 +24,12 @@ def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(cfg.data._target_, data.fingerprint, "training")
     search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
-    with helped(cfg, run.say):
-        take_part(search, lambda trials: log(search.work, trials, run))
+    try:
+        with helped(cfg, run.say):
+            take_part(search, lambda trials: log(search.work, trials, run))
+    except TooManyFailed:
+        search.set_aside()
+        raise
     trials = trials_of(search)
     found, between = compare(search, trials, run), rivals(cfg, trials)
     write_yaml(run.out / "best.yaml", found.handed_on)

@@ -1,5 +1,6 @@
 """conf/ + params.yaml -> one config per stage, with every mistake named."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -90,6 +91,15 @@ MISTAKES = {
     "text for a number": ("tune: {trials: many}\n", ["trials", "'many'", "whole number"]),
     "a fraction for a whole number": ("tune: {trials: 2.5}\n", ["trials", "2.5", "whole number"]),
     "a negative number of steps": ("tune: {train: {steps: -1}}\n", ["train.steps", "-1", "at least 1"]),
+    "a share above all": ("tune: {failures: 1.5}\n", ["failures", "1.5", "at least 0 and at most 1"]),
+    "an interval that is certain": ("regularize: {confidence: 1}\n", ["confidence", "at least 0.5 and below 1"]),
+    "an interval of one": ("tune: {seeds: 1}\n", ["seeds: 1", "no interval", "at least 2"]),
+    "more dropped than there is": ("tune: {model: {dropout: 2}}\n", ["model.dropout: 2", "at most 1"]),
+    "a switch for a mapping": ("tune: {halving: true}\n", ["halving: True", "must be a mapping"]),
+    "halving at the end": ("tune: {halving: {first: 1}}\n", ["halving.first: 1", "above 0 and below 1"]),
+    "halving that halves nothing": ("tune: {halving: {factor: 1}}\n", ["halving.factor: 1", "above 1"]),
+    "a word for a list": ("tune: {samplers: random}\n", ["samplers: 'random'", "must be a list"]),
+    "nothing for a number": ("tune: {trials: null}\n", ["trials: null", "whole number"]),
     "a section that is no mapping": ("tune: 3\n", ["tune", "mapping"]),
     "a list at a group's place": ("tune: {model: [linear]}\n", ["model", "conf/model/"]),
 }
@@ -160,6 +170,17 @@ def test_leaves_are_plain_values(house):
     assert flat["declare.frozen"] == []
 
 
+def test_what_a_persons_part_makes_of_null_is_its_own_affair():
+    model = {"_target_": "mine.Net", "dropout": None, "width": {"first": 8, "last": 16}}
+    check_types(OmegaConf.create({"model": model, "train": {"patience": None}}), "here")
+
+
+def test_a_bound_refuses_what_is_no_number():
+    for value in (math.nan, math.inf):
+        with pytest.raises(RecipeError, match=r"`val: (nan|inf)` must be at least 0 and below 1"):
+            check_types(OmegaConf.create({"val": value}), "here")
+
+
 def test_every_number_in_a_stages_config_has_a_type(house):
     """A knob of which the type is not known would be checked by nobody."""
     for stage in STAGES:
@@ -176,6 +197,7 @@ def test_every_number_in_a_stages_config_has_a_type(house):
         ("model=null", r"the command line: conf/model/ has no `null`"),
         ("optimizer=3", r"conf/optimizer/ has no `3`; Known: adam, "),
         ("@x=1", r"`@x=1` names no key; write key=value"),
+        ("train.steps={a: 1}", r"`train.steps: {'a': 1}` is a mapping, it must be a whole number"),
         ("trails=3", r"tune has no `trails`; did you mean `trials`\?"),
     ],
 )

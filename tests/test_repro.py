@@ -127,10 +127,14 @@ def test_an_edit_while_a_stage_runs_fails_the_stage(clone):
 
 def test_a_second_process_of_a_stage_is_refused(clone):
     before = clone.outputs("prepare")
-    with open(clone.root / ".recipe/locks/prepare", "w") as held:
+    with open(clone.root / ".recipe/locks/prepare", "r+") as held:
+        assert int(held.read()) > 0  # of the process that was last
+        held.truncate(0)
+        held.seek(0)
+        print(os.getpid(), end="", file=held, flush=True)
         fcntl.flock(held, fcntl.LOCK_EX)
         said = clone.as_dvc("prepare", code=1)
-    assert "another process of this stage is still running" in said.text
+    assert f"another process of this stage, {os.getpid()}, is still running" in said.text
     assert "Traceback" not in said.text
     assert clone.outputs("prepare") == before
     clone.as_dvc("prepare")

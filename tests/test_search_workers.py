@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 import searching
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from searching import config, ended, forked, found, kill, linear, opened, whole
@@ -142,7 +143,7 @@ def test_a_search_that_is_done_is_begun_anew_by_the_next_run(formula, tmp_path):
     first = opened(config(), tmp_path)
     worker.take_part(first)
     first.set_aside()
-    with pytest.raises(RecipeError, match="no search of this configuration"):
+    with pytest.raises(worker.NoSearch, match=r"the search of this .* is over: nothing is left to do"):
         opened(config(), tmp_path, create=False)
     second = opened(config(), tmp_path)
     assert worker.take_part(second) == 20
@@ -211,9 +212,24 @@ def test_too_many_failures_stop_the_search(monkeypatch, tmp_path):
 
     monkeypatch.setattr(worker, "train_cohort", failing)
     search = opened(config(), tmp_path)
-    with pytest.raises(RecipeError, match=r"of 10 random trials failed.*it burns"):
+    with pytest.raises(worker.TooManyFailed, match=r"of 10 random trials failed.*it burns.*next run searches anew"):
         worker.take_part(search)
     search.close()
+
+
+def test_what_was_accepted_must_be_buildable_before_anything_is_trained(tmp_path):
+    """A trial that changes the bad value would hide it until all of them are done."""
+    cfg = config({"model.dropout": {"low": 0.0, "high": 0.5}})
+    cfg.model = {"_target_": "test_search_workers.picky", "dropout": 2.0}
+    with pytest.raises(RecipeError, match="a dropout of 2"):
+        opened(cfg, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def picky(num_classes: int, dropout: float):
+    if dropout > 1:
+        raise ValueError(f"a dropout of {dropout:g}")
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(num_classes), torch.nn.Dropout(dropout))
 
 
 def test_a_line_that_was_left_half_is_cut_off(formula, tmp_path):

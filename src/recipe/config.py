@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -287,8 +288,7 @@ def main(stage: str):
                 os.chdir(base)
                 # -cp/-cn: DVC's form, a config that compose wrote and checked
                 if not {"-cp", "--config-path"} & set(sys.argv):
-                    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
-                    _check_words(stage, words, base)
+                    _check_words(stage, get_args_parser().parse_known_args()[0].overrides, base)
             except RecipeError as error:
                 sys.exit(f"{stage}: {error}")
             hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(body)()
@@ -311,14 +311,17 @@ def resolved(stage: str, base: Path) -> DictConfig:
             cfg = hydra.compose(stage)
     except (HydraException, OmegaConfBaseException) as error:
         raise RecipeError(f"resolved/{stage}.yaml does not compose: {error}") from None
-    return checked(cfg, stage)
+    return checked(cfg)
 
 
-def checked(cfg: DictConfig, stage: str) -> DictConfig:
-    """What Hydra composed for a run, with its types checked and its interpolations resolved."""
+def checked(cfg: DictConfig) -> DictConfig:
+    """What Hydra composed for a run, with its types checked and its interpolations resolved.
+
+    Raises RecipeError.
+    """
     cfg = OmegaConf.create(cfg)
     try:
-        check_types(cfg, stage)
+        check_types(cfg)
         _spell_out(cfg, root())
         OmegaConf.resolve(cfg)
     except OmegaConfBaseException as error:
@@ -336,6 +339,6 @@ def by_hand(stage: str, words: list[str]) -> DictConfig:
     try:
         GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            return checked(hydra.compose(f"_{stage}", words), stage)
+            return checked(hydra.compose(f"_{stage}", words))
     except HydraException as error:
         raise RecipeError(f"the command line does not compose: {str(error).splitlines()[0]}") from None

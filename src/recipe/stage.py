@@ -117,7 +117,7 @@ def stage(name: str, checks: dict):
         def guarded(cfg):
             try:
                 with _locked(name):
-                    cfg = checked(cfg, name)
+                    cfg = checked(cfg)
                     validate(checks, cfg.checks, cfg.waive, f"conf/{name}.yaml or params.yaml")
                     return _run(name, body, cfg)
             except RecipeError as error:
@@ -189,14 +189,18 @@ def _locked(name: str):
     """One process a stage: a DVC killed with -9 leaves the stage's process alive, and a rerun would write beside it."""
     folder = Path(".recipe/locks")
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / name, "w") as file:
+    with open(folder / name, "a+") as file:
         if in_dvc(name):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel drops it, whatever kills us
             except BlockingIOError:
+                file.seek(0)
                 raise RecipeError(
-                    "another process of this stage is still running in this folder. Wait for it, or end it."
+                    f"another process of this stage, {file.read() or 'of an unknown number'}, is still running in "
+                    "this folder. Wait for it, or end it."
                 ) from None
+            file.truncate(0)
+            print(os.getpid(), end="", file=file, flush=True)
         yield
 
 

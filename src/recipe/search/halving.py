@@ -5,18 +5,12 @@ from collections.abc import Mapping
 
 from omegaconf import DictConfig
 
-from recipe.errors import RecipeError
-
 
 def rungs_of(cfg: DictConfig, steps: int) -> list[int]:
     """Steps at which trials are judged: `first` of all steps, then `factor` times as many, on evaluations alone."""
     if cfg.halving is None:
         return []
     first, factor, every = cfg.halving.first, cfg.halving.factor, cfg.train.eval_every
-    if not 0 < first < 1 or factor <= 1:
-        raise RecipeError(
-            f"conf/tune.yaml: halving needs first between 0 and 1 ({first}) and factor above 1 ({factor}); or null."
-        )
     found, step = [], first * steps
     while (rung := math.ceil(step / every - 1e-9) * every) < steps:
         found += [rung] if rung not in found else []

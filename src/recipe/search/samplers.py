@@ -19,18 +19,18 @@ def check_samplers(names: list[str], space: Space, trials: int) -> None:
     """Raises RecipeError for a sampler that is not known, stands there twice, or cannot do it."""
     for name in names:
         if name not in SAMPLERS:
-            raise RecipeError(f"conf/tune.yaml: no sampler `{name}`; {nearest(name, SAMPLERS)}")
+            raise RecipeError(f"samplers: no sampler `{name}`; {nearest(name, SAMPLERS)}")
     if not names or len(set(names)) < len(names):
-        raise RecipeError("conf/tune.yaml: samplers must name at least one, and each once.")
+        raise RecipeError("samplers: name at least one, and each once.")
     if "grid" in names and len(space) > GRID:
         raise RecipeError(
-            f"conf/tune.yaml: a grid over {len(space)} keys is refused. Of many keys a few matter, and a grid of "
+            f"samplers: a grid over {len(space)} keys is refused. Of many keys a few matter, and a grid of "
             f"{trials} trials sees some {max(2, round(trials ** (1 / len(space))))} values of each, where random "
             f"search sees {trials} (Bergstra and Bengio 2012). Take random, or at most {GRID} keys."
         )
     if "grid" in names and (most := math.prod(_sides(space, trials))) < trials:
         raise RecipeError(
-            f"conf/tune.yaml: the grid over {', '.join(space)} has {most} points; trials: {most} at most."
+            f"samplers: the grid over {', '.join(space)} has {most} points; trials: {most} at most."
         )
 
 

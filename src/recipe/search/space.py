@@ -13,6 +13,7 @@ from recipe.rungs import onto
 
 FIXED = ("train.eval_every",)  # one for all lanes
 FORMS = ({"choices"}, {"low", "high"}, {"low", "high", "log"})
+WORDS = {"when"}.union(*FORMS)
 WRITTEN = "{low, high}, {low, high, log: true} or {choices: [...]}, each with `when: {key: value}` or without"
 
 
@@ -88,7 +89,9 @@ def read_space(cfg: DictConfig, start: dict) -> Space:
 
 def _check_form(key: str, range_) -> None:
     if not isinstance(range_, dict) or set(range_) - {"when"} not in FORMS:
-        raise RecipeError(f"conf/space: `{key}` must be {WRITTEN}.")
+        odd = [str(word) for word in range_ if word not in WORDS] if isinstance(range_, dict) else []
+        said = f" It has `{odd[0]}`; {nearest(odd[0], WORDS)}" if odd else ""
+        raise RecipeError(f"conf/space: `{key}` must be {WRITTEN}.{said}")
     if not isinstance(range_.get("when", {}), dict):
         raise RecipeError(f"conf/space: `{key}`: when must be {{key: value}} or {{key: [values]}}.")
 
@@ -191,6 +194,8 @@ def _range(key: str, range_: dict, old, groups: dict | None, when: dict) -> Rang
 
 def _check_values(key: str, values) -> None:
     for value in values:
+        if value is None:  # without it: the trial says whether that can be
+            continue
         alone = OmegaConf.create({})
         OmegaConf.update(alone, key, value)
         check_types(alone, "conf/space")

@@ -289,6 +289,13 @@ def _finished(row) -> dict | None:
     return result if row.state == TrialState.FAIL and result and result["state"] == "failed" else None
 
 
+def known(storage, key: str) -> bool:
+    """Whether a search `key` was ever begun."""
+    import optuna
+
+    return any(name.startswith(f"{key}-") for name in optuna.get_all_study_names(storage))
+
+
 def open_studies(
     storage, workers, key: str, samplers: list[str], space: Space, *, create: bool
 ) -> dict[str, Study] | None:

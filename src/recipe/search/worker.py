@@ -21,7 +21,7 @@ from recipe.files import fingerprint
 from recipe.parts import plain_all
 from recipe.search.samplers import MODELS, ask, check_samplers
 from recipe.search.space import Space, read_space
-from recipe.search.study import Study, Taken, open_storage, open_studies, shown
+from recipe.search.study import Study, Taken, known, open_storage, open_studies, shown
 from recipe.search.trials import Key, Trial, Work, train_cohort
 
 POLL = 0.5  # seconds between looks at the storage while other workers are at work
@@ -29,6 +29,10 @@ POLL = 0.5  # seconds between looks at the storage while other workers are at wo
 
 class NoSearch(RecipeError):
     """None of this configuration, code and data is going on."""
+
+
+class TooManyFailed(RecipeError):
+    """The search has come to its end without a result."""
 
 
 @dataclass
@@ -64,11 +68,13 @@ def open_search(
     """The search of this configuration, taken up where its workers left it, or begun.
 
     code: {file: hash} that it depends on. Raises RecipeError where the configuration is wrong, the storage cannot be
-    used, NoSearch, without `create`, where there is none.
+    used; NoSearch, without `create`, where there is none.
     """
     space = read_space(cfg, start)
     samplers = list(cfg.samplers)
     check_samplers(samplers, space, cfg.trials)
+    work = Work(cfg, data, start, space, say)
+    work.lanes({})  # what was accepted can be built here: else trials would fail of what is no fault of theirs
     key, folder = key_of(cfg, data, start, code), home / ".recipe" / "tune"
     journal, place = folder / f"{key}.log", cfg.runtime.storage
     nothing = NoSearch(
@@ -81,10 +87,11 @@ def open_search(
     studies = open_studies(storage, workers, key, samplers, space, create=create)
     if not studies:
         workers.close()
-        raise nothing
+        over = NoSearch(f"the search of this configuration, code and data ({key}) is over: nothing is left to do.")
+        raise over if known(storage, key) else nothing
     name = next(iter(studies.values())).optuna.study_name
     say(f"the search can be watched: optuna-dashboard {shown(place, journal)}")
-    return Search(Work(cfg, data, start, space, say), studies, key, folder / f"{name}.lanes")
+    return Search(work, studies, key, folder / f"{name}.lanes")
 
 
 # ---- generations and cohorts -------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ def take_part(search: Search, seen: Callable[[list[Trial]], None] = lambda trial
     """Works until every trial of every sampler is finished, by whomever; how many this process finished.
 
     seen: is given the trials of each generation when all of them are finished, in order.
-    Raises RecipeError where more than the share `failures` of a sampler's trials failed.
+    Raises TooManyFailed where more than the share `failures` of a sampler's trials did.
     """
     cfg, done, told = search.work.cfg, 0, set()
     while True:
@@ -190,9 +197,9 @@ def _check_failures(cfg: DictConfig, sampler: str, trials: list[Trial]) -> None:
     total, causes = cfg.trials * cfg.repeats, {t.cause for t in failed}
     if len(failed) > cfg.failures * total:
         others = f", and {len(causes) - 1} other causes" if len(causes) > 1 else ""
-        raise RecipeError(
+        raise TooManyFailed(
             f"{len(failed)} of {total} {sampler} trials failed, more than `failures: {cfg.failures}` allows; the "
-            f"search space reaches too far. {failed[0].name}: {failed[0].cause}{others}"
+            f"search space reaches too far. {failed[0].name}: {failed[0].cause}{others}. The next run searches anew."
         )
 
 
