@@ -16,14 +16,14 @@ from recipe.stage import Report, in_dvc, stage
 @stage("report", verdict.checks_of(checks))
 def main(cfg, run):
     runs = Path("runs")
-    found = evidence.read(runs)
     verdicts = verdict.run(
         verdict.checks_of(checks),
-        checks.Reported(runs, found),
+        checks.Reported(runs, evidence.read(runs)),
         limits=cfg.checks,
         waive=cfg.waive,
         where="conf/report.yaml",
     )
+    found = evidence.read(runs, own=Report({}, verdicts).content("report"))
     report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
     to = runs if in_dvc("report") else run.out
     render_report(runs, to, own=report.content("report"))

@@ -87,6 +87,18 @@ def test_a_range_upside_down(tree):
     one_message(said, "conf/space: `model.dropout`: low (0.5) and high (0.1)", "low below high")
 
 
+def test_a_search_that_failed_is_begun_anew(tree):
+    """What failed may have been short of memory, or what was mended outside: no rerun tells old failures again."""
+    tree.write("conf/space/mad.yaml", "optimizer.lr: {low: 1.0e+20, high: 1.0e+30, log: true}\n")
+    words = ("space=mad", "samplers=[random]", "repeats=1", "train.steps=40", "train.eval_every=20")
+    for _ in range(2):
+        said = tree.by_hand("tune", *words, code=1).text
+        assert "Traceback" not in said
+        assert "trials of indices 0 to 3: 4 failed" in said
+        assert "4 of 4 random trials failed, more than `failures: 0.5` allows" in said
+        assert "The next run searches anew." in said
+
+
 def test_a_target_that_is_not_there(tree):
     tree.write("conf/data/mine.yaml", "_target_: own.mine.Data\n")
     one_message(tree.by_hand("prepare", "data=mine", code=1), "conf/data: `own.mine.Data` cannot be built", "own.mine")

@@ -522,6 +522,13 @@ def test_nothing_overflows_at_560_pixels(tab, small, dark):
     assert tab.run("document.querySelector('#plots').getBoundingClientRect().width") > 200
 
 
+def test_the_gallery_leaves_room_for_its_scrollbar(opened):
+    """Laid out as wide as without one, its last column would be cut off, and a second scrollbar lie below."""
+    assert opened.run("(e => e.scrollHeight > e.clientHeight)(document.querySelector('#stage'))")
+    assert opened.run("(e => e.offsetWidth > e.clientWidth)(document.querySelector('#stage'))"), "no scrollbar here"
+    assert opened.run("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#stage'))")
+
+
 def test_it_works_in_a_sandboxed_frame_without_an_origin(tab, folder):
     frame = page().replace("&", "&amp;").replace('"', "&quot;")
     outer = (

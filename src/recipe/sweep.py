@@ -47,6 +47,6 @@ def _close_sweep(cfg, client, experiment: str, run: str) -> None:
         client.set_terminated(run, "FAILED" if failed else "FINISHED")
         order = {"orderByKey": f"metrics.`{columns[0]}`", "orderByAsc": "true"} if columns else {}
         link = page(cfg, experiment, searchFilter=mine, **order, compareRunsMode="CHART")
-        print(f"\n{len(jobs)} jobs, side by side\n  runs    {where(cfg, link)}", flush=True)
+        print(f"\n{len(jobs)} jobs, to be compared\n  runs    {where(cfg, link)}", flush=True)
     except Exception as error:  # a store's or a network's: the jobs are done
         print(f"MLflow: {first_line(error)}", file=sys.stderr, flush=True)
