@@ -1,6 +1,7 @@
 """`recipe predict` on a person's files: the numbers of the report, a reason for every odd file, clear errors."""
 
 import csv
+import re
 import subprocess
 import sys
 
@@ -50,7 +51,7 @@ def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_
         assert p == pytest.approx(expected, abs=1e-6)
         assert rows[name]["confidence"] == max(p)
         assert rows[name]["predicted"] == project.data.classes[int(np.argmax(p))]
-        assert rows[name]["problem"] == ""
+        assert rows[name]["problem"] == rows[name]["unlike"] == ""
 
 
 def test_csv_and_parquet_hold_the_same(made, tmp_path, capsys):
@@ -93,6 +94,35 @@ def test_a_folder_is_searched_and_its_odd_files_have_a_reason(photos, tmp_path, 
     odd = {"cut.jpg": "truncated", "dangling.png": "missing", "notes.txt": "not an image"}
     assert problems == {"b.gif": "", "deep/er/a.png": ""} | odd
     assert all((row["predicted"] == "") == bool(row["problem"]) for row in rows.values())
+
+
+def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path, capsys):
+    """Right shape, right type, wrong numbers: nothing throws, and the answers are just wrong."""
+    dark = photos.store.inputs[:5] // 16
+    np.save(tmp_path / "dark.npy", np.concatenate([photos.store.inputs[5:7], dark]))
+    assert predict(photos, tmp_path / "dark.npy", "--out", tmp_path / "dark.csv") == 0
+    assert "5 inputs are unlike the training examples, and their answers may be wrong" in capsys.readouterr().err
+    told = [row["unlike"] for row in read_csv(tmp_path / "dark.csv")]
+    assert told[:2] == ["", ""]
+    assert all(text.startswith("its contrast is 0.0") for text in told[2:])
+
+    lines = ["age,colour,weight", "40,red,70", "40,red,70000", ",green,", "480,red,70000"]
+    (tmp_path / "grams.csv").write_text("\n".join(lines) + "\n")
+    assert predict(people, tmp_path / "grams.csv", "--out", tmp_path / "grams.parquet") == 0
+    assert "2 inputs are unlike" in capsys.readouterr().err
+    plain, grams, gaps, both = [row["unlike"] for row in parquet.read_table(tmp_path / "grams.parquet").to_pylist()]
+    assert plain == gaps == ""
+    assert re.fullmatch(r"`weight` is 70000, in training [56]\d\.\d+ to [78]\d\.\d+", grams)
+    assert both.startswith("`age` is 480, in training ")
+    assert both.endswith("; and 1 more")
+
+
+def test_an_image_alone_that_is_unlike_the_training_images_says_so(photos, tmp_path, capsys):
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "white.png")
+    assert predict(photos, tmp_path / "white.png") == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3
+    assert said.err.startswith("recipe predict: white.png is unlike the training examples: its contrast is 0, in ")
 
 
 def test_an_odd_image_alone_says_why(photos, tmp_path, capsys):

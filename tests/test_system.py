@@ -126,8 +126,14 @@ def put(folder, **facts) -> None:
 
 
 def test_a_newer_format(folder):
-    put(folder, format=2, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 2, written by recipe 9\.0; this one reads up to 1"):
+    put(folder, format=3, recipe="9.0")
+    with pytest.raises(RecipeError, match=r"has the format 3, written by recipe 9\.0; this one reads up to 2"):
+        load(folder)
+
+
+def test_an_older_format(folder):
+    put(folder, format=1)
+    with pytest.raises(RecipeError, match=r"has the format 1, written by an older recipe.*dvc repro ensemble"):
         load(folder)
 
 

@@ -109,12 +109,18 @@ def _predicted(given) -> int:
     if single and not out:
         return _told(next(found), system.classes)
     try:
-        total, odd = predict.write(found, system.classes, out or sys.stdout)
+        total, odd, unlike = predict.write(found, system.classes, out or sys.stdout)
     except BrokenPipeError:  # `recipe predict photos | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     place = f"{out}: " if out else ""
     print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
+    if unlike:
+        print(
+            f"recipe predict: {unlike:,} inputs are unlike the training examples, and their answers may be wrong; the "
+            "column `unlike` says in what",
+            file=sys.stderr,
+        )
     if odd:
         print(f"recipe predict: {odd:,} could not be; the column `problem` says why", file=sys.stderr)
     return 1 if odd else 0
@@ -129,6 +135,8 @@ def _told(answer, classes: list[str]) -> int:
     width = max(len(classes[k]) for k in best)
     for k in best:
         print(f"{classes[k]:<{width}}  {answer.p[k]:>6.1%}")
+    if answer.unlike:
+        print(f"recipe predict: {answer.name} is unlike the training examples: {answer.unlike}", file=sys.stderr)
     return 0
 
 

@@ -25,24 +25,30 @@ class Answer:
     name: str
     p: list[float] | None
     problem: str = ""
+    unlike: str = ""  # in what the input is unlike the training examples: the answer may be wrong for it
 
     def row(self, classes: list[str]) -> dict:
-        """name, predicted, confidence, p_<class>, ..., problem; empty (None) where there is no answer."""
+        """name, predicted, confidence, p_<class>, ..., unlike, problem; empty (None) where there is no answer."""
         names = [f"p_{c}" for c in classes]
         if self.p is None:
             empty = dict.fromkeys(["predicted", "confidence", *names])
-            return {"name": self.name, **empty, "problem": self.problem}
+            return {"name": self.name, **empty, "unlike": "", "problem": self.problem}
         best = max(range(len(self.p)), key=self.p.__getitem__)
         own = {"name": self.name, "predicted": classes[best], "confidence": self.p[best]}
-        return own | dict(zip(names, self.p, strict=True)) | {"problem": ""}
+        return own | dict(zip(names, self.p, strict=True)) | {"unlike": self.unlike, "problem": ""}
 
 
 def answers(system: System, inputs: Iterable[Fresh]) -> Iterator[Answer]:
     """One for every input, in order; `AT_ONCE` of them are in memory."""
     for some in _some(inputs):
         known = [one.value for one in some if one.value is not None]
-        rows = iter(system.predict(np.stack(known)).tolist() if known else ())
-        yield from (Answer(one.name, None if one.value is None else next(rows), one.problem) for one in some)
+        told = iter(())
+        if known:
+            values = np.stack(known)
+            told = zip(system.predict(values).tolist(), system.unlike(values), strict=True)
+        for one in some:
+            p, unlike = (None, "") if one.value is None else next(told)
+            yield Answer(one.name, p, one.problem, unlike)
 
 
 def frame(system: System, request):
@@ -64,18 +70,21 @@ def _some(items: Iterable) -> Iterator[list]:
 # ---- tables ------------------------------------------------------------------------------------------------------
 
 
-def write(found: Iterable[Answer], classes: list[str], out: Path | TextIO) -> tuple[int, int]:
-    """A row per answer, to a .csv or .parquet file or as csv to a stream; (how many, how many without an answer).
+def write(found: Iterable[Answer], classes: list[str], out: Path | TextIO) -> tuple[int, int, int]:
+    """A row per answer, to a .csv or .parquet file or as csv to a stream.
+
+    Gives how many there are, how many without an answer, and how many for an input unlike the training examples.
 
     The file is there when all is written. Raises RecipeError for another ending.
     """
-    total = odd = 0
+    total = odd = unlike = 0
     with _table(out, list(Answer("", None).row(classes))) as add:
         for some in _some(found):
             add([answer.row(classes) for answer in some])
             total += len(some)
             odd += sum(answer.p is None for answer in some)
-    return total, odd
+            unlike += sum(bool(answer.unlike) for answer in some)
+    return total, odd, unlike
 
 
 @contextmanager
@@ -104,7 +113,7 @@ def _parquet(path: Path, columns: list[str]):
     import pyarrow
     from pyarrow import parquet
 
-    texts = ("name", "predicted", "problem")
+    texts = ("name", "predicted", "unlike", "problem")
     schema = pyarrow.schema([(c, pyarrow.string() if c in texts else pyarrow.float64()) for c in columns])
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         yield lambda rows: writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))

@@ -18,7 +18,8 @@ class Served(PythonModel):
 
     # the hint keeps MLflow silent, which knows none for a table or an array: the signature says which
     def predict(self, context, model_input: pandas.DataFrame, params=None) -> pandas.DataFrame:
-        """A row per input: predicted, confidence, p_<class>, ..., problem (empty where there is an answer)."""
+        """A row per input: predicted, confidence, p_<class>, ..., unlike (the training examples, in what),
+        problem (empty where there is an answer)."""
         from recipe.predict import frame
 
         return frame(self.system, model_input)

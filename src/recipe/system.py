@@ -1,6 +1,7 @@
 """The final system as a folder: all that leads from a person's file to probabilities.
 
-system.yaml             classes, what an input is and how a file becomes one, its scale, the members, the temperature
+system.yaml             classes, what an input is and how a file becomes one, its scale, what the training examples were
+                        like, the members, the temperature
 members/*.safetensors   their weights
 
 The same system is the same bytes. Weights are numbers and never run; system.yaml names the Python that the members are
@@ -9,7 +10,7 @@ built of (`_target_`), so load a folder from elsewhere only where you would run 
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,11 +30,12 @@ from recipe.data.contract import FEATURES
 from recipe.data.fresh import FACTS, Form
 from recipe.data.streaming import Scale
 from recipe.errors import RecipeError
+from recipe.familiar import Seen, seen, unlike
 from recipe.files import present, read_json, read_yaml, write_yaml
 from recipe.selection import weighted
 from recipe.train.checkpoint import load_weights, save_weights
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 1000  # inputs at a time
 
 
@@ -44,6 +46,7 @@ class System:
     form: Form
     classes: list[str]
     scale: Scale
+    seen: Seen
     members: list[nn.Module]
     counts: list[int]
     temperature: float
@@ -59,6 +62,10 @@ class System:
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
         answers = [self.together(self.answers(self._entering(part))) for part in parts]
         return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
+
+    def unlike(self, inputs: np.ndarray) -> list[str]:
+        """In what each of these inputs is unlike the training examples (see recipe.familiar); empty: in nothing."""
+        return unlike(self.seen, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
     def answers(self, x: Tensor) -> Tensor:
         """Each member's probabilities (M, N, K), float64, of inputs as they enter the net: standardised."""
@@ -103,6 +110,7 @@ def save(
             "inputs": {name: facts[name] for name in FACTS},
             "mean": data.mean.flatten().tolist(),
             "std": data.std.flatten().tolist(),
+            "seen": asdict(seen(data)),
             "members": entries,
             "temperature": float(temperature),
         },
@@ -119,7 +127,7 @@ def _version() -> str:
 def load(folder: Path | str, device: str = "cpu") -> System:
     """The system that `save` wrote, ready to predict.
 
-    Raises RecipeError where a file is missing or damaged, of a newer format, or where a member cannot be built or its
+    Raises RecipeError where a file is missing or damaged, of another format, or where a member cannot be built or its
     weights are of another shape.
     """
     folder = Path(folder)
@@ -133,10 +141,16 @@ def load(folder: Path | str, device: str = "cpu") -> System:
             f"{folder / 'system.yaml'} has the format {facts['format']}, written by recipe {facts.get('recipe')}; this "
             f"one reads up to {FORMAT}. Install the newer one."
         )
+    if facts["format"] < FORMAT:
+        raise RecipeError(
+            f"{folder / 'system.yaml'} has the format {facts['format']}, written by an older recipe; this one reads "
+            f"{FORMAT}. Write it anew: dvc repro ensemble"
+        )
     form = Form.of(facts["inputs"])
     members = [_member(folder, entry, form, len(facts["classes"]), device) for entry in facts["members"]]
     counts = [entry["count"] for entry in facts["members"]]
-    return System(form, facts["classes"], _scale(facts, form, device), members, counts, facts["temperature"], device)
+    scale, known = _scale(facts, form, device), Seen(**facts["seen"])
+    return System(form, facts["classes"], scale, known, members, counts, facts["temperature"], device)
 
 
 def _scale(facts: dict, form: Form, device: str) -> Scale:

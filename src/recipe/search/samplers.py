@@ -29,9 +29,7 @@ def check_samplers(names: list[str], space: Space, trials: int) -> None:
             f"search sees {trials} (Bergstra and Bengio 2012). Take random, or at most {GRID} keys."
         )
     if "grid" in names and (most := math.prod(_sides(space, trials))) < trials:
-        raise RecipeError(
-            f"samplers: the grid over {', '.join(space)} has {most} points; trials: {most} at most."
-        )
+        raise RecipeError(f"samplers: the grid over {', '.join(space)} has {most} points; trials: {most} at most.")
 
 
 def ask(sampler: str, space: Space, seed: int, repeat: int, index: int, trials: int, past: list) -> dict:

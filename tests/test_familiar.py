@@ -1,0 +1,65 @@
+"""What is told from the training examples, and what is not."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.data.batches import Data, Part
+from recipe.familiar import seen, unlike
+
+
+def data(raw: torch.Tensor) -> Data:
+    """raw (N, F) or (N, C, H, W), as `load` standardises it."""
+    axes = (0,) if raw.ndim == 2 else (0, 2, 3)
+    mean, std = raw.mean(axes, keepdim=True)[0], raw.std(axes, keepdim=True)[0]
+    std = torch.where(std <= 1e-6 * mean.abs(), torch.ones_like(std), std)
+    part = Part((raw - mean) / std, torch.zeros(len(raw), dtype=torch.long), [""] * len(raw))
+    return Data(part, part, ["a", "b"], mean, std, "")
+
+
+def drawn(seed: int, *shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@given(st.integers(0, 999), st.integers(2, 40), st.integers(1, 6), st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))
+def test_no_training_row_is_odd_and_every_one_in_other_units_is(seed, count, columns, offset, scale):
+    raw = drawn(seed, count, columns) * scale + offset
+    raw[:, 0] = offset  # of one value
+    known = seen(data(raw))
+    assert unlike(known, raw, ()) == [""] * count
+    far = raw.clone()
+    far[:, -1] = raw[:, -1].max() + 3 * (scale + abs(offset)) + 1
+    told = unlike(known, far, ())
+    assert all(text.startswith(f"column {columns - 1} is ") for text in told)
+
+
+def test_a_missing_value_is_not_odd():
+    raw = drawn(0, 20, 3)
+    assert unlike(seen(data(raw)), torch.tensor([[torch.nan, 0.5, 0.5]]), ("a", "b", "c")) == [""]
+
+
+@given(st.integers(0, 999), st.sampled_from([(1, 8, 8), (3, 6, 9)]), st.sampled_from([1 / 255, 1 / 16, 16.0, 255.0]))
+def test_no_image_of_a_kind_is_odd_and_every_one_on_another_scale_is(seed, shape, scale):
+    """Also where the channels lie apart: what a constant shift of a channel adds is no contrast."""
+    shift = torch.linspace(0.1, 0.5, shape[0])[:, None, None]
+    raw = drawn(seed, 200, *shape) / 2 + shift
+    known, new = seen(data(raw[:150])), raw[150:]
+    assert unlike(known, new, ()) == [""] * 50
+    assert all(text.startswith("its contrast is ") for text in unlike(known, new * scale, ()))
+
+
+def test_images_without_contrast_are_like_each_other():
+    raw = drawn(0, 30, 1, 1, 1).expand(30, 3, 4, 4).contiguous()
+    assert unlike(seen(data(raw)), raw, ()) == [""] * 30
+
+
+@pytest.mark.parametrize("count", [1, 3, 2500])
+def test_the_images_that_are_looked_at_lie_all_over_the_training_set(count):
+    """Sorted by contrast, the first thousand would not tell the ends."""
+    raw = drawn(1, count, 1, 4, 4) * torch.linspace(0.1, 1, count)[:, None, None, None]
+    known = seen(data(raw))
+    each = raw.flatten(1).std(1, correction=0).numpy()
+    assert known.low[0] == pytest.approx(np.quantile(each, 0.01), rel=0.1)
+    assert known.high[0] == pytest.approx(np.quantile(each, 0.99), rel=0.1)
