@@ -119,7 +119,7 @@ def final_beats_the_untuned_baseline(f: Final) -> Verdict:
     plain model was good enough.
     """
     mean, low, high = f.untuned.nll
-    return Verdict(PASS if f.untuned.real else FAIL, mean, f"interval [{low:+.4f}, {high:+.4f}] below 0")
+    return Verdict(PASS if f.untuned.real else FAIL, mean, f"below 0 with its whole interval [{low:+.4f}, {high:+.4f}]")
 
 
 @check(source="Recipe 6, leave it training", gate=False)
@@ -131,4 +131,4 @@ def training_was_long_enough(f: Final) -> Verdict:
     if not f.longer:
         return skip("longer: 0")
     mean, low, high = f.longer.best
-    return Verdict(PASS if low <= 0 else FAIL, mean, f"interval [{low:+.4f}, {high:+.4f}] not above 0")
+    return Verdict(PASS if low <= 0 else FAIL, mean, f"not above 0 with its whole interval [{low:+.4f}, {high:+.4f}]")

@@ -58,7 +58,8 @@ def gain_is_more_than_noise(s: Search) -> Verdict:
     its own seeds.
     """
     g = s.gain
-    return Verdict(PASS if g.real else FAIL, g.mean, f"interval [{g.low:+.4f}, {g.high:+.4f}] above 0, n = {g.n}")
+    bound = f"above 0 with its whole interval [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}"
+    return Verdict(PASS if g.real else FAIL, g.mean, bound)
 
 
 @check(source="Recipe 5, tune", gate=False)
