@@ -12,10 +12,12 @@ from recipe.config import STAGES
 
 
 def pytest_collection_modifyitems(items):
-    """The tests that need the whole run stand last, but for the longest, which makes it: nobody waits for it."""
-    waiting = [item for item in items if "whole" in item.fixturenames]
-    waiting.sort(key=lambda item: item.name != "test_a_forced_repro_leaves_git_status_clean")
-    items[:] = waiting[:1] + [item for item in items if "whole" not in item.fixturenames] + waiting[1:]
+    """Long tests first: while the last of all runs, the other workers have nothing to do. The very first makes the
+    whole run that many need; nobody waits for it, for those that need none come meanwhile.
+    """
+    making = "test_a_forced_repro_leaves_git_status_clean"
+    rank = {item: 0 if item.name == making else 2 for item in items if "whole" in item.fixturenames}
+    items.sort(key=lambda item: rank.get(item, 1 if item.get_closest_marker("slow") else 3))
 
 
 @pytest.fixture(scope="session")
