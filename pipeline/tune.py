@@ -15,7 +15,7 @@ from recipe.join import helped
 from recipe.parts import plain
 from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
-from recipe.search.worker import TooManyFailed, open_search, take_part, trials_of
+from recipe.search.worker import NothingFound, open_search, take_part, trials_of
 from recipe.stage import Report, stage
 
 
@@ -27,7 +27,7 @@ def main(cfg, run):
     try:
         with helped(cfg, run.say):
             take_part(search, lambda trials: log(search.work, trials, run))
-    except TooManyFailed:
+    except NothingFound:
         search.set_aside()
         raise
     trials = trials_of(search)

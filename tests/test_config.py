@@ -93,6 +93,7 @@ MISTAKES = {
     "a negative number of steps": ("tune: {train: {steps: -1}}\n", ["train.steps", "-1", "at least 1"]),
     "a share above all": ("tune: {failures: 1.5}\n", ["failures", "1.5", "at least 0 and at most 1"]),
     "an interval that is certain": ("regularize: {confidence: 1}\n", ["confidence", "at least 0.5 and below 1"]),
+    "a share of nothing": ("regularize: {shares: [0.5, -1]}\n", ["shares[1]: -1", "above 0 and at most 1"]),
     "an interval of one": ("tune: {seeds: 1}\n", ["seeds: 1", "no interval", "at least 2"]),
     "more dropped than there is": ("tune: {model: {dropout: 2}}\n", ["model.dropout: 2", "at most 1"]),
     "a switch for a mapping": ("tune: {halving: true}\n", ["halving: True", "must be a mapping"]),
@@ -170,9 +171,20 @@ def test_leaves_are_plain_values(house):
     assert flat["declare.frozen"] == []
 
 
-def test_what_a_persons_part_makes_of_null_is_its_own_affair():
-    model = {"_target_": "mine.Net", "dropout": None, "width": {"first": 8, "last": 16}}
-    check_types(OmegaConf.create({"model": model, "train": {"patience": None}}), "here")
+OWN = {
+    "_target_": "mine.Net", "first": 8, "factor": 0.5, "halving": True, "width": [64, 128], "depth": 1.5, "top": 0.5,
+    "dropout": None, "head": {"dropout": None, "test": "x"}, "lr": {"from": 1},
+}  # fmt: skip
+
+
+def test_what_a_persons_own_part_takes_is_its_own_affair():
+    """A name of ours may mean something else there; its constructor says what it cannot take."""
+    check_types(OmegaConf.create({"model": OWN, "data": OWN | {"_target_": "mine.Set"}}))
+    ours = {"_target_": "recipe.models.plain.mlp", "width": 2.5}
+    with pytest.raises(RecipeError, match=r"`model\.inner\.width: 2\.5`.*whole number"):
+        check_types(OmegaConf.create({"model": OWN | {"inner": ours}}))
+    with pytest.raises(RecipeError, match=r"`optimizer\.lr: null` is nothing, it must be a number"):
+        check_types(OmegaConf.create({"optimizer": {"_target_": "torch.optim.SGD", "lr": None}}))
 
 
 def test_a_bound_refuses_what_is_no_number():
@@ -183,12 +195,10 @@ def test_a_bound_refuses_what_is_no_number():
 
 def test_every_number_in_a_stages_config_has_a_type(house):
     """A knob of which the type is not known would be checked by nobody."""
-    for stage in STAGES:
-        own = OmegaConf.to_container(OmegaConf.load(house / "conf" / f"{stage}.yaml"))
-        numbers = {k for k, v in own.items() if isinstance(v, (int, float)) and k != "stage"}
-        numbers |= {k for k, v in (own.get("train") or {}).items() if isinstance(v, (int, float))}
-        assert numbers <= set(KNOBS), stage
-        check_types(compose(stage), stage)
+    for file in (*STAGES, "learn", "runtime/local"):
+        every = leaves(OmegaConf.load(house / "conf" / f"{file}.yaml"))
+        numbers = {k.rsplit(".", 1)[-1] for k, v in every.items() if isinstance(v, int | float) and k != "stage"}
+        assert numbers <= set(KNOBS), file
 
 
 @pytest.mark.parametrize(
@@ -197,6 +207,13 @@ def test_every_number_in_a_stages_config_has_a_type(house):
         ("model=null", r"the command line: conf/model/ has no `null`"),
         ("optimizer=3", r"conf/optimizer/ has no `3`; Known: adam, "),
         ("@x=1", r"`@x=1` names no key; write key=value"),
+        ("train.early_stopping={a: 1}", r"`train.early_stopping: {'a': 1}` is a mapping, it must be true or false"),
+        ("train=1", r"`train: 1` is a whole number, it must be a mapping"),
+        ("waive=null", r"`waive: null` is nothing, it must be a mapping"),
+        ("trials=???", r"`trials` has no value yet"),
+        ("train.steps=${oc.env:HOME}", r"`train.steps: '.+'` is text, it must be a whole number"),
+        ("samplers=[1]", r"`samplers\[0\]: 1` is a whole number, it must be text"),
+        ("train.share=0", r"`train.share: 0` must be above 0 and at most 1"),
         ("train.steps={a: 1}", r"`train.steps: {'a': 1}` is a mapping, it must be a whole number"),
         ("trails=3", r"tune has no `trails`; did you mean `trials`\?"),
     ],

@@ -50,6 +50,24 @@ def test_no_image_of_a_kind_is_odd_and_every_one_on_another_scale_is(seed, shape
     assert all(text.startswith("its contrast is ") for text in unlike(known, new * scale, ()))
 
 
+@given(st.integers(0, 999), st.floats(-1e3, 1e3), st.floats(0.1, 1e3))
+def test_a_column_may_go_beyond_by_its_own_range_and_not_further(seed, offset, scale):
+    raw = drawn(seed, 20, 2) * scale + offset
+    known, (low, high) = seen(data(raw)), (raw.amin(0), raw.amax(0))
+    apart = high - low
+    assert unlike(known, torch.stack([high + 0.9 * apart, low - 0.9 * apart]), ()) == ["", ""]
+    assert "" not in unlike(known, torch.stack([high + 1.1 * apart, low - 1.1 * apart]), ())
+
+
+def test_a_contrast_may_be_half_or_double_and_no_further():
+    raw = drawn(0, 300, 1, 12, 12)
+    known = seen(data(raw))
+    for scale in (0.6, 1.6):
+        assert unlike(known, raw * scale, ()) == [""] * 300
+    for scale in (0.4, 2.5):
+        assert "" not in unlike(known, raw * scale, ())
+
+
 def test_images_without_contrast_are_like_each_other():
     raw = drawn(0, 30, 1, 1, 1).expand(30, 3, 4, 4).contiguous()
     assert unlike(seen(data(raw)), raw, ()) == [""] * 30

@@ -101,7 +101,7 @@ def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path,
     dark = photos.store.inputs[:5] // 16
     np.save(tmp_path / "dark.npy", np.concatenate([photos.store.inputs[5:7], dark]))
     assert predict(photos, tmp_path / "dark.npy", "--out", tmp_path / "dark.csv") == 0
-    assert "5 inputs are unlike the training examples, and their answers may be wrong" in capsys.readouterr().err
+    assert "unlike the training examples are 5 of 7 inputs, and their answers may be wrong" in capsys.readouterr().err
     told = [row["unlike"] for row in read_csv(tmp_path / "dark.csv")]
     assert told[:2] == ["", ""]
     assert all(text.startswith("its contrast is 0.0") for text in told[2:])
@@ -109,7 +109,7 @@ def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path,
     lines = ["age,colour,weight", "40,red,70", "40,red,70000", ",green,", "480,red,70000"]
     (tmp_path / "grams.csv").write_text("\n".join(lines) + "\n")
     assert predict(people, tmp_path / "grams.csv", "--out", tmp_path / "grams.parquet") == 0
-    assert "2 inputs are unlike" in capsys.readouterr().err
+    assert "are 2 of 4 inputs" in capsys.readouterr().err
     plain, grams, gaps, both = [row["unlike"] for row in parquet.read_table(tmp_path / "grams.parquet").to_pylist()]
     assert plain == gaps == ""
     assert re.fullmatch(r"`weight` is 70000, in training [56]\d\.\d+ to [78]\d\.\d+", grams)

@@ -41,6 +41,7 @@ WRONG = {
     "a choice twice": ({"optimizer.lr": {"choices": [0.1, 0.1]}}, "twice"),
     "a choice of the wrong type": ({"train.batch_size": {"choices": [8, "many"]}}, "must be a whole number"),
     "below what makes sense": ({"model.width": {"low": 0, "high": 9}}, "at least 1"),
+    "a half for a whole one of a part of ours": ({"model.width": {"choices": [8, 8.5]}}, "must be a whole number"),
     "above what makes sense": ({"model.dropout": {"low": 0.5, "high": 1.5}}, "at least 0 and at most 1"),
     "half a unit": ({"model.width": {"low": 1.5, "high": 9}}, "whole number"),
     "a range of a switch": ({"train.augment": {"low": 0, "high": 1}}, "give it choices"),

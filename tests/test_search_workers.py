@@ -143,9 +143,10 @@ def test_a_search_that_is_done_is_begun_anew_by_the_next_run(formula, tmp_path):
     first = opened(config(), tmp_path)
     worker.take_part(first)
     first.set_aside()
-    with pytest.raises(worker.NoSearch, match=r"the search of this .* is over: nothing is left to do"):
+    with pytest.raises(worker.NoSearch, match=r"the search of this .* is over\. To begin the next: "):
         opened(config(), tmp_path, create=False)
     second = opened(config(), tmp_path)
+    opened(config(), tmp_path, create=False).close()
     assert worker.take_part(second) == 20
     assert found(second) == found(first)
     second.close()
@@ -212,16 +213,53 @@ def test_too_many_failures_stop_the_search(monkeypatch, tmp_path):
 
     monkeypatch.setattr(worker, "train_cohort", failing)
     search = opened(config(), tmp_path)
-    with pytest.raises(worker.TooManyFailed, match=r"of 10 random trials failed.*it burns.*next run searches anew"):
+    with pytest.raises(worker.NothingFound, match=r"of 10 random trials failed.*it burns.*next run searches anew"):
         worker.take_part(search)
     search.close()
 
 
-def test_what_was_accepted_must_be_buildable_before_anything_is_trained(tmp_path):
+def test_the_limit_of_failures_is_looked_at_before_more_is_trained(monkeypatch, tmp_path):
+    trained = []
+
+    def failing(work, sampler, cohort, past, folder):
+        trained.extend(cohort)
+        return [Trial(sampler, *key, params, "failed", cause="it burns") for key, params in cohort.items()]
+
+    monkeypatch.setattr(worker, "train_cohort", failing)
+    search = opened(config(trials=12, repeats=1, together=4, samplers=["random"]), tmp_path)
+    with pytest.raises(worker.NothingFound, match="8 of 12"):
+        worker.take_part(search)
+    assert len(trained) == 8
+    search.close()
+
+
+@pytest.mark.parametrize("state", ["failed", "pruned"])
+def test_a_search_in_which_no_trial_is_complete_has_found_nothing(state, monkeypatch, tmp_path):
+    """`failures: 1` lets every one fail; halving may stop those that would not have, before the others diverge."""
+
+    def never(work, sampler, cohort, past, folder):
+        value = 1.0 if state == "pruned" else None
+        return [Trial(sampler, *key, params, state, value, cause="it ends") for key, params in cohort.items()]
+
+    monkeypatch.setattr(worker, "train_cohort", never)
+    search = opened(config(failures=1.0), tmp_path)
+    with pytest.raises(worker.NothingFound, match=r"none of 20 trials trained to its end.*next run searches anew"):
+        worker.take_part(search)
+    search.close()
+
+
+WRONG = {
+    "model": ({"_target_": "test_search_workers.picky", "dropout": 2.0}, "a dropout of 2"),
+    "optimizer": ({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1, "momentum": -1.0}, "momentum value"),
+}
+
+
+@pytest.mark.parametrize("part", list(WRONG))
+def test_what_was_accepted_must_be_buildable_before_anything_is_trained(part, tmp_path):
     """A trial that changes the bad value would hide it until all of them are done."""
-    cfg = config({"model.dropout": {"low": 0.0, "high": 0.5}})
-    cfg.model = {"_target_": "test_search_workers.picky", "dropout": 2.0}
-    with pytest.raises(RecipeError, match="a dropout of 2"):
+    cfg = config({"train.batch_size": {"low": 4, "high": 64}})
+    cfg[part], words = WRONG[part]
+    with pytest.raises(RecipeError, match=f"conf/{part}: .* cannot be built: .*{words}"):
         opened(cfg, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -64,7 +64,10 @@ def optimizer(cfg: DictConfig, net):
     build = part(cfg, "optimizer")
     if not callable(build):
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` needs the line `_partial_: true`.")
-    return build([p for p in net.parameters() if p.requires_grad])
+    try:
+        return build([p for p in net.parameters() if p.requires_grad])
+    except Exception as error:
+        raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` cannot be built: {cause(error)}") from None
 
 
 def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs) -> Lane:

@@ -117,8 +117,8 @@ def _predicted(given) -> int:
     print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
     if unlike:
         print(
-            f"recipe predict: {unlike:,} inputs are unlike the training examples, and their answers may be wrong; the "
-            "column `unlike` says in what",
+            f"recipe predict: unlike the training examples are {unlike:,} of {total:,} inputs, and their answers may "
+            "be wrong; the column `unlike` says in what",
             file=sys.stderr,
         )
     if odd:

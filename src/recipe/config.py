@@ -227,9 +227,9 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
             cfg = hydra.compose(f"_{stage}")
         if unknown := sorted(key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED):
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
-        check_types(cfg, f"{stage}, in params.yaml or conf/")
         _spell_out(cfg, base)
         OmegaConf.resolve(cfg)
+        check_types(cfg, f"{stage}, in params.yaml or conf/")
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
     return cfg
@@ -321,9 +321,9 @@ def checked(cfg: DictConfig) -> DictConfig:
     """
     cfg = OmegaConf.create(cfg)
     try:
-        check_types(cfg)
         _spell_out(cfg, root())
         OmegaConf.resolve(cfg)
+        check_types(cfg)
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from recipe.data.batches import Data
+from recipe.data.streaming import at_once
 
 IMAGES = 1000  # training images that are looked at, evenly spread over them
-AT_ONCE = 100
 FACTOR = 2.0
-ROUNDING = 1e-3  # of a column that has one value in training, and of the contrast of an image that has none
+ROUNDING = 1e-5  # of a column that has one value in training, and of the contrast of an image that has none
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ def seen(data: Data) -> Seen:
     """What the training examples are like."""
     x, count = data.train.x, len(data.train)
     if x.ndim == 2:
-        pairs = [(part.amin(0), part.amax(0)) for part in x.split(AT_ONCE)]
-        low, high = torch.stack([low for low, _ in pairs]).amin(0), torch.stack([high for _, high in pairs]).amax(0)
+        ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(at_once(x.shape))]
+        low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)
         return Seen(*((end.cpu() * data.std + data.mean).tolist() for end in (low, high)))
-    rows = torch.linspace(0, count - 1, min(count, IMAGES)).long()
+    rows = torch.linspace(0, count - 1, min(count, IMAGES), dtype=torch.float64).long()
     # the mean moves no deviation
-    found = torch.cat([contrast(x[some.to(data.train.y.device)].cpu() * data.std) for some in rows.split(AT_ONCE)])
+    found = torch.cat(
+        [contrast(x[some.to(data.train.y.device)].cpu() * data.std) for some in rows.split(at_once(x.shape))]
+    )
     low, high = found.quantile(torch.tensor([0.01, 0.99])).tolist()
     return Seen([low], [high])
 
@@ -60,7 +62,7 @@ def unlike(known: Seen, inputs: Tensor, columns: tuple[str, ...]) -> list[str]:
     else:
         inputs, names = contrast(inputs)[:, None], ["its contrast"]
         below, above = low / FACTOR - ROUNDING, high * FACTOR + ROUNDING
-    odd = (inputs < below) | (inputs > above)  # a missing value is neither
+    odd = (inputs < below) | (inputs > above)  # NaN, a missing value, is neither
     found = [""] * len(inputs)
     for row in odd.any(1).nonzero()[:, 0].tolist():
         at, *more = odd[row].nonzero()[:, 0].tolist()

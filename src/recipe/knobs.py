@@ -10,13 +10,14 @@ NAMED = ("checks", "waive", "space")  # their keys are names of checks, or of ot
 
 
 class Knob(NamedTuple):
-    """least and most are allowed themselves; above and below are not."""
+    """least and most are allowed themselves; above and below are not. each: what a list holds."""
 
     kind: type
     least: float | None = None
     most: float | None = None
     above: float | None = None
     below: float | None = None
+    each: "Knob | None" = None
 
     @property
     def bounds(self) -> str:
@@ -32,77 +33,110 @@ class Knob(NamedTuple):
         )
 
 
-SHARE = Knob(float, least=0, most=1)
+MAPPING, SWITCH = Knob(dict), Knob(bool)
+COUNT, FROM_ZERO = Knob(int, least=1), Knob(int, least=0)
+AMOUNT, SHARE, PART = Knob(float, least=0), Knob(float, least=0, most=1), Knob(float, above=0, most=1)
 OPTIONAL = ("halving", "input_size", "patience")  # null: without it
-KNOBS = {
-    "seed": Knob(int, 0),
-    "seeds": Knob(int, 1),
-    "batch_size": Knob(int, 1),
-    "steps": Knob(int, 1),
-    "eval_every": Knob(int, 1),
-    "samplers": Knob(list),
-    "trials": Knob(int, 2),
-    "repeats": Knob(int, 1),
-    "trial_seeds": Knob(int, 1),
-    "generation": Knob(int, 1),
-    "halving": Knob(dict),
-    "processes": Knob(int, 1),
-    "together": Knob(int, 1),
-    "factor": Knob(float, above=1),
-    "first": Knob(float, above=0, below=1),
-    "members": Knob(int, 2),
-    "top": Knob(int, 0),
-    "longer": Knob(int, 0),
-    "distil": Knob(bool),
-    "soften": Knob(float, 1),
-    "threads": Knob(int, 1),
-    "memory": Knob(float, 0),
-    "workers": Knob(int, 0),
-    "near": Knob(float, 0),
-    "enough": Knob(float, 0),
-    "confidence": Knob(float, 0.5, below=1),
-    "failures": SHARE,
-    "augment": Knob(bool),
-    "early_stopping": Knob(bool),
-    "mixup": Knob(float, 0),
-    "decay": SHARE,
-    "patience": Knob(int, 1),
-    "input_size": Knob(int, 1),
-    "share": SHARE,
-    "shares": Knob(list),
-    "val": Knob(float, 0, below=1),
-    "test": Knob(float, 0, below=1),
-    "lr": Knob(float, 0),
-    "weight_decay": Knob(float, 0),
+# What the parts that recipe and torch ship take. What a part of a person's own takes is its own affair.
+OF_PARTS = {
+    "lr": AMOUNT,
+    "weight_decay": AMOUNT,
     "dropout": SHARE,
     "dropout2d": SHARE,
     "label_smoothing": SHARE,
-    "width": Knob(int, 1),
-    "depth": Knob(int, 1),
+    "share": PART,
+    "width": COUNT,
+    "depth": COUNT,
     "_target_": Knob(str),
+}
+KNOBS = OF_PARTS | {
+    "accumulate": COUNT,
+    "augment": SWITCH,
+    "batch_size": COUNT,
+    "blank": AMOUNT,
+    "checks": MAPPING,
+    "confidence": Knob(float, least=0.5, below=1),
+    "decay": SHARE,
+    "declare": MAPPING,
+    "decoding": MAPPING,
+    "distil": SWITCH,
+    "early_stopping": SWITCH,
+    "enough": AMOUNT,
+    "eval_every": COUNT,
+    "factor": Knob(float, above=1),
+    "failures": SHARE,
+    "first": Knob(float, above=0, below=1),
+    "flags": MAPPING,
+    "frozen": Knob(list, each=Knob(str)),
+    "generation": COUNT,
+    "halving": MAPPING,
+    "input_size": COUNT,
+    "irreducible_noise": SWITCH,
+    "ladder": MAPPING,
+    "longer": FROM_ZERO,
+    "members": Knob(int, least=2),
+    "memory": AMOUNT,
+    "mixes_samples": SWITCH,
+    "mixup": AMOUNT,
+    "near": AMOUNT,
+    "outlier": AMOUNT,
+    "patience": COUNT,
+    "pixels": COUNT,
+    "processes": COUNT,
+    "repeats": COUNT,
+    "samplers": Knob(list, each=Knob(str)),
+    "seconds": Knob(float, above=0),
+    "seed": FROM_ZERO,
+    "seeds": COUNT,
+    "shared_modules": SWITCH,
+    "shares": Knob(list, each=PART),
+    "soften": Knob(float, least=1),
+    "space": MAPPING,
+    "steps": COUNT,
+    "test": Knob(float, least=0, below=1),
+    "threads": COUNT,
+    "together": COUNT,
+    "top": FROM_ZERO,
+    "train": MAPPING,
+    "trial_seeds": COUNT,
+    "trials": Knob(int, least=2),
+    "val": Knob(float, least=0, below=1),
+    "values": Knob(list),
+    "waive": MAPPING,
+    "workers": FROM_ZERO,
 }
 
 
 def check_types(cfg: DictConfig, where: str = "") -> None:
     """Every knob of a known name has its type and a value that makes sense; else RecipeError.
 
-    where: what the message begins with.
+    cfg: resolved. where: what the message begins with.
     """
     where = f"{where}: " if where else ""
-    plain = OmegaConf.to_container(cfg, resolve=False)
+    plain = OmegaConf.to_container(cfg)
 
-    def visit(node, at):
+    def visit(node, at, known):
+        known = _taken(node.get("_target_"), known)
         for key, value in node.items():
-            path, knob = f"{at}.{key}".lstrip("."), KNOBS.get(key)
-            if isinstance(value, dict) and (not knob or knob.kind in (dict, bool)):  # augment is a group too
-                visit(value, path)
-            elif knob and not _free(key, value, part="_target_" in node):
+            path, knob = f"{at}.{key}".lstrip("."), known.get(key)
+            if value == "???":
+                raise RecipeError(f"{where}`{path}` has no value yet: it is `???`.")
+            if isinstance(value, dict) and (not knob or knob.kind is dict or "_target_" in value):
+                visit(value, path, known)
+            elif knob and not (value is None and key in OPTIONAL):
                 _check(path, value, knob, where)
 
-    # a search space and the limits of checks are named by dotted keys and by checks: not knobs themselves
-    visit({k: v for k, v in plain.items() if k not in (*NAMED, "rungs")}, "")
+    # a search space, the limits of checks and rungs are named by dotted keys and by checks: not knobs themselves
+    visit({k: v for k, v in plain.items() if not (k in (*NAMED, "rungs") and isinstance(v, dict | list))}, "", KNOBS)
     if "confidence" in plain and plain.get("seeds") == 1:
         raise RecipeError(f"{where}`seeds: 1` has no spread, and so no interval: it must be at least 2.")
+
+
+def _taken(target, known: dict[str, Knob]) -> dict[str, Knob]:
+    """The knobs of a node with this `_target_`; those of the node above where it has none."""
+    if not isinstance(target, str):
+        return known
+    return OF_PARTS if target.startswith(("recipe.", "torch.")) else {}
 
 
 def _check(path: str, value, knob: Knob, where: str) -> None:
@@ -111,13 +145,9 @@ def _check(path: str, value, knob: Knob, where: str) -> None:
         raise RecipeError(f"{where}`{path}: {written}` is {_kind(type(value))}, it must be {_kind(knob.kind)}.")
     if knob.bounds and not knob.allows(value):
         raise RecipeError(f"{where}`{path}: {value}` must be {knob.bounds}.")
-
-
-def _free(key: str, value, part: bool) -> bool:
-    """Whether a value is not for us to judge: what a person's own part makes of null or of a mapping is its affair."""
-    if isinstance(value, str) and ("${" in value or value == "???"):
-        return True
-    return (value is None and key in OPTIONAL) or (part and (value is None or isinstance(value, dict)))
+    if knob.each:
+        for i, one in enumerate(value):
+            _check(f"{path}[{i}]", one, knob.each, where)
 
 
 def _kind(kind: type) -> str:

@@ -19,7 +19,7 @@ def check_samplers(names: list[str], space: Space, trials: int) -> None:
     """Raises RecipeError for a sampler that is not known, stands there twice, or cannot do it."""
     for name in names:
         if name not in SAMPLERS:
-            raise RecipeError(f"samplers: no sampler `{name}`; {nearest(name, SAMPLERS)}")
+            raise RecipeError(f"samplers: no sampler `{name}`; {nearest(str(name), SAMPLERS)}")
     if not names or len(set(names)) < len(names):
         raise RecipeError("samplers: name at least one, and each once.")
     if "grid" in names and len(space) > GRID:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.config import TRAINING, change, is_group, leaves, nearest
 from recipe.errors import RecipeError
-from recipe.knobs import KNOBS, check_types
+from recipe.knobs import KNOBS, Knob, check_types
 from recipe.rungs import onto
 
 FIXED = ("train.eval_every",)  # one for all lanes
@@ -78,7 +78,7 @@ def read_space(cfg: DictConfig, start: dict) -> Space:
     for key in order:
         when = {of: _values(given) for of, given in written[key].get("when", {}).items()}
         old = _known(cfg, key, groups, when)
-        found[key] = _range(key, written[key], old, groups.get(key), when)
+        found[key] = _range(cfg, key, written[key], old, groups.get(key), when)
         for of, values in when.items():
             if missing := [v for v in values if found[of].choices and v not in found[of].choices]:
                 raise RecipeError(
@@ -164,7 +164,7 @@ def _keys(cfg: DictConfig) -> dict[str, object]:
     return {k: v for k, v in kept.items() if not k.rsplit(".", 1)[-1].startswith("_") and k != "train"}
 
 
-def _range(key: str, range_: dict, old, groups: dict | None, when: dict) -> Range:
+def _range(cfg: DictConfig, key: str, range_: dict, old, groups: dict | None, when: dict) -> Range:
     where = f"conf/space: `{key}`"
     if "choices" in range_:
         choices = range_["choices"]
@@ -175,30 +175,31 @@ def _range(key: str, range_: dict, old, groups: dict | None, when: dict) -> Rang
         if len(set(map(repr, choices))) < len(choices):
             raise RecipeError(f"{where}: a choice stands there twice.")
         if not groups:
-            _check_values(key, choices)
+            _check_values(cfg, key, choices)
         return Range(key, choices=tuple(choices), groups=groups or {}, when=when)
     low, high, log = range_["low"], range_["high"], bool(range_.get("log"))
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (low, high)) or low >= high:
         raise RecipeError(f"{where}: low ({low}) and high ({high}) must be numbers, low below high.")
     if log and low <= 0:
         raise RecipeError(f"{where}: a log scale needs low above 0, it is {low}.")
-    kind = KNOBS.get(key.rsplit(".", 1)[-1], (type(old),))[0]
+    kind = type(old) if isinstance(old, float) else KNOBS.get(key.rsplit(".", 1)[-1], Knob(type(old))).kind
     if kind not in (int, float, type(None)):
         raise RecipeError(f"{where} is no number now ({old!r}); give it choices.")
     whole = kind is int
     if whole and not (isinstance(low, int) and isinstance(high, int)):
         raise RecipeError(f"{where} is a whole number: low ({low}) and high ({high}) must be too.")
-    _check_values(key, (low, high))
+    _check_values(cfg, key, (low, high))
     return Range(key, low, high, log, whole, when=when)
 
 
-def _check_values(key: str, values) -> None:
+def _check_values(cfg: DictConfig, key: str, values) -> None:
+    group = key.split(".")[0]
+    target = {group: {"_target_": cfg[group]._target_}} if is_group(cfg, group) else {}
     for value in values:
-        if value is None:  # without it: the trial says whether that can be
-            continue
-        alone = OmegaConf.create({})
-        OmegaConf.update(alone, key, value)
-        check_types(alone, "conf/space")
+        if value is not None:  # without it: the trial says whether that can be
+            alone = OmegaConf.create(target)
+            OmegaConf.update(alone, key, value)
+            check_types(alone, "conf/space")
 
 
 def changes(space: Space, start: dict, params: dict) -> dict:

@@ -289,11 +289,13 @@ def _finished(row) -> dict | None:
     return result if row.state == TrialState.FAIL and result and result["state"] == "failed" else None
 
 
-def known(storage, key: str) -> bool:
-    """Whether a search `key` was ever begun."""
+def over(storage, key: str) -> bool:
+    """Whether a search `key` was begun, and every one that was is done."""
     import optuna
 
-    return any(name.startswith(f"{key}-") for name in optuna.get_all_study_names(storage))
+    names = [name for name in optuna.get_all_study_names(storage) if name.startswith(f"{key}-")]
+    done = ["done" in optuna.load_study(study_name=name, storage=storage).user_attrs for name in names]
+    return bool(done) and all(done)
 
 
 def open_studies(

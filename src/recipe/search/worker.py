@@ -21,7 +21,7 @@ from recipe.files import fingerprint
 from recipe.parts import plain_all
 from recipe.search.samplers import MODELS, ask, check_samplers
 from recipe.search.space import Space, read_space
-from recipe.search.study import Study, Taken, known, open_storage, open_studies, shown
+from recipe.search.study import Study, Taken, open_storage, open_studies, over, shown
 from recipe.search.trials import Key, Trial, Work, train_cohort
 
 POLL = 0.5  # seconds between looks at the storage while other workers are at work
@@ -31,7 +31,7 @@ class NoSearch(RecipeError):
     """None of this configuration, code and data is going on."""
 
 
-class TooManyFailed(RecipeError):
+class NothingFound(RecipeError):
     """The search has come to its end without a result."""
 
 
@@ -81,14 +81,17 @@ def open_search(
         f"no search of this configuration, code and data ({key}) is going on. Start it: dvc repro tune; or join one "
         "that was started by hand: recipe worker KEY=VALUE ..., with the words of its command line"
     )
+    finished = NoSearch(
+        f"the search of this configuration, code and data ({key}) is over. To begin the next: dvc repro -f tune, or "
+        "python pipeline/tune.py KEY=VALUE ..."
+    )
     if not create and place == "journal" and not journal.is_file():
         raise nothing
     storage, workers = open_storage(place, journal)
     studies = open_studies(storage, workers, key, samplers, space, create=create)
     if not studies:
         workers.close()
-        over = NoSearch(f"the search of this configuration, code and data ({key}) is over: nothing is left to do.")
-        raise over if known(storage, key) else nothing
+        raise finished if over(storage, key) else nothing
     name = next(iter(studies.values())).optuna.study_name
     say(f"the search can be watched: optuna-dashboard {shown(place, journal)}")
     return Search(work, studies, key, folder / f"{name}.lanes")
@@ -139,13 +142,14 @@ def take_part(search: Search, seen: Callable[[list[Trial]], None] = lambda trial
     """Works until every trial of every sampler is finished, by whomever; how many this process finished.
 
     seen: is given the trials of each generation when all of them are finished, in order.
-    Raises TooManyFailed where more than the share `failures` of a sampler's trials did.
+    Raises NothingFound where more than the share `failures` of a sampler's trials failed, or none of all is complete.
     """
     cfg, done, told = search.work.cfg, 0, set()
     while True:
         open_, worked = False, False
         for sampler, study in search.studies.items():
             study.look()
+            _check_failures(cfg, sampler, list(study.finished.values()))
             for n, indices in enumerate(generations(cfg, sampler)):
                 keys = [(repeat, index) for repeat in range(cfg.repeats) for index in indices]
                 if not all(key in study.finished for key in keys):
@@ -156,8 +160,8 @@ def take_part(search: Search, seen: Callable[[list[Trial]], None] = lambda trial
                 if (sampler, n) not in told:
                     told.add((sampler, n))
                     seen([study.finished[key] for key in keys])
-            _check_failures(cfg, sampler, list(study.finished.values()))
         if not open_:
+            _check_complete(search)
             return done
         if not worked:
             time.sleep(POLL)
@@ -197,10 +201,18 @@ def _check_failures(cfg: DictConfig, sampler: str, trials: list[Trial]) -> None:
     total, causes = cfg.trials * cfg.repeats, {t.cause for t in failed}
     if len(failed) > cfg.failures * total:
         others = f", and {len(causes) - 1} other causes" if len(causes) > 1 else ""
-        raise TooManyFailed(
+        raise NothingFound(
             f"{len(failed)} of {total} {sampler} trials failed, more than `failures: {cfg.failures}` allows; the "
             f"search space reaches too far. {failed[0].name}: {failed[0].cause}{others}. The next run searches anew."
         )
+
+
+def _check_complete(search: Search) -> None:
+    every = [trial for mine in trials_of(search).values() for trial in mine]
+    if not any(trial.state == "complete" for trial in every):
+        failed = next((t for t in every if t.state == "failed"), None)
+        told = f" {failed.name}: {failed.cause}." if failed else ""
+        raise NothingFound(f"none of {len(every)} trials trained to its end.{told} The next run searches anew.")
 
 
 def trials_of(search: Search) -> dict[str, list[Trial]]:
