@@ -1,16 +1,24 @@
 """Real photographs, messages, measurements and boxes."""
 
+import io
 import json
+import lzma
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from pyarrow import parquet
 from sources import put, stored
+from test_familiar import data
 
 from recipe.data import annotations
 from recipe.data.folder import Folder
 from recipe.data.tables import Table, Text
 from recipe.errors import RecipeError
+from recipe.familiar import seen, unlike
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
@@ -46,6 +54,25 @@ def test_wines(tmp_path):
     assert store.classes == list("3456789")
     with pytest.raises(RecipeError, match="a quantity to predict"):
         Table(SHARED / "tabular/winequality-white.csv", label=7, header=False)
+
+
+def fashion() -> np.ndarray:
+    return np.load(io.BytesIO(lzma.open(SHARED / "fashion_mnist/test_images.npy.xz").read())).reshape(-1, 1, 28, 28)
+
+
+def cifar10() -> np.ndarray:
+    files = parquet.read_table(SHARED / "cifar10/test_jpeg.parquet")["image"].to_pylist()[:4000]
+    return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("images", [fashion, cifar10])
+def test_which_images_are_unlike_the_training_images(images):
+    """The figures of recipe.familiar: hardly any of the same kind, every one on another scale."""
+    raw = torch.tensor(images()).float() / 255
+    known, new = seen(data(raw[::2])), raw[1::2]
+    assert sum(map(bool, unlike(known, new, ()))) <= 1e-3 * len(new)
+    for scale in (1 / 255, 1 / 16, 255.0):
+        assert all(unlike(known, scale * new, ())), scale
 
 
 def test_boxes_of_coco(tmp_path):

@@ -132,7 +132,7 @@ def test_a_second_process_of_a_stage_is_refused(clone):
         print(os.getpid(), end="", file=held, flush=True)
         fcntl.flock(held, fcntl.LOCK_EX)
         said = clone.as_dvc("prepare", code=1)
-    assert f"another process of this stage, {os.getpid()}, is still running" in said.text
+    assert f"another process of this stage (pid {os.getpid()}) is still running" in said.text
     assert "Traceback" not in said.text
     assert clone.outputs("prepare") == before
     clone.as_dvc("prepare")

@@ -1,8 +1,9 @@
 """Is an input like those that a system learned from? One on another scale throws nothing, and its answer is just wrong.
 
 Of an image the contrast is compared: the standard deviation over a channel's pixels, mean over channels. It is read
-against the 1st and 99th percentile of training images, with a factor of 2 either way. Outside are none of the held-out
-digits, Fashion-MNIST, CIFAR-10, ants and bees; all of them where their values are divided by 16 or multiplied by 255.
+against the 1st and 99th percentile of training images, with a factor of 2 either way. Of 32,761 held-out digits,
+Fashion-MNIST, CIFAR-10, ants and bees one is outside; all are where the values are divided by 16 or multiplied by 255,
+a fifth to all where they are divided by 4, and next to none at half of them.
 Of a row of features each column is compared with the least and the largest value in training, and may go beyond them
 by as much as these are apart: a year for an age, grams for kilograms.
 """

@@ -1,5 +1,6 @@
 """The type of a knob and the values that make sense, by its name: a key of one name means the same in every stage."""
 
+import operator
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,6 +8,15 @@ from omegaconf import DictConfig, OmegaConf
 from recipe.errors import RecipeError
 
 NAMED = ("checks", "waive", "space")  # their keys are names of checks, or of other keys: who reads them checks them
+
+
+# bound of a Knob: how it is said, when it holds (never for NaN)
+HOLDS = {
+    "least": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "most": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
 
 
 class Knob(NamedTuple):
@@ -20,17 +30,8 @@ class Knob(NamedTuple):
     each: "Knob | None" = None
 
     @property
-    def bounds(self) -> str:
-        said = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
-        return " and ".join(f"{word} {value:g}" for word, value in said.items() if value is not None)
-
-    def allows(self, value: float) -> bool:
-        return not (  # written so that NaN is refused wherever there is a bound
-            (self.least is not None and not value >= self.least)
-            or (self.above is not None and not value > self.above)
-            or (self.most is not None and not value <= self.most)
-            or (self.below is not None and not value < self.below)
-        )
+    def bounds(self) -> list[tuple[str, float]]:
+        return [(word, limit) for word in HOLDS if (limit := getattr(self, word)) is not None]
 
 
 MAPPING, SWITCH = Knob(dict), Knob(bool)
@@ -143,8 +144,9 @@ def _check(path: str, value, knob: Knob, where: str) -> None:
     if not (type(value) is knob.kind or (knob.kind is float and type(value) is int)):
         written = "null" if value is None else repr(value)
         raise RecipeError(f"{where}`{path}: {written}` is {_kind(type(value))}, it must be {_kind(knob.kind)}.")
-    if knob.bounds and not knob.allows(value):
-        raise RecipeError(f"{where}`{path}: {value}` must be {knob.bounds}.")
+    if not all(HOLDS[word][1](value, limit) for word, limit in knob.bounds):
+        allowed = " and ".join(f"{HOLDS[word][0]} {limit:g}" for word, limit in knob.bounds)
+        raise RecipeError(f"{where}`{path}: {value}` must be {allowed}.")
     if knob.each:
         for i, one in enumerate(value):
             _check(f"{path}[{i}]", one, knob.each, where)

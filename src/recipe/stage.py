@@ -196,8 +196,8 @@ def _locked(name: str):
             except BlockingIOError:
                 file.seek(0)
                 raise RecipeError(
-                    f"another process of this stage, {file.read() or 'of an unknown number'}, is still running in "
-                    "this folder. Wait for it, or end it."
+                    f"another process of this stage (pid {file.read() or 'unknown'}) is still running in this folder. "
+                    "Wait for it, or end it."
                 ) from None
             file.truncate(0)
             print(os.getpid(), end="", file=file, flush=True)
