@@ -105,7 +105,7 @@ def examined(kind: str, name: str, make: Maker, seed: int, rivals: Iterable[str]
         verdicts = [Verdict(ERROR, cause(error), "the set-up is examined", check="examine")]
     seconds = time.process_time() - began
     closed = [Closed(v.check, v.verdict, v.shown, v.bound) for v in verdicts if v.closes]
-    notes = [v.check for v in verdicts if not v.gate and not v.ok]
+    notes = [v.check for v in verdicts if not v.closes and not v.ok]
     reported = {r: said(r, make, seed) for r in rivals}
     marks = {r: mark(found - chatter(r, make, seed)) for r, found in reported.items()}
     return Case(kind, name, seed, seconds, closed, notes, marks, {r: sorted(f) for r, f in reported.items()})

@@ -240,6 +240,18 @@ def test_notes_and_skips_close_nothing(whole):
     assert [c.name for _, c in found.of("skip")] == ["human_baseline"]
 
 
+def test_an_undecided_gate_is_shown_like_a_note_with_what_would_decide_it(tmp_path):
+    unsure = check("beats_a_blind_model", 0.012, "> 0.03", "undecided", needed="About 340 examples would decide.")
+    runs = fake(tmp_path / "runs", baseline={"checks": [unsure]})
+    found = evidence.read(runs, OWN)
+    assert found.closed is None
+    assert found.metrics["undecided"] == 1
+    assert "1 undecided" in found.counts
+    for text in (words(rendered(runs)[0]), plain(rendered(runs)[1])):
+        assert "undecided: measured 0.012, must be > 0.03; About 340 examples would decide." in text
+        assert "Every gate is open" in text
+
+
 @pytest.mark.parametrize(("verdict", "value"), [("fail", 0.5514), ("error", "ValueError: no loss (loop.py:12)")])
 def test_a_closed_gate_comes_first_and_ends_the_report(tmp_path, verdict, value):
     runs = fake(tmp_path / "runs", baseline=closed_checks(verdict=verdict, value=value))
@@ -393,7 +405,7 @@ CHECK = st.builds(
     st.from_regex(r"[a-z]{3,9}(_[a-z]{2,9}){1,3}", fullmatch=True),
     NUMBER,
     TEXT,
-    st.sampled_from(["pass", "pass", "pass", "fail", "error", "skip"]),
+    st.sampled_from(["pass", "pass", "pass", "fail", "error", "skip", "undecided"]),
     st.booleans(),
     claim=TEXT,
     waived=st.one_of(st.just(""), TEXT),

@@ -156,13 +156,15 @@ def _examined(given) -> int:
     started = time.monotonic()
 
     def progress(found) -> None:
-        print(f"  {found.mark:<6}  {found.check:<36} {found.shown[:24]:>24}  {found.bound[:60]}".rstrip(), flush=True)
+        print(f"  {found.mark:<9}  {found.check:<36} {found.shown[:24]:>24}  {found.bound[:60]}".rstrip(), flush=True)
 
     only, skip = (tuple(n for part in words for n in part.split(",") if n) for words in (given.only, given.skip))
     report = examine(setup, only=only, skip=skip, progress=progress)
     for found in report.verdicts:
         if found.closes:
             print(f"\n{verdict.explained(found)}")
+        elif found.needed:
+            print(f"\n{found.check} is undecided: {found.needed}")
     held = sum(v.verdict == "pass" for v in report.verdicts)
     ran = sum(v.verdict != "skip" for v in report.verdicts)
     print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")

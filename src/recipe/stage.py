@@ -47,11 +47,12 @@ class Report:
     def content(self, stage: str) -> dict:
         """report.json. Only `metrics` is a mapping of names to numbers: `dvc metrics show` makes a column of each."""
         checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
+        optional = ("waived", "needed")
         return {
             "stage": stage,
             "findings": [text for text in (self.summary, *self.findings) if text],
             "metrics": self.metrics,
-            "checks": [{k: v for k, v in c.items() if k != "waived" or v} for c in checks],
+            "checks": [{k: v for k, v in c.items() if k not in optional or v} for c in checks],
             "predictions": self.predictions,
             "scores": self.scores,
             "figures": [{"file": file, "caption": caption} for file, caption in self.figures.items()],
@@ -103,7 +104,7 @@ class Run:
 
     def verdict(self, verdict: Verdict) -> None:
         """Progress: one line per check, as it is known."""
-        self.say(f"{verdict.mark:<6} {verdict.check:<28} {verdict.shown:<14} {verdict.bound}")
+        self.say(f"{verdict.mark:<9} {verdict.check:<28} {verdict.shown:<14} {verdict.bound}")
 
 
 def stage(name: str, checks: dict):

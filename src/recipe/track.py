@@ -260,11 +260,13 @@ def described(content: dict) -> str:
     skipped = sum(c["verdict"] == "skip" for c in checks)
     state = f"{len(closed)} of {len(gates)} gates closed" if closed else f"all {len(gates)} gates open"
     lines = [*content["findings"], "", f"**{held} of {len(checks) - skipped} checks hold, {state}.**"]
-    for c in (c for c in checks if c["verdict"] in ("fail", "error")):
-        kind = "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"
+    for c in (c for c in checks if c["verdict"] in ("fail", "error", "undecided")):
+        undecided = c["verdict"] == "undecided"
+        kind = "undecided" if undecided else "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"
         value = shown(c["value"]) if c["value"] is not None else "nothing"
         lines += ["", f"- **{kind}: {c['check']}**: {c['claim']} Measured {value}, must be {c['bound']}."]
         lines += [f"  {c['hint']}"] if c in closed else []
+        lines += [f"  {c['needed']}"] if c.get("needed") else []
         lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []
     return "\n".join(lines).strip()[:7000]  # a tag holds 8000 characters
 

@@ -9,14 +9,18 @@ from types import ModuleType
 
 from recipe.errors import RecipeError
 
-PASS, FAIL, ERROR, SKIP = "pass", "fail", "error", "skip"
+PASS, FAIL, ERROR, SKIP, UNDECIDED = "pass", "fail", "error", "skip", "undecided"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found. `gate`: a failure means something is broken, so no later stage may run."""
+    """What one check measured. `gate`: a failure means something is broken, so no later stage may run.
 
-    verdict: str  # pass, fail, error (the check itself crashed: never a pass) or skip
+    verdict: pass, fail, error (the check itself crashed: never a pass), skip (it does not apply) or undecided (the data
+    agree with the claim and with its opposite, so nothing is closed).
+    """
+
+    verdict: str
     value: float | int | str | None = None
     bound: str = ""
     check: str = ""
@@ -26,15 +30,21 @@ class Verdict:
     hint: str = ""
     evidence: tuple[str, ...] = ()  # files in the stage's folder
     waived: str = ""  # the reason, where conf waives this gate
+    needed: str = ""  # of an undecided check: how many examples, or which features, would decide it
 
     @property
     def ok(self) -> bool:
         return self.verdict in (PASS, SKIP)
 
     @property
+    def broken(self) -> bool:
+        """The claim was shown not to hold, or the check crashed."""
+        return self.verdict in (FAIL, ERROR)
+
+    @property
     def closes(self) -> bool:
         """True where this verdict stops the pipeline."""
-        return self.gate and not self.ok and not self.waived
+        return self.gate and self.broken and not self.waived
 
     @property
     def mark(self) -> str:
@@ -65,6 +75,14 @@ def exactly(value, expected) -> Verdict:
 
 def skip(reason: str) -> Verdict:
     return Verdict(SKIP, value=None, bound=reason)
+
+
+def undecided(value: float, bound: str, needed: str) -> Verdict:
+    """The interval of `value` holds both answers, or an effect of the size looked for could not have been seen.
+
+    needed: a sentence that says how many examples, or which features, would decide.
+    """
+    return replace(_judge(False, value, bound), verdict=UNDECIDED, needed=needed)
 
 
 def _judge(holds, value, bound: str) -> Verdict:
@@ -130,7 +148,7 @@ def run(
     verdicts = []
     for name, function in checks.items():
         verdict = _run_one(function, subject, limits.get(name) or {})
-        if not verdict.ok and name in waive:
+        if verdict.broken and name in waive:
             verdict = replace(verdict, waived=str(waive[name]))
         progress(verdict)
         verdicts.append(verdict)
@@ -159,13 +177,18 @@ def _run_one(function, subject, limits: Mapping) -> Verdict:
 
 
 def table(verdicts: list[Verdict]) -> str:
-    """One row per check: verdict, gate or note, name, measured value, bound; the reason under a waived one."""
+    """One row per check: verdict, gate or note, name, measured value, bound.
+
+    Below a waived check stands the reason, below an undecided one what would decide it.
+    """
     width = max((len(v.check) for v in verdicts), default=0)
+    marks = max((len(v.mark) for v in verdicts), default=0)
     rows = []
     for v in verdicts:
         kind = "gate" if v.gate else "note"
-        rows.append(f"  {v.mark:<6}  {kind}  {v.check:<{width}}  {v.shown[:40]:>10}  {v.bound}".rstrip())
+        rows.append(f"  {v.mark:<{marks}}  {kind}  {v.check:<{width}}  {v.shown[:40]:>10}  {v.bound}".rstrip())
         rows += [f"          waived: {v.waived}"] if v.waived else []
+        rows += [f"          {v.needed}"] if v.needed else []
     return "\n".join(rows)
 
 

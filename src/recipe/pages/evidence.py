@@ -23,17 +23,18 @@ class Check:
     claim: str
     source: str
     gate: bool
-    verdict: str  # pass, fail, error, skip
+    verdict: str  # pass, fail, error, skip, undecided
     measured: str
     bound: str
     hint: str
     evidence: tuple[str, ...]
     waived: str
+    needed: str = ""  # what would decide an undecided check
 
     @property
     def state(self) -> str:
-        """pass, skip, waived, closed (a gate) or note (a claim that fails and stops nothing)."""
-        if self.verdict in ("pass", "skip"):
+        """pass, skip, undecided, waived, closed (a gate) or note (a claim that fails and stops nothing)."""
+        if self.verdict in ("pass", "skip", "undecided"):
             return self.verdict
         return "waived" if self.waived else "closed" if self.gate else "note"
 
@@ -44,7 +45,10 @@ class Check:
             return f"skipped: {self.bound}" if self.bound else "skipped"
         if self.verdict == "error":
             return f"the check itself crashed: {self.measured}"
-        return f"{f'measured {self.measured}' if self.measured else 'nothing measured'}, must be {self.bound}"
+        measured = f"{f'measured {self.measured}' if self.measured else 'nothing measured'}, must be {self.bound}"
+        if self.verdict == "undecided":
+            return f"undecided: {measured}" + (f"; {self.needed}" if self.needed else "")
+        return measured
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ class Evidence:
         for state, noun in (("closed", "closed gate"), ("note", "note")):
             if found := self.of(state):
                 told.append(count(len(found), noun))
-        told += [f"{len(self.of(s))} {word}" for s, word in (("waived", "waived"), ("skip", "skipped")) if self.of(s)]
+        others = (("undecided", "undecided"), ("waived", "waived"), ("skip", "skipped"))
+        told += [f"{len(self.of(state))} {word}" for state, word in others if self.of(state)]
         outcomes = [p.outcome for s in self.ran for p in s.predictions]
         told += [
             f"{count(outcomes.count(o), 'prediction')} {o}" for o in dict.fromkeys(sorted(outcomes)) if o
@@ -153,9 +158,10 @@ class Evidence:
         outcomes = [p.outcome for s in self.ran for p in s.predictions]
         return {
             "stages": len(self.ran),
-            "checks": len(self.of("pass", "skip", "waived", "closed", "note")),
+            "checks": len(self.of("pass", "skip", "undecided", "waived", "closed", "note")),
             "passed": len(self.of("pass")),
             "notes": len(self.of("note")),
+            "undecided": len(self.of("undecided")),
             "waived": len(self.of("waived")),
             "closed": len(self.of("closed")),
             "predictions": len(outcomes),
@@ -229,12 +235,13 @@ def _check(raw: dict) -> Check:
         claim=line(raw.get("claim")),
         source=line(raw.get("source"), 120),
         gate=raw.get("gate") is not False,  # what does not say that it is a note closes the stage
-        verdict=verdict if verdict in ("pass", "fail", "skip") else "error",
+        verdict=verdict if verdict in ("pass", "fail", "skip", "undecided") else "error",
         measured=number(raw.get("value"), 400),
         bound=line(raw.get("bound"), 200),
         hint=line(raw.get("hint"), 1500),
         evidence=tuple(str(f) for f in _list(raw.get("evidence"))),
         waived=line(raw.get("waived"), 400),
+        needed=line(raw.get("needed"), 600),
     )
 
 
