@@ -66,7 +66,7 @@ def every_label_is_known(r: Reading) -> Verdict:
 
 @check(source="Recipe 1, corrupted labels")
 def every_class_has_one_spelling(r: Reading) -> Verdict:
-    """No two class names differ only in case, blanks, dashes or the form of an accent.
+    """No two class names differ only in case, blanks, underscores, a dash between letters or the form of an accent.
 
     They are one class, of which a part of the examples counts as another: rename or merge them at the source.
     """
@@ -123,9 +123,11 @@ def nothing_lies_beside_the_examples(r: Reading) -> Verdict:
 
 @check(source="Recipe 1, corrupted inputs", gate=False)
 def names_are_plain(r: Reading) -> Verdict:
-    """Every file's name is read alike by every system: no odd character, no blank at an end, one case.
+    """Every file's name is read alike by every system.
 
-    Such files get lost between systems, and in rows that speak of them.
+    Decomposed accents, invisible characters, blanks or dots at an end, characters and names that Windows keeps for
+    itself, and two names in one folder that differ in case alone: such files get lost when they are copied to another
+    system. Other letters, blanks and signs are fine.
     """
     return exactly(r.count(kinds.ODD_NAME), 0)
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -104,12 +105,12 @@ class Folder:
         by_case = defaultdict(list)
         for index, path in enumerate(self.paths):
             name = str(path.relative_to(self.root))
-            by_case[name.casefold()].append(index)
+            by_case[unicodedata.normalize("NFC", name).casefold()].append(index)
             if odd := odd_name(name):
                 self.problems.append(Problem(ODD_NAME, self.names[index], odd, index))
         for first, *others in by_case.values():
             for index in others:
-                detail = f"differs from `{self.names[first]}` in case alone; other systems hold one of the two"
+                detail = f"differs from `{self.names[first]}` in case or normal form; other systems hold one of them"
                 self.problems.append(Problem(ODD_NAME, self.names[index], detail, index))
 
     # ---- what is said about them

@@ -21,7 +21,7 @@ HINTS = {
     NO_FILE: "Correct the name in the row, remove the row, or bring the file back.",
     NO_ROW: "Add a row for the file, or take the file out of the data set.",
     CONTRADICTION: "Two places say different things about one example: correct one of them.",
-    ODD_NAME: "Rename it: letters, digits, dots, dashes and underscores are read alike by every system and tool.",
+    ODD_NAME: "Rename it so that every system reads it alike; letters of any language and blanks inside are fine.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
 }
 
@@ -51,29 +51,53 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+# What Windows keeps for itself or forbids: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+FORBIDDEN = re.compile(r'[<>:"|?*\\]')
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3])[ .]*(\.|$)", re.IGNORECASE)
+JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Indic scripts and emoji are written
+
+
 def odd_name(name: str) -> str:
-    """What is odd about a file's name, empty where nothing is."""
-    parts = name.split("/")
-    if shown(name) != name:
-        return "has bytes or control characters that are no text"
-    if any(part != part.strip() for part in parts):
-        return "begins or ends with a blank"
-    if odd := sorted({c for c in name if not c.isascii()}):
-        return f"has the character {odd[0]!r}, written in different ways by different systems"
-    if odd := sorted(set(re.findall(r"""[<>:"'|?*\\&;$`]""", name))):
-        return f"has the character {odd[0]!r}, which shells or other systems read as something else"
+    """What differs between systems in a file's name (parts separated by `/`), empty where nothing does."""
+    if shown(name) != name and any("\udc80" <= c <= "\udcff" for c in name):
+        return "has bytes that are not UTF-8"
+    if odd := [c for c in name if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c not in JOINERS]:
+        return f"has the invisible character U+{ord(odd[0]):04X}"
+    if not unicodedata.is_normalized("NFC", name):
+        return "has decomposed letters (NFD, as old macOS writes them); other systems compose them and see another name"
+    if odd := FORBIDDEN.search(name):
+        return f"has the character {odd[0]!r}, which Windows forbids"
+    for part in name.split("/"):
+        if part != part.strip():
+            return "begins or ends with a blank"
+        if part.endswith("."):
+            return "ends with a dot, which Windows removes"
+        if RESERVED.match(part):
+            return f"`{part}` is a device's name on Windows"
     return ""
 
 
+DASHES = re.compile(r"(?<=[^\W\d_])[-\u2010-\u2015](?=[^\W\d_])")  # between letters: guinea-pig
+BLANKS = re.compile(r"[\s_\u00ad\u200b\u2060\ufeff]+")
+
+
+def plain_spelling(name: str) -> str:
+    """What two spellings of one class share: case, blanks, underscores, dashes between letters and normal form aside.
+
+    A sign is part of a name: -1 and 1, A and A-, C and C++ are different.
+    """
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return BLANKS.sub(" ", DASHES.sub(" ", folded)).strip()
+
+
 def spelt(places: Mapping[str, str]) -> Iterable[Problem]:
-    """The class names that differ only in case, blanks, dashes or accents' form, or in a plural's s.
+    """The class names that share their `plain_spelling`, or differ in a plural's s.
 
     places: {class name: where it stands first}.
     """
     by_key = defaultdict(list)
     for name in places:
-        plain = unicodedata.normalize("NFKC", name).casefold()
-        by_key[re.sub(r"[\s_\-]+", " ", plain).strip()].append(name)
+        by_key[plain_spelling(name)].append(name)
     for names in by_key.values():
         for name in names[1:]:
             detail = f"{name!r} in {places[name]} and {names[0]!r} in {places[names[0]]}"
