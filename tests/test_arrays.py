@@ -36,9 +36,11 @@ def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
         ({"x": np.zeros((3, 2)), "z": np.zeros(3)}, "no array `y`; there are x, z"),
         (
             {"x": np.zeros((3, 2)), "y": np.zeros(2)},
-            r"`y` is \(2,\) and `x` \(3, 2\); it must be one label per example",
+            r"`y` is \(2,\) for 3 examples in `x`; it must be one label per example",
         ),
-        ({"x": np.zeros((3, 2)), "y": np.eye(3)}, "One-hot labels: store their argmax"),
+        ({"x": np.zeros((3, 2)), "y": np.eye(3)[:, :2]}, r"is \(3, 2\), and x\.npz, row 2 is \[0, 0\], not one-hot"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros((3, 2, 2))}, "it must be one label per example"),
+        ({"x": np.zeros((3, 8, 8, 8)), "y": np.zeros(3)}, r"which axis holds the channels cannot be seen"),
         ({"x": np.zeros((3, 2)), "y": np.array([0.1, 0.2, 0.3])}, "Regression is not there yet"),
         ({"x": np.zeros(3), "y": np.zeros(3)}, "no images, rows or texts"),
         ({"x": np.array([1, "a", None], object), "y": np.zeros(3)}, "holds Python objects, which only a pickle could"),

@@ -80,6 +80,8 @@ PAIRS = {
     "every_example_is_readable": (READING, problem("truncated")),
     "no_example_is_too_large": (READING, problem("too large")),
     "every_file_is_one_picture": (READING, problem("several pictures")),
+    "every_value_is_finite": (READING, problem("not finite")),
+    "every_split_is_known": (READING, problem("unknown split")),
     "every_label_is_known": (READING, problem("unknown label")),
     "every_class_has_one_spelling": (READING, problem("class spelling")),
     "one_shape": (READING, problem("odd shape")),

@@ -55,6 +55,15 @@ def every_file_is_one_picture(r: Reading) -> Verdict:
     return exactly(r.count(*SEVERAL), 0)
 
 
+@check(source="Recipe 1, corrupted inputs")
+def every_value_is_finite(r: Reading) -> Verdict:
+    """No value that was read is a NaN or an infinity, but for the missing cells of a table.
+
+    problems.csv names each row and the place in it. One such value makes every loss NaN.
+    """
+    return exactly(r.count(kinds.NOT_FINITE), 0)
+
+
 @check(source="Recipe 1, corrupted labels")
 def every_label_is_known(r: Reading) -> Verdict:
     """Every label is one of the source's classes.
@@ -62,6 +71,16 @@ def every_label_is_known(r: Reading) -> Verdict:
     Often the labels start at 1, -1 stands for "unknown", or the list of classes lacks a name. problems.csv lists them.
     """
     return exactly(r.count(kinds.UNKNOWN_LABEL), 0)
+
+
+@check(source="Recipe 2, a full evaluation that can be trusted")
+def every_split_is_known(r: Reading) -> Verdict:
+    """Where the source names splits, every example is in train, val or test.
+
+    An empty or misspelt one may be a test example, so it is guessed for none: problems.csv lists them with their rows.
+    Correct them at the source. Where this is waived these examples are left out.
+    """
+    return exactly(r.count(kinds.UNKNOWN_SPLIT), 0)
 
 
 @check(source="Recipe 1, corrupted labels")

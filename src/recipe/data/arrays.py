@@ -2,50 +2,62 @@
 
 import bisect
 import json
-import zipfile
-import zlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from recipe.data.contract import FEATURES, IMAGE, TEXT
 from recipe.data.images import Fit
 from recipe.data.labels import coded
+from recipe.data.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
 from recipe.data.problems import shown
+from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
 from recipe.errors import RecipeError
 
 
 class Arrays:
-    """Two arrays of an .npz file: inputs, and labels as numbers or names. Held in memory.
+    """Two arrays of an .npz file: inputs, and labels as numbers, names or one-hot rows. Held in memory.
 
-    (N, H, W) and (N, H, W, C) or (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. No pickle
-    is loaded. group: the name of a third array, of groups.
+    (N, H, W), (N, H, W, C) and (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. Whole numbers
+    from 0 to 255 are bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y are
+    given splits. No pickle is loaded. group, split: the names of further arrays: of groups, and of splits.
     """
 
     def __init__(
         self, file: str, inputs: str = "x", labels: str = "y", group: str | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None, split: str | None = None,
     ):  # fmt: skip
-        archive = open_archive(Path(file).expanduser())
-        self.inputs, values = array_of(archive, inputs, file), array_of(archive, labels, file)
+        archive = Archive.open(file, inputs)
+        self.inputs, values = archive.array(inputs), archive.array(labels)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
             raise RecipeError(
                 f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: no images, rows or texts."
             )
-        if values.ndim == 2 and values.shape[1] == 1:
-            values = values[:, 0]  # as in the archives of Keras
+        self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
+        if self.kind == IMAGE:
+            self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
+        self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []
+        self.names = archive.rows
+        where = f"{file}, `{labels}`"
+        values, classes = class_numbers(values, self.names, where, classes)
         if values.ndim != 1 or len(values) != len(self.inputs):
             raise RecipeError(
-                f"{file}: `{labels}` is {values.shape} and `{inputs}` {self.inputs.shape}; it must be one label per "
-                "example. One-hot labels: store their argmax."
+                f"{file}: `{labels}` is {values.shape} for {len(self.inputs):,} examples in `{inputs}`; it must be one "
+                "label per example, a number, a name or a one-hot row."
             )
-        self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
-        self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []
-        self.names = [f"{Path(file).name}, row {i}" for i in range(len(values))]
-        where = f"{file}, `{labels}`"
         self.targets, self.classes, self.problems = coded(values.tolist(), self.names, where, classes)
-        self.groups = array_of(archive, group, file).tolist() if group else None
+        self.problems += not_finite(self.inputs, self.names) if self.kind == IMAGE else []
+        self.groups = archive.array(group).tolist() if group else None
+        self.given_split = archive.splits
+        if split is not None:
+            if self.given_split is not None:
+                raise RecipeError(
+                    f"{file}: `split: {split}` gives splits, and so do {archive.told}: name one of the two."
+                )
+            self.given_split = required(archive.array(split).tolist(), f"{file}, `{split}`")
+        elif self.given_split is None:
+            unused = [key for key in archive.content.files if key.casefold() in LIKELY and key != group]
+            refuse_unnamed({key: archive.array(key).tolist() for key in unused}, file)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -55,50 +67,25 @@ class Arrays:
         return (str(value) if self.kind == TEXT else value), self.targets[index]
 
 
-def open_archive(path: Path):
-    if not path.is_file():
-        raise RecipeError(f"{path} is missing. Write it with numpy.savez({path.name!r}, x=images, y=labels).")
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RecipeError(f"{path} cannot be read as a NumPy archive: {error}") from None
-    if isinstance(archive, np.ndarray):
-        raise RecipeError(
-            f"{path} holds one array; inputs and labels stand in one .npz: numpy.savez(file, x=.., y=..)."
-        )
-    return archive
-
-
-def array_of(archive, name: str, file: str) -> np.ndarray:
-    if name not in archive.files:
-        raise RecipeError(f"{file}: no array `{name}`; there are {', '.join(archive.files) or 'none'}.")
-    try:
-        return archive[name]
-    except ValueError as error:
-        reason = "it holds Python objects, which only a pickle could" if "allow_pickle" in str(error) else error
-        raise RecipeError(f"{file}: `{name}` cannot be read: {reason}. Store numbers, or texts of dtype str.") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RecipeError(f"{file}: `{name}` is damaged: {error}") from None
-
-
 class Parquet:
     """Encoded images in parquet: one file, or a folder of them in the order of their names; a row per example.
 
     image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are found too.
-    group, metadata: columns. size, fit, channels: see recipe.data.images.Fit; without `size` the images enter the net
-    as they are. One row group of a file is in memory at a time.
+    group, split, metadata: columns. Where `split` is not given, files that are all named as splits are given splits:
+    train-00000-of-00001.parquet, test/a.parquet. size, fit, channels: see recipe.data.images.Fit; without `size` the
+    images enter the net as they are. One row group of a file is in memory at a time.
     """
 
     def __init__(
         self, file: str, image: str = "image", label: str = "label", group: str | None = None,
         metadata: Sequence[str] = (), classes: Sequence[str] | None = None,
-        size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3,
+        size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
     ):  # fmt: skip
         self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
         # (file, row group), and the first example of each
         self.files, self.starts = _parts(Path(file).expanduser()), [0]
         self.cache: tuple = (None, None)
-        wanted = [label, *([group] if group else []), *metadata]
+        wanted = [label, *(name for name in (group, split) if name), *metadata]
         columns = {name: [] for name in wanted}
         self.names = []
         for part, number in self.files:
@@ -110,12 +97,40 @@ class Parquet:
             self.starts.append(self.starts[-1] + table.num_rows)
         classes = classes or _class_names(self.files[0][0], label)
         where = f"{file}, column `{shown(label)}`"
-        if classes and all(isinstance(v, int) for v in columns[label]):
+        if classes and all(v is None or isinstance(v, int) for v in columns[label]):
             self.targets, self.classes, self.problems = columns[label], list(classes), []
         else:
             self.targets, self.classes, self.problems = coded(columns[label], self.names, where, classes)
         self.groups = columns[group] if group else None
         self.metadata = {name: columns[name] for name in metadata}
+        if split:
+            self.given_split = required(columns[split], f"{file}, column `{shown(split)}`")
+        else:
+            self.given_split = self._splits_of_files(Path(file).expanduser())
+            self._refuse_unnamed(file, [image, *wanted])
+
+    def _splits_of_files(self, root: Path) -> list[str] | None:
+        """The split of each example by its file's name; None where no file, or one file alone, is named so."""
+        parts = list(dict.fromkeys(part for part, _ in self.files))
+        split = {part: _split_of_file(part.relative_to(root)) for part in parts} if root.is_dir() else {}
+        if not any(split.values()):
+            return None
+        if others := [part for part in parts if not split[part]]:
+            named = next(part for part in parts if split[part])
+            raise RecipeError(
+                f"{root}: `{shown(named.name)}` is named as a split and `{shown(others[0].name)}` is not: name all "
+                "files so, name a column in `split`, or move the others away."
+            )
+        lengths = [b - a for a, b in zip(self.starts, self.starts[1:], strict=False)]
+        return [split[part] for (part, _), count in zip(self.files, lengths, strict=True) for _ in range(count)]
+
+    def _refuse_unnamed(self, file: str, used: list[str]) -> None:
+        if self.given_split is None:
+            names = [
+                n for n in _open(self.files[0][0], ()).schema_arrow.names if n.casefold() in LIKELY and n not in used
+            ]
+            tables = [_open(part, names).read_row_group(number, columns=names) for part, number in self.files if names]
+            refuse_unnamed({n: [v for table in tables for v in table[n].to_pylist()] for n in names}, file)
 
     def _row(self, part: Path) -> int:
         """The first row, in its file, of the row group that comes next."""
@@ -134,6 +149,12 @@ class Parquet:
         name, content = (value.get("path"), value.get("bytes")) if isinstance(value, dict) else (None, value)
         content = content if isinstance(content, bytes) else b""  # none: an empty file, to the decoder
         return (name, content) if name else content
+
+
+def _split_of_file(path: Path) -> str:
+    """By the first word of a file's name, as Hugging Face names them, or else by a folder that it lies in."""
+    words = [re.split(r"[-_.]", path.name)[0], *path.parts[:-1]]
+    return next((split for word in words if (split := split_of(word))), "")
 
 
 def _parts(path: Path) -> list[tuple[Path, int]]:

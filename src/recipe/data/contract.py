@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipe.data.problems import Problem, shown
+from recipe.data.split_names import normalised
 from recipe.errors import RecipeError
 
 FORM = (
@@ -24,6 +25,7 @@ class Contents:
     layout    d.layout: how the columns of a file became rows of features (recipe.data.features.Layout); None: otherwise
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it as it is
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns
+    given_split  d.given_split, as train, val or test; no_split: {index: why} of the examples whose split is not known
     problems  d.problems: what the source found wrong before any example was read
     """
 
@@ -39,6 +41,7 @@ class Contents:
     groups: list[str]
     given_split: list[str]
     names: list[str]
+    no_split: dict[int, str]
     metadata: dict[str, list]
     annotations: dict[str, list]
     problems: list[Problem]
@@ -66,11 +69,12 @@ def contents(source) -> Contents:
     for attribute, values in sized.items():
         if len(values) != total:
             raise RecipeError(f"{name}: d.{attribute} has {len(values)} entries for {total} examples.")
+    texts = [[_text(v) for v in lists[a]] if lists[a] is not None else [""] * total for a in ("groups", "names")]
+    splits, no_split = normalised(lists["given_split"] if lists["given_split"] is not None else [""] * total)
     return Contents(
         name, classes, total, kind, [str(c) for c in getattr(source, "columns", ())], encoded,
         getattr(source, "fit", None), getattr(source, "layout", None), lists.get("targets"),
-        *([_text(v) for v in lists[a]] if lists[a] is not None else [""] * total for a in PER_EXAMPLE[:3]),
-        **tables, problems=list(getattr(source, "problems", ())),
+        texts[0], splits, texts[1], no_split, **tables, problems=list(getattr(source, "problems", ())),
     )  # fmt: skip
 
 

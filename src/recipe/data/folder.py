@@ -11,10 +11,10 @@ from recipe.data import annotations
 from recipe.data.images import Fit
 from recipe.data.joining import join
 from recipe.data.problems import CONTRADICTION, ODD_NAME, STRAY, UNREADABLE, Problem, odd_name, shown, spelt
+from recipe.data.split_names import refuse_unnamed, required, split_of
 from recipe.data.tabular import read_rows
 from recipe.errors import RecipeError
 
-SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 HIDDEN = {"thumbs.db", "desktop.ini"}  # besides names with a dot at the start
 METADATA, FILE_COLUMN = "metadata.csv", "file_name"
 SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the folder's name
@@ -25,13 +25,14 @@ class Folder:
 
     Whatever its name ends in: what is no image is found when it is decoded, and listed. Folders inside a class folder
     are looked into. A split's folder becomes the column `given_split`. root/metadata.csv, where there is one, has a
-    column `file_name` (the path below root, or the last part of it) and any others; `group` names the one of groups.
+    column `file_name` (the path below root, or the last part of it) and any others; `group` names the one of groups,
+    `split` the one of splits.
     annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: recipe.data.images.Fit.
     """
 
     def __init__(
         self, root: str, size: int | Sequence[int], fit: str = "crop", channels: int = 3,
-        group: str | None = None, annotations: str | None = None,
+        group: str | None = None, annotations: str | None = None, split: str | None = None,
     ):  # fmt: skip
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
@@ -55,9 +56,9 @@ class Folder:
         self._report_names()
         self.metadata, self.groups, self.annotations = {}, None, {}
         if (self.root / METADATA).is_file():
-            self._join_metadata(group)
-        elif group is not None:
-            raise RecipeError(f"{root}: `group: {group}` names a column of {METADATA}, and there is no such file.")
+            self._join_metadata(group, split)
+        elif named := [f"`{key}: {name}`" for key, name in (("group", group), ("split", split)) if name is not None]:
+            raise RecipeError(f"{root}: {named[0]} names a column of {METADATA}, and there is no such file.")
         if annotations:
             self._join_annotations(annotations)
 
@@ -72,7 +73,7 @@ class Folder:
     def _class_folders(self, read_otherwise: set[str]) -> list[tuple[Path, str]]:
         """(class folder, split) of each, and a problem for everything that stands beside them."""
         top = self._folders(self.root, read_otherwise)
-        named = [f for f in top if f.name.casefold() in SPLITS]
+        named = [f for f in top if split_of(f.name)]
         splits = [f for f in named if any(inner.is_dir() for inner in f.iterdir())]
         beside = [f for f in top if f not in splits]
         if splits and beside:
@@ -115,7 +116,7 @@ class Folder:
 
     # ---- what is said about them
 
-    def _join_metadata(self, group: str | None) -> None:
+    def _join_metadata(self, group: str | None, split: str | None) -> None:
         rows = read_rows(self.root / METADATA)
         row_of, problems = join(rows.column(FILE_COLUMN), rows.places, self.names, METADATA)
         self.problems += rows.problems + problems
@@ -127,6 +128,7 @@ class Folder:
         self.metadata = joined
         if group is not None:
             self.groups = joined[rows.named(group)]
+        self._take_splits(joined, split and rows.named(split))
         for name in joined:
             if name.casefold() in SAME_AS_CLASS and set(joined[name]) & set(self.classes):
                 for index, value in enumerate(joined[name]):
@@ -134,6 +136,16 @@ class Folder:
                     if value not in (None, "", given):
                         detail = f"its folder says {given}, {rows.places[row_of[index]]} says {shown(value)}"
                         self.problems.append(Problem(CONTRADICTION, self.names[index], detail, index))
+
+    def _take_splits(self, joined: dict[str, list], split: str | None) -> None:
+        """The splits that a column of the metadata gives, where no folders do."""
+        where, by_folders = str(self.root / METADATA), any(self.given_split)
+        if split is not None and by_folders:
+            raise RecipeError(f"{where}: `split: {split}` gives splits, and so do the folders: remove one of the two.")
+        if split is not None:
+            self.given_split = required(joined.pop(split), f"{where}, column `{shown(split)}`")
+        elif not by_folders:
+            refuse_unnamed(joined, where)
 
     def _join_annotations(self, file: str) -> None:
         read = annotations.read(self.root / file)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from recipe.data import decoding
-from recipe.data.arrays import array_of, open_archive
-from recipe.data.contract import FEATURES
+from recipe.data.contract import FEATURES, IMAGE
 from recipe.data.features import Feature, Layout, encoded
 from recipe.data.folder import METADATA, files_below
 from recipe.data.images import Fit, preview
+from recipe.data.npz import as_bytes, opened, read
 from recipe.data.problems import UNREADABLE, shown
 from recipe.data.reading import FORMS, fitted
 from recipe.data.store import Store
@@ -140,13 +140,15 @@ def from_rows(rows: Rows, layout: Layout) -> Iterator[Fresh]:
 def from_array(path: Path, form: Form) -> Iterator[Fresh]:
     """The first axis of an array counts the examples. Of an archive: its only array, or `x`."""
     if path.suffix.lower() == ".npz":
-        held = open_archive(path)
-        values = array_of(held, held.files[0] if len(held.files) == 1 else "x", str(path))
+        held = opened(path)
+        values = read(held, held.files[0] if len(held.files) == 1 else "x", str(path))
     else:
         try:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RecipeError(f"{path} cannot be read as a NumPy array: {error}") from None
+    if form.kind == IMAGE and form.dtype == "uint8":
+        values = as_bytes(values)
     if values.ndim < 2:
         raise RecipeError(f"{path} is {values.dtype} {values.shape}: no row of inputs, each {form.told}.")
     return (_of_array(f"{path.name}, row {i}", value, form) for i, value in enumerate(values))

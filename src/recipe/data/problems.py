@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 UNREADABLE, UNKNOWN_LABEL, ODD_SHAPE = "unreadable", "unknown label", "odd shape"
+UNKNOWN_SPLIT, NOT_FINITE = "unknown split", "not finite"
 CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
 ODD_NAME, STRAY = "odd name", "stray file"
@@ -15,6 +16,8 @@ ODD_NAME, STRAY = "odd name", "stray file"
 HINTS = {
     UNREADABLE: "Mend it at the source, or remove it there.",
     UNKNOWN_LABEL: "Correct the label, or name its class where the source lists the classes.",
+    NOT_FINITE: "A division by zero, a missing value: correct it where the file is made, or leave the example out.",
+    UNKNOWN_SPLIT: "Write train, val or test there, or name no column of splits in conf/data/ (`split: null`).",
     ODD_SHAPE: "All examples must have one shape and type: resize and convert in the source's file in conf/data/.",
     CLASS_SPELLING: "One class, spelt in two ways: rename one of them, or merge the two.",
     CLASS_ALIKE: "Perhaps one class in singular and plural: merge them if so.",

@@ -10,7 +10,7 @@ import numpy as np
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
 from recipe.data.images import as_array, preview
-from recipe.data.problems import UNKNOWN_LABEL, UNREADABLE, Problem
+from recipe.data.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Problem
 
 
 class Bad(Exception):
@@ -41,6 +41,8 @@ def items(source, said: Contents, indices: Sequence[int], limits, workers: int) 
 
 def _guarded(said: Contents, index: int, read, *args) -> Item | Problem:
     try:
+        if index in said.no_split:
+            raise Bad(UNKNOWN_SPLIT, said.no_split[index])
         return read(index, *args)
     except Bad as bad:
         return Problem(bad.args[0], said.names[index], bad.args[1], index)

@@ -1,0 +1,77 @@
+"""What sources call their splits, and which of train, val and test each name means. No other place reads such names."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from recipe.data.problems import shown
+from recipe.errors import RecipeError
+
+NAMES = ("train", "val", "test")
+CALLED = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+MEANT = {called: name for name, names in CALLED.items() for called in names}
+LIKELY = ("split", "splits", "set", "subset", "partition")  # names of columns that are not read otherwise
+KNOWN = ", ".join(f"{name} ({', '.join(names[1:])})" for name, names in CALLED.items())
+
+
+def split_of(name) -> str:
+    """train, val or test, whatever the case; "" for what names none of them."""
+    return MEANT.get(_text(name).casefold(), "")
+
+
+def _text(name) -> str:
+    if name is None or name != name:  # NaN: a missing cell
+        return ""
+    return (name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)).strip()
+
+
+def normalised(values: Sequence) -> tuple[list[str], dict[int, str]]:
+    """(train, val or test per example, {index: what is wrong} of the values that name none of them).
+
+    Where all values are empty the source gives no splits, and nothing is wrong. Some empty ones among others are a
+    mistake: which of the three they mean cannot be known, and a guess may put a test example into train.
+    """
+    texts = [_text(value) for value in values]
+    splits = [MEANT.get(text.casefold(), "") for text in texts]
+    if not any(texts):
+        return splits, {}
+    named = sum(split != "" for split in splits)
+    empty = f"its split is empty, and {named:,} other examples have one: write train, val or test"
+    wrong = {
+        index: f"its split is `{shown(text)}`; splits are {KNOWN}" if text else empty
+        for index, (text, split) in enumerate(zip(texts, splits, strict=True))
+        if not split
+    }
+    return splits, wrong
+
+
+def required(values: Sequence, where: str) -> list:
+    """The values of a column that conf names as the one of splits; raises RecipeError where all of them are empty."""
+    if not any(_text(value) for value in values):
+        raise RecipeError(f"{where}: `split` names this column, and no row has a value: write {', '.join(NAMES)}.")
+    return list(values)
+
+
+def refuse_unnamed(columns: Mapping[str, Sequence], where: str) -> None:
+    """Raises RecipeError where one of these columns holds splits, train among them, and conf does not name it.
+
+    A test set that somebody set apart would be divided among train, val and test, and nobody would see it.
+    """
+    for name, values in columns.items():
+        counts = Counter()
+        for value in values:
+            if not isinstance(value, str) or (value.strip() and not split_of(value)):
+                break
+            counts[split_of(value)] += 1
+        else:
+            del counts[""]
+            if len(counts) > 1 and counts["train"]:
+                told = ", ".join(f"{split} {counts[split]:,}" for split in NAMES if counts[split])
+                raise RecipeError(
+                    f"{where}: the column `{shown(name)}` names splits ({told}), and conf/data/ does not say so. "
+                    f"Set `split: {shown(name)}` there; to divide the examples anew all the same, also set "
+                    "`split: {given: ignore}` in params.yaml."
+                )
