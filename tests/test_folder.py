@@ -17,6 +17,8 @@ from recipe.data.problems import (
     CLASS_ALIKE,
     CLASS_SPELLING,
     CONTRADICTION,
+    LINK,
+    NO_EXAMPLE,
     NO_FILE,
     NO_ROW,
     ODD_NAME,
@@ -79,8 +81,9 @@ def test_what_is_no_example_is_listed_and_never_skipped_in_silence(tmp_path):
     assert source.names == ["a/1.png", "b/1.png"]
     assert sorted(problems(source)) == sorted(
         [
-            (STRAY, ".hidden", "hidden"), (STRAY, "notes.txt", "in no class folder"), (STRAY, "a/.DS_Store", "hidden"),
-            (STRAY, "a/Thumbs.db", "hidden"), (STRAY, "a/.cache", "hidden folder"),
+            (STRAY, ".hidden", "hidden"), (STRAY, "notes.txt", "in no class folder"), (STRAY, "a/.cache", "hidden"),
+            (STRAY, "a/.DS_Store", "left behind by macOS Finder"),
+            (STRAY, "a/Thumbs.db", "left behind by Windows Explorer"),
             (STRAY, "a/folder.jpg", "an empty folder; is it a file's name?"),
             (UNREADABLE, "b/pipe.jpg", "neither a file nor a folder"),
         ]
@@ -109,7 +112,47 @@ def test_links_are_followed_and_loops_end(tmp_path):
     put(tmp_path / "root", "a/1.png")
     (tmp_path / "root/b").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "root/a/again").symlink_to(tmp_path / "root/a")
-    assert Folder(tmp_path / "root", size=8).names == ["a/1.png", "b/1.png"]
+    source = Folder(tmp_path / "root", size=8)
+    assert source.names == ["a/1.png", "b/1.png"]
+    assert problems(source) == [(LINK, "a/again", "a link to a folder above it")]
+
+
+def test_what_programs_leave_behind_is_no_example_and_no_class(tmp_path):
+    """At any depth, as a class folder and in one; an empty class folder is named."""
+    put(tmp_path, *(f"{name}/1.png" for name in ("a", "b", "__MACOSX", ".ipynb_checkpoints", "@eaDir", "lost+found")))
+    put(
+        tmp_path, "a/.ipynb_checkpoints/1.png", "a/deep/__MACOSX/1.png", "a/._1.png", "b/1.png~", "b/$RECYCLE.BIN/1.png"
+    )
+    put(tmp_path, ".DS_Store", "a/deep/Thumbs.db", "a/desktop.ini", "a/~$1.png", "a/1.png.part", content=b"x")
+    (tmp_path / "empty/.ipynb_checkpoints").mkdir(parents=True)
+    source = Folder(tmp_path, size=8)
+    assert source.names == ["a/1.png", "b/1.png"]
+    assert source.classes == ["a", "b", "empty"]
+    listed = {name: (kind, detail) for kind, name, detail in problems(source)}
+    assert listed.pop("empty") == (NO_EXAMPLE, "no file lies in this class folder")
+    assert listed.pop("a/deep") == (STRAY, "an empty folder; is it a file's name?")
+    assert set(listed) == {
+        "__MACOSX", ".ipynb_checkpoints", "@eaDir", "lost+found", "a/.ipynb_checkpoints", "a/deep/__MACOSX",
+        "a/._1.png", "b/1.png~", "b/$RECYCLE.BIN", ".DS_Store", "a/deep/Thumbs.db", "a/desktop.ini",
+        "a/~$1.png", "a/1.png.part",
+        "empty/.ipynb_checkpoints",
+    }  # fmt: skip
+    assert all(kind == STRAY and detail.startswith("left behind by ") for kind, detail in listed.values())
+
+
+def test_a_link_to_a_folder_above_gives_no_class_the_files_of_another(tmp_path):
+    put(tmp_path / "images", "A/1.png", "B/1.png", "B/2.png")
+    (tmp_path / "images/A/loop").symlink_to("..")
+    (tmp_path / "images/A/other").symlink_to("../B")
+    (tmp_path / "images/C").symlink_to("B")
+    source = Folder(tmp_path / "images", size=8)
+    assert [(name, source.classes[target]) for name, target in zip(source.names, source.targets, strict=True)] == [
+        ("A/1.png", "A"), ("B/1.png", "B"), ("B/2.png", "B"),
+    ]  # fmt: skip
+    assert sorted(problems(source)) == [
+        (LINK, "A/loop", "a link to a folder above it"), (LINK, "A/other", "the same folder as `B`, where it is read"),
+        (LINK, "C", "the same folder as `B`, where it is read"),
+    ]  # fmt: skip
 
 
 def test_class_folders_in_two_spellings_are_told(tmp_path):

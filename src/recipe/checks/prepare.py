@@ -135,9 +135,20 @@ def examples_are_read_as_stored(r: Reading) -> Verdict:
 def nothing_lies_beside_the_examples(r: Reading) -> Verdict:
     """The source holds nothing but examples and what speaks of them.
 
-    Hidden files, thumbnails and files in no class folder are not read; problems.csv lists them.
+    Hidden files, what programs leave behind, files in no class folder and links to what is read in another place are
+    not read; problems.csv lists them.
     """
-    return exactly(r.count(kinds.STRAY), 0)
+    return exactly(r.count(kinds.STRAY, kinds.LINK), 0)
+
+
+@check(source="Recipe 1, imbalance", gate=False)
+def every_class_folder_holds_a_file(r: Reading) -> Verdict:
+    """Every class folder holds a file.
+
+    problems.csv names those that hold none. They count as classes, and the audit's gate closes for a class without an
+    example: put its files there, or remove the folder.
+    """
+    return exactly(r.count(kinds.NO_EXAMPLE), 0)
 
 
 @check(source="Recipe 1, corrupted inputs", gate=False)

@@ -1,21 +1,19 @@
 """Folders of images as a source: one folder per class."""
 
-import os
-import stat
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from recipe.data import annotations
 from recipe.data.images import Fit
 from recipe.data.joining import join
-from recipe.data.problems import CONTRADICTION, ODD_NAME, STRAY, UNREADABLE, Problem, odd_name, shown, spelt
+from recipe.data.problems import CONTRADICTION, NO_EXAMPLE, ODD_NAME, STRAY, Problem, odd_name, shown, spelt
 from recipe.data.split_names import refuse_unnamed, required, split_of
 from recipe.data.tabular import read_rows
+from recipe.data.walk import some, walk
 from recipe.errors import RecipeError
 
-HIDDEN = {"thumbs.db", "desktop.ini"}  # besides names with a dot at the start
 METADATA, FILE_COLUMN = "metadata.csv", "file_name"
 SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the folder's name
 
@@ -37,22 +35,13 @@ class Folder:
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
             raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")
-        self.problems: list[Problem] = []
+        below = walk(self.root)
+        self.problems = below.problems
         read_otherwise = {METADATA, *([annotations] if annotations else [])}
-        classes = self._class_folders(read_otherwise)
-        found = [(folder, split, path) for folder, split in classes for path in files_below(folder, self._report)]
-        if not found:
-            raise RecipeError(f"{root}: its class folders {_some([f for f, _ in classes])} hold no file.")
-        first = {}
-        for folder, _ in classes:
-            first.setdefault(folder.name, f"`{folder.relative_to(self.root)}`")
-        self.classes = [shown(name) for name in sorted(first)]
-        self.problems += spelt({shown(name): shown(place) for name, place in first.items()})
-        number = {name: label for label, name in enumerate(sorted(first))}
-        self.targets = [number[folder.name] for folder, _, _ in found]
-        self.given_split = [split for _, split, _ in found]
-        self.paths = [path for _, _, path in found]
-        self.names = [shown(str(path.relative_to(self.root))) for path in self.paths]
+        names = [name for name, _ in below.files if name not in read_otherwise]
+        names = self._label_by_folders(below.folders, names)
+        self.paths = [self.root / name for name in names]
+        self.names = [shown(name) for name in names]
         self._report_names()
         self.metadata, self.groups, self.annotations = {}, None, {}
         if (self.root / METADATA).is_file():
@@ -70,37 +59,62 @@ class Folder:
 
     # ---- what is where
 
-    def _class_folders(self, read_otherwise: set[str]) -> list[tuple[Path, str]]:
-        """(class folder, split) of each, and a problem for everything that stands beside them."""
-        top = self._folders(self.root, read_otherwise)
-        named = [f for f in top if split_of(f.name)]
-        splits = [f for f in named if any(inner.is_dir() for inner in f.iterdir())]
-        beside = [f for f in top if f not in splits]
+    def _label_by_folders(self, folders: Sequence[str], files: Sequence[str]) -> list[str]:
+        """classes, targets and given_split from the names of folders; gives the files that are examples."""
+        splits = self._splits(folders)
+        above = 1 if splits else 0
+        self._report_empty(folders, files, above)
+        kept = []
+        for name in files:
+            if name.count("/") > above:
+                kept.append(name)
+            else:
+                self._report(STRAY, name, "in no class folder")
+        classes = [folder for folder in folders if folder.count("/") == above]
+        if not kept:
+            raise RecipeError(
+                f"{self.root}: its class folders {some([f.split('/')[-1] for f in classes])} hold no file."
+            )
+        first = {}
+        for folder in classes:
+            first.setdefault(folder.split("/")[above], f"`{folder}`")
+        self.classes = [shown(name) for name in sorted(first)]
+        self.problems += spelt({shown(name): shown(place) for name, place in first.items()})
+        number = {name: label for label, name in enumerate(sorted(first))}
+        self.targets = [number[name.split("/")[above]] for name in kept]
+        self.given_split = [name.split("/")[0] if splits else "" for name in kept]
+        return kept
+
+    def _splits(self, folders: Sequence[str]) -> list[str]:
+        """The folders of splits, where the root holds those instead of class folders."""
+        top = [folder for folder in folders if "/" not in folder]
+        named = [folder for folder in top if split_of(folder)]
+        splits = [folder for folder in named if any(other.startswith(f"{folder}/") for other in folders)]
+        beside = [folder for folder in top if folder not in splits]
         if splits and beside:
             raise RecipeError(
-                f"{self.root}: {_some(splits)} holds class folders, as a split does, and {_some(beside)} stands beside "
+                f"{self.root}: {some(splits)} holds class folders, as a split does, and {some(beside)} stands beside "
                 "it. Either all are splits or all are classes: move one."
             )
         if named and named == top and not splits:
-            raise RecipeError(f"{self.root}: {_some(named)} holds no class folders: make one folder per class in it.")
+            raise RecipeError(f"{self.root}: {some(named)} holds no class folders: make one folder per class in it.")
         if not top:
             raise RecipeError(f"{self.root} holds no class folders: make one folder per class, named as the class.")
-        if splits:
-            return [(folder, split.name) for split in splits for folder in self._folders(split, set())]
-        return [(folder, "") for folder in top]
+        return splits
 
-    def _folders(self, at: Path, read_otherwise: set[str]) -> list[Path]:
-        """The folders in `at`, in order; hidden ones and files are reported."""
-        found = []
-        for path in sorted(at.iterdir()):
-            if path.is_dir() and not _is_hidden(path.name):
-                found.append(path)
-            elif str(path.relative_to(self.root)) not in read_otherwise:
-                self._report(STRAY, path, "hidden" if _is_hidden(path.name) else "in no class folder")
-        return found
+    def _report_empty(self, folders: Sequence[str], files: Sequence[str], above: int) -> None:
+        """Classes without a file, and the topmost folder of those inside a class folder that hold none."""
+        full = {name.rsplit("/", n)[0] for name in files for n in range(1, name.count("/") + 1)}
+        classes = {folder.split("/")[above] for folder in full if folder.count("/") >= above}
+        for folder in folders:
+            *_, name = parts = folder.split("/")
+            if len(parts) == above + 1 and name not in classes:
+                self._report(NO_EXAMPLE, folder, "no file lies in this class folder")
+            elif len(parts) > above + 1 and folder not in full and "/".join(parts[:-1]) in full:
+                self._report(STRAY, folder, "an empty folder; is it a file's name?")
 
-    def _report(self, kind: str, path: Path, detail: str) -> None:
-        self.problems.append(Problem(kind, shown(str(path.relative_to(self.root))), detail))
+    def _report(self, kind: str, name: str, detail: str) -> None:
+        self.problems.append(Problem(kind, shown(name), detail))
 
     def _report_names(self) -> None:
         by_case = defaultdict(list)
@@ -154,43 +168,3 @@ class Folder:
         self.annotations = {
             name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
         }
-
-
-def files_below(folder: Path, report: Callable[[str, Path, str], None]) -> list[Path]:
-    """Every file below a folder, in order; what is neither file nor folder, and hidden ones, are reported.
-
-    report: (kind of problem, path, detail).
-    """
-
-    def failed(error: OSError) -> None:
-        report(UNREADABLE, Path(error.filename), f"the folder cannot be read: {error.strerror}")
-
-    files, seen = [], set()
-    for at, inner, names in os.walk(folder, followlinks=True, onerror=failed):
-        if os.path.realpath(at) in seen:  # a link to a folder above it
-            inner.clear()
-            continue
-        seen.add(os.path.realpath(at))
-        for name in [n for n in inner if _is_hidden(n)]:
-            inner.remove(name)
-            report(STRAY, Path(at, name), "hidden folder")
-        inner.sort()
-        if not inner and not names and Path(at) != folder:
-            report(STRAY, Path(at), "an empty folder; is it a file's name?")
-        for path in (Path(at, name) for name in sorted(names)):
-            if _is_hidden(path.name):
-                report(STRAY, path, "hidden")
-            elif path.exists() and not stat.S_ISREG(path.stat().st_mode):
-                report(UNREADABLE, path, "neither a file nor a folder")
-            else:
-                files.append(path)  # a link to nothing too: the decoder says so
-    return files
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in HIDDEN
-
-
-def _some(paths: Sequence[Path]) -> str:
-    names = [f"`{shown(p.name)}`" for p in paths[:4]]
-    return ", ".join(names) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")

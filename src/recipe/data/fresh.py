@@ -9,13 +9,14 @@ import numpy as np
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE
 from recipe.data.features import Feature, Layout, encoded
-from recipe.data.folder import METADATA, files_below
+from recipe.data.folder import METADATA
 from recipe.data.images import Fit, preview
 from recipe.data.npz import as_bytes, opened, read
 from recipe.data.problems import UNREADABLE, shown
 from recipe.data.reading import FORMS, fitted
 from recipe.data.store import Store
 from recipe.data.tabular import DELIMITERS, Rows
+from recipe.data.walk import walk
 from recipe.errors import RecipeError
 
 TABLES = {*DELIMITERS, ".parquet"}
@@ -107,15 +108,17 @@ def from_images(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
         )
     odd = []
     if path.is_dir():
-        files = files_below(path, lambda kind, at, detail: kind == UNREADABLE and odd.append((at, detail)))
-        files = [file for file in files if file != path / METADATA]
-        names = [shown(str(file.relative_to(path))) for file in files]
+        below = walk(path)
+        names = [name for name, _ in below.files if name != METADATA]
+        files = [path / name for name in names]
+        names = [shown(name) for name in names]
+        odd = [problem for problem in below.problems if problem.kind == UNREADABLE]
         if not files:
             raise RecipeError(f"{path}: there is no file below this folder.")
     else:
         files, names = [path], [shown(path.name)]
     yield from decoded(files, names, form, workers)
-    yield from (Fresh(shown(str(at.relative_to(path))), None, f"unreadable: {detail}") for at, detail in odd)
+    yield from (Fresh(problem.name, None, f"unreadable: {problem.detail}") for problem in odd)
 
 
 def decoded(files: Iterable, names: Iterable[str], form: Form, workers: int) -> Iterator[Fresh]:

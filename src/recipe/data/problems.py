@@ -10,7 +10,8 @@ UNREADABLE, UNKNOWN_LABEL, ODD_SHAPE = "unreadable", "unknown label", "odd shape
 UNKNOWN_SPLIT, NOT_FINITE = "unknown split", "not finite"
 CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
-ODD_NAME, STRAY = "odd name", "stray file"
+ODD_NAME, STRAY, LINK = "odd name", "stray file", "link not followed"
+NO_EXAMPLE = "class without an example"
 
 # kind: what to do about it. A file that cannot be decoded has the decoder's own kinds beside these.
 HINTS = {
@@ -26,6 +27,8 @@ HINTS = {
     CONTRADICTION: "Two places say different things about one example: correct one of them.",
     ODD_NAME: "Rename it so that every system reads it alike; letters of any language and blanks inside are fine.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
+    LINK: "Not read through the link. Remove the link, or put a copy there if it is meant to be an example more.",
+    NO_EXAMPLE: "Put its files there, or remove the folder if it is no class.",
 }
 
 
