@@ -36,7 +36,9 @@ def main(cfg, run):
     chosen = choice.choose(choice.stacked(pool), data.val.y.cpu(), choice.seeds_of(pool))
     write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
     members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, chosen.times, strict=True) if n]
-    system.save(run.out / "system", cfg, data, members, chosen.temperature)
+    own = system.save(run.out / "system", cfg, data, members, chosen.temperature)
+    if own:
+        run.say(f"the system runs code of yours; to predict: recipe predict {' '.join(f'--trust {n}' for n in own)} ...")
     longer = leave_it_training(cfg, data, pool[0], run) if cfg.longer else None
     student = distil(cfg, data, pool, chosen, run) if cfg.distil else None
 
@@ -50,7 +52,7 @@ def main(cfg, run):
     figures.ladder(run.out / "systems.png", found.systems, found.y_test)
     figures.longer(run.out / "longer.png", longer)
     pictures(run.out / "mispredictions.png", *mispredicted(found.final.p_test, test, data), columns=8)
-    store, final = Store.open(plain(cfg, "data")), system.load(run.out / "system", run.device)
+    store, final = Store.open(plain(cfg, "data")), system.load(run.out / "system", run.device, trust=own)
     fresh = final.predict(store.inputs[store.rows(test.ids)])
     name = cfg.data._target_.rsplit(".", 1)[-1]
     doubts = mispredictions.look(run.out, final, data, test, store, name, cfg.seed)

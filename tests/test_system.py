@@ -15,6 +15,7 @@ from recipe import system
 from recipe.calibration import tempered
 from recipe.checks.ensemble import predictions_are_the_models
 from recipe.errors import RecipeError
+from recipe.integrity import sha256, write_description
 from recipe.selection import weighted
 from recipe.system import load
 
@@ -121,19 +122,25 @@ def test_a_system_that_is_not_what_was_measured_closes_the_gate(made, folder, bu
 
 
 def put(folder, **facts) -> None:
-    file = folder / "system.yaml"
-    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | facts))
+    """As someone who knows how: the hashes are those of the files as they are now."""
+    held = yaml.safe_load((folder / "system.yaml").read_text()) | facts
+    del held["sha256"]
+    held["files"] = {name: sha256(folder / name) for name in held["files"] if (folder / name).is_file()}
+    write_description(folder / "system.yaml", held)
 
 
 def test_a_newer_format(folder):
-    put(folder, format=3, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 3, written by recipe 9\.0; this one reads up to 2"):
+    put(folder, format=4, recipe="9.0")
+    with pytest.raises(RecipeError, match=r"has the format 4, written by recipe 9\.0; this one reads up to 3"):
         load(folder)
 
 
 def test_an_older_format(folder):
-    put(folder, format=1)
-    with pytest.raises(RecipeError, match=r"has the format 1, written by an older recipe.*dvc repro ensemble"):
+    """It had no hashes."""
+    facts = yaml.safe_load((folder / "system.yaml").read_text())
+    del facts["files"], facts["sha256"]
+    (folder / "system.yaml").write_text(yaml.safe_dump(facts | {"format": 2}))
+    with pytest.raises(RecipeError, match=r"has the format 2, written by an older recipe.*dvc repro ensemble"):
         load(folder)
 
 
@@ -159,12 +166,14 @@ def test_damaged_weights_and_weights_of_another_shape(folder):
     with pytest.raises(RecipeError, match=r"0\.safetensors is damaged.*dvc checkout"):
         load(folder)
     save_file({name: tensor[..., :-1].contiguous() for name, tensor in weights.items()}, file)
+    put(folder)
     with pytest.raises(RecipeError, match=r"0\.safetensors does not fit `recipe\.models\.plain\.mlp`"):
         load(folder)
 
 
 def test_a_pickle_under_the_name_of_weights_is_never_loaded(folder):
     torch.save({"x": torch.zeros(1)}, folder / "members/0.safetensors")
+    put(folder)
     with pytest.raises(RecipeError, match="is damaged"):
         load(folder)
 
@@ -174,9 +183,13 @@ def test_a_persons_model_must_be_importable(folder, tmp_path, monkeypatch):
     for member in facts["members"]:
         member["model"]["_target_"] = "elsewhere.nets.mlp"
     put(folder, **facts)
-    with pytest.raises(RecipeError, match=r"a member is a `elsewhere\.nets\.mlp`.*PYTHONPATH"):
+    with pytest.raises(RecipeError, match=r"builds `elsewhere\.nets\.mlp`.*predict --trust elsewhere\.nets\.mlp "):
         load(folder)
+    with pytest.raises(RecipeError, match=r"a member is a `elsewhere\.nets\.mlp`.*PYTHONPATH"):
+        load(folder, trust=["elsewhere.nets.mlp"])
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/nets.py").write_text("from recipe.models.plain import mlp\n")
     monkeypatch.syspath_prepend(tmp_path)
+    assert len(load(folder, trust=["elsewhere.nets.mlp"]).members) == len(MEMBERS)
+    monkeypatch.setenv("RECIPE_TRUST", "other.name, elsewhere.nets.mlp")
     assert len(load(folder).members) == len(MEMBERS)

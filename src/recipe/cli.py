@@ -47,6 +47,10 @@ def main(words: list[str] | None = None) -> int:
     )
     command.add_argument("--system", default=SYSTEM, metavar="FOLDER", help=f"the saved system; default: {SYSTEM}")
     command.add_argument("--out", metavar="FILE", help="a .csv or .parquet to write; default: csv on the terminal")
+    command.add_argument(
+        "--trust", action="append", default=[], metavar="NAME",
+        help="the exact dotted name of code, as own.nets.wide, that the system may run; repeat it for more",
+    )  # fmt: skip
     command.set_defaults(does=_predicted)
     given = parser.parse_args(words)
     try:
@@ -102,7 +106,8 @@ def _predicted(given) -> int:
     from recipe.system import load as load_system
 
     path, out = Path(given.input).expanduser(), given.out and Path(given.out).expanduser()
-    system = load_system(Path(given.system).expanduser(), "cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    system = load_system(Path(given.system).expanduser(), device, given.trust)
     single = path.is_file() and path.suffix.lower() not in TABLES | ARRAYS
     workers = 1 if single else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     found = predict.answers(system, fresh(path, system.form, workers))

@@ -35,13 +35,17 @@ def write_json(path: Path | str, content) -> None:
 
 
 def write_yaml(path: Path | str, content: dict | list) -> None:
+    write_text(path, dump_yaml(content))
+
+
+def dump_yaml(content: dict | list) -> str:
     import yaml
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data) -> bool:  # what stands there twice is written twice
             return True
 
-    write_text(path, yaml.dump(content, Dumper=Plain, sort_keys=True))
+    return yaml.dump(content, Dumper=Plain, sort_keys=True)
 
 
 def read_yaml(path: Path | str) -> dict | list:

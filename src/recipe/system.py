@@ -4,12 +4,14 @@ system.yaml             classes, what an input is and how a file becomes one, it
                         like, the members, the temperature
 members/*.safetensors   their weights
 
-The same system is the same bytes. Weights are numbers and never run; system.yaml names the Python that the members are
-built of (`_target_`), so load a folder from elsewhere only where you would run a program from there.
+The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
+The Python that the members are built of (`_target_`) is named by system.yaml, so a folder may come from anywhere: what
+is built is limited to recipe.allowlist, and everything else needs the person's consent (`trust`).
 """
 
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recipe import build
+from recipe.allowlist import VARIABLE, explained, refused
 from recipe.calibration import tempered
 from recipe.checks.verdict import cause
 from recipe.config import change
@@ -31,11 +34,12 @@ from recipe.data.fresh import FACTS, Form
 from recipe.data.streaming import Scale
 from recipe.errors import RecipeError
 from recipe.familiar import Seen, seen, unlike
-from recipe.files import present, read_json, read_yaml, write_yaml
+from recipe.files import present, read_json
+from recipe.integrity import ANEW, checked_name, read_description, sha256, verified, write_description
 from recipe.selection import weighted
 from recipe.train.checkpoint import load_weights, save_weights
 
-FORMAT = 2
+FORMAT = 3
 BATCH = 1000  # inputs at a time
 
 
@@ -86,22 +90,23 @@ class System:
 def save(
     folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
     temperature: float = 1.0, prepared: Path = Path("runs/prepare"),
-) -> None:  # fmt: skip
-    """Writes the system anew.
+) -> list[str]:  # fmt: skip
+    """Writes the system anew; gives the names that must be trusted to load it, which are those of a person's own code.
 
     members: (changes of cfg, weights or a safetensors file of them, how often the member counts). prepared: the folder
     of the store that `data` was read from.
     """
     shutil.rmtree(folder / "members", ignore_errors=True)
-    entries = []
+    entries, hashes = [], {}
     for i, (changes, weights, count) in enumerate(members):
         file = f"members/{i}.safetensors"
         save_weights(weights if isinstance(weights, dict) else load_file(present(weights)), folder / file)
+        hashes[file] = sha256(folder / file)
         changed = change(cfg, changes)
         model = OmegaConf.to_container(changed.model, resolve=True)
         entries.append({"weights": file, "count": count, "model": model, "input_size": changed.train.input_size})
     facts = read_json(prepared / "store.json")
-    write_yaml(
+    write_description(
         folder / "system.yaml",
         {
             "format": FORMAT,
@@ -112,9 +117,11 @@ def save(
             "std": data.std.flatten().tolist(),
             "seen": asdict(seen(data)),
             "members": entries,
+            "files": hashes,
             "temperature": float(temperature),
         },
     )
+    return sorted({one.target for entry in entries for one in refused(entry["model"], "model")})
 
 
 def _version() -> str:
@@ -124,33 +131,62 @@ def _version() -> str:
         return ""
 
 
-def load(folder: Path | str, device: str = "cpu") -> System:
+def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -> System:
     """The system that `save` wrote, ready to predict.
 
-    Raises RecipeError where a file is missing or damaged, of another format, or where a member cannot be built or its
-    weights are of another shape.
+    trust: exact dotted names of code outside of recipe.allowlist that the members may be built of; the environment
+    variable RECIPE_TRUST adds to them. Raises RecipeError where a file is missing, damaged, a link or of another
+    format, where a member needs code that is not trusted, cannot be built, or its weights are of another shape.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RecipeError(f"{folder} is no folder. A system is written by the ensemble stage: dvc repro ensemble")
-    facts = read_yaml(folder / "system.yaml")
-    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+    facts = _facts(folder / "system.yaml")
+    trust = {*trust, *os.environ.get(VARIABLE, "").replace(",", " ").split()}
+    try:
+        form = Form.of(facts["inputs"])
+        scale, known = _scale(facts, form, device), Seen(**facts["seen"])
+        entries, classes, temperature = facts["members"], list(facts["classes"]), float(facts["temperature"])
+        counts = [int(entry["count"]) for entry in entries]
+        named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
+        sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
+        sound = classes and all(isinstance(c, str) for c in classes) and temperature > 0 and min(counts) > 0
+        sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
+        sound = sound and len(facts["mean"]) == len(facts["std"]) == form.shape[0]
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
+        raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
+    if not sound:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system.")
+    files = verified(folder, facts.get("files"))
+    if unlisted := [name for _, _, name in named if checked_name(folder, name) not in files]:
+        raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {unlisted[0]}. {ANEW}")
+    if objections := [one for where, model, _ in named for one in refused(model, where, trust)]:
+        raise RecipeError(explained(objections, folder / "system.yaml"))
+    members = [
+        _member(folder, model, size, files[name], form, len(classes), device)
+        for (_, model, name), size in zip(named, sizes, strict=True)
+    ]
+    return System(form, classes, scale, known, members, counts, temperature, device)
+
+
+def _facts(file: Path) -> dict:
+    """What system.yaml holds, of this format and as it was written."""
+    facts, sealed = read_description(file)
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise RecipeError(f"{file} is not the description of a system.")
     if facts["format"] > FORMAT:
         raise RecipeError(
-            f"{folder / 'system.yaml'} has the format {facts['format']}, written by recipe {facts.get('recipe')}; this "
+            f"{file} has the format {facts['format']}, written by recipe {facts.get('recipe')}; this "
             f"one reads up to {FORMAT}. Install the newer one."
         )
     if facts["format"] < FORMAT:
         raise RecipeError(
-            f"{folder / 'system.yaml'} has the format {facts['format']}, written by an older recipe; this one reads "
+            f"{file} has the format {facts['format']}, written by an older recipe; this one reads "
             f"{FORMAT}. Write it anew: dvc repro ensemble"
         )
-    form = Form.of(facts["inputs"])
-    members = [_member(folder, entry, form, len(facts["classes"]), device) for entry in facts["members"]]
-    counts = [entry["count"] for entry in facts["members"]]
-    scale, known = _scale(facts, form, device), Seen(**facts["seen"])
-    return System(form, facts["classes"], scale, known, members, counts, facts["temperature"], device)
+    if not sealed:
+        raise RecipeError(f"{file} is damaged: its last line is not a SHA-256. {ANEW}")
+    return facts
 
 
 def _scale(facts: dict, form: Form, device: str) -> Scale:
@@ -162,9 +198,12 @@ def _scale(facts: dict, form: Form, device: str) -> Scale:
     return Scale(top, mean.view(shape), std.view(shape), features).to(device)
 
 
-def _member(folder: Path, entry: dict, form: Form, classes: int, device: str) -> nn.Module:
-    cfg = OmegaConf.create({"model": entry["model"], "train": {"input_size": entry["input_size"]}})
-    target, place = entry["model"].get("_target_", ""), folder / entry["weights"]
+def _member(
+    folder: Path, model: dict, size: int | None, weights: Path, form: Form, classes: int, device: str
+) -> nn.Module:
+    """model: what `allowlist.refused` has let pass."""
+    cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
+    target = model["_target_"]
     try:
         net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
     except RecipeError as error:
@@ -174,8 +213,8 @@ def _member(folder: Path, entry: dict, form: Form, classes: int, device: str) ->
             "or put the folder that holds it (src) on PYTHONPATH."
         ) from None
     try:
-        return load_weights(net, place).eval()
+        return load_weights(net, weights).eval()
     except SafetensorError as error:
-        raise RecipeError(f"{place} is damaged ({error}). Restore it: dvc checkout") from None
+        raise RecipeError(f"{weights} is damaged ({error}). {ANEW}") from None
     except RuntimeError as error:
-        raise RecipeError(f"{place} does not fit `{target}` as system.yaml describes it: {cause(error)}") from None
+        raise RecipeError(f"{weights} does not fit `{target}` as system.yaml describes it: {cause(error)}") from None
