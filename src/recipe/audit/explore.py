@@ -8,7 +8,7 @@ from recipe.data.contract import IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.pages.explorer import Column, Roles, explorer
 
-SEPARATED = {"flags": "; ", "notes": "; "}
+SEPARATED = {"flags": "; ", "notes": "; ", "outlier_reason": "; "}
 HIDDEN = {"row", "label", "near_label", "hash", "file_sha256"}  # numbers that a name on the page says better
 ROLES = Roles(id="id", label="class", suggested="suggested", suspect="label_suspicion", group="dup_group")
 

@@ -1,5 +1,6 @@
 """What the audit hands on: the subject of its checks, its numbers, its sentences."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,7 +107,7 @@ def counts(m: dict) -> str:
 
 def sentences(found: Audit, classes: Sequence[str], columns: Sequence[str]) -> list[str]:
     """What else was found, in the order of the recipe's questions."""
-    told = [_order(found), *_labels(found.suspects, classes), *_columns(found)]
+    told = [_order(found), *_outliers(found), *_labels(found.suspects, classes), *_columns(found)]
     told += [_biased(b, "stands beside the input") for b in (found.beside,) if b]
     told += [_biased(b, "is measured of the input") for b in (found.looks,) if b]
     told += [_biased(b, "was measured") for b in (found.split,) if b]
@@ -123,6 +124,29 @@ def _order(found: Audit) -> str:
         f"Look-alikes of a class stand {100 * (1 - found.order.gap):.0f} % nearer in the file than by chance; a "
         f"nearest-neighbour rule scores {points:.1f} points better on a shuffled split than on blocks of the file."
     )
+
+
+def _outliers(found: Audit) -> list[str]:
+    """The inputs that are most unlike the rest, each with the reason, and the picture that is there most often."""
+    table = found.columns
+    called = [str(name or own) for name, own in zip(table["name"], table["id"], strict=True)]
+    texts = []
+    rows = [r for r in np.lexsort((table["id"], -table["outlier"])).tolist() if table["outlier_reason"][r]]
+    if rows:
+        reasons = ", ".join(f"`{called[r]}` ({table['outlier_reason'][r]})" for r in rows[:TOLD])
+        more = f", and {len(rows) - TOLD:,} more" if len(rows) > TOLD else ""
+        texts.append(f"Outliers: {reasons}{more}.")
+    copies = Counter(table["hash"].tolist())
+    most, count = max(copies.items(), key=lambda item: (item[1], item[0]))
+    if count > 2 and found.kind == IMAGE:
+        same = np.flatnonzero(table["hash"] == most).tolist()
+        places = sorted({str(table["class"][row]) for row in same})
+        where = f"class {places[0]}" if len(places) == 1 else f"{len(places)} classes"
+        texts.append(
+            f"One picture is there {count:,} times, all in {where}: `{called[same[0]]}` is the first. It may "
+            "be a placeholder."
+        )
+    return texts
 
 
 def _labels(judged: Suspects | None, classes: Sequence[str]) -> list[str]:

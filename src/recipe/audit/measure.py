@@ -11,6 +11,7 @@ from recipe.audit.duplicates import Pair, exact, find
 from recipe.audit.labels import Suspects, suspects
 from recipe.audit.neighbours import Neighbours, features, nearest
 from recipe.audit.order import Order, order_of
+from recipe.audit.outliers import outliers
 from recipe.audit.probes import Finding, probe
 from recipe.audit.relations import MEANINGS as RELATIONS
 from recipe.audit.relations import Limits, flags, relations, together
@@ -74,6 +75,8 @@ def audit(store: Store, limits: Limits, seed: int, say: Callable[[str], None] = 
         pairs = look.pairs if store.kind in LOOKS else look.pairs + _alike(near, first, limits)
         columns |= look.columns
         columns |= relations(columns, near, first, which, pairs)
+        side = min(store.inputs.shape[2:]) if store.kind == IMAGE else 0
+        columns |= outliers(columns, near, first, which, side, limits.outlier)
         groups = together(columns)
         judged = _judged(look.judged[which], columns["label"], groups, seed)
         say("labels judged by the other examples")

@@ -24,13 +24,6 @@ class Neighbours:
         """(M,) nearest over farthest of the K: far below 1 means a copy, for it needs no scale of the data set."""
         return self.distance[:, 0] / np.maximum(self.distance[:, -1], 1e-9)
 
-    @property
-    def isolation(self) -> np.ndarray:
-        """(M,) robust z of the log mean distance to the K nearest, with what the components leave out."""
-        log = np.log(np.maximum(np.hypot(self.distance.mean(1), self.rest), 1e-9))
-        middle = np.median(log)
-        return (log - middle) / max(1.4826 * float(np.median(np.abs(log - middle))), 1e-9)
-
 
 def features(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Principal components (M, <= COMPONENTS) of the inputs at `rows`, made small, centred and of length 1; the rest.

@@ -20,7 +20,9 @@ MEANINGS = {
     "near_label": "its class number",
     "near_distance": "0 the same but for brightness and contrast, 1.41 unrelated; of feature columns in their spreads",
     "near_ratio": "near_distance over the distance to the 10th nearest: small for a copy",
-    "outlier": "robust z of the log mean distance to the 10 nearest: high for what looks like nothing else",
+    "outlier": "robust z of the log mean distance to the nearest, by its values or by how it is made: high for what "
+    "looks like nothing else",
+    "outlier_reason": "what is unlike the rest, where `outlier` is above its limit",
     "label_suspicion": "rank of how much the other examples contradict the label: 0 least to 1 most; no probability",
     "label_probability": "of the given label, by a model that has seen neither the example nor its copies",
     "suggested": "the class that this model would give, the given one where nothing contradicts it",
@@ -57,7 +59,6 @@ def relations(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarra
         "near_label": table["label"][partner],
         "near_distance": np.where(exact, 0.0, near.distance[:, 0][which]).astype(np.float32),
         "near_ratio": np.where(exact, 0.0, near.ratio[which]).astype(np.float32),
-        "outlier": near.isolation[which].astype(np.float32),
     }
 
 

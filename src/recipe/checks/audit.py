@@ -202,7 +202,8 @@ def no_input_is_blank(a: Audited) -> Verdict:
 def no_outliers(a: Audited) -> Verdict:
     """No input stands far apart from all the others.
 
-    Look at the sheet of outliers: often a rotated, inverted or broken image, or one of no class.
+    Look at the sheet of outliers: often a rotated, inverted or broken image, one of no class, or a placeholder among
+    photographs. The column `outlier_reason` in examples.parquet says what is unlike the rest.
     """
     return exactly(a.flagged("outlier"), 0)
 
