@@ -199,6 +199,8 @@ class Clone:
     def copy(self, to: Path) -> "Clone":
         """The same folder elsewhere, caches and runs included; MLflow's absolute paths follow."""
         shutil.copytree(self.root, to, symlinks=True)
+        if not (to / "mlflow.db").exists():
+            return Clone(to)
         with contextlib.closing(sqlite3.connect(to / "mlflow.db")) as store, store:
             for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
                 store.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(self.root), str(to)))

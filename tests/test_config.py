@@ -83,6 +83,31 @@ def test_a_mapping_sets_values_on_top_of_a_choice(house):
     assert compose("baseline").optimizer.momentum == 0.9
 
 
+def test_a_section_adds_to_a_mapping_that_every_stage_gets(house):
+    ask(house, "train: {batch_size: 64}\nbaseline: {train: {steps: 60}}\n")
+    assert (compose("baseline").train.batch_size, compose("baseline").train.steps) == (64, 60)
+    assert compose("overfit").train.batch_size == 64
+
+
+def test_a_value_may_be_left_to_conf(house):
+    """The key is there for `dvc exp run -S`; what it says follows the file that is chosen."""
+    plain = {stage: compose(stage) for stage in STAGES}
+    ask(
+        house, "train: {steps: from_conf}\ntune: {trials: from_conf, optimizer: {lr: from_conf, momentum: from_conf}}\n"
+    )
+    assert {stage: compose(stage) for stage in STAGES} == plain
+    left = "model: {name: mlp, width: from_conf, depth: 3, dropout2d: from_conf}"
+    (house / "params.yaml").write_text(PARAMS.replace("model: convnet", left))
+    assert compose("baseline").model == {"_target_": "recipe.models.plain.mlp", "width": 64, "depth": 3, "dropout": 0.0}
+
+
+def test_a_section_may_go_back_to_what_conf_says(house):
+    (house / "params.yaml").write_text(PARAMS.replace("optimizer: adam", "optimizer: {name: adam, lr: 0.5}"))
+    ask_more = (house / "params.yaml").read_text() + "tune: {optimizer: {lr: from_conf}}\n"
+    (house / "params.yaml").write_text(ask_more)
+    assert (compose("baseline").optimizer.lr, compose("tune").optimizer.lr) == (0.5, 0.0003)
+
+
 MISTAKES = {
     "a choice that is not there": ("baseline: {model: convnte}\n", ["conf/model/", "`convnte`", "convnet", "linear"]),
     "a misspelt key": ("overfit: {enuogh: 0.1}\n", ["overfit", "enuogh", "did you mean `enough`"]),

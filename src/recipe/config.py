@@ -1,9 +1,10 @@
 """conf/ + params.yaml, folded into one Hydra config per stage.
 
 params.yaml holds choices and values as a tree. At a config group's place a string is the choice and a mapping is
-values on top of it (its `name` is the choice). A stage's section is that stage's own; every other key goes to each
-stage that has it. The compose stage writes the result to resolved/<stage>.yaml, which DVC tracks and the stage runs
-from; a script started by hand composes the same config itself, so that Hydra's overrides and sweeps work as usual.
+values on top of it (its `name` is the choice; `from_conf` leaves a value as conf/ has it). A stage's section is that
+stage's own; every other key goes to each stage that has it. The compose stage writes the result to
+resolved/<stage>.yaml, which DVC tracks and the stage runs from; a script started by hand composes the same config
+itself, so that Hydra's overrides and sweeps work as usual.
 """
 
 import copy
@@ -28,6 +29,9 @@ from recipe.knobs import NAMED, check_types
 
 STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
 TRAINING = ["model", "loss", "optimizer", "augment", "step", "train"]  # the parts of a config that make a training
+FROM_CONF = (
+    "from_conf"  # a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it
+)
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
 
 
@@ -101,7 +105,7 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
     choices, values = {}, {}
     for key, value in (*shared.items(), *(section or {}).items()):  # a section speaks last
         if key not in groups:
-            values[key] = value
+            values[key] = _merged(values.get(key), value)
             continue
         value = {"name": value} if isinstance(value, str) else value
         if not isinstance(value, dict):
@@ -110,9 +114,21 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
             _check_choice(key, value["name"], base, "params.yaml")
             choices[key] = value["name"]
             values.pop(key, None)
-        if on_top := {k: v for k, v in value.items() if k != "name"}:
-            values[key] = values.get(key, {}) | on_top
-    return choices, values
+        values[key] = _merged(values.get(key), {k: v for k, v in value.items() if k != "name"})
+    return choices, {key: value for key, value in _set(values).items() if value != {} or key not in groups}
+
+
+def _merged(old, new):
+    """`new` on top of `old`, mapping by mapping."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
+
+
+def _set(values: dict) -> dict:
+    """The values without those that are left to conf/."""
+    kept = {key: value for key, value in values.items() if value != FROM_CONF}
+    return {key: _set(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _check_choice(group: str, choice: str, base: Path, where: str) -> None:

@@ -1,0 +1,110 @@
+"""`dvc exp run` as DVC's own documentation writes it, in a real clone with the shipped params.yaml."""
+
+import json
+
+import pytest
+import yaml
+from clone import ROOT, SMALL, Clone, fresh
+
+LEARNING = ("baseline", "overfit", "regularize", "tune", "ensemble")
+GROUPS = ("model", "loss", "augment", "optimizer")  # those of a training; data has more keys than a line holds
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> Clone:
+    """A clone with the shipped params.yaml, its configs composed and committed."""
+    made = fresh(tmp_path_factory.mktemp("experiments") / "clone")
+    made.write("params.yaml", (ROOT / "params.yaml").read_text())
+    made.repro("compose")
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def house(shipped):
+    """That clone; everything is put back afterwards."""
+    yield shipped
+    shipped.git("checkout", "--quiet", "--", ".")
+    shipped.git("clean", "--quiet", "-fd")
+
+
+def resolved(clone: Clone, stage: str = "baseline") -> dict:
+    return yaml.safe_load(clone.read(f"resolved/{stage}.yaml"))
+
+
+FORMS = {
+    "model=mlp": lambda c: c["model"]["_target_"] == "recipe.models.plain.mlp",
+    "model.name=mlp": lambda c: c["model"]["_target_"] == "recipe.models.plain.mlp",
+    "model.width=8": lambda c: (
+        c["model"] == {"_target_": "recipe.models.plain.convnet", "width": 8} | {"dropout": 0.0, "dropout2d": 0.0}
+    ),
+    "optimizer.lr=0.01": lambda c: c["optimizer"]["lr"] == 0.01 and c["optimizer"]["_target_"] == "torch.optim.AdamW",
+    "train.batch_size=64": lambda c: c["train"]["batch_size"] == 64,
+    "seed=3": lambda c: c["seed"] == 3,
+    "+baseline.seeds=2": lambda c: c["seeds"] == 2,
+    "+optimizer.eps=1.0e-6": None,  # conf/optimizer/adam.yaml has no such key
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_an_experiment_sets_a_parameter_in_the_form_of_dvcs_documentation(house, form):
+    said = house.dvc("exp", "run", "--set-param", form, "compose", code=None)
+    if FORMS[form] is None:
+        assert "baseline has no `optimizer.eps`" in said.text
+        return
+    assert said.code == 0, said.text
+    assert FORMS[form](resolved(house))
+    assert house.repro("compose").stages == []  # params.yaml and resolved/ agree
+
+
+@pytest.mark.slow
+def test_several_parameters_and_stages_own_sections_are_set_at_once(house):
+    house.dvc("exp", "run", "-S", "tune.trials=4", "-S", "model.name=mlp", "-S", "model.depth=3", "compose")
+    assert resolved(house, "tune")["trials"] == 4
+    assert {stage: resolved(house, stage)["model"]["depth"] for stage in LEARNING} == dict.fromkeys(LEARNING, 3)
+    assert house.repro("compose").stages == []
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_number_of_a_shipped_part_is_a_key_that_an_experiment_can_set(group):
+    listed = set(yaml.safe_load((ROOT / "params.yaml").read_text())[group])
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())[group]["name"]
+    numbers = {
+        key
+        for key, value in yaml.safe_load((ROOT / "conf" / group / f"{chosen}.yaml").read_text()).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    assert numbers <= listed
+
+
+@pytest.mark.slow
+def test_a_queued_grid_makes_an_experiment_of_each_value(house):
+    said = house.dvc(
+        "exp", "run", "--queue", "-S", "optimizer.lr=0.01,0.001", "-S", "model.width=choice(4,8)", "compose"
+    )
+    assert said.text.count("Queued experiment") == 4
+    baseline = json.loads(house.dvc("exp", "show", "--json").text)[1]
+    params = [e["revs"][0]["data"]["params"]["params.yaml"]["data"] for e in baseline["experiments"]]
+    asked = [(p["optimizer"]["lr"], p["model"]["width"]) for p in params if isinstance(p["model"], dict)]
+    assert {(lr, width) for lr in (0.01, 0.001) for width in (4, 8)} <= set(asked)
+    house.dvc("queue", "remove", "--all")
+
+
+@pytest.mark.slow
+def test_an_experiment_trains_with_what_it_sets(shipped, tmp_path):
+    """To the baseline, with small numbers; afterwards `dvc repro` has nothing to do."""
+    clone = shipped.copy(tmp_path / "clone")
+    clone.choose(**SMALL)
+    clone.commit()
+    said = clone.dvc(
+        "exp", "run", "-S", "optimizer.lr=0.01", "-S", "model.name=mlp", "-S", "seed=3", "baseline", code=None
+    )
+    assert said.stages == ["compose", "prepare", "audit", "split", "baseline"], said.text
+    params = clone.last_run("baseline").data.params
+    assert {k: params[k] for k in ("model", "optimizer.lr", "seed")} == {
+        "model": "mlp",
+        "optimizer.lr": "0.01",
+        "seed": "3",
+    }
+    assert clone.repro("baseline").stages == []
