@@ -18,7 +18,7 @@ def main(cfg, run):
     limits, workers = Limits(**cfg.decoding), cfg.runtime.threads
     found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say, limits=limits, workers=workers)
     run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
-    reading = claims.Reading(found.counts, found.noted, found.unrepeatable)
+    reading = claims.Reading(found.counts, found.converted, found.unrepeatable)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
         where="conf/prepare.yaml",

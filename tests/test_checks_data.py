@@ -11,7 +11,7 @@ from recipe.audit.tables import Columns
 from recipe.checks import audit, prepare, split
 from recipe.checks.verdict import checks_of, run
 
-READING = prepare.Reading(problems={}, noted=0, unrepeatable=0)
+READING = prepare.Reading(problems={}, noted={}, unrepeatable=0)
 
 
 def problem(kind):
@@ -87,7 +87,7 @@ PAIRS = {
     "one_shape": (READING, problem("odd shape")),
     "metadata_agrees_with_the_files": (READING, problem("row without a file")),
     "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
-    "examples_are_read_as_stored": (READING, replace(READING, noted=1)),
+    "examples_are_read_as_stored": (READING, replace(READING, noted={"palette to RGB": 1})),
     "nothing_lies_beside_the_examples": (READING, problem("stray file")),
     "names_are_plain": (READING, problem("odd name")),
     "class_names_are_apart": (READING, problem("class names alike")),

@@ -101,7 +101,7 @@ def test_files_that_cannot_be_decoded_are_all_listed_and_the_others_stored(tmp_p
         "a/cut.png": "truncated", "a/empty.jpg": "empty", "b/page.jpg": "not an image", "b/gone.png": "missing",
     }  # fmt: skip
     assert [e["name"] for e in store.examples()] == ["a/1.png", "b/1.png"]
-    verdict = claims.every_example_is_readable(claims.Reading(found.counts, found.noted, 0))
+    verdict = claims.every_example_is_readable(claims.Reading(found.counts, found.converted, 0))
     assert (verdict.verdict, verdict.value) == ("fail", 4)
     lines = (tmp_path / "out/problems.csv").read_text()
     assert all(p.name in lines and HINTS[p.kind].split(":")[0] in lines for p in found.problems)

@@ -15,7 +15,7 @@ from recipe.data.problems import CLASS_ALIKE, CLASS_SPELLING, odd_name, plain_sp
 
 def test_every_kind_of_problem_closes_or_notes_exactly_one_check():
     for kind in HINTS:
-        failed = [c for c, f in checks_of(claims).items() if not f(claims.Reading({kind: 1}, 0, 0)).ok]
+        failed = [c for c, f in checks_of(claims).items() if not f(claims.Reading({kind: 1}, {}, 0)).ok]
         assert len(failed) == 1, (kind, failed)
 
 

@@ -53,7 +53,7 @@ def grey(seed, shape=(4, 5)):
     ],
 )
 def test_an_image_of_any_kind_becomes_channels_height_width(image, expected):
-    array = as_array(image)
+    array = as_array(image, [])
     assert array.dtype == expected.dtype
     assert np.array_equal(array, expected)
     assert array.flags.c_contiguous
@@ -62,13 +62,13 @@ def test_an_image_of_any_kind_becomes_channels_height_width(image, expected):
 def test_a_palette_becomes_its_colours_and_not_its_numbers():
     image = Image.new("P", (2, 2), 1)
     image.putpalette([0, 0, 0, 250, 10, 20])
-    assert as_array(image)[:, 0, 0].tolist() == [250, 10, 20]
+    assert as_array(image, [])[:, 0, 0].tolist() == [250, 10, 20]
 
 
 @pytest.mark.parametrize("image", ["a.png", None, np.zeros((2, 3, 4, 5)), np.zeros((0, 3)), np.array(["x"])])
 def test_what_is_no_image_is_refused(image):
     with pytest.raises((TypeError, ValueError)):
-        as_array(image)
+        as_array(image, [])
 
 
 # ---- store ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_every_problem_is_listed_and_none_is_stored(tmp_path):
 
 def test_problems_has_its_header_without_problems(tmp_path):
     prepare(Set([(grey(0), 0)]), CONFIG, tmp_path)
-    assert (tmp_path / "problems.csv").read_text() == "source,name,problem,detail,hint\n"
+    assert (tmp_path / "problems.csv").read_text() == "level,source,name,problem,detail,hint\n"
 
 
 def test_ids_follow_the_content_and_not_the_order(tmp_path):

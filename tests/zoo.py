@@ -340,7 +340,7 @@ def _sizes(photo) -> dict[str, Odd]:
         "black": Odd(("a.png", saved(photo * 0, "PNG")), notes=flat),
         "white": Odd(("a.jpg", saved(photo * 0 + 255, "JPEG")), notes=flat),
         "flat": Odd(("a.jpg", saved(photo * 0 + 90, "JPEG")), notes=flat),
-        "grey lower half": Odd(("a.png", saved(half, "PNG")), "", ("the lower 50% is one grey",), half),
+        "grey lower half": Odd(("a.png", saved(half, "PNG")), "", ("one grey below: 50% of the rows",), half),
     }
 
 
@@ -360,9 +360,9 @@ def _names(folder: Path, jpeg: bytes, lossless: bytes) -> dict[str, Odd]:
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
     os.mkfifo(folder / "pipe.jpg")
     found = {
-        "PNG named .jpg": Odd(written("png.jpg", lossless), notes=("PNG named .jpg",)),
-        "JPEG named .png": Odd(written("jpeg.png", jpeg), notes=("JPEG named .png",)),
-        "JPEG without an ending": Odd(written("jpeg", jpeg), notes=("JPEG named without an ending",)),
+        "PNG named .jpg": Odd(written("png.jpg", lossless), notes=("wrong ending: PNG named .jpg",)),
+        "JPEG named .png": Odd(written("jpeg.png", jpeg), notes=("wrong ending: JPEG named .png",)),
+        "JPEG without an ending": Odd(written("jpeg", jpeg), notes=("wrong ending: JPEG named without an ending",)),
         "ending in capitals": Odd(written("CAPITALS.JPG", jpeg)),
         "blanks inside the name": Odd(written("a b  c.jpg", jpeg)),
         "blanks around the name": Odd(written(" a.jpg ", jpeg), notes=odd),

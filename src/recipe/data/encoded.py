@@ -110,7 +110,7 @@ def _odd_name(name: str, kind: str, by_name: str) -> list[str]:
     found = []
     if by_name != kind:
         ending = os.path.splitext(name)[1].encode("utf-8", "replace").decode()[:12]
-        found.append(f"{kind} named {ending if by_name else ending or 'without an ending'}")
+        found.append(f"wrong ending: {kind} named {ending if by_name else ending or 'without an ending'}")
     if name != name.strip() or not name.isprintable():
         found.append("odd name: blanks around it, or characters that do not show")
     return found

@@ -188,7 +188,7 @@ def example(form: Form, store: Store):
 
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:
     try:
-        value = FORMS[form.kind](value)
+        value = FORMS[form.kind](value, [])
     except (TypeError, ValueError) as error:
         return Fresh(name, None, f"unreadable: {error}")
     return form.checked(name, value)

@@ -11,8 +11,8 @@ PIL_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", 
 CHANNELS = (1, 2, 3, 4)
 
 
-def as_array(image) -> np.ndarray:
-    """(C, H, W), uint8 or float32.
+def as_array(image, notes: list[str]) -> np.ndarray:
+    """(C, H, W), uint8 or float32. What had to be converted is added to `notes`.
 
     Tensors are channels first, PIL images and arrays channels last, as in torchvision; where only the other order can
     be meant, as in an array (3, 32, 32), it is taken. Integers of 16 bits become 0..1; other types keep their values.
@@ -20,7 +20,7 @@ def as_array(image) -> np.ndarray:
     """
     channels_first = hasattr(image, "detach")
     if hasattr(image, "getbands"):
-        image = _plain_mode(image)
+        image = _plain_mode(image, notes)
     array = image.detach().cpu().numpy() if channels_first else np.asarray(image)
     if array.dtype.kind not in "buif":
         raise TypeError(f"an image of type {type(image).__name__} ({array.dtype})")
@@ -32,23 +32,28 @@ def as_array(image) -> np.ndarray:
         first, last = array.shape[0] in CHANNELS, array.shape[2] in CHANNELS
         channels_first = first if first != last else channels_first
         array = array if channels_first else array.transpose(2, 0, 1)
-    return np.ascontiguousarray(_plain_type(array))
+    return np.ascontiguousarray(_plain_type(array, notes))
 
 
-def _plain_mode(image):
+def _plain_mode(image, notes: list[str]):
     """A palette's numbers are no brightness, and a net cannot read them: such modes become grey or RGB."""
     mode = PIL_MODES.get(image.mode, image.mode)
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
-    return image if mode == image.mode else image.convert(mode)
+    if mode == image.mode:
+        return image
+    notes.append({"1": "1 bit to grey", "P": "palette to RGB"}.get(image.mode, f"{image.mode} to RGB"))
+    return image.convert(mode)
 
 
-def _plain_type(array: np.ndarray) -> np.ndarray:
+def _plain_type(array: np.ndarray, notes: list[str]) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
+        notes.append("true and false to grey")
         return array.astype(np.uint8) * 255
     if array.dtype == np.uint16:
+        notes.append(f"16 bit {'grey' if len(array) == 1 else 'colour'} to 0..1")
         return array.astype(np.float32) / 65535
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
         return array.astype(np.float32)

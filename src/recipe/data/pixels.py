@@ -76,7 +76,7 @@ def oddities(pixels: np.ndarray) -> list[str]:
     if pixels.dtype == np.uint8 and pixels[-1].min() in FILLER:
         share = same_rows(pixels) / height
         if share > FILLED:
-            found.append(f"the lower {share:.0%} is one grey")
+            found.append(f"one grey below: {share:.0%} of the rows")
     return found
 
 

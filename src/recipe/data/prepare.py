@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.data import annotations, decoding, problems
+from recipe.data import annotations, decoding, notes, problems
 from recipe.data.contract import FORM, IMAGE, TEXT, Contents, contents
 from recipe.data.images import Fit
 from recipe.data.problems import CONTRADICTION, ODD_SHAPE, Problem, shown
@@ -34,7 +34,7 @@ class Prepared:
     shape: tuple[int, ...] = ()
     dtype: str = ""
     fingerprint: str = ""
-    converted: Counter = field(default_factory=Counter)  # {note: examples}, of what reading changed or came across
+    noted: list[tuple[int, str]] = field(default_factory=list)  # (index, note): what reading changed or came across
 
     @property
     def counts(self) -> Counter:
@@ -42,9 +42,9 @@ class Prepared:
         return Counter(p.kind for p in self.problems)
 
     @property
-    def noted(self) -> int:
-        """Examples that reading changed, or about which it came across something odd."""
-        return sum(notes != "" for notes in self.table["notes"].to_pylist())
+    def converted(self) -> Counter:
+        """{kind of note: examples}"""
+        return Counter(kind for _, kind in {(index, notes.kind_of(note)) for index, note in self.noted})
 
     @property
     def lost(self) -> int:
@@ -52,7 +52,8 @@ class Prepared:
         return self.said.total - self.table.num_rows
 
     def metrics(self) -> dict[str, int]:
-        sizes = {"examples": self.table.num_rows, "problems": len(self.problems), "classes": len(self.said.classes)}
+        wrong = sum(p.level == problems.PROBLEM for p in self.problems)
+        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.said.classes)}
         names = ("channels", "height", "width") if self.said.kind == IMAGE else ("features",)
         return sizes | (dict(zip(names, self.shape, strict=True)) if self.said.kind != TEXT else {})
 
@@ -63,7 +64,8 @@ class Prepared:
             f"{self.table.num_rows:,} of {self.said.total:,} examples stored as {form} in {len(self.said.classes)} "
             f"classes; {self.lost:,} could not be."
         )
-        most = ", ".join(f"{note} ({count:,})" for note, count in self.converted.most_common(3))
+        commonest = sorted(self.converted.items(), key=lambda item: (-item[1], item[0]))
+        most = ", ".join(f"{kind} ({count:,})" for kind, count in commonest[:3])
         return f"{sentence} Converted or odd: {most}." if most else sentence
 
 
@@ -74,8 +76,8 @@ def prepare(
     """Reads every example of `source` once, holding a few in memory, and writes the store to `out`.
 
     An example that cannot be read, has an unknown label or another shape than most is not in the store but in
-    problems.csv: never dropped in silence. limits, workers: of decoding encoded files. Raises RecipeError where
-    `source` is no data set at all.
+    problems.csv: never dropped in silence; what was converted is listed there, too. limits, workers: of decoding
+    encoded files. Raises RecipeError where `source` is no data set at all.
     """
     said, limits = contents(source), limits or decoding.Limits()
     found = Prepared(said, list(said.problems))
@@ -115,7 +117,7 @@ def _read_all(source, found: Prepared, arrays: Arrays, texts: Blobs, previews: B
             if item.preview:
                 previews.add(row, item.preview)
             first |= {index: (item.content, item.label)} if len(first) < REREAD else {}
-            found.converted.update(set(item.notes))
+            found.noted += [(index, note) for note in dict.fromkeys(item.notes)]
             own = {"source": index, "label": item.label, "hash": item.content, "notes": "; ".join(item.notes)}
             records.add(own | item.facts)
         if (index + 1) % step == 0:
@@ -233,7 +235,10 @@ def _write(found: Prepared, config: dict, out: Path, limits: decoding.Limits) ->
     found.fingerprint = hashlib.sha256((contents + "/".join(said.classes) + fitted).encode()).hexdigest()
     with replacing(out / "examples.parquet") as temporary:
         parquet.write_table(table, temporary, compression="zstd")
-    write_csv(out / "problems.csv", [p.row(HINTS) for p in found.problems], problems.COLUMNS)
+    lines = [p.row(HINTS) for p in found.problems]
+    lines += [notes.listed(note, said.names[index], index) for index, note in found.noted]
+    lines.sort(key=lambda line: (line["level"] != problems.PROBLEM, -1 if line["source"] == "" else line["source"]))
+    write_csv(out / "problems.csv", lines, problems.COLUMNS)
     facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
     facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
     facts |= {"files": _files(said, limits), "layout": asdict(said.layout) if said.layout else None}

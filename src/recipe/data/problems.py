@@ -1,4 +1,4 @@
-"""What can be wrong with an example or with its source, each kind with where to look; problems.csv lists every one."""
+"""What can be wrong with an example or with its source, each kind with where to look; problems.csv lists each one."""
 
 import re
 import unicodedata
@@ -12,6 +12,9 @@ CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
 ODD_NAME, STRAY, LINK = "odd name", "stray file", "link not followed"
 NO_EXAMPLE = "class without an example"
+
+PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note is to be known
+NOTED = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE}  # kinds that close no gate
 
 # kind: what to do about it. A file that cannot be decoded has the decoder's own kinds beside these.
 HINTS = {
@@ -41,14 +44,20 @@ class Problem:
     detail: str
     source: int | None = None  # index in the data set; None where it is no example
 
+    @property
+    def level(self) -> str:
+        return NOTE if self.kind in NOTED else PROBLEM
+
     def row(self, hints: Mapping[str, str]) -> dict:
-        index = "" if self.source is None else self.source
-        return {
-            "source": index, "name": self.name, "problem": self.kind, "detail": self.detail, "hint": hints[self.kind],
-        }  # fmt: skip
+        return line(self.level, self.source, self.name, self.kind, self.detail, hints[self.kind])
 
 
-COLUMNS = ["source", "name", "problem", "detail", "hint"]
+COLUMNS = ["level", "source", "name", "problem", "detail", "hint"]
+
+
+def line(level: str, source: int | None, *texts: str) -> dict:
+    """texts: name, problem, detail, hint."""
+    return dict(zip(COLUMNS, (level, "" if source is None else source, *texts), strict=True))
 
 
 def shown(name: str) -> str:

@@ -71,14 +71,15 @@ def _from_source(index: int, source, said: Contents) -> Item:
         item = source[index]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
-        value = FORMS[said.kind](item[0])  # here, too: PIL decodes a file only when its pixels are asked for
+        notes: list[str] = []
+        value = FORMS[said.kind](item[0], notes)  # here, too: PIL decodes a file only when its pixels are asked for
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise Bad(UNREADABLE, f"{type(error).__name__}: {error}") from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
-    return Item(index, known_label(item[1], said.classes), value, content)
+    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes))
 
 
-def _row(value) -> np.ndarray:
+def _row(value, notes: list[str]) -> np.ndarray:
     value = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if value.ndim != 1 or value.dtype.kind not in "buif":
         raise ValueError(f"{value.dtype} {value.shape} is no row of numbers")
@@ -86,10 +87,13 @@ def _row(value) -> np.ndarray:
         return value.astype(np.float32)
 
 
-def _text(value) -> str:
+def _text(value, notes: list[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is no text")
-    return value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
+    text = value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
+    if text != value:
+        notes.append("letters that are no text")
+    return text
 
 
 FORMS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}

@@ -5,7 +5,8 @@ inputs.npy        images (N, C, H, W) uint8, or float32 where the source gave an
 texts.parquet     row, text; no row unless the source is one of texts
 previews.parquet  row, jpeg: pictures that were larger than what enters the net, upright, at most 192 pixels
 examples.parquet  a row per example: COLUMNS, then meta_*, what the decoder found in its file, and its annotations
-problems.csv      every example that is not in the store and why, and what else is wrong with the source
+problems.csv      every example that is not in the store and why, what else is wrong with the source, and, at the level
+                  of a note, whatever was converted or is odd
 store.json        the data config, kind, classes, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
 """
