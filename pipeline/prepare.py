@@ -1,6 +1,6 @@
 """Prepare: can every example of the source be read, and is it what it says it is?
 
-Reads   the data set that conf/data/ names; a person's own files stand in data/
+Reads   the data set that conf/data/ names, wherever its files lie; resolved/source.json says which they are
 Writes  runs/prepare/{inputs.npy,texts.parquet,previews.parquet,examples.parquet,problems.csv,store.json,report.json}
 """
 
@@ -9,14 +9,19 @@ from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.decoding import Limits
 from recipe.data.prepare import prepare
+from recipe.data.source_files import require_unchanged
 from recipe.parts import part, plain
 from recipe.stage import Report, stage
 
 
 @stage("prepare", checks_of(claims))
 def main(cfg, run):
-    limits, workers = Limits(**cfg.decoding), cfg.runtime.threads
-    found = prepare(part(cfg, "data"), plain(cfg, "data"), run.out, run.say, limits=limits, workers=workers)
+    limits, workers, data = Limits(**cfg.decoding), cfg.runtime.threads, plain(cfg, "data")
+    if run.in_dvc:
+        require_unchanged(data)
+    found = prepare(part(cfg, "data"), data, run.out, run.say, limits=limits, workers=workers)
+    if run.in_dvc:
+        require_unchanged(data)
     run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
     reading = claims.Reading(found.counts, found.converted, found.unrepeatable)
     verdicts = run_checks(

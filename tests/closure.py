@@ -54,7 +54,8 @@ def targets(stage: str, root: Path = ROOT) -> set[Path]:
 
 def closure(stage: str, root: Path = ROOT) -> set[str]:
     """Every file of ours, relative to the root, that the stage's script can run."""
-    todo, done = {root / "pipeline" / f"{stage}.py"} | (targets(stage, root) if stage != "compose" else set()), set()
+    built = targets(stage, root) if stage not in ("compose", "source") else set()  # these two build no part
+    todo, done = {root / "pipeline" / f"{stage}.py"} | built, set()
     while todo:
         path = todo.pop()
         done.add(path)

@@ -34,6 +34,7 @@ def whole(tmp_path_factory, request) -> Clone:
         if not (base / "whole.done").exists():
             fresh(made.root)
             made.by_hand("compose")
+            made.by_hand("source")
             made.as_dvc(*STAGES)
             made.dvc("commit", "--force")
             made.commit()

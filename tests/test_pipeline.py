@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow
 import pytest
 import yaml
-from clone import ROOT, Clone
+from clone import ROOT, UP_TO_DATE, Clone
 from pyarrow import parquet
 
 from recipe.config import STAGES
@@ -201,7 +201,7 @@ def test_the_report_links_the_mispredictions(whole):
 
 def untouched(clone: Clone) -> None:
     assert clone.git("status", "--porcelain") == ""
-    assert clone.dvc("status").text.strip() == "Data and pipelines are up to date."
+    assert clone.dvc("status").text.strip() == UP_TO_DATE
 
 
 def test_a_sweep_is_one_run_with_a_child_per_job(clone):

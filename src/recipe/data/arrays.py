@@ -12,6 +12,7 @@ from recipe.data.labels import coded
 from recipe.data.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
 from recipe.data.problems import shown
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
+from recipe.data.walk import walk
 from recipe.errors import RecipeError
 
 
@@ -159,7 +160,7 @@ def _split_of_file(path: Path) -> str:
 
 def _parts(path: Path) -> list[tuple[Path, int]]:
     """(file, row group) of every part that has rows."""
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    files = [path / name for name, _ in walk(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise RecipeError(f"{path} is missing, or a folder without a .parquet file.")
     found = [(f, g) for f in files for g in range(_open(f, ()).num_row_groups)]

@@ -1,0 +1,16 @@
+"""Source: which files does the source read, and what is in them?
+
+Reads   resolved/prepare.yaml, and the files that its `data` names, wherever they lie
+Writes  resolved/source.json, on which prepare depends; runs each time, for DVC cannot see all of these files
+"""
+
+import sys
+
+from recipe.data.source_files import write_manifest
+from recipe.errors import RecipeError
+
+if __name__ == "__main__":
+    try:
+        print(f"source: {write_manifest()}")
+    except RecipeError as error:
+        sys.exit(f"source: {error}")

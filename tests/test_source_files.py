@@ -1,0 +1,245 @@
+"""What the source reads is what DVC depends on: behind links, outside the project, and no more than that."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from clone import ROOT, Clone, fresh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources import put
+
+from recipe.data import source_files
+from recipe.data.folder import Folder
+from recipe.data.source_files import KEYS, look, places, require_unchanged, write_manifest
+from recipe.errors import RecipeError
+
+FOLDER = "recipe.data.folder.Folder"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """An empty project, with a folder `elsewhere` beside it."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def linked(project: Path) -> dict:
+    """Class folders of which one is a link, and one holds a link to a file; both lead out of the project."""
+    put(project.parent / "elsewhere", "b/1.png", "b/deep/2.png", "single.png")
+    put(project, "data/images/a/1.png")
+    (project / "data/images/b").symlink_to(project.parent / "elsewhere/b")
+    (project / "data/images/a/2.png").symlink_to(project.parent / "elsewhere/single.png")
+    return {"_target_": FOLDER, "root": "data/images"}
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Every file counts as old enough for its time to be believed."""
+    monkeypatch.setattr(source_files, "SETTLED", -60_000_000_000)
+
+
+EDITS = {
+    "removed": lambda e: (e / "b/1.png").unlink(),
+    "added": lambda e: put(e, "b/3.png"),
+    "added deeper": lambda e: put(e, "b/deep/er/3.png"),
+    "another content": lambda e: (e / "b/deep/2.png").write_bytes(b"x"),
+    "a byte, and the old time": lambda e: _same_time(
+        e / "b/1.png", lambda f: f.write_bytes(f.read_bytes()[:-1] + b"x")
+    ),
+    "another file of the old size and time": lambda e: _same_time(e / "b/1.png", _replaced),
+    "renamed": lambda e: (e / "b/1.png").rename(e / "b/0.png"),
+    "moved": lambda e: (e / "b/1.png").rename(e / "b/deep/1.png"),
+    "what a link to a file leads to": lambda e: (e / "single.png").write_bytes(b"x"),
+    "a link to nothing": lambda e: (e / "single.png").unlink(),
+    "an empty folder": lambda e: (e / "b/new").mkdir(),
+    "a link more": lambda e: (e / "b/more").symlink_to(e / "single.png"),
+    "a file that is listed": lambda e: put(e, "b/.DS_Store"),
+}
+
+
+def _same_time(file: Path, edit) -> None:
+    before = file.stat()
+    edit(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _replaced(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(bytes(reversed(file.read_bytes())))
+    os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    other.rename(file)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_behind_a_link_is_seen(project, settled, edit):
+    data = linked(project)
+    before = look(data)
+    time.sleep(0.02)  # a tick of the clock of file systems
+    EDITS[edit](project.parent / "elsewhere")
+    assert look(data) != before
+
+
+SAME = {
+    "nothing": lambda p: None,
+    "a new time": lambda p: os.utime(p / "data/images/a/1.png"),
+    "written again": lambda p: (p / "data/images/a/1.png").write_bytes((p / "data/images/a/1.png").read_bytes()),
+    "another file in data/": lambda p: put(p, "data/table.csv", "data/other/1.png"),
+    "what hidden files hold": lambda p: put(p, "data/images/.cache/2.png"),
+    "the linked folder in another place": lambda p: _moved(p),
+    "without its cache": lambda p: (p / ".recipe/source_files.json").unlink(),
+    "with a broken cache": lambda p: (p / ".recipe/source_files.json").write_text("{"),
+}
+
+
+def _moved(project: Path) -> None:
+    (project.parent / "elsewhere/b").rename(project.parent / "b")
+    (project / "data/images/b").unlink()
+    (project / "data/images/b").symlink_to(project.parent / "b")
+
+
+@pytest.mark.parametrize("edit", SAME)
+def test_what_changes_no_content_changes_nothing(project, settled, edit):
+    data = linked(project)
+    put(project, "data/images/.cache/1.png")
+    before = look(data)
+    SAME[edit](project)
+    assert look(data) == before
+
+
+def test_the_manifest_has_no_path_and_no_time(project):
+    data = linked(project)
+    put(
+        project,
+        "resolved/prepare.yaml",
+        content=yaml.safe_dump({"data": data | {"root": str(project / "data/images")}}).encode(),
+    )
+    assert write_manifest().startswith("4 files, ")
+    first = Path("resolved/source.json").read_text()
+    assert json.loads(first).keys() == {"root"}
+    assert str(project.parent) not in first
+    for file in project.parent.rglob("*.png"):
+        os.utime(file)
+    write_manifest()
+    assert Path("resolved/source.json").read_text() == first
+
+
+def test_a_settled_file_is_read_once(project, settled, monkeypatch):
+    data = linked(project)
+    look(data)
+    monkeypatch.setattr(source_files.hashlib, "file_digest", None)
+    look(data)
+
+
+def test_a_file_that_may_still_change_within_its_time_is_read_again(project):
+    data = linked(project)
+    look(data)
+    assert not (project / ".recipe/source_files.json").exists()
+
+
+@given(st.dictionaries(st.sampled_from(["a/1", "a/2", "b/1", "b/c/1"]), st.binary(max_size=3), min_size=1), st.data())
+@settings(max_examples=40, deadline=None)
+def test_two_looks_are_equal_where_names_and_contents_are(tmp_path_factory, files, data):
+    other = data.draw(
+        st.one_of(st.just(files), st.dictionaries(st.sampled_from([*files, "a/3"]), st.binary(max_size=3), min_size=1))
+    )
+    looks = []
+    for content in (files, other):
+        root = tmp_path_factory.mktemp("files")
+        for name, text in content.items():
+            put(root, name, content=text)
+        looks.append(look({"_target_": FOLDER, "root": str(root)}))
+    assert (looks[0] == looks[1]) == (files == other)
+
+
+def test_each_source_of_conf_names_what_it_reads():
+    """A new one must be entered, or it counts as a person's own."""
+    targets = {}
+    for file in (ROOT / "conf/data").glob("*.yaml"):
+        config = yaml.safe_load(file.read_text())
+        targets.setdefault(config["_target_"], set()).update(k for k, v in config.items() if str(v).startswith("data/"))
+    assert {target for target in targets if target.startswith("recipe.")} == set(KEYS)
+    assert all(keys <= set(KEYS[target]) for target, keys in targets.items() if target in KEYS)
+
+
+def test_what_sources_name_is_looked_at(project):
+    put(project, "data/a.npz", "elsewhere/b.csv", content=b"x")
+    assert places({"_target_": "recipe.data.arrays.Arrays", "file": "~/x.npz", "labels": "y"}) == {
+        "file": Path("~/x.npz").expanduser()
+    }
+    assert places({"_target_": FOLDER, "root": "r", "annotations": "../coco.json", "group": "elsewhere"}) == {
+        "root": Path("r"), "annotations": Path("r/../coco.json"),
+    }  # fmt: skip
+    assert places({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere"}) == {}
+    assert places({"_target_": "recipe.data.sources.Digits"}) == {}
+    own = {"_target_": "own.mine.Set", "folder": "elsewhere", "name": "no file", "inner": {"file": "elsewhere/b.csv"}}
+    assert places(own) == {"folder": Path("elsewhere"), "inner.file": Path("elsewhere/b.csv"), "data": Path("data")}
+
+
+def test_a_single_file_a_folder_of_parts_and_a_missing_one(project):
+    for target, file in (("tables.Table", "t.csv"), ("arrays.Parquet", "parts")):
+        data = {"_target_": f"recipe.data.{target}", "file": file}
+        missing = look(data)
+        assert missing["file"] == {"files": 0, "bytes": 0, "sha256": "missing"}
+        put(project.parent, "elsewhere/1", content=b"one")
+        if file == "parts":
+            (project / file).mkdir()
+        (project / file / "1.parquet" if file == "parts" else project / file).symlink_to(project.parent / "elsewhere/1")
+        first = look(data)
+        assert (first["file"]["files"], first["file"]["bytes"]) == (1, 3)
+        (project.parent / "elsewhere/1").write_bytes(b"two")
+        assert look(data) != first != missing
+
+
+def test_reading_files_that_were_not_looked_at_is_refused(project):
+    data = linked(project)
+    put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
+    write_manifest()
+    require_unchanged(data)
+    put(project, "data/images/a/3.png")
+    with pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"):
+        require_unchanged(data)
+
+
+def test_the_folder_reads_what_is_looked_at(project):
+    data = linked(project)
+    (project / "data/images/a/zero.png").symlink_to("/dev/zero")
+    source = Folder(data["root"], size=8)
+    assert look(data)["root"]["files"] == len(source) == 4
+    assert [p.name for p in source.problems] == ["a/zero.png"]
+
+
+@pytest.mark.slow
+def test_dvc_sees_what_lies_behind_links_and_outside_the_project(tmp_path):
+    clone: Clone = fresh(tmp_path / "clone")
+    photos = tmp_path / "elsewhere"
+    put(photos, *(f"{name}/{n}.png" for name in ("ants", "bees") for n in range(4)))
+    (clone.root / "data/images").symlink_to(photos)
+    (photos / "ants/loop").symlink_to("..")
+    (photos / "ants/zero.png").symlink_to("/dev/zero")
+    clone.choose(data="folder", prepare={"waive": {"every_example_is_readable": "a device among them"}})
+    assert clone.repro("prepare").stages == ["compose", "prepare"]
+    clone.commit()
+    assert clone.repro("prepare").stages == []
+    assert clone.git("status", "--porcelain") == ""
+    assert clone.dvc("status", "prepare").text.strip() == "Data and pipelines are up to date."
+    (photos / "bees/3.png").unlink()
+    assert clone.repro("prepare").stages == ["prepare"]
+    assert clone.report("prepare")["metrics"]["examples"] == 7
+    for file in photos.rglob("*.png"):
+        if file.is_file():
+            os.utime(file)
+    assert clone.repro("prepare").stages == []
+
+    clone.choose(data={"name": "folder", "root": str(photos)})
+    assert clone.repro("prepare").stages == ["compose", "prepare"]
+    put(photos, "ants/new.png")
+    assert "prepare" in clone.dvc("exp", "run", "prepare").stages
+    assert clone.report("prepare")["metrics"]["examples"] == 8
+    assert clone.repro("prepare").stages == []
+    assert str(photos) not in clone.read("resolved/source.json").decode()
