@@ -67,6 +67,11 @@ class Said:
         """The stages that DVC ran, in order; without `source`, which looks at the data's files each time."""
         return [stage for stage in re.findall(r"^Running stage '(\w+)'", self.text, re.MULTILINE) if stage != "source"]
 
+    @property
+    def folder(self) -> str:
+        """Where a stage started by hand wrote, or all jobs of a multirun."""
+        return re.findall(r"(?:^  folder  |writes to )(outputs/\S+)", self.text, re.MULTILINE)[-1]
+
 
 def merged(old, new):
     """`new` on top of `old`, mapping by mapping."""

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from recipe.config import STAGES, by_hand, change, compose, leaves, root
+from recipe.config import STAGES, change, compose, leaves, root
 from recipe.errors import RecipeError
 from recipe.knobs import KNOBS, check_types
+from recipe.launch import by_hand
 from recipe.resolve import resolve_all
 
 ROOT = Path(__file__).resolve().parents[1]

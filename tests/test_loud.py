@@ -123,8 +123,8 @@ def test_repro_stops_at_frozen_parameters_until_they_are_waived(planted):
     run = planted.last_run("baseline")
     assert run.info.status == "FINISHED"
     assert run.data.tags["gate.nothing_is_frozen_by_mistake"] == "waived"
-    planted.by_hand("report", code=None)
-    assert reason in planted.read("outputs/report/report.html").decode()
+    folder = planted.by_hand("report", code=None).folder
+    assert reason in planted.read(f"{folder}/report.html").decode()
 
 
 BY_HAND = {
@@ -139,7 +139,7 @@ def test_bugs_close_their_gates_in_a_stage_by_hand_too(planted):
     said = planted.by_hand_each("baseline", *BY_HAND)
     for (bug, gate), words in zip(BY_HAND.items(), said, strict=True):
         assert words.code == 1, bug
-        closed(planted, words, "baseline", gate, json.loads(planted.read(f"outputs/baseline/{bug}/report.json")))
+        closed(planted, words, "baseline", gate, json.loads(planted.read(f"{words.folder}/report.json")))
 
 
 def test_a_closed_gate_stops_a_later_stage_that_is_started_by_hand(clone):

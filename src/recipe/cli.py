@@ -83,8 +83,9 @@ def _decided(given) -> int:
 
 
 def _worked(overrides: list[str]) -> int:
-    from recipe.config import by_hand, resolved, root
+    from recipe.config import resolved, root
     from recipe.join import join
+    from recipe.launch import by_hand
     from recipe.search.worker import NoSearch
 
     os.chdir(root())

@@ -3,23 +3,18 @@
 params.yaml holds choices and values as a tree. At a config group's place a string is the choice and a mapping is
 values on top of it (its `name` is the choice; `from_conf` leaves a value as conf/ has it). A stage's section is that
 stage's own; every other key goes to each stage that has it. The compose stage writes the result to
-resolved/<stage>.yaml, which DVC tracks and the stage runs from; a script started by hand composes the same config
-itself, so that Hydra's overrides and sweeps work as usual.
+resolved/<stage>.yaml, which DVC tracks and the stage runs from; a script started by hand (launch.py) composes the
+same config itself, so that Hydra's overrides and sweeps work as usual.
 """
 
 import copy
 import difflib
-import functools
 import os
-import sys
 from pathlib import Path
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -111,7 +106,7 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
         if not isinstance(value, dict):
             raise RecipeError(f"params.yaml: `{key}: {value}` must name a file in conf/{key}/.")
         if "name" in value:  # another choice leaves the values of the former behind
-            _check_choice(key, value["name"], base, "params.yaml")
+            check_choice(key, value["name"], base, "params.yaml")
             choices[key] = value["name"]
             values.pop(key, None)
         values[key] = _merged(values.get(key), {k: v for k, v in value.items() if k != "name"})
@@ -131,7 +126,7 @@ def _set(values: dict) -> dict:
     return {key: _set(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
-def _check_choice(group: str, choice: str, base: Path, where: str) -> None:
+def check_choice(group: str, choice: str, base: Path, where: str) -> None:
     options = [p.stem for p in (base / "conf" / group).glob("*.yaml")]
     if choice not in options:
         raise RecipeError(f"{where}: conf/{group}/ has no `{choice}`; {nearest(choice, options)}")
@@ -145,40 +140,7 @@ def check_top(base: Path) -> None:
         raise RecipeError(f"params.yaml: no stage has `{unknown[0]}`; {nearest(unknown[0], known)}")
 
 
-def _check_overrides(stage: str, words: list[str], known: set[str], base: Path) -> None:
-    """The command line's names, checked like those of params.yaml: Hydra's own messages list no names of keys."""
-    where = "the command line"
-    try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
-        raise RecipeError(f"{where}: {str(error).splitlines()[0]}; write key=value") from None
-    values = []
-    for override in overrides:
-        key = override.key_or_group
-        if not key:
-            raise RecipeError(f"{where}: `{override.input_line}` names no key; write key=value")
-        if override.is_add() or override.is_delete() or key.split(".")[0].split("/")[0] == "hydra":
-            continue
-        if not (base / "conf" / key).is_dir():
-            values.append(key)
-            continue
-        value = override.value()
-        for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
-            choice = choice.text if isinstance(choice, QuotedString) else "null" if choice is None else str(choice)
-            _check_choice(key, choice, base, where)
-            known = known | _keys_of(key, choice, base)
-    for key in values:
-        if key not in known:
-            raise RecipeError(f"{where}: {stage} has no `{key}`; {nearest(key, known)}")
-
-
-def _check_words(stage: str, words: list[str], base: Path) -> None:
-    """What params.yaml and the command line ask of a stage, before Hydra composes it."""
-    check_top(base)
-    _check_overrides(stage, words, set(leaves(compose(stage, base))), base)
-
-
-def _keys_of(group: str, choice: str, base: Path) -> set[str]:
+def keys_of(group: str, choice: str, base: Path) -> set[str]:
     """Every dotted key that conf/<group>/<choice>.yaml brings along."""
     return set(leaves(_composed_alone(group, choice, base)))
 
@@ -214,16 +176,16 @@ def _spell_out(cfg: DictConfig, base: Path) -> None:
             continue
         content = {}
         for choice in range_.choices:
-            _check_choice(key, str(choice), base, f"conf/space: `{key}`")
+            check_choice(key, str(choice), base, f"conf/space: `{key}`")
             content[choice] = OmegaConf.to_container(_composed_alone(key, choice, base)[key], resolve=True)
         range_.choices = content
 
 
-def _register(stage: str, base: Path) -> list[str]:
-    """Stores the stage's primary config under `_<stage>`; gives its choices as Hydra overrides."""
+def register(stage: str, base: Path, **more) -> list[str]:
+    """Stores the stage's primary config, with `more` keys, under `_<stage>`; gives its choices as Hydra overrides."""
     choices, values = asked(stage, base)
     defaults = [stage, *({f"override /{g}": c} for g, c in choices.items()), "_self_"]
-    ConfigStore.instance().store(f"_{stage}", {"defaults": defaults, **values})
+    ConfigStore.instance().store(f"_{stage}", {"defaults": defaults, **values, **more})
     return [f"{g}={c}" for g, c in choices.items()]
 
 
@@ -237,7 +199,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
     base = base or root()
     try:
         GlobalHydra.instance().clear()
-        choices = _register(stage, base)
+        choices = register(stage, base)
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
             known = leaves(hydra.compose(stage, choices))
             cfg = hydra.compose(f"_{stage}")
@@ -290,28 +252,7 @@ def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> D
     return OmegaConf.create(tree)
 
 
-# ---- running ---------------------------------------------------------------------------------------------------
-
-
-def main(stage: str):
-    """Decorator: `body(cfg)` becomes the script's entry point, a Hydra app on conf/<stage>.yaml and params.yaml."""
-
-    def wrap(body):
-        @functools.wraps(body)
-        def entry():
-            try:
-                base = root()
-                os.chdir(base)
-                # -cp/-cn: DVC's form, a config that compose wrote and checked
-                if not {"-cp", "--config-path"} & set(sys.argv):
-                    _check_words(stage, get_args_parser().parse_known_args()[0].overrides, base)
-            except RecipeError as error:
-                sys.exit(f"{stage}: {error}")
-            hydra.main(version_base="1.3", config_path=str(base / "conf"), config_name=f"_{stage}")(body)()
-
-        return entry
-
-    return wrap
+# ---- for a run -------------------------------------------------------------------------------------------------
 
 
 def resolved(stage: str, base: Path) -> DictConfig:
@@ -343,18 +284,3 @@ def checked(cfg: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg
-
-
-def by_hand(stage: str, words: list[str]) -> DictConfig:
-    """The config of the stage's script when it is started with these overrides.
-
-    Raises RecipeError as the script does.
-    """
-    base = root()
-    _check_words(stage, words, base)  # leaves the primary config with Hydra
-    try:
-        GlobalHydra.instance().clear()
-        with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            return checked(hydra.compose(f"_{stage}", words))
-    except HydraException as error:
-        raise RecipeError(f"the command line does not compose: {str(error).splitlines()[0]}") from None

@@ -17,16 +17,18 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from recipe import track
+from omegaconf import OmegaConf
+
+from recipe import sweep, track
 from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
-from recipe.config import STAGES, checked, home, load, main
+from recipe.config import STAGES, checked, home, load
 from recipe.errors import RecipeError
 from recipe.files import digest, fingerprint, read_json, write_json
+from recipe.launch import main, new_folder
 
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
 DETERMINISTIC = {"strict": "error", "warn": "warn", "off": "default"}  # torch's words for what conf/runtime says
-closed_in_sweep: list[str] = []  # jobs of a multirun that failed: the others go on, the sweep ends with exit code 1
 
 
 @dataclass
@@ -123,6 +125,10 @@ def stage(name: str, checks: dict):
                     return _run(name, body, cfg)
             except RecipeError as error:
                 return _end(f"{name}: {error}")
+            except Exception:
+                if sweep.is_job():
+                    return _end(traceback.format_exc())
+                raise
             except KeyboardInterrupt:
                 sys.exit(f"\n{name}: interrupted. Nothing of this stage counts as run; `dvc repro` takes it up again.")
 
@@ -130,9 +136,13 @@ def stage(name: str, checks: dict):
 
         @functools.wraps(body)
         def script():
-            entry()
-            if closed_in_sweep:
-                sys.exit(f"{name}: {len(closed_in_sweep)} job(s) of this sweep failed; their messages stand above.")
+            try:
+                entry()
+            finally:
+                ended = sys.exc_info()[1]
+                failed = sweep.close("" if ended is None else str(ended) or type(ended).__name__)
+            if failed:
+                sys.exit(failed)
 
         return script
 
@@ -145,10 +155,13 @@ def _run(name: str, body, cfg):
     _require_open_gates(name)
     out = Path("runs", name) if in_dvc(name) else _hydra_folder()
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
-    tracker = track.Tracker(cfg, name, name if in_dvc(name) else out.name, commit=_commit())
+    for file in ("report.json", sweep.FAILED):
+        (out / file).unlink(missing_ok=True)
+    tracker = track.Tracker(cfg, name, _run_name(name), commit=_commit(), folder=str(out))
     try:
         run = Run(name, out, tracker, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
+        if not run.in_dvc:
+            run.say(f"writes to {out}")
         report = body(cfg, run)
         _require_same(tracked, before)
         content = report.content(name)
@@ -247,7 +260,16 @@ def _hydra_folder() -> Path:
 
     folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
     # DVC's command typed by hand has the root itself as its folder
-    return Path("outputs", HydraConfig.get().job.name) if folder == Path(".") else folder
+    return new_folder(Path("outputs", HydraConfig.get().job.name)) if folder == Path(".") else folder
+
+
+def _run_name(name: str) -> str:
+    """The stage's, or the overrides of a run by hand, cut to what a table shows."""
+    from hydra.core.hydra_config import HydraConfig
+
+    words = [] if in_dvc(name) else OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    text = ",".join(words) or name
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _commit() -> str:
@@ -322,12 +344,8 @@ def _close(name: str, closed: list[Verdict], out: Path):
 
 
 def _end(message: str):
-    """Ends the process with exit code 1; a job of a multirun is only noted, so that the others still run."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        print(message, file=sys.stderr, flush=True)
-        closed_in_sweep.append(message)
-        return
-    sys.exit(message)
+    """Ends the process with exit code 1; a job of a multirun leaves its message in its folder: the others still run."""
+    if not sweep.is_job():
+        sys.exit(message)
+    print(message, file=sys.stderr, flush=True)
+    sweep.fail_job(message)

@@ -55,16 +55,20 @@ class Tracker:
     Raises RecipeError where the store cannot be used at the start, before any work is done.
     """
 
-    def __init__(self, cfg, stage: str, name: str, commit: str):
+    def __init__(self, cfg, stage: str, name: str, commit: str, folder: str = ""):
         self.client, self.experiment = connect(cfg)
         self.stage, self.parent, self.broken = stage, os.environ.get(PARENT), False
         self.uri, self.name = uri_of(cfg), cfg.runtime.mlflow.experiment
         self.where, self.lanes = where(cfg, page(cfg, self.experiment, viewStateShareKey=SCORES)), 0
-        self._open(cfg, name, commit)
+        self._open(cfg, name, commit, folder)
 
     @_quietly
-    def _open(self, cfg, name: str, commit: str) -> None:
-        tags = {"mlflow.source.git.commit": commit, "recipe.dvc_experiment": os.environ.get("DVC_EXP_NAME")}
+    def _open(self, cfg, name: str, commit: str, folder: str) -> None:
+        tags = {
+            "mlflow.source.git.commit": commit,
+            "recipe.dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+            "recipe.folder": folder,
+        }
         if self.parent:
             tags |= {"mlflow.parentRunId": self.parent, "mlflow.runColor": _colour(_job_number())}
         self._bury_the_dead()
