@@ -1,17 +1,17 @@
 """Split: which examples train, which choose, which judge; written once, as decisions.csv leaves them.
 
 Reads   runs/audit/examples.parquet, runs/prepare/store.json, decisions.csv
-Writes  runs/split/{train,val,test}.csv, classes.png, report.json
+Writes  runs/split/{train,val,test,classes}.csv, copies.csv (lines for decisions.csv), classes.png, report.json
 """
 
 from recipe.checks import split as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
-from recipe.data import split
-from recipe.data.decisions import decide, read_decisions
+from recipe.data import decisions, division_report, split
+from recipe.data.division import Plan, divide
 from recipe.data.store import Store
 from recipe.figures import examples as figures
-from recipe.files import read_table
+from recipe.files import read_table, write_csv
 from recipe.parts import plain
 from recipe.stage import Report, stage
 
@@ -20,20 +20,28 @@ from recipe.stage import Report, stage
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     examples = read_table("runs/audit/examples.parquet")
-    decisions = read_decisions(cfg.decisions, {e["id"] for e in examples}, store.classes)
-    kept = decide(examples, decisions, store.classes)
-    split.write_split(split.split(kept, cfg.val, cfg.test, cfg.seed), run.out)
-    written = claims.Written(split.read_split(run.out), kept, store.classes, split.shares(cfg.val, cfg.test))
+    decided = decisions.read_decisions(cfg.decisions, {e["id"] for e in examples}, store.classes)
+    plan = Plan(cfg.val, cfg.test, cfg.seed, cfg.given, cfg.by, cfg.column, cfg.rare)
+    made = divide(decisions.decide(examples, decided, store.classes), store.classes, plan)
+    split.write_split(made.parts, made.classes, run.out)
+    write_csv(run.out / "copies.csv", division_report.proposals(made), decisions.COLUMNS)
+    written = claims.Written(split.read_split(run.out), made)
     verdicts = run_checks(
         checks_of(claims), written, limits=cfg.checks, waive=cfg.waive,
         where="conf/split.yaml",
     )  # fmt: skip
-    counts = {name: written.counts(name).tolist() for name in split.NAMES}
-    figures.class_counts(run.out / "classes.png", store.classes, counts, "examples per class and split")
-    metrics, summary, reasons = split.findings(written.parts, kept, decisions)
+    counts = {name: written.counts(name).tolist() for name in made.parts}
+    figures.class_counts(run.out / "classes.png", made.classes, counts, "examples per class and split")
+    summary, how = division_report.summary(made, decided), division_report.sentences(made)
+    for text in (summary, *how):
+        run.say(text)
     shown = {"classes.png": "Examples per class in train, val and test, after decisions.csv."}
-    evidence = {"class_shares_agree": ["classes.png"]}
-    return Report(metrics, verdicts, evidence=evidence, figures=shown, summary=summary, findings=reasons)
+    evidence = {name: ["classes.png"] for name in ("class_shares_agree", "every_class_is_in_every_split")}
+    evidence["no_copies_across_splits"] = ["copies.csv"]
+    return Report(
+        division_report.metrics(made, decided), verdicts, evidence=evidence, figures=shown, summary=summary,
+        findings=[*how, *division_report.reasons(decided)],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from sources import CONFIG, Set, Wide
 
 from recipe.config import change, compose
 from recipe.data.batches import load
+from recipe.data.division import Plan, divide
 from recipe.data.prepare import prepare
-from recipe.data.split import split, write_split
+from recipe.data.split import write_split
 from recipe.data.store import Store
 from recipe.data.tables import Table
 from recipe.errors import RecipeError
@@ -23,6 +24,7 @@ from recipe.floors import train_floors
 def lists_of(folder, **rows):
     for name, chosen in rows.items():
         write_csv(folder / f"{name}.csv", [{"id": f"i{r}", "row": r, "label": r % 2} for r in chosen])
+    write_csv(folder / "classes.csv", [{"label": n, "class": name} for n, name in enumerate("ab")])
 
 
 def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
@@ -47,7 +49,8 @@ def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
     frame.to_csv(tmp_path / "x.csv", index=False)
     prepare(Table(tmp_path / "x.csv", label="target"), CONFIG, tmp_path)
     rows = [e | {"dup_group": e["id"]} for e in Store.open(CONFIG, tmp_path).examples()]
-    write_split(split(rows, 0.2, 0.2, seed=0), tmp_path)
+    made = divide(rows, Store.open(CONFIG, tmp_path).classes, Plan(0.2, 0.2))
+    write_split(made.parts, made.classes, tmp_path)
     data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
     cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
     cfg.model = OmegaConf.load("conf/model/mlp.yaml")

@@ -119,7 +119,7 @@ def test_the_healthy_twin_raises_nothing(tmp_path):
     assert sum(m[name] for name in METRIC_OF_FLAG.values()) == m["suspect_labels"]
 
 
-def test_copies_across_given_splits_close_a_gate(tmp_path):
+def test_copies_across_given_splits_are_noted(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
     images[50] = images[3]
     given = ["train"] * 45 + ["test"] * 15

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recipe.data.division import Plan, divide
 from recipe.data.groups import joined
-from recipe.data.split import assign, read_split, shares, split, write_split
+from recipe.data.split import assign, read_classes, read_split, shares, write_split
 from recipe.errors import RecipeError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -32,9 +33,14 @@ examples_ = st.lists(
 
 def rows_of(drawn, groups=None):
     return [
-        {"id": f"i{n}", "row": n, "label": label, "dup_group": f"d{copy}", "group": groups[n] if groups else ""}
+        {"id": f"i{n}", "row": n, "label": label, "class": f"c{label}", "dup_group": f"d{copy}", "given_split": ""}
+        | {"group": groups[n] if groups else ""}
         for n, (label, copy) in enumerate(drawn)
     ]
+
+
+def split(rows, val, test, seed):
+    return divide(rows, ["c0", "c1", "c2", "c3"], Plan(val, test, seed)).parts
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,6 +99,7 @@ def test_impossible_shares_are_refused(val, test):
 
 def test_lists_are_written_with_a_header_even_when_empty(tmp_path):
     parts = {"train": rows_of([(0, 0)]), "val": [], "test": []}
-    write_split(parts, tmp_path)
+    write_split(parts, ["a", "b, c"], tmp_path)
+    assert read_classes(tmp_path) == ["a", "b, c"]
     assert (tmp_path / "val.csv").read_text() == "id,row,label\n"
     assert read_split(tmp_path) == {"train": [{"id": "i0", "row": 0, "label": 0}], "val": [], "test": []}

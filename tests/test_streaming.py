@@ -45,6 +45,7 @@ def written(folder: Path, inputs: np.ndarray) -> Path:
     order = np.random.default_rng(1).permutation(260).tolist()
     for name, rows in (("train", order[:150]), ("val", order[150:210]), ("test", order[210:])):
         write_csv(folder / f"{name}.csv", [{"id": f"i{r}", "row": r, "label": r % 3} for r in rows])
+    write_csv(folder / "classes.csv", [{"label": n, "class": name} for n, name in enumerate("abc")])
     return folder
 
 

@@ -20,7 +20,7 @@ HOLDS = {
 
 
 class Knob(NamedTuple):
-    """least and most are allowed themselves; above and below are not. each: what a list holds."""
+    """least and most are allowed themselves; above and below are not. each: what a list holds. among: all words."""
 
     kind: type
     least: float | None = None
@@ -28,6 +28,7 @@ class Knob(NamedTuple):
     above: float | None = None
     below: float | None = None
     each: "Knob | None" = None
+    among: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> list[tuple[str, float]]:
@@ -37,7 +38,7 @@ class Knob(NamedTuple):
 MAPPING, SWITCH = Knob(dict), Knob(bool)
 COUNT, FROM_ZERO = Knob(int, least=1), Knob(int, least=0)
 AMOUNT, SHARE, PART = Knob(float, least=0), Knob(float, least=0, most=1), Knob(float, above=0, most=1)
-OPTIONAL = ("halving", "input_size", "patience")  # null: without it
+OPTIONAL = ("column", "halving", "input_size", "patience")  # null: without it
 # What the parts that recipe and torch ship take. What a part of a person's own takes is its own affair.
 OF_PARTS = {
     "lr": AMOUNT,
@@ -55,7 +56,9 @@ KNOBS = OF_PARTS | {
     "augment": SWITCH,
     "batch_size": COUNT,
     "blank": AMOUNT,
+    "by": Knob(str, among=("random", "time", "group")),
     "checks": MAPPING,
+    "column": Knob(str),
     "confidence": Knob(float, least=0.5, below=1),
     "decay": SHARE,
     "declare": MAPPING,
@@ -70,6 +73,7 @@ KNOBS = OF_PARTS | {
     "flags": MAPPING,
     "frozen": Knob(list, each=Knob(str)),
     "generation": COUNT,
+    "given": Knob(str, among=("obey", "ignore")),
     "halving": MAPPING,
     "input_size": COUNT,
     "irreducible_noise": SWITCH,
@@ -84,6 +88,7 @@ KNOBS = OF_PARTS | {
     "patience": COUNT,
     "pixels": COUNT,
     "processes": COUNT,
+    "rare": Knob(str, among=("ask", "drop", "train")),
     "repeats": COUNT,
     "samplers": Knob(list, each=Knob(str)),
     "seconds": Knob(float, above=0),
@@ -147,6 +152,8 @@ def _check(path: str, value, knob: Knob, where: str) -> None:
     if not all(HOLDS[word][1](value, limit) for word, limit in knob.bounds):
         allowed = " and ".join(f"{HOLDS[word][0]} {limit:g}" for word, limit in knob.bounds)
         raise RecipeError(f"{where}`{path}: {value}` must be {allowed}.")
+    if knob.among and value not in knob.among:
+        raise RecipeError(f"{where}`{path}: {value}` must be one of {', '.join(knob.among)}.")
     if knob.each:
         for i, one in enumerate(value):
             _check(f"{path}[{i}]", one, knob.each, where)

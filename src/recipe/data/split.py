@@ -1,34 +1,31 @@
-"""Which example is in train, val or test: by class shares, with groups whole, written once."""
+"""What stays together, how examples are divided by class shares, and the lists of them that every later stage reads."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipe.data.decisions import ACTIONS
 from recipe.data.groups import joined
+from recipe.data.split_names import NAMES
 from recipe.errors import RecipeError
 from recipe.files import read_csv, write_csv
 from recipe.train.chance import key
 
-NAMES = ("train", "val", "test")
 COLUMNS = ["id", "row", "label"]
-DONE = {"drop": "dropped", "relabel": "relabelled", "keep": "kept_by_decision"}
-REASONS = 8  # told of each action
 
 
-def split(examples: list[dict], val: float, test: float, seed: int) -> dict[str, list[dict]]:
-    """{split: its examples, by row}: duplicate groups and the groups of the source whole, each class by its shares."""
-    names = assign([e["label"] for e in examples], together(examples), shares(val, test), seed)
-    parts = {name: [] for name in NAMES}
-    for example, name in zip(examples, names, strict=True):
-        parts[name].append(example)
-    return {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
+def shares(val: float, test: float, missing: Sequence[str] = ("val", "test")) -> dict[str, float]:
+    """{split: its share} of the examples that are divided; empty where no split is `missing`.
 
-
-def shares(val: float, test: float) -> dict[str, float]:
-    if not (val > 0 and test > 0 and val + test < 1):
-        raise RecipeError(f"conf/split.yaml: val {val} and test {test} must be above 0, and their sum below 1.")
-    return {"train": 1 - val - test, "val": val, "test": test}
+    Raises RecipeError where a share is impossible.
+    """
+    asked = {name: share for name, share in (("val", val), ("test", test)) if name in missing}
+    train = 1.0
+    for share in asked.values():
+        train -= share
+    if not (train > 0 and all(share > 0 for share in asked.values())):
+        told = " and ".join(f"{name} {share}" for name, share in asked.items())
+        raise RecipeError(f"conf/split.yaml: {told} must be above 0, and their sum below 1.")
+    return {"train": train, **asked} if asked else {}
 
 
 def together(examples: list[dict]) -> list[str]:
@@ -73,9 +70,12 @@ def _need(name: str, count: list[tuple[int, int]], shares: dict, totals: Counter
     return lacking, room
 
 
-def write_split(parts: dict[str, list[dict]], out: Path) -> None:
+def write_split(parts: dict[str, list[dict]], classes: Sequence[str], out: Path) -> None:
+    """train.csv, val.csv, test.csv, and classes.csv: what the labels in them number."""
     for name, rows in parts.items():
         write_csv(out / f"{name}.csv", [{k: row[k] for k in COLUMNS} for row in rows], COLUMNS)
+    names = [{"label": label, "class": name} for label, name in enumerate(classes)]
+    write_csv(out / "classes.csv", names, ["label", "class"])
 
 
 def read_split(out: Path) -> dict[str, list[dict]]:
@@ -86,23 +86,5 @@ def read_split(out: Path) -> dict[str, list[dict]]:
     }
 
 
-def findings(parts: dict[str, list[dict]], kept: list[dict], decisions: dict) -> tuple[dict[str, int], str, list[str]]:
-    """(metrics, summary, a sentence per action of decisions.csv with its reasons, the commonest first)"""
-    counts = {name: len(rows) for name, rows in parts.items()}
-    actions = Counter(decision.action for decision in decisions.values())
-    done = {DONE[action]: actions[action] for action in ACTIONS}
-    groups = len(set(together(kept)))
-    sentence = (
-        f"{counts['train']:,} train, {counts['val']:,} val, {counts['test']:,} test; {len(kept):,} examples in "
-        f"{groups:,} groups that stay whole; decisions.csv drops {actions['drop']:,} and relabels "
-        f"{actions['relabel']:,}."
-    )
-    reasons = []
-    for action in ACTIONS:
-        found = Counter(d.reason for d in decisions.values() if d.action == action)
-        told = [f"{n:,} for `{reason}`" for reason, n in sorted(found.items(), key=lambda r: (-r[1], r[0]))]
-        more = f" and {len(told) - REASONS} other reasons" if len(told) > REASONS else ""
-        if told:
-            how = DONE[action].replace("_", " ")
-            reasons.append(f"decisions.csv: {actions[action]:,} {how}, {', '.join(told[:REASONS])}{more}.")
-    return counts | {"groups": groups} | done, sentence, reasons
+def read_classes(out: Path) -> list[str]:
+    return [row["class"] for row in read_csv(out / "classes.csv")]
