@@ -14,14 +14,14 @@ from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data.store import Store
 from recipe.files import write_table, write_text
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 
 
 @stage("audit", checks_of(claims))
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
-    limits, name = Limits(**cfg.flags), cfg.data._target_.rsplit(".", 1)[-1]
+    limits, name = Limits(**cfg.flags), data_name(cfg)
     found = audit(store, limits, cfg.seed, run.say)
     write_table(run.out / "examples.parquet", found.columns, found.meanings)
     answers.write_pairs(found.pairs, found.columns["id"], run.out / "pairs.parquet")

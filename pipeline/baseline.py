@@ -13,7 +13,7 @@ from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
 from recipe.figures import training as figures
 from recipe.floors import save_floors, simplified, train_floors
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 
 KNOWN = CHECKS | checks_of(baseline)
@@ -22,7 +22,7 @@ KNOWN = CHECKS | checks_of(baseline)
 @stage("baseline", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    run.tracker.data(data_name(cfg), data.fingerprint, "training")
     setup = examined.setup(cfg, data)
     door = at_the_door(setup)
     names = [data.classes[int(c)] for c in door.given[0][1]]

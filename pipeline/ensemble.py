@@ -21,16 +21,17 @@ from recipe.files import read_yaml, write_yaml
 from recipe.final import mispredicted
 from recipe.longer import leave_it_training
 from recipe.members import configurations, train_pool
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.predict import frame
 from recipe.stage import Report, stage
 
 
 @stage("ensemble", checks_of(claims))
 def main(cfg, run):
+    name = data_name(cfg)
     where = {"memory": cfg.runtime.memory, "workers": cfg.runtime.workers, "say": run.say}
     data = load(plain(cfg, "data"), run.device, **where)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    run.tracker.data(name, data.fingerprint, "training")
     arms = configurations(read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), cfg.top)
     pool = train_pool(cfg, data, arms, run)
     chosen = choice.choose(choice.stacked(pool), data.val.y.cpu(), choice.seeds_of(pool))
@@ -44,7 +45,7 @@ def main(cfg, run):
 
     # all that is chosen is chosen, and on disk; only now is the test set read
     test = read_test(data, plain(cfg, "data"), run.device, **where)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "test")
+    run.tracker.data(name, data.fingerprint, "test")
     found = squeeze.measured(cfg, data, test, pool, chosen, longer, student, run.out)
     squeeze.tables(found, run.out)
     figures.sizes(run.out / "sizes.png", found.sizes, chosen.path)
@@ -54,7 +55,6 @@ def main(cfg, run):
     pictures(run.out / "mispredictions.png", *mispredicted(found.final.p_test, test, data), columns=8)
     store, final = Store.open(plain(cfg, "data")), system.load(run.out / "system", run.device, trust=own)
     fresh = final.predict(store.inputs[store.rows(test.ids)])
-    name = cfg.data._target_.rsplit(".", 1)[-1]
     doubts = mispredictions.look(run.out, final, data, test, store, name, cfg.seed)
     request = example(final.form, store)
     run.tracker.model(run.out / "system", request, frame(final, request), register=run.in_dvc)

@@ -15,7 +15,7 @@ from recipe.figures import training as figures
 from recipe.files import read_json, write_csv, write_yaml
 from recipe.floors import score
 from recipe.ladder import climb, handed_on, pick, predictions
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 from recipe.train.checkpoint import save_weights
 
@@ -25,7 +25,7 @@ KNOWN = CHECKS | checks_of(overfit)
 @stage("overfit", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    run.tracker.data(data_name(cfg), data.fingerprint, "training")
     baseline = read_json("runs/baseline/report.json")["scores"][-1]
     rungs = climb(cfg, data, run)
     best = pick(rungs, cfg.enough)

@@ -10,7 +10,7 @@ from recipe.checks.verdict import run as run_checks
 from recipe.data.decoding import Limits
 from recipe.data.prepare import prepare
 from recipe.data.source_files import require_unchanged
-from recipe.parts import part, plain
+from recipe.parts import data_name, part, plain
 from recipe.stage import Report, stage
 
 
@@ -22,7 +22,7 @@ def main(cfg, run):
     found = prepare(part(cfg, "data"), data, run.out, run.say, limits=limits, workers=workers)
     if run.in_dvc:
         require_unchanged(data)
-    run.tracker.data(cfg.data._target_.rsplit(".", 1)[-1], found.fingerprint, "all")
+    run.tracker.data(data_name(cfg), found.fingerprint, "all")
     reading = claims.Reading(found.counts, found.converted, found.unrepeatable)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,

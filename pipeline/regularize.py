@@ -14,7 +14,7 @@ from recipe.examination import CHECKS
 from recipe.figures import regularize as pictures
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
 from recipe.inside import COLUMNS, look_inside
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 
 KNOWN = CHECKS | checks_of(claims)
@@ -23,7 +23,7 @@ KNOWN = CHECKS | checks_of(claims)
 @stage("regularize", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    run.tracker.data(data_name(cfg), data.fingerprint, "training")
     verdicts, refused = augmentations.examiner(cfg, data, KNOWN, run)
     base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
     result = rungs.climb(cfg, data, base, run, refused)

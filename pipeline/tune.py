@@ -12,7 +12,7 @@ from recipe.data.batches import load
 from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.join import helped
-from recipe.parts import plain
+from recipe.parts import data_name, plain
 from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
 from recipe.search.trials import log
 from recipe.search.worker import NothingFound, open_search, take_part, trials_of
@@ -22,7 +22,7 @@ from recipe.stage import Report, stage
 @stage("tune", checks_of(tune))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(cfg.data._target_, data.fingerprint, "training")
+    run.tracker.data(data_name(cfg), data.fingerprint, "training")
     search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
     try:
         with helped(cfg, run.say):

@@ -1,22 +1,27 @@
 """Splits that a source gives: every form of every name means train, val or test, and what means none is listed."""
 
 import json
+import struct
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from pyarrow import parquet
-from sources import Set, encoded, put, stored
+from sources import Set, Wide, encoded, put, stored
 
 from recipe.data.arrays import Arrays, Parquet
 from recipe.data.folder import Folder
 from recipe.data.problems import NOT_FINITE, UNKNOWN_SPLIT
+from recipe.data.sources import GivenSplits
 from recipe.data.split_names import CALLED, KNOWN, NAMES, normalised, split_of
 from recipe.data.tables import Table, Text
 from recipe.errors import RecipeError
+from recipe.parts import data_name, part
 
 CALL = [(called, name) for name, names in CALLED.items() for called in names]
 
@@ -248,3 +253,42 @@ def test_an_image_that_is_not_finite_is_named_with_the_place(tmp_path):
         (NOT_FINITE, "k.npz, row 1", "25 of its 192 values are no number, the first nan at [2, 3, 0]"),
         (NOT_FINITE, "k.npz, row 3", "1 of its 192 values are no number, the first -inf at [0, 0, 1]"),
     ]
+
+
+# ---- torchvision -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("choice", ["mnist", "fashion_mnist"])
+def test_torchvisions_train_and_test_parts_are_given_splits(tmp_path, choice):
+    """Tiny files in the form that torchvision downloads."""
+    data = OmegaConf.load(Path(__file__).parents[1] / f"conf/data/{choice}.yaml")
+    raw = tmp_path / data.train._target_.rpartition(".")[2] / "raw"
+    raw.mkdir(parents=True)
+    for name, count in (("train", 6), ("t10k", 4)):
+        pixels = np.full((count, 28, 28), 7 if name == "train" else 200, np.uint8)
+        (raw / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, count, 28, 28) + pixels.tobytes())
+        (raw / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, count) + bytes(range(count)))
+    data.train.root = data.test.root = str(tmp_path)
+    _, store = stored(part(OmegaConf.create({"data": data}), "data"), tmp_path / "out")
+    assert Counter(e["given_split"] for e in store.examples()) == {"train": 6, "test": 4}
+    assert store.inputs[:, 0, 0, 0].tolist() == [7] * 6 + [200] * 4
+    assert [e["label"] for e in store.examples()] == [*range(6), *range(4)]
+    assert data_name(OmegaConf.create({"data": data})) in ("MNIST", "FashionMNIST")
+
+
+@pytest.mark.parametrize("choice", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_each_of_torchvisions_sets_reads_both_of_its_parts(choice):
+    data = OmegaConf.load(Path(__file__).parents[1] / f"conf/data/{choice}.yaml")
+    assert (data.train.train, data.test.train, data.val) == (True, False, None)
+    assert data.train._target_ == data.test._target_
+
+
+def test_parts_that_number_their_classes_in_two_ways_are_refused():
+    with pytest.raises(
+        RecipeError, match=r"train has the classes a, b \(2\), test has b, a \(2\): one number"
+    ):
+        GivenSplits(Set([], ("a", "b")), test=Set([], ("b", "a")))
+    with pytest.raises(RecipeError, match="val is Wide, no data set with"):
+        GivenSplits(Set([]), val=Wide([]))
+    with pytest.raises(RecipeError, match="val is int, no data set with"):
+        GivenSplits(Set([]), val=3)

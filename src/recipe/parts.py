@@ -40,3 +40,10 @@ def plain_all(cfg: DictConfig) -> dict:
 def plain(cfg, group: str) -> dict:
     """A config group as a plain dict."""
     return OmegaConf.to_container(cfg[group], resolve=True)
+
+
+def data_name(cfg) -> str:
+    """The class of the data set that the config names; of one in given splits the class of its train part."""
+    data = plain(cfg, "data")
+    first = data.get("train")
+    return (first if isinstance(first, dict) else data)["_target_"].rsplit(".", 1)[-1]
