@@ -139,7 +139,8 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
     The value names each class with what it lacks. Fewer than three examples (copies and groups count once): collect
     more; merge the class into another by `relabel` in decisions.csv; or choose in params.yaml `split: {rare: drop}`,
     which leaves it out, or `split: {rare: train}`, which keeps it in train alone. A split that the source gives lacks
-    it: add examples there, or divide all anew by `split: {given: ignore}`. A split by time: the class is of one period.
+    it: add examples there, or divide all anew by `split: {given: ignore}`. A split by time: the class is of one period;
+    merge it, or waive this with that reason.
     """
     alone = w.division.rare if w.division.plan.rare == "train" else {}
     count = {name: w.counts(name) for name in NAMES}
