@@ -10,6 +10,7 @@ from recipe.audit.shortcuts import Shortcut
 from recipe.audit.tables import Columns
 from recipe.checks import audit, prepare, split
 from recipe.checks.verdict import checks_of, run
+from recipe.data import problems
 from recipe.data.division import Division, Plan
 
 READING = prepare.Reading(problems={}, noted={}, unrepeatable=0)
@@ -97,6 +98,7 @@ PAIRS = {
     "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
     "examples_are_read_as_stored": (READING, replace(READING, noted={"palette to RGB": 1})),
     "nothing_lies_beside_the_examples": (READING, problem("stray file")),
+    "every_class_folder_holds_a_file": (READING, problem(problems.NO_EXAMPLE)),
     "names_are_plain": (READING, problem("odd name")),
     "class_names_are_apart": (READING, problem("class names alike")),
     "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),

@@ -14,7 +14,7 @@ from sources import put
 
 from recipe.data import source_files
 from recipe.data.folder import Folder
-from recipe.data.source_files import KEYS, look, places, require_unchanged, write_manifest
+from recipe.data.source_files import GIVEN_SPLITS, KEYS, look, places, require_unchanged, write_manifest
 from recipe.errors import RecipeError
 
 FOLDER = "recipe.data.folder.Folder"
@@ -163,7 +163,7 @@ def test_each_source_of_conf_names_what_it_reads():
     for file in (ROOT / "conf/data").glob("*.yaml"):
         config = yaml.safe_load(file.read_text())
         targets.setdefault(config["_target_"], set()).update(k for k, v in config.items() if str(v).startswith("data/"))
-    assert {target for target in targets if target.startswith("recipe.")} == set(KEYS)
+    assert {target for target in targets if target.startswith("recipe.")} == {*KEYS, GIVEN_SPLITS}
     assert all(keys <= set(KEYS[target]) for target, keys in targets.items() if target in KEYS)
 
 
@@ -176,6 +176,11 @@ def test_what_sources_name_is_looked_at(project):
         "root": Path("r"), "annotations": Path("r/../coco.json"),
     }  # fmt: skip
     assert places({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere"}) == {}
+    mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home())}
+    given = {"_target_": "recipe.data.sources.GivenSplits", "train": mnist, "val": None}
+    assert places(given | {"test": mnist}) == {}
+    arrays = {"_target_": "recipe.data.arrays.Arrays", "file": "x.npz"}
+    assert places(given | {"test": arrays}) == {"test.file": Path("x.npz")}
     assert places({"_target_": "recipe.data.sources.Digits"}) == {}
     own = {"_target_": "own.mine.Set", "folder": "elsewhere", "name": "no file", "inner": {"file": "elsewhere/b.csv"}}
     assert places(own) == {"folder": Path("elsewhere"), "inner.file": Path("elsewhere/b.csv"), "data": Path("data")}

@@ -28,6 +28,7 @@ KEYS = {
     "recipe.data.sources.Digits": (),
     "recipe.data.flawed.DigitsFlawed": (),
 }
+GIVEN_SPLITS = "recipe.data.sources.GivenSplits"  # its parts are data sets
 BELOW_ROOT = {"recipe.data.folder.Folder": ("annotations", "labels")}  # a file below `root`, or ../ and so on
 OWN_FILES = "data"  # what a person's own source may read without naming it
 SETTLED = 2_000_000_000  # ns: a file this young may change once more without another time, on a coarse clock
@@ -67,6 +68,9 @@ def places(data: dict) -> dict[str, Path]:
     target = str(data.get("_target_", ""))
     if target.startswith("torchvision."):
         return {}
+    if target == GIVEN_SPLITS:
+        parts = {name: part for name, part in data.items() if isinstance(part, dict)}
+        return {f"{name}.{key}": place for name, part in parts.items() for key, place in places(part).items()}
     if target in KEYS:
         found = {key: Path(data[key]).expanduser() for key in KEYS[target]}
         below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key)}
