@@ -6,6 +6,7 @@ Writes  resolved/<stage>.yaml, from which the stage runs and on which it depends
 
 import sys
 
+from recipe.addresses import masked
 from recipe.errors import RecipeError
 from recipe.resolve import resolve_all
 
@@ -13,4 +14,4 @@ if __name__ == "__main__":
     try:
         resolve_all()
     except RecipeError as error:
-        sys.exit(f"compose: {error}")
+        sys.exit(masked(f"compose: {error}"))

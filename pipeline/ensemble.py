@@ -39,7 +39,8 @@ def main(cfg, run):
     members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, chosen.times, strict=True) if n]
     own = system.save(run.out / "system", cfg, data, members, chosen.temperature)
     if own:
-        run.say(f"the system runs code of yours; to predict: recipe predict {' '.join(f'--trust {n}' for n in own)} ...")
+        flags = " ".join(f"--trust {name}" for name in own)
+        run.say(f"the system is built of code of your own, which needs consent: recipe predict {flags} ...")
     longer = leave_it_training(cfg, data, pool[0], run) if cfg.longer else None
     student = distil(cfg, data, pool, chosen, run) if cfg.distil else None
 

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from searching import SPACE, config, shipped
 
 from recipe.ablation import Gain
+from recipe.addresses import masked
 from recipe.checks import tune as claims
 from recipe.checks.verdict import checks_of
 from recipe.config import change, checked
@@ -19,7 +20,6 @@ from recipe.figures import search as figures
 from recipe.search import compare, halving, samplers
 from recipe.search.space import at_edges, changes, read_space
 from recipe.search.trials import Trial
-from recipe.track import _without_passwords
 
 LR = {"low": 1e-4, "high": 1e-1, "log": True}
 ADAM, SGD = {"_target_": "torch.optim.AdamW", "lr": 1.0}, {"_target_": "torch.optim.SGD", "lr": 1.0, "momentum": 0.9}
@@ -332,8 +332,8 @@ def test_pictures_are_drawn_of_any_search(tmp_path):
 
 def test_a_password_is_not_logged():
     text = "storage: postgresql+pg8000://me:se/cret@host/name\nuri: http://127.0.0.1:5000\nother: a@b"
-    assert "se/cret" not in _without_passwords(text)
-    assert "postgresql+pg8000://me:***@host/name\nuri: http://127.0.0.1:5000\nother: a@b" in _without_passwords(text)
+    assert "se/cret" not in masked(text)
+    assert "postgresql+pg8000://me:***@host/name\nuri: http://127.0.0.1:5000\nother: a@b" in masked(text)
 
 
 def test_what_trained_to_its_end_is_handed_on_as_changes_that_build():

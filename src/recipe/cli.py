@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from recipe.addresses import masked, masking
 from recipe.errors import RecipeError
 
 DECISIONS = "decisions.csv"
@@ -56,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         return given.does(given)
     except RecipeError as error:
-        print(f"recipe {given.command}: {error}", file=sys.stderr)
+        print(f"recipe {given.command}: {masked(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nrecipe {given.command}: interrupted", file=sys.stderr)
@@ -89,13 +90,14 @@ def _worked(overrides: list[str]) -> int:
     from recipe.search.worker import NoSearch
 
     os.chdir(root())
-    if overrides or not Path("resolved/tune.yaml").is_file():
-        join(by_hand("tune", overrides))
-        return 0
-    try:
-        join(resolved("tune", root()))
-    except NoSearch:  # of dvc repro: one that was started by hand, after an edit of params.yaml
-        join(by_hand("tune", []))
+    with masking():
+        if overrides or not Path("resolved/tune.yaml").is_file():
+            join(by_hand("tune", overrides))
+            return 0
+        try:
+            join(resolved("tune", root()))
+        except NoSearch:  # of dvc repro: one that was started by hand, after an edit of params.yaml
+            join(by_hand("tune", []))
     return 0
 
 

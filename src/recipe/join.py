@@ -8,6 +8,7 @@ import threading
 
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.addresses import masking
 from recipe.config import home
 from recipe.data.batches import load
 from recipe.errors import RecipeError
@@ -92,4 +93,5 @@ def _end_with_the_stage() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_helper())
+    with masking():
+        sys.exit(_helper())

@@ -3,16 +3,20 @@
 The only importer of mlflow beside track.py, which writes the runs, and served.py, which MLflow runs.
 """
 
+import base64
 import contextlib
+import http.client
 import json
 import logging
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from recipe.addresses import masked, remember, require_encoded, without_login
 from recipe.config import home
 from recipe.errors import RecipeError
 
@@ -26,8 +30,18 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
-def uri_of(cfg) -> str:
+def _configured(cfg) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or cfg.runtime.mlflow.uri or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def uri_of(cfg) -> str:
+    """The store's address; that of a server without user and password, which `connect` hands to MLflow."""
+    uri = _configured(cfg)
+    return without_login(uri)[0] if _is_server(uri) else uri
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
 
 
 def connect(cfg):
@@ -35,16 +49,12 @@ def connect(cfg):
 
     Raises RecipeError where a server does not answer or a store cannot be used, before any work is done.
     """
+    remember(_configured(cfg))
+    require_encoded(_configured(cfg), "MLFLOW_TRACKING_URI, or mlflow.uri in conf/runtime/local.yaml")
     uri = uri_of(cfg)
-    if uri.startswith(("http://", "https://")):
-        try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
-        except (urllib.error.URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise RecipeError(
-                f"the MLflow server {uri} does not answer ({reason}). Start it, or set `mlflow.uri` in "
-                "conf/runtime/local.yaml to another one, or to null for a local file. Nothing has been run."
-            ) from None
+    if _is_server(uri):
+        _log_in(_configured(cfg))
+        _require_server(uri)
     import filelock
     from mlflow import MlflowClient
 
@@ -55,6 +65,8 @@ def connect(cfg):
         with filelock.FileLock(home() / "mlflow.db.lock"):
             if local:
                 _open_file(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
+            elif re.match(r"(postgresql|mysql|mssql)(\+\w+)?://", uri):
+                _open_database(uri)
             client = MlflowClient(tracking_uri=uri)
             if found := client.get_experiment_by_name(name):
                 return client, found.experiment_id
@@ -63,8 +75,8 @@ def connect(cfg):
             return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
     except Exception as error:  # a driver, a disk or a server: each has errors of its own
         raise RecipeError(
-            f"the MLflow store {uri} cannot be used ({first_line(error)}). Mend or move it, or set `mlflow.uri` in "
-            "conf/runtime/local.yaml to another one. Nothing has been run."
+            f"the MLflow store {masked(uri)} cannot be used ({first_line(error)}). Mend or move it, or set "
+            "`mlflow.uri` in conf/runtime/local.yaml to another one. Nothing has been run."
         ) from None
 
 
@@ -78,24 +90,81 @@ def _view() -> str:
 def page(cfg, experiment: str, **query: str) -> str:
     """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
     uri = uri_of(cfg)
-    base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    base = uri.rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
     query = {"workflowType": "machine_learning", **query}
     return f"{base}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
 
 
 def where(cfg, link: str) -> str:
     """How to see a page: `make ui` (or its command) first, where the store is a file."""
-    if uri_of(cfg).startswith("http"):
+    if _is_server(uri_of(cfg)):
         return link
-    return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {uri_of(cfg)} --workers 1"
+    return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {masked(uri_of(cfg))} --workers 1"
 
 
 def first_line(error: BaseException) -> str:
-    """The innermost cause, short: a database's message goes on with its statement, a server's with its trace."""
+    """The innermost cause, short and without passwords.
+
+    A database's message goes on with its statement, a server's with its trace.
+    """
     while error.__cause__:
         error = error.__cause__
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return masked(text.splitlines()[0])[:200]
+
+
+def _log_in(uri: str) -> None:
+    """MLflow takes user and password from the environment; in an address they would be part of its messages.
+
+    Raises RecipeError for a user without a password, which MLflow would not send.
+    """
+    bare, user, password = without_login(uri)
+    if not user and not password:
+        return
+    if not user or not password:
+        raise RecipeError(
+            f"the MLflow server {bare}: its address has a user without a password, or the other way round. Write "
+            "http://user:password@host; a token goes into the environment variable MLFLOW_TRACKING_TOKEN."
+        )
+    os.environ |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        os.environ["MLFLOW_TRACKING_URI"] = bare
+
+
+def _require_server(uri: str) -> None:
+    """Raises RecipeError where the server does not answer, or not to this user."""
+    user, password, token = (os.environ.get(f"MLFLOW_TRACKING_{n}", "") for n in ("USERNAME", "PASSWORD", "TOKEN"))
+    login = f"Bearer {token}" if token else ""
+    if user and password:
+        login = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    request = urllib.request.Request(f"{uri.rstrip('/')}/health", headers={"Authorization": login} if login else {})
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except (urllib.error.URLError, OSError, ValueError, http.client.HTTPException) as error:
+        if getattr(error, "code", None) in (401, 403):
+            if not login:
+                return  # MLflow has more ways to log in than the environment, and says itself that none worked
+            raise RecipeError(
+                f"the MLflow server {uri} refuses the login ({error.code} {error.reason}). Check the user and the "
+                "password in MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME, _PASSWORD and _TOKEN. Nothing has been "
+                "run."
+            ) from None
+        reason = masked(str(getattr(error, "reason", error)))
+        raise RecipeError(
+            f"the MLflow server {uri} does not answer ({reason}). Start it, or set `mlflow.uri` in "
+            "conf/runtime/local.yaml to another one, or to null for a local file. Nothing has been run."
+        ) from None
+
+
+def _open_database(uri: str) -> None:
+    """Fails at once, where MLflow would try again for minutes."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def _open_file(path: Path) -> None:

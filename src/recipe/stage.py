@@ -20,6 +20,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from recipe import sweep, track
+from recipe.addresses import masked, masking, rewrite_masked
 from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
 from recipe.config import STAGES, checked, home, load
 from recipe.errors import RecipeError
@@ -118,6 +119,8 @@ def stage(name: str, checks: dict):
     def wrap(body):
         @functools.wraps(body)
         def guarded(cfg):
+            if not in_dvc(name):
+                _mask_hydra_files()
             try:
                 with _locked(name):
                     cfg = checked(cfg)
@@ -136,13 +139,14 @@ def stage(name: str, checks: dict):
 
         @functools.wraps(body)
         def script():
-            try:
-                entry()
-            finally:
-                ended = sys.exc_info()[1]
-                failed = sweep.close("" if ended is None else str(ended) or type(ended).__name__)
-            if failed:
-                sys.exit(failed)
+            with masking():
+                try:
+                    entry()
+                finally:
+                    ended = sys.exc_info()[1]
+                    failed = sweep.close("" if ended is None else str(ended) or type(ended).__name__)
+                if failed:
+                    sys.exit(failed)
 
         return script
 
@@ -263,12 +267,20 @@ def _hydra_folder() -> Path:
     return new_folder(Path("outputs", HydraConfig.get().job.name)) if folder == Path(".") else folder
 
 
+def _mask_hydra_files() -> None:
+    """Hydra keeps the config and the words of the command line as they are."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    rewrite_masked([*folder.glob(".hydra/*.yaml"), folder.parent / "multirun.yaml"])
+
+
 def _run_name(name: str) -> str:
     """The stage's, or the overrides of a run by hand, cut to what a table shows."""
     from hydra.core.hydra_config import HydraConfig
 
     words = [] if in_dvc(name) else OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-    text = ",".join(words) or name
+    text = masked(",".join(words) or name)  # before it is cut, maybe within an address
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

@@ -18,6 +18,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from recipe.addresses import masked
 from recipe.errors import RecipeError
 from recipe.mlflow_store import connect, first_line, page, where
 from recipe.track import PARENT, shown, start
@@ -58,7 +59,7 @@ class Multirun:
             folder = file.parents[1]
             error = (folder / FAILED).read_text() if (folder / FAILED).is_file() else ""
             words = yaml.safe_load(file.read_text()) or []
-            found.append(Job(str(folder.relative_to(self.folder)), " ".join(map(str, words)), error))
+            found.append(Job(str(folder.relative_to(self.folder)), masked(" ".join(map(str, words))), error))
         return found
 
 
@@ -82,12 +83,13 @@ def is_job() -> bool:
 
 
 def fail_job(message: str) -> None:
-    (Path(HydraConfig.get().runtime.output_dir) / FAILED).write_text(message.rstrip() + "\n", encoding="utf-8")
+    (Path(HydraConfig.get().runtime.output_dir) / FAILED).write_text(masked(message.rstrip()) + "\n", encoding="utf-8")
 
 
 def _open(cfg, stage: str, words: list[str]) -> None:
     global _current
     client, experiment = connect(cfg)
+    words = [masked(word) for word in words]
     swept = [word.partition("=")[0] for word in words if "," in word or "(" in word]
     name = _cut(f"{stage} sweep" + (f": {', '.join(swept)}" if swept else ""), 100)
     folder = Path(os.path.relpath(cfg.hydra.sweep.dir))
@@ -111,7 +113,7 @@ def close(error: str) -> str:
     os.environ.pop(PARENT, None)
     jobs = multirun.jobs()
     failed = [job for job in jobs if job.error]
-    link = ""
+    link, error = "", masked(error)
     with _said_once():
         link = _log(multirun, jobs, error or (not jobs and "no job was run") or "")
     if jobs:

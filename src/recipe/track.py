@@ -14,7 +14,6 @@ import getpass
 import logging
 import math
 import os
-import re
 import sys
 import time
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from recipe.addresses import masked
 from recipe.config import asked, leaves, root
 from recipe.errors import RecipeError
 from recipe.files import fingerprint
@@ -74,7 +74,7 @@ class Tracker:
         self._bury_the_dead()
         self.id = start(self.client, self.experiment, self.stage, name, tags)
         self._batch(self.id, params=chosen(cfg, self.stage))
-        self.client.log_text(self.id, _without_passwords(OmegaConf.to_yaml(cfg, resolve=True)), "config.yaml")
+        self.client.log_text(self.id, masked(OmegaConf.to_yaml(cfg, resolve=True)), "config.yaml")
 
     @_quietly
     def lane(
@@ -149,15 +149,15 @@ class Tracker:
     @_quietly
     def fail(self, trace: str) -> None:
         """The stage died: the run says so, with the traceback."""
-        self.client.log_text(self.id, trace, "traceback.txt")
+        self.client.log_text(self.id, masked(trace), "traceback.txt")
         self.client.set_terminated(self.id, "FAILED")
 
     def _batch(self, run: str, metrics: list = (), params: dict | None = None, tags: dict | None = None) -> None:
         """As few calls as the server's limits allow: 1000 metrics, 100 params and 100 tags each."""
         from mlflow.entities import Param, RunTag
 
-        params = [Param(k, shown(v)) for k, v in (params or {}).items()]
-        tags = [RunTag(k, str(v)) for k, v in (tags or {}).items()]
+        params = [Param(k, masked(shown(v))) for k, v in (params or {}).items()]
+        tags = [RunTag(k, masked(str(v))) for k, v in (tags or {}).items()]
         calls = max(-(-len(metrics) // 800), -(-len(params) // 100), -(-len(tags) // 100))
         for i in range(calls):
             self.client.log_batch(
@@ -188,7 +188,8 @@ def start(client, experiment: str, stage: str, name: str, tags: dict, seconds: f
         "recipe.process": f"{os.uname().nodename}:{os.getpid()}",
     } | tags
     began = int((time.time() - seconds) * 1000)
-    run = client.create_run(experiment, start_time=began, tags={k: v for k, v in tags.items() if v}, run_name=name)
+    tags = {k: masked(v) for k, v in tags.items() if v}
+    run = client.create_run(experiment, start_time=began, tags=tags, run_name=masked(name))
     return run.info.run_id
 
 
@@ -248,11 +249,6 @@ def chosen(cfg, stage: str) -> dict[str, object]:
     values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
     left_out = ("runtime", "checks", "waive")
     return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
-
-
-def _without_passwords(text: str) -> str:
-    """Of addresses, as in scheme://user:password@host."""
-    return re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def described(content: dict) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
+from recipe.addresses import masked
 from recipe.errors import RecipeError
 
 PASS, FAIL, ERROR, SKIP, UNDECIDED = "pass", "fail", "error", "skip", "undecided"
@@ -204,5 +205,5 @@ def cause(error: Exception) -> str:
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f" ({trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno})" if trace else ""
-    message = " ".join(str(error).split())[:300]
+    message = masked(" ".join(str(error).split()))[:300]
     return f"{type(error).__name__}: {message}{place}"

@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recipe.addresses import masked, remember, require_encoded
 from recipe.errors import RecipeError
 from recipe.search.samplers import distributions
 from recipe.search.space import Space
@@ -143,9 +144,7 @@ def _running(study) -> list:
 
 def shown(place: str, journal: Path) -> str:
     """The storage as a person and optuna-dashboard know it, without a password."""
-    from sqlalchemy.engine import make_url
-
-    return str(journal) if place == "journal" else make_url(place).render_as_string(hide_password=True)
+    return str(journal) if place == "journal" else masked(place)
 
 
 def open_storage(place: str, journal: Path):
@@ -162,12 +161,16 @@ def open_storage(place: str, journal: Path):
 
         journal.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=FileLock(journal))), Living(journal)
+    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     where = "storage in conf/runtime/local.yaml, or RECIPE_STORAGE"
+    remember(place)
+    require_encoded(place, where)
+    address = masked(place)
     try:
-        address = shown(place, journal)
-    except ArgumentError:
+        make_url(place)
+    except (ArgumentError, ValueError):  # of a port that is no number
         raise RecipeError(
             f"{where}: it must be `journal` or a database's address, as in postgresql+pg8000://user:password@host/name "
             "or sqlite:///file."
@@ -184,7 +187,7 @@ def open_storage(place: str, journal: Path):
             error = error.__cause__
         if isinstance(error, ImportError):
             raise RecipeError(f"{where}: no driver for {address}. For PostgreSQL: {EXTRA}") from None
-        raise RecipeError(f"{where}: {address} cannot be used: {str(error).splitlines()[0]}") from None
+        raise RecipeError(f"{where}: {address} cannot be used: {masked(str(error).splitlines()[0])}") from None
     return storage, Beating(storage)
 
 
