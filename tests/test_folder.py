@@ -22,7 +22,7 @@ from recipe.data.problems import (
     NO_FILE,
     NO_ROW,
     ODD_NAME,
-    ODD_SHAPE,
+    RAGGED,
     STRAY,
     UNREADABLE,
 )
@@ -224,6 +224,7 @@ def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
         ",a,x",
     ]
     put(tmp_path, "metadata.csv", content="\n".join(lines).encode())
+    ragged = "metadata.csv, line 9", "2 cells, there must be 3: there is none for `site`; it begins b/1.png, b"
     assert sorted(problems(Folder(tmp_path, size=8))) == sorted(
         [
             (NO_FILE, "metadata.csv, line 3", "no file `gone.png`"),
@@ -231,7 +232,7 @@ def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
             (NO_FILE, "metadata.csv, line 6", "`1.png` may be `a/1.png`, `b/1.png`: give the path below the root"),
             (CONTRADICTION, "a/2.png", "its folder says a, metadata.csv, line 7 says b"),
             (ODD_NAME, "metadata.csv, line 8", "`case.png` is the file `b/Case.png` but for its case"),
-            (ODD_SHAPE, "metadata.csv, line 9", "2 cells, there must be 3; it begins b/1.png, b"),
+            (RAGGED, *ragged),
             (NO_FILE, "metadata.csv, line 10", "its file name is empty"),
             (NO_ROW, "b/1.png", "metadata.csv has no row for this file"),
             (NO_ROW, "b/lost.png", "metadata.csv has no row for this file"),

@@ -10,7 +10,7 @@ from sources import ANY_FILE, CONFIG, put, stored
 
 from recipe.data.labels import coded
 from recipe.data.prepare import prepare
-from recipe.data.problems import CLASS_SPELLING, ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE
+from recipe.data.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
 from recipe.data.tables import Table, Text
 from recipe.data.tabular import read_rows
 from recipe.errors import RecipeError
@@ -67,15 +67,32 @@ def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
     [
         (b"a,b\n", {}, "no row below its header"),
         (b"a,a\n1,2\n", {}, "`a` is there twice among the columns; without such a line set `header: false`"),
-        (b"a,\n1,2\n", {}, "column 1 has no name"),
         (b"a,b\n1,2\n", {"label": "c"}, "no column `c`; there are a, b"),
         (b"a,b\n1,2\n", {"label": 2}, "no column `2`; there are a, b"),
-        ("a,b\né,2\n".encode("latin-1"), {}, "is not UTF-8 .*byte 4.*save it as UTF-8"),
-        (b"a;b\n1;2\n", {"label": 0}, "one column when split at ',', and ';' in its cells: set `delimiter: ';'`"),
+        (
+            "a,b\nмир,2\n".encode("cp1251"),
+            {},
+            "it is not UTF-8 .byte 4, line 2.*name its encoding",
+        ),
+        ("a,b\n1,2\n".encode("utf-16-le"), {}, "set `encoding: utf-16-le`"),
+        (b"PK\x03\x04rest", {}, "a zip archive or an Excel workbook: save the sheet as CSV"),
+        (b"a,b\n1,2\n", {"encoding": "utf-9"}, "Python knows no `encoding: utf-9`"),
+        (b"a,b\n1,\xe9\n", {"encoding": "ascii"}, "is not ascii .*byte 6, line 2"),
+        (b"a,b\n1,2\n", {"decimal": ";"}, 'must be "." or ","'),
+        (b"a,b\n1,2\n", {"decimal": ",", "thousands": ","}, "they must differ"),
+        (b"a,b\n1,2\n", {"dates": {"c": "%Y"}}, "no column `c`; there are a, b"),
+        (b"a;b\n1;2\n", {"label": 0, "delimiter": ","}, "one column when split at ',', .* set `delimiter: ';'`"),
+        (b"5.1,3.5\n4.9,3.0\n", {}, "line 1 holds numbers, as 5.1, where columns are named; .*set `header: false`"),
+        (b"a,b\n1,2,3\n1,2,3\n", {}, "line 1 names 2 columns, every row has 3 cells: the name of one is missing"),
+        (b"a,b\n1,2,3\n1\n", {}, "no row has the 2 cells of the header; 1 cells, there must be 2"),
         (b'a,b\n1,"2\n', {}, "line 2: unexpected end of data. If quotes are plain characters"),
         (b"b\n1\n2\n", {}, "no column is left for features"),
-        (b"a,b\n,1\n?,2\n", {}, "the column `a` has no value at all; name it under `metadata`"),
-        (b"a,b\n" + b"".join(b"x%d,1\n" % i for i in range(40)), {}, "holds 40 different names, as 'x0'"),
+        (b"a,b\n,1\n?,2\n", {}, "no column is left .*column `a`: it has no value at all"),
+        (
+            b"a,b\n" + b"".join(b"x%d,1\n" % i for i in range(40)),
+            {},
+            "`a`: 40 different values in 40 rows",
+        ),
     ],
 )
 def test_a_table_of_another_form_is_refused_with_what_to_do(tmp_path, content, options, message):
@@ -111,7 +128,8 @@ def test_columns_of_numbers_and_of_names_become_features(tmp_path):
 def test_a_text_among_numbers_is_a_mistake_with_its_line(tmp_path):
     numbers = [str(n) for n in range(30)]
     numbers[7], numbers[11] = "12,5", "1_000"
-    put(tmp_path, "x.csv", content="\n".join(["a;y", *(f"{n};{i % 2}" for i, n in enumerate(numbers))]).encode())
+    lines = ["a;b;y", *(f"{n};{i}.5;{i % 2}" for i, n in enumerate(numbers))]  # a file with decimal points
+    put(tmp_path, "x.csv", content="\n".join(lines).encode())
     found, store = stored(Table(tmp_path / "x.csv", label="y", delimiter=";"), tmp_path / "out")
     assert len(store.inputs) == 28
     assert [(p.kind, p.name) for p in found.problems] == [(UNREADABLE, "x.csv, line 9"), (UNREADABLE, "x.csv, line 13")]
@@ -131,5 +149,5 @@ def test_a_text_per_row(tmp_path):
     put(tmp_path, "x.tsv", content=b'spam\t"free\nham\tsay "hi"\nham\n')
     found, store = stored(Text(tmp_path / "x.tsv", text=1, label=0, header=False, quoted=False), tmp_path / "out")
     assert store.texts() == ['"free', 'say "hi"']
-    assert [(p.kind, p.name) for p in found.problems] == [(ODD_SHAPE, "x.tsv, line 3")]
+    assert [(p.kind, p.name) for p in found.problems] == [(RAGGED, "x.tsv, line 3")]
     assert store.classes == ["ham", "spam"]

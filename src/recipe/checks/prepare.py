@@ -103,6 +103,26 @@ def one_shape(r: Reading) -> Verdict:
     return exactly(r.count(kinds.ODD_SHAPE), 0)
 
 
+@check(source="Recipe 1, corrupted inputs")
+def every_row_has_all_its_cells(r: Reading) -> Verdict:
+    """Every line of a table has one cell for each column.
+
+    A comma within a text that is not in quotes, a cut file. problems.csv names each line and what is odd there. Where
+    this is waived these lines are left out.
+    """
+    return exactly(r.count(kinds.RAGGED), 0)
+
+
+@check(source="Recipe 1, corrupted inputs")
+def columns_have_one_reading(r: Reading) -> Verdict:
+    """No column of a table can be read in two ways that give other values.
+
+    03/04/2020 may be in March or in April, 1,234 one or a thousand. problems.csv names the column and the line of its
+    file in conf/data/ that decides. Where this is waived the column is metadata.
+    """
+    return exactly(r.count(kinds.AMBIGUOUS), 0)
+
+
 @check(source="Recipe 1, biases, corrupted labels")
 def metadata_agrees_with_the_files(r: Reading) -> Verdict:
     """Metadata and annotations have one row for every file, and say nothing else than the files do.
@@ -132,6 +152,42 @@ def examples_are_read_as_stored(r: Reading) -> Verdict:
     commonest = sorted(r.noted.items(), key=lambda item: (-item[1], item[0]))
     most = ", ".join(f"{kind}: {count:,}" for kind, count in commonest[:3])
     return exactly(most + (", ..." if len(commonest) > 3 else "") or 0, 0)
+
+
+@check(source="Recipe 1, biases", gate=False)
+def every_column_is_a_feature(r: Reading) -> Verdict:
+    """Every column of a table that has no other role is a feature.
+
+    An index, ids, texts and empty columns are not: they tell rows apart and measure nothing. problems.csv names them.
+    """
+    return exactly(r.count(kinds.ASIDE), 0)
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def tables_are_read_as_written(r: Reading) -> Verdict:
+    """Nothing about a table had to be recognised: encoding, delimiter, dates, money, decimal commas, rare names.
+
+    problems.csv says what each was read as. Where it is wrong, the file in conf/data/ takes what is right.
+    """
+    return exactly(r.count(kinds.ASSUMED), 0)
+
+
+@check(source="Recipe 1, variation that can be preprocessed out", gate=False)
+def names_have_one_spelling(r: Reading) -> Verdict:
+    """No two names within a column of a table differ only in case or blanks.
+
+    `red` and `Red` are two features. problems.csv counts their rows: write them alike where they are one.
+    """
+    return exactly(r.count(kinds.LEVEL_SPELLING), 0)
+
+
+@check(source="Recipe 1, corrupted inputs", gate=False)
+def no_number_stands_for_a_gap(r: Reading) -> Verdict:
+    """No column holds -999, 9999 or the like far from all its other values.
+
+    Such codes often mean "not measured", and pull the mean away. problems.csv names column and lines.
+    """
+    return exactly(r.count(kinds.ODD_VALUE), 0)
 
 
 @check(source="Recipe 1, corrupted inputs", gate=False)

@@ -1,32 +1,194 @@
 """Columns of a file as columns of features: decided once, by the file that was learned from, applied to any other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from recipe.data.problems import shown
+from recipe.data import dates
+from recipe.data.cells import Cells, Numbers
+from recipe.data.numerals import PERCENT
+from recipe.data.problems import NOT_FINITE, UNREADABLE, shown
 from recipe.data.tabular import Rows, read_rows
 from recipe.errors import RecipeError
 
-MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # in any case, and with blanks around
-MOST_VALUES = 32  # of a column of names; one of more is no category but an identifier or a text
-NUMBERS = 0.9  # a column with at least this share of numbers is one of numbers, and the other cells are mistakes
+OTHER = "other"
+BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "y": 1.0, "n": 0.0, "t": 1.0, "f": 0.0}
+BOOLEANS |= {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}  # as other programs export them
+LARGEST = float(np.finfo(np.float32).max)
+
+Mistake = tuple[str, str]  # kind of problem, what the cell is
+Read = tuple[np.ndarray, np.ndarray, dict[int, Mistake]]  # values (N, k), missing (N,), {row: its mistake}
 
 
 @dataclass(frozen=True)
-class Feature:
-    """What becomes of a column of the file: itself, or a column of 0 and 1 for each of `names`."""
+class Number:
+    """A column of numbers as one of numbers, NaN where a cell is missing.
+
+    gaps: whether another column of 0 and 1 says where a cell was missing; so for the other kinds. decimal: the decimal
+    sign of its texts. unit: a currency, which a cell may leave out, or %, which every cell has.
+    """
 
     column: str
-    names: Sequence[str] | None  # None: its cells are numbers
-    gaps: bool  # whether another column of 0 and 1 says where a cell was missing
+    gaps: bool
+    decimal: str = "."
+    unit: str = ""
+    kind: str = "number"
 
     @property
     def columns(self) -> list[str]:
-        own = [self.column] if self.names is None else [f"{self.column}={name}" for name in self.names]
-        return own + ([f"{self.column} is missing"] if self.gaps else [])
+        return [self.column]
+
+    def read(self, cells: Cells) -> Read:
+        about = f"`{shown(self.column)}`"
+        if cells.plain is not None and self.decimal == "." and self.unit != PERCENT:
+            values, wrong = cells.plain.copy(), {}
+        else:
+            numbers = cells.numbers(self.decimal)
+            values = numbers.values[cells.codes]
+            wrong = _spread({i: f"{about} is {what}" for i, what in self._wrong(cells, numbers).items()}, cells)
+        missing = np.isnan(values)
+        rows = list(wrong)
+        missing[rows], values[rows] = False, np.nan
+        for row in np.flatnonzero(np.abs(values) > LARGEST):
+            text = f"{about} is {values[row]:g}, which float32 cannot hold as a finite number (up to {LARGEST:.2g})"
+            wrong[int(row)] = (NOT_FINITE, text)
+        return values[:, None], missing, wrong
+
+    def _wrong(self, cells: Cells, numbers: Numbers) -> dict[int, str]:
+        """{which of the different cells: what it is instead}"""
+        unusual = {i: "most cells are numbers" for i in np.flatnonzero(~numbers.known) if not cells.missing[i]}
+        kind = f"most cells are in {self.unit}" if self.unit else "most cells are numbers without a unit"
+        unusual |= {i: kind for i, unit in numbers.units.items() if unit and unit != self.unit}
+        if self.unit == PERCENT:
+            unusual |= {i: kind for i in np.flatnonzero(numbers.known) if numbers.units.get(i) != PERCENT}
+        return {i: f"{shown(cells.texts[i])[:40]!r}, {what}" for i, what in unusual.items()}
+
+    def back(self, values: np.ndarray) -> list:
+        return values[:, 0].astype(float).tolist()
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """A column of true and false, yes and no (or their first letters) as one of 1 and 0."""
+
+    column: str
+    gaps: bool
+    kind: str = "boolean"
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
+
+    def read(self, cells: Cells) -> Read:
+        words = [BOOLEANS.get(text.lower(), np.nan) for text in cells.texts]
+        wrong = {
+            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}; known are true and false, yes and no"
+            for i, (text, word, gone) in enumerate(zip(cells.texts, words, cells.missing, strict=True))
+            if word != word and not gone
+        }
+        return np.array(words)[cells.codes][:, None], np.array(cells.missing)[cells.codes], _spread(wrong, cells)
+
+    def back(self, values: np.ndarray) -> list:
+        return [None if np.isnan(v) else bool(v) for v in values[:, 0]]
+
+
+@dataclass(frozen=True)
+class Date:
+    """A column of dates as year, month (1 to 12), weekday (0 Monday to 6), days since the first one, and hour of day.
+
+    form: as pandas.to_datetime takes it. hours: whether any has a time of day.
+    """
+
+    column: str
+    gaps: bool
+    form: str
+    since: str
+    hours: bool = False
+    kind: str = "date"
+
+    @property
+    def columns(self) -> list[str]:
+        what = ["year", "month", "weekday", f"days since {self.since}", *(["hour"] if self.hours else [])]
+        return [f"{self.column} ({part})" for part in what]
+
+    def read(self, cells: Cells) -> Read:
+        when = times_of(cells, self.form)
+        wrong = {
+            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}, no date as {dates.spoken(self.form)}"
+            for i, (text, t, gone) in enumerate(zip(cells.texts, when, cells.missing, strict=True))
+            if np.isnat(t) and not gone
+        }
+        values = dates.parts(when, self.since, self.hours)
+        return values[cells.codes], np.array(cells.missing)[cells.codes], _spread(wrong, cells)
+
+    def back(self, values: np.ndarray) -> list:
+        days = values[:, 3] if self.hours else np.rint(values[:, 3])
+        return [None if np.isnan(d) else self._written(float(d)) for d in days]
+
+    def _written(self, days: float) -> str:
+        import pandas
+
+        when = pandas.Timestamp(self.since) + pandas.Timedelta(days=days)
+        if self.form == dates.ISO:
+            return when.isoformat() if self.hours else when.date().isoformat()
+        return when.strftime(self.form.replace("%z", "+0000"))
+
+
+def times_of(cells: Cells, form: str) -> np.ndarray:
+    """(D,) datetime64 of the different cells, NaT where one is missing or no date of this form."""
+    if any(dates.typed(value) for value in cells.values):  # of parquet, or of a request
+        texts = [v.isoformat() if dates.typed(v) else t for t, v in zip(cells.texts, cells.values, strict=True)]
+        found = dates.times(texts, dates.ISO)
+    else:
+        found = dates.times(cells.texts, form)
+    return np.where(cells.missing, np.datetime64("NaT"), found)
+
+
+@dataclass(frozen=True)
+class Names:
+    """A column of names as one of 0 and 1 for each of `names`, `colour=red`; all 0 where it is missing.
+
+    other: whether the last of them, `other`, is every name beside these.
+    """
+
+    column: str
+    gaps: bool
+    names: Sequence[str]
+    other: bool = False
+    kind: str = "names"
+
+    @property
+    def columns(self) -> list[str]:
+        return [f"{self.column}={name}" for name in self.names]
+
+    def read(self, cells: Cells) -> Read:
+        at = {name: i for i, name in enumerate(self.names)}
+        rest = at[OTHER] if self.other else None
+        found = [at.get(t, None if gone else rest) for t, gone in zip(cells.texts, cells.missing, strict=True)]
+        values = np.zeros((len(found), len(at)), np.float32)
+        wrong = {}
+        for i, (text, name, gone) in enumerate(zip(cells.texts, found, cells.missing, strict=True)):
+            if name is not None:
+                values[i, name] = 1
+            elif not gone:
+                known = ", ".join(shown(name)[:40] for name in self.names)
+                wrong[i] = f"`{shown(self.column)}` is {shown(text)[:40]!r}; known are {known}"
+        missing = np.array([name is None and gone for name, gone in zip(found, cells.missing, strict=True)])
+        return values[cells.codes], missing[cells.codes], _spread(wrong, cells)
+
+    def back(self, values: np.ndarray) -> list:
+        return [self.names[row.argmax()] if row.any() else "" for row in values]
+
+
+Feature = Number | Boolean | Date | Names
+KINDS = {kind.kind: kind for kind in (Number, Boolean, Date, Names)}
+
+
+def _spread(wrong: dict[int, str], cells: Cells) -> dict[int, Mistake]:
+    """From different cells to the rows that have them."""
+    return {int(row): (UNREADABLE, text) for i, text in wrong.items() for row in np.flatnonzero(cells.codes == i)}
 
 
 @dataclass(frozen=True)
@@ -36,10 +198,22 @@ class Layout:
     features: Sequence[Feature]
     header: bool = True
     delimiter: str | None = None
+    encoding: str | None = None
+
+    @classmethod
+    def of_facts(cls, facts: dict) -> "Layout":
+        """From what dataclasses.asdict made of one, as store.json and system.yaml have it."""
+        features = [KINDS[f["kind"]](**f) for f in facts["features"]]
+        return cls(**facts | {"features": features})
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the features."""
+        return [name for f in self.features for name in named(f)]
 
     def read(self, path: Path) -> Rows:
         """A file like the one that was learned from; its label may be missing. Raises RecipeError as `of` does."""
-        return self.of(read_rows(path, header=self.header, delimiter=self.delimiter))
+        return self.of(read_rows(path, header=self.header, delimiter=self.delimiter, encoding=self.encoding))
 
     def of(self, rows: Rows) -> Rows:
         """The rows, if they have every column that the features need; else RecipeError that names the first."""
@@ -55,71 +229,28 @@ class Layout:
         """{column: cells} of a file that would give these rows of features (N, F)."""
         found, at = {}, 0
         for feature in self.features:
-            part = values[:, at : at + len(feature.columns)]
-            at += len(feature.columns)
-            if feature.names is None:
-                found[feature.column] = part[:, 0].astype(float).tolist()
-            else:
-                chosen = part[:, : len(feature.names)]
-                found[feature.column] = [feature.names[row.argmax()] if row.any() else "" for row in chosen]
+            found[feature.column] = feature.back(values[:, at : at + len(feature.columns)])
+            at += len(named(feature))
         return found
 
 
-def learned(name: str, rows: Rows) -> Feature:
-    """What the column is. Raises RecipeError where it is neither numbers nor a few names."""
-    cells = [_number(cell) for cell in rows.columns[name]]
-    there = [cell for cell in cells if cell is not None]
-    if not there:
-        raise RecipeError(f"{rows.file}: the column `{shown(name)}` has no value at all; name it under `metadata`.")
-    gaps = len(there) < len(cells)
-    if sum(isinstance(cell, str) for cell in there) <= (1 - NUMBERS) * len(there):
-        return Feature(name, None, gaps)
-    known = sorted({_name(cell) for cell, n in zip(rows.columns[name], cells, strict=True) if n is not None})
-    if len(known) > MOST_VALUES:
-        raise RecipeError(
-            f"{rows.file}: the column `{shown(name)}` holds {len(known)} different names, as {shown(known[0])!r}; a "
-            f"category has at most {MOST_VALUES}. Name it under `metadata`: the audit sees it there, the net does not."
-        )
-    return Feature(name, known, gaps)
+def named(feature: Feature) -> list[str]:
+    """The columns that it becomes, that of its gaps among them."""
+    return feature.columns + ([f"{feature.column} is missing"] if feature.gaps else [])
 
 
-def encoded(features: Sequence[Feature], rows: Rows) -> tuple[np.ndarray, dict[int, str]]:
-    """((N, F) float32, {row: what in it cannot be meant}); a number that is missing is NaN."""
-    mistakes: dict[int, str] = {}
-    parts = [part for feature in features for part in _columns(feature, rows, mistakes)]
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
-        return np.stack(parts, axis=1).astype(np.float32), mistakes
-
-
-def _columns(feature: Feature, rows: Rows, mistakes: dict[int, str]) -> list[np.ndarray]:
-    cells = rows.columns[feature.column]
-    numbers = [_number(cell) for cell in cells]
-    gaps = [np.array([n is None for n in numbers], float)] if feature.gaps else []
-    about = f"`{shown(feature.column)}`"
-    if feature.names is None:
-        for i, n in enumerate(numbers):
-            if isinstance(n, str):
-                mistakes.setdefault(i, f"{about} is {shown(n)[:40]!r}, most cells are numbers")
-        return [np.array([n if isinstance(n, float) else np.nan for n in numbers]), *gaps]
-    names = [None if n is None else _name(cell) for cell, n in zip(cells, numbers, strict=True)]
-    for i in (i for i, name in enumerate(names) if name is not None and name not in feature.names):
-        known = ", ".join(shown(name)[:40] for name in feature.names)
-        mistakes.setdefault(i, f"{about} is {shown(names[i])[:40]!r}; known are {known}")
-    return [*(np.array([n == name for n in names], float) for name in feature.names), *gaps]
-
-
-def _name(cell) -> str:
-    return str(cell).strip()
-
-
-def _number(cell) -> float | str | None:
-    """The number, the text where it is none, None where the cell is missing."""
-    if cell is None or isinstance(cell, (bool, int, float)):
-        return None if cell is None or cell != cell else float(cell)
-    text = str(cell).strip()
-    if text.lower() in MISSING:
-        return None
-    try:
-        return text if "_" in text else float(text)  # Python reads 1_000 as a number, and nobody else does
-    except ValueError:
-        return text
+def encoded(
+    features: Sequence[Feature], columns: Mapping[str, Sequence | Cells]
+) -> tuple[np.ndarray, dict[int, Mistake]]:
+    """((N, F) float32, {row: all that is wrong in it}); a number or a date that is missing is NaN."""
+    parts: list[np.ndarray] = []
+    mistakes: dict[int, list[Mistake]] = {}
+    for feature in features:
+        cells = columns[feature.column]
+        values, missing, wrong = feature.read(cells if isinstance(cells, Cells) else Cells(cells))
+        parts += [values, missing[:, None]] if feature.gaps else [values]
+        for row, mistake in wrong.items():
+            mistakes.setdefault(row, []).append(mistake)
+    with np.errstate(over="ignore"):  # too large for float32: a mistake, whose row is not used
+        whole = np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+    return whole, {row: (some[0][0], "; ".join(text for _, text in some)) for row, some in sorted(mistakes.items())}

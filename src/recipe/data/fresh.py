@@ -8,14 +8,15 @@ import numpy as np
 
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE
-from recipe.data.features import Feature, Layout, encoded
+from recipe.data.features import Layout, encoded
 from recipe.data.folder import METADATA
 from recipe.data.images import Fit, preview
 from recipe.data.npz import as_bytes, opened, read
-from recipe.data.problems import UNREADABLE, shown
+from recipe.data.problems import RAGGED, UNREADABLE, shown
 from recipe.data.reading import FORMS, fitted
 from recipe.data.store import Store
-from recipe.data.tabular import DELIMITERS, Rows
+from recipe.data.tabular import Rows
+from recipe.data.textfile import DELIMITERS
 from recipe.data.walk import walk
 from recipe.errors import RecipeError
 
@@ -51,8 +52,7 @@ class Form:
         files, layout = facts["files"] or {}, facts["layout"]
         fit, limits = files.get("fit"), files.get("limits")
         own = fit == "own"
-        if layout:
-            layout = Layout(**layout | {"features": [Feature(**feature) for feature in layout["features"]]})
+        layout = Layout.of_facts(layout) if layout else None
         return cls(
             facts["kind"], tuple(facts["shape"]), facts["dtype"], tuple(facts["columns"]),
             Fit(**fit) if fit and not own else None, own, decoding.Limits(**limits or {}), layout,
@@ -132,12 +132,14 @@ def decoded(files: Iterable, names: Iterable[str], form: Form, workers: int) -> 
 
 def from_rows(rows: Rows, layout: Layout) -> Iterator[Fresh]:
     """The rows of a table in its order; lines that could not be split into cells are among them."""
-    values, mistakes = encoded(layout.features, rows)
+    values, mistakes = encoded(layout.features, rows.columns)
     found = [
-        Fresh(place, None if i in mistakes else values[i], mistakes.get(i, "")) for i, place in enumerate(rows.places)
+        Fresh(place, None, mistakes[i][1]) if i in mistakes else Fresh(place, values[i])
+        for i, place in enumerate(rows.places)
     ]
-    found += [Fresh(problem.name, None, f"{problem.kind}: {problem.detail}") for problem in rows.problems]
-    return iter(sorted(found, key=lambda f: int(f.name.rpartition(" ")[2])) if rows.problems else found)
+    ragged = [p for p in rows.problems if p.kind == RAGGED]  # the others are about the file as a whole
+    found += [Fresh(problem.name, None, f"{problem.kind}: {problem.detail}") for problem in ragged]
+    return iter(sorted(found, key=lambda f: int(f.name.rpartition(" ")[2])) if ragged else found)
 
 
 def from_array(path: Path, form: Form) -> Iterator[Fresh]:

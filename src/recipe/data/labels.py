@@ -1,11 +1,15 @@
 """From the labels as a source writes them to class numbers and names."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 
 from recipe.data.problems import Problem, spelt
 from recipe.errors import RecipeError
 
 MOST_CLASSES = 200  # more different whole numbers are a quantity rather than names of classes
+NO_LABEL = ("", "?", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # in any case; "NA" and "None" may name a class
+NAMED_ROWS = 20  # of each spelling of a class
 
 
 def coded(
@@ -14,10 +18,11 @@ def coded(
     """(class number per example, class names, problems of their spelling).
 
     classes: the names in label order; found where it is None: whole numbers by size, names by the alphabet. A value of
-    no class stays what it is, a missing one is None, and the store lists both as unknown labels. places: where each
-    value stands. Raises RecipeError where the labels are a quantity.
+    no class stays what it is, a missing one (None, NaN, blank, `?`, `n/a`, `null`) is None, and the store lists both as
+    unknown labels. Floats that are whole are the whole number: 1.0 is the class 1. places: where each value stands.
+    Raises RecipeError where the labels are a quantity.
     """
-    names = [_name(value) for value in values]
+    names = _whole([_name(value, classes or ()) for value in values], classes)
     known = sorted({n for n in names if n is not None}, key=_order)
     if classes is None:
         _refuse_quantity(known, where)
@@ -25,22 +30,42 @@ def coded(
             raise RecipeError(f"{where}: there is no label at all.")
         classes = known
     number = {str(name): label for label, name in enumerate(classes)}
-    first = {}
+    rows = defaultdict(list)
     for name, place in zip(names, places, strict=True):
         if name is not None:
-            first.setdefault(name, place)
+            rows[name].append(place)
     targets = [number.get(name, name) if name is not None else None for name in names]
-    return targets, [str(c) for c in classes], list(spelt(first))
+    return targets, [str(c) for c in classes], list(spelt({name: _listed(rows[name]) for name in rows}))
 
 
-def _name(value) -> str | None:
-    """A label as a class's name; 3, 3.0 and "3" are the same."""
+def _name(value, classes: Sequence[str]) -> str | None:
+    """A label as a class's name; 3, 3.0 and "3" are the same. None where it is missing."""
     value = value.item() if hasattr(value, "item") else value
-    if value is None or value == "" or value != value:
+    if value is None or value != value:
+        return None
+    if isinstance(value, str) and value.strip().lower() in NO_LABEL and value not in classes:
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _whole(names: list[str | None], classes: Sequence[str] | None) -> list[str | None]:
+    """The names, with "1.0" as "1": where the classes are named so, or where all names are numbers."""
+    spelt_whole = {n: str(int(float(n))) for n in set(names) if n is not None and re.fullmatch(r"[+-]?\d+\.0*", n)}
+    if classes is not None:
+        known = set(map(str, classes))
+        spelt_whole = {n: whole for n, whole in spelt_whole.items() if n not in known and whole in known}
+    elif any(n is not None and _number(n) is None for n in set(names)):
+        return names
+    return [spelt_whole.get(name, name) for name in names]
+
+
+def _listed(places: Sequence[str]) -> str:
+    """`x.csv, line 3, line 7`; of a common spelling the first one and their number."""
+    if len(places) > NAMED_ROWS:
+        return f"{places[0]} and {len(places) - 1:,} more"
+    return ", ".join([places[0], *(place.rpartition(", ")[2] for place in places[1:])])
 
 
 def _number(name: str) -> float | None:

@@ -12,6 +12,9 @@ CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
 ODD_NAME, STRAY, LINK = "odd name", "stray file", "link not followed"
 NO_EXAMPLE = "class without an example"
+# of tables
+RAGGED, AMBIGUOUS, ASIDE = "ragged row", "two readings", "column set aside"
+ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
 
 PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note is to be known
 NOTED = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE}  # kinds that close no gate
@@ -29,10 +32,20 @@ HINTS = {
     NO_ROW: "Add a row for the file, or take the file out of the data set.",
     CONTRADICTION: "Two places say different things about one example: correct one of them.",
     ODD_NAME: "Rename it so that every system reads it alike; letters of any language and blanks inside are fine.",
+    RAGGED: "A cell that holds the delimiter or a line end must be in double quotes; correct the line, or remove it.",
+    AMBIGUOUS: "Say in the source's file in conf/data/ which reading is right.",
+    ASIDE: "Nothing to do if that is right. Name it under `metadata` in the source's file in conf/data/ to say so.",
+    ASSUMED: "Nothing to do if that is right.",
+    LEVEL_SPELLING: "If they are one thing, write them alike in the file.",
+    ODD_VALUE: "Empty cells are gaps; -999 and the like are numbers.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
     LINK: "Not read through the link. Remove the link, or put a copy there if it is meant to be an example more.",
     NO_EXAMPLE: "Put its files there, or remove the folder if it is no class.",
 }
+
+
+class Bad(Exception):
+    """An example that cannot go into the store: (kind of problem, detail)."""
 
 
 @dataclass(frozen=True)

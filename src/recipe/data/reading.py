@@ -10,11 +10,7 @@ import numpy as np
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
 from recipe.data.images import as_array, preview
-from recipe.data.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Problem
-
-
-class Bad(Exception):
-    """An example that cannot go into the store: (kind of problem, detail)."""
+from recipe.data.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Bad, Problem
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,8 @@ def _from_source(index: int, source, said: Contents) -> Item:
             raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
         notes: list[str] = []
         value = FORMS[said.kind](item[0], notes)  # here, too: PIL decodes a file only when its pixels are asked for
+    except Bad:
+        raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise Bad(UNREADABLE, f"{type(error).__name__}: {error}") from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)

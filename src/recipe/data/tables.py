@@ -1,27 +1,34 @@
 """Tables as sources: columns of features, or a column of texts."""
 
+import codecs
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from recipe.data.cells import Cells
+from recipe.data.columns import LEVELS, learn
 from recipe.data.contract import FEATURES, TEXT
-from recipe.data.features import Layout, encoded, learned
+from recipe.data.features import Layout, encoded
 from recipe.data.labels import coded
-from recipe.data.problems import shown
+from recipe.data.problems import Bad, shown
 from recipe.data.split_names import refuse_unnamed, required
 from recipe.data.tabular import Rows, read_rows
 from recipe.errors import RecipeError
 
 
 class Table:
-    """A csv, tsv or parquet file, a row per example: columns of numbers and of names as one row of features.
+    """A csv, tsv or parquet file, a row per example: its columns as one row of features.
 
-    A column of numbers stays what it is, NaN where a cell is missing. A column of names becomes one of 0 and 1 for each
-    name, `colour=red`; all 0 where it is missing. A column that lacks values gets another of 0 and 1, `age is missing`.
-    A cell that is no number among numbers makes its row unreadable.
+    A column of numbers stays what it is, NaN where a cell is missing; money, percent and thousands are numbers, too.
+    Dates become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all
+    0 where it is missing; the rarer ones of more than `levels` share `other`. A column that lacks values gets another
+    of 0 and 1, `age is missing`. A cell that is none of its column's kind makes its row unreadable. A column that tells
+    rows apart (an index, ids) becomes metadata. What was recognised, and all that is odd, is in `problems`.
 
     label, group, split: names of columns, or positions. split: the column that says train, val or test. metadata:
     columns that are no features (identifiers, dates, sites) and that the audit gets to see. classes: the names in label
-    order, else what stands in the column.
+    order, else what stands in the column. delimiter, encoding, decimal and thousands (signs), dates ({column: a format
+    of datetime.strptime}): None to recognise them.
     """
 
     kind = FEATURES
@@ -29,37 +36,44 @@ class Table:
     def __init__(
         self, file: str, label: str | int, group: str | int | None = None, metadata: Sequence[str | int] = (),
         classes: Sequence[str] | None = None, header: bool = True, delimiter: str | None = None,
-        split: str | int | None = None,
+        split: str | int | None = None, encoding: str | None = None, decimal: str | None = None,
+        thousands: str | None = None, dates: Mapping[str, str] | None = None, levels: int = LEVELS,
     ):  # fmt: skip
-        rows = read_rows(file, header=header, delimiter=delimiter)
+        decimal = _decimal(file, decimal, thousands)
+        _require_encoding(file, encoding)
+        rows = read_rows(file, header=header, delimiter=delimiter, encoding=encoding)
         label, aside = rows.named(label), [rows.named(name) for name in metadata]
         _take_label(self, rows, label, classes)
         self.groups = rows.column(group) if group is not None else None
-        self.metadata = {name: rows.columns[name] for name in aside}
-        apart = [rows.named(name) for name in (group, split) if name is not None]
-        features = [name for name in rows.columns if name not in (label, *aside, *apart)]
-        _take_split(self, rows, split, features)
-        if not features:
-            raise RecipeError(f"{file}: no column is left for features beside the label `{label}`.")
-        self.layout = Layout([learned(name, rows) for name in features], header, delimiter)
-        self.columns = [column for feature in self.layout.features for column in feature.columns]
+        roles = {label, *aside, *(rows.named(name) for name in (group, split) if name is not None)}
+        columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
+        _take_split(self, rows, split, list(columns))
+        formats = {rows.named(name): form for name, form in (dates or {}).items()}
+        learned = learn(rows, columns, decimal=decimal, levels=levels, formats=formats)
+        self.problems += learned.problems
+        self.metadata = {name: rows.columns[name] for name in aside} | learned.aside
+        if not learned.features:
+            why = "".join(f" {p.name}: {p.detail}." for p in learned.problems[:3])
+            raise RecipeError(f"{file}: no column is left for features beside the label `{shown(label)}`.{why}")
+        self.layout = Layout(learned.features, header, delimiter, encoding)
+        self.columns = self.layout.columns
         if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
             raise RecipeError(f"{file}: two columns become the feature `{shown(twice[0])}`: rename one of them.")
-        self.values, self.mistakes = encoded(self.layout.features, rows)
+        self.values, self.mistakes = encoded(self.layout.features, columns)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, index: int):
         if index in self.mistakes:
-            raise ValueError(self.mistakes[index])
+            raise Bad(*self.mistakes[index])
         return self.values[index], self.targets[index]
 
 
 class Text:
     """A csv, tsv or parquet file with a text and a label in each row. quoted: false where quotes are plain characters.
 
-    text, label, group, metadata, split: as in Table.
+    text, label, group, metadata, split, delimiter, encoding: as in Table.
     """
 
     kind = TEXT
@@ -68,8 +82,10 @@ class Text:
         self, file: str, text: str | int, label: str | int, group: str | int | None = None,
         metadata: Sequence[str | int] = (), classes: Sequence[str] | None = None, header: bool = True,
         quoted: bool = True, delimiter: str | None = None, split: str | int | None = None,
+        encoding: str | None = None,
     ):  # fmt: skip
-        rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter)
+        _require_encoding(file, encoding)
+        rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter, encoding=encoding)
         self.texts = rows.column(text)
         _take_label(self, rows, label, classes)
         self.groups = rows.column(group) if group is not None else None
@@ -98,3 +114,23 @@ def _take_split(source: Table | Text, rows: Rows, split: str | int | None, other
     else:
         where = f"{rows.file}, column `{shown(rows.named(split))}`"
         source.given_split = required(rows.column(split), where)
+
+
+def _decimal(file: str | Path, decimal: str | None, thousands: str | None) -> str | None:
+    """The decimal sign that is given, or follows from that of the thousands."""
+    if decimal not in (None, ".", ","):
+        raise RecipeError(f'{file}: `decimal: "{decimal}"` must be "." or ",", or null to recognise it.')
+    if thousands not in (None, ".", ",", " ", "'"):
+        raise RecipeError(f'{file}: `thousands: "{thousands}"` must be ".", ",", " " or "\'", or null to recognise it.')
+    if thousands is not None and thousands == decimal:
+        raise RecipeError(f'{file}: `decimal` and `thousands` are both "{decimal}": they must differ.')
+    return decimal or {",": ".", ".": ","}.get(thousands)
+
+
+def _require_encoding(file: str | Path, encoding: str | None) -> None:
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise RecipeError(
+            f"{file}: Python knows no `encoding: {encoding}`; common ones are utf-8, cp1252, latin-1, cp1251, utf-16."
+        ) from None
