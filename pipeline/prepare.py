@@ -23,7 +23,7 @@ def main(cfg, run):
     if run.in_dvc:
         require_unchanged(data)
     run.tracker.data(data_name(cfg), found.fingerprint, "all")
-    reading = claims.Reading(found.counts, found.converted, found.unrepeatable)
+    reading = claims.Reading(found.counts, found.converted, found.unrepeatable, found.values)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
         where="conf/prepare.yaml",
@@ -33,6 +33,7 @@ def main(cfg, run):
         checks=verdicts,
         evidence={name: ["problems.csv"] for name in checks_of(claims)},
         summary=found.summary(),
+        findings=claims.sentences(reading, verdicts),
     )
 
 

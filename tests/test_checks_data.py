@@ -12,6 +12,7 @@ from recipe.checks import audit, prepare, split
 from recipe.checks.verdict import checks_of, run
 from recipe.data import problems
 from recipe.data.division import Division, Plan
+from recipe.data.value_range import Spread
 
 READING = prepare.Reading(problems={}, noted={}, unrepeatable=0)
 
@@ -103,6 +104,10 @@ PAIRS = {
     "metadata_agrees_with_the_files": (READING, problem("row without a file")),
     "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
     "examples_are_read_as_stored": (READING, replace(READING, noted={"palette to RGB": 1})),
+    "values_fill_their_range": (
+        replace(READING, values=Spread(0, 200, 0, 255, 0, 255, given=False, knob=True)),
+        replace(READING, values=Spread(0, 2000, 0, 4095, 0, 65535, given=False, knob=True)),
+    ),
     "nothing_lies_beside_the_examples": (READING, problem("stray file")),
     "every_class_folder_holds_a_file": (READING, problem(problems.NO_EXAMPLE)),
     "names_are_plain": (READING, problem("odd name")),

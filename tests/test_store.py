@@ -53,7 +53,7 @@ def grey(seed, shape=(4, 5)):
     ],
 )
 def test_an_image_of_any_kind_becomes_channels_height_width(image, expected):
-    array = as_array(image, [])
+    array, _ = as_array(image, [])
     assert array.dtype == expected.dtype
     assert np.array_equal(array, expected)
     assert array.flags.c_contiguous
@@ -62,7 +62,7 @@ def test_an_image_of_any_kind_becomes_channels_height_width(image, expected):
 def test_a_palette_becomes_its_colours_and_not_its_numbers():
     image = Image.new("P", (2, 2), 1)
     image.putpalette([0, 0, 0, 250, 10, 20])
-    assert as_array(image, [])[:, 0, 0].tolist() == [250, 10, 20]
+    assert as_array(image, [])[0][:, 0, 0].tolist() == [250, 10, 20]
 
 
 @pytest.mark.parametrize("image", ["a.png", None, np.zeros((2, 3, 4, 5)), np.zeros((0, 3)), np.array(["x"])])

@@ -1,10 +1,12 @@
 """Claims about reading the source. Each kind of problem belongs to one of them; problems.csv lists each problem."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from recipe.checks.verdict import Verdict, check, exactly
+from recipe.checks.verdict import FAIL, Verdict, above, check, exactly, skip
 from recipe.data import problems as kinds
+from recipe.data.value_range import Spread
 
 UNREADABLE = (
     kinds.UNREADABLE, "missing", "not a file", "unreadable", "empty", "only zeros", "not an image", "unknown format",
@@ -22,6 +24,7 @@ class Reading:
     problems: Mapping[str, int]  # {kind: how often}; every kind, also of the decoder
     noted: Mapping[str, int]  # {kind of note: examples}: what was converted, or is odd in a way that closes no gate
     unrepeatable: int
+    values: Spread | None = None  # where the stored values of images lie
 
     def count(self, *wanted: str) -> int:
         return sum(self.problems.get(kind, 0) for kind in set(wanted))
@@ -190,6 +193,24 @@ def no_number_stands_for_a_gap(r: Reading) -> Verdict:
     return exactly(r.count(kinds.ODD_VALUE), 0)
 
 
+@check(source="Recipe 1, variation that can be preprocessed out", gate=False)
+def values_fill_their_range(r: Reading, share: float = 0.25, of_bytes: float = 0.125) -> Verdict:
+    """The values of images fill the range that their files have for them.
+
+    12 bits in files of 16, a mask of 0 and 1 or digits of 0 to 16 in bytes, floats of no range: such pictures are shown
+    black, or clipped, and enter the net so. `value_range: [black, white]` beside the data's name in params.yaml sets
+    it, once for all examples and splits and for predictions; the finding says what was measured. The value is the
+    share of the range that is used, without a thousandth of each picture's values (none, of bytes) and 1 % of the
+    pictures at either end. Where the numbers are classes, as in a label map, nothing is to be done.
+    """
+    if r.values is None:
+        return skip("the inputs are no images")
+    if math.isnan(r.values.share):
+        return Verdict(FAIL, r.values.shown, "a known range")
+    verdict = above(r.values.share, of_bytes if r.values.bytes else share)
+    return replace(verdict, value=f"{r.values.share:.3f} ({r.values.shown})")
+
+
 @check(source="Recipe 1, corrupted inputs", gate=False)
 def nothing_lies_beside_the_examples(r: Reading) -> Verdict:
     """The source holds nothing but examples and what speaks of them.
@@ -228,3 +249,9 @@ def class_names_are_apart(r: Reading) -> Verdict:
     `cat` and `cats` are most often one class that two people named.
     """
     return exactly(r.count(kinds.CLASS_ALIKE), 0)
+
+
+def sentences(r: Reading, verdicts: list[Verdict]) -> list[str]:
+    """What the notes cannot say in a number."""
+    failed = {v.check for v in verdicts if not v.ok}
+    return [r.values.sentence()] if r.values and values_fill_their_range.__name__ in failed else []

@@ -12,6 +12,7 @@ from recipe.data.labels import coded
 from recipe.data.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
 from recipe.data.problems import shown
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
+from recipe.data.value_range import Range
 from recipe.data.walk import walk
 from recipe.errors import RecipeError
 
@@ -22,12 +23,15 @@ class Arrays:
     (N, H, W), (N, H, W, C) and (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. Whole numbers
     from 0 to 255 are bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y are
     given splits. No pickle is loaded. group, split: the names of further arrays: of groups, and of splits.
+    value_range: values of black and white in images, recipe.data.value_range.
     """
 
     def __init__(
         self, file: str, inputs: str = "x", labels: str = "y", group: str | None = None,
         classes: Sequence[str] | None = None, split: str | None = None,
+        value_range: Sequence[float] | None = None,
     ):  # fmt: skip
+        self.value_range = Range.of(value_range)
         archive = Archive.open(file, inputs)
         self.inputs, values = archive.array(inputs), archive.array(labels)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
@@ -74,14 +78,16 @@ class Parquet:
     image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are found too.
     group, split, metadata: columns. Where `split` is not given, files that are all named as splits are given splits:
     train-00000-of-00001.parquet, test/a.parquet. size, fit, channels: see recipe.data.images.Fit; without `size` the
-    images enter the net as they are. One row group of a file is in memory at a time.
+    images enter the net as they are. value_range: as in Folder. One row group of a file is in memory at a time.
     """
 
     def __init__(
         self, file: str, image: str = "image", label: str = "label", group: str | None = None,
         metadata: Sequence[str] = (), classes: Sequence[str] | None = None,
         size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
+        value_range: Sequence[float] | None = None,
     ):  # fmt: skip
+        self.value_range = Range.of(value_range)
         self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
         # (file, row group), and the first example of each
         self.files, self.starts = _parts(Path(file).expanduser()), [0]

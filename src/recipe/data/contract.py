@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from recipe.data.problems import Problem, shown
 from recipe.data.split_names import normalised
+from recipe.data.value_range import Range
 from recipe.errors import RecipeError
 
 FORM = (
@@ -24,6 +25,7 @@ class Contents:
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: the store decodes the files
     layout    d.layout: how the columns of a file became rows of features (recipe.data.features.Layout); None: otherwise
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it as it is
+    value_range  d.value_range: a recipe.data.value_range.Range, or None: that of the type; knob: it can be set
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns
     given_split  d.given_split, as train, val or test; no_split: {index: why} of the examples whose split is not known
     problems  d.problems: what the source found wrong before any example was read
@@ -37,6 +39,8 @@ class Contents:
     encoded: bool
     fit: object
     layout: object
+    value_range: Range | None
+    knob: bool
     targets: Sequence | None
     groups: list[str]
     given_split: list[str]
@@ -73,7 +77,8 @@ def contents(source) -> Contents:
     splits, no_split = normalised(lists["given_split"] if lists["given_split"] is not None else [""] * total)
     return Contents(
         name, classes, total, kind, [str(c) for c in getattr(source, "columns", ())], encoded,
-        getattr(source, "fit", None), getattr(source, "layout", None), lists.get("targets"),
+        getattr(source, "fit", None), getattr(source, "layout", None),
+        getattr(source, "value_range", None), hasattr(source, "value_range"), lists.get("targets"),
         texts[0], splits, texts[1], no_split, **tables, problems=list(getattr(source, "problems", ())),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ import warnings
 import numpy as np
 
 from recipe.data.encoded import Refused, examined
+from recipe.data.value_range import Range
 
 WAIT = 10  # times the CPU seconds: how long a file may take on a slow disk or a machine with much else to do
 HEAD = struct.Struct("<qq")
@@ -41,7 +42,8 @@ def read(path: bytes) -> bytes:
         raise Refused("missing", "No file can have this name: a zero byte is in it.") from None
 
 
-def main(pixels: int, seconds: float, memory: int) -> None:
+def main(pixels: int, seconds: float, memory: int, on: list[float] | None = None) -> None:
+    """on: a person's range of stored values."""
     import resource
 
     import simplejpeg  # noqa: F401  now, so that a missing package is no verdict on a file
@@ -62,13 +64,15 @@ def main(pixels: int, seconds: float, memory: int) -> None:
         name, content = (requests.read(n) if n >= 0 else None for n in lengths)
         signal.setitimer(signal.ITIMER_PROF, seconds)
         signal.setitimer(signal.ITIMER_REAL, WAIT * seconds)
-        answer, image = _verdict(name, content, pixels)
+        answer, image = _verdict(name, content, pixels, Range.of(on))
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _answer(answers, answer, b"" if image is None else memoryview(image).cast("B"))
 
 
-def _verdict(name: bytes | None, content: bytes | None, pixels: int) -> tuple[dict, np.ndarray | None]:
+def _verdict(
+    name: bytes | None, content: bytes | None, pixels: int, on: Range | None
+) -> tuple[dict, np.ndarray | None]:
     called = None if name is None else os.path.basename(os.fsdecode(name))
     unread = None
     try:
@@ -77,12 +81,14 @@ def _verdict(name: bytes | None, content: bytes | None, pixels: int) -> tuple[di
         unread, content = refused, b""
     except MemoryError:
         unread, content = Refused("out of memory", "The file is larger than the limit of memory."), b""
-    facts, image, problem, detail, notes = examined(content, called, pixels)
+    found = examined(content, called, pixels, on)
     if unread:
-        facts |= {"file_bytes": math.nan, "file_sha256": ""}
-        problem, detail = unread.args
-    form = {} if image is None else {"shape": image.shape, "dtype": image.dtype.name}
-    return {"facts": facts, "problem": problem, "detail": detail, "notes": notes} | form, image
+        found.facts |= {"file_bytes": math.nan, "file_sha256": ""}
+        found.problem, found.detail = unread.args
+    answer = {name: value for name, value in vars(found).items() if name != "image"}
+    if found.image is not None:
+        answer |= {"shape": found.image.shape, "dtype": found.image.dtype.name}
+    return answer, found.image
 
 
 def _answer(answers, answer: dict, image) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from recipe.data.decoder import HEAD, WAIT
 from recipe.data.facts import FACTS, PROBLEMS, unknown
+from recipe.data.value_range import Measured, Range
 from recipe.errors import RecipeError
 
 __all__ = ["FACTS", "PROBLEMS", "Decoded", "Limits", "decode"]
@@ -39,9 +40,9 @@ class Limits:
 @dataclass(frozen=True)
 class Decoded:
     """facts: a value for every name in FACTS. image: (H, W, C) with C = 1 or 3, upright; uint8, or float32 in 0..1
-    where the file has 16 bits or floats; None exactly where there is a problem. problem: "" or a name in PROBLEMS.
-    detail: what was found, a sentence without a path of the machine. notes: conversions and oddities that close no
-    gate.
+    where the file has 16 bits or floats, or on a person's range; None exactly where there is a problem. problem: "" or
+    a name in PROBLEMS. detail: what was found, a sentence without a path of the machine. notes: conversions and
+    oddities that close no gate. content: SHA-256 of the picture on the range of its type. measured: its stored values.
     """
 
     facts: dict
@@ -49,15 +50,20 @@ class Decoded:
     problem: str
     detail: str
     notes: tuple[str, ...]
+    content: str = ""
+    measured: Measured | None = None
 
 
-def decode(files: Iterable[File], limits: Limits = Limits(), workers: int = 1) -> Iterator[Decoded]:
+def decode(
+    files: Iterable[File], limits: Limits = Limits(), workers: int = 1, on: Range | None = None
+) -> Iterator[Decoded]:
     """One Decoded per file, in the order given, while `files` is read: at most `workers` + 1 pictures are in memory.
 
     A file is a path, its bytes, or (name, bytes) where bytes have a name to compare with their content, as in a parquet
     file; without a name `format_by_name` is empty and no note is made of it. What is yielded depends on the bytes and
     the name alone, but for the problems "too slow", "out of memory" and "decoder crashed".
-    Raises RecipeError where a worker cannot start.
+    on: the range of stored values that becomes 0..1; None: that of the files' type. Raises RecipeError where a worker
+    cannot start.
     """
     idle, busy = deque(), deque()  # busy: (worker, name), in the order of the files
     try:
@@ -66,7 +72,7 @@ def decode(files: Iterable[File], limits: Limits = Limits(), workers: int = 1) -
             if len(busy) == workers:
                 ready = _answer(*busy[0], limits)
                 _rest(busy, idle)
-            worker = idle.popleft() if idle else _start(limits)
+            worker = idle.popleft() if idle else _start(limits, on)
             busy.append((worker, _ask(worker, file)))
             if ready:
                 yield ready
@@ -88,9 +94,10 @@ def _rest(busy: deque, idle: deque) -> None:
         _end(worker)
 
 
-def _start(limits: Limits) -> subprocess.Popen:
+def _start(limits: Limits, on: Range | None) -> subprocess.Popen:
     # -P: not the folder one happens to stand in, where a numpy.py may lie
-    command = [sys.executable, "-P", "-m", "recipe.data.decoder", json.dumps(asdict(limits))]
+    given = asdict(limits) | {"on": [on.low, on.high] if on else None}
+    command = [sys.executable, "-P", "-m", "recipe.data.decoder", json.dumps(given)]
     paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(paths),
@@ -132,7 +139,10 @@ def _answer(worker: subprocess.Popen, name: bytes | None, limits: Limits) -> Dec
         return _died(worker.wait(), name, limits)
     answer, pixels = received
     image = pixels.view(answer["dtype"]).reshape(answer["shape"]) if "shape" in answer else None
-    return Decoded(answer["facts"], image, answer["problem"], answer["detail"], tuple(answer["notes"]))
+    return Decoded(
+        answer["facts"], image, answer["problem"], answer["detail"], tuple(answer["notes"]), answer["content"],
+        Measured(*answer["measured"]) if image is not None else None,
+    )  # fmt: skip
 
 
 def _received(worker: subprocess.Popen) -> tuple[dict, np.ndarray] | None:

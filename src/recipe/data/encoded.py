@@ -9,15 +9,19 @@ import io
 import math
 import os
 import re
+import sys
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from recipe.data.containers import DECODED, PICTURES, Container, kind_of, walk
 from recipe.data.facts import unknown
-from recipe.data.pixels import NoRange, oddities, plain, same_rows, sixteen_bits, upright
+from recipe.data.pixels import Decoded, NoRange, content_hash, oddities, plain, same_rows, sixteen_bits, upright
+from recipe.data.value_range import DEEP, Measured, Range, measured
 
 # what libjpeg says of headers that are odd but no damage; it then looks no further, and Pillow decodes
 HARMLESS = re.compile("unknown Adobe color|unknown JFIF|Invalid SOS parameters|subsampling", re.IGNORECASE)
+DEEP_COLOUR = re.compile("RGBA?;16[LBN]")  # how Pillow names 16 bit colour, with the order of the bytes
 # libjpeg's luminance table at quality 50 (ITU-T T.81, table K.1), row by row
 LUMINANCE = np.array(
     [
@@ -36,21 +40,39 @@ class Refused(Exception):
     """A file that cannot be used: (problem, detail)."""
 
 
-def examined(content: bytes, name: str | None, pixels: int) -> tuple[dict, np.ndarray | None, str, str, list[str]]:
-    """(facts, image, problem, detail, notes) of one encoded file; raises nothing but what ends the process."""
-    facts = unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()}
-    notes: list[str] = []
+@dataclass
+class Examined:
+    """As recipe.data.decoding.Decoded, of one file."""
+
+    facts: dict
+    notes: list[str] = field(default_factory=list)
+    image: np.ndarray | None = None
+    problem: str = ""
+    detail: str = ""
+    content: str = ""
+    measured: Measured | None = None
+
+
+def examined(content: bytes, name: str | None, pixels: int, on: Range | None = None) -> Examined:
+    """Of one encoded file; raises nothing but what ends the process. pixels: the limit; on: a person's range."""
+    found = Examined(unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()})
     try:
-        return facts, _decoded(content, name, pixels, facts, notes), "", "", notes
+        decoded = _decoded(content, name, pixels, on is not None, found.facts, found.notes)
+        found.content = content_hash(np.ascontiguousarray(decoded.pixels.transpose(2, 0, 1)))
+        found.measured = measured(decoded.pixels, decoded.white)
+        image = decoded.pixels if on is None else on(decoded.pixels, decoded.white, found.notes)
+        found.notes += oddities(image)
+        found.image = image
     except Refused as refused:
-        return facts, None, *refused.args, notes
+        found.problem, found.detail = refused.args
     except MemoryError:
-        return facts, None, "out of memory", "The decoder asked for more memory than the limit.", notes
+        found.problem, found.detail = "out of memory", "The decoder asked for more memory than the limit."
     except Exception as error:  # of what is ours around the decoders: one file does not end the run
-        return facts, None, "decoder crashed", f"{type(error).__name__}: {_words(error)}.", notes
+        found.problem, found.detail = "decoder crashed", f"{type(error).__name__}: {_words(error)}."
+    return found
 
 
-def _decoded(content: bytes, name: str | None, limit: int, facts: dict, notes: list[str]) -> np.ndarray:
+def _decoded(content: bytes, name: str | None, limit: int, ranged: bool, facts: dict, notes: list[str]) -> Decoded:
     kind = facts["format"] = kind_of(content)
     _refuse_other(kind, content)
     if name is not None:
@@ -73,15 +95,15 @@ def _decoded(content: bytes, name: str | None, limit: int, facts: dict, notes: l
     if container.note:
         notes.append(container.note)
     _refuse_damage(content, kind, container)
-    pixels, facts["alpha_share"], turn = _pixels(content, kind, image, limit, facts, notes)
-    _refuse_size(pixels.shape[1::-1], limit)  # again: a header may say less than the data hold
+    decoded, turn = _pixels(content, kind, image, limit, ranged, facts, notes)
+    facts["alpha_share"] = decoded.alpha
+    _refuse_size(decoded.pixels.shape[1::-1], limit)  # again: a header may say less than the data hold
     if turn != 1:
-        pixels = upright(pixels, turn)
+        decoded = decoded._replace(pixels=upright(decoded.pixels, turn))
     if facts["orientation"] != 1:
         notes.append("rotated by EXIF")
-    _size(facts, pixels.shape[1::-1])
-    notes += oddities(pixels)
-    return pixels
+    _size(facts, decoded.pixels.shape[1::-1])
+    return decoded
 
 
 def _refuse_other(kind: str, content: bytes) -> None:
@@ -218,24 +240,28 @@ def _missing(content: bytes, kind: str) -> str:
 
 
 def _pixels(
-    content: bytes, kind: str, image, limit: int, facts: dict, notes: list[str]
-) -> tuple[np.ndarray, float, int]:
-    """(pixels, alpha share, the orientation that is still to be applied)."""
+    content: bytes, kind: str, image, limit: int, ranged: bool, facts: dict, notes: list[str]
+) -> tuple[Decoded, int]:
+    """(what was decoded, the orientation that is still to be applied)."""
     from PIL import Image
 
     if kind == "JPEG":
         pixels = _jpeg(content, image, facts, notes)
         if pixels is not None:
-            return pixels, 0.0, facts["orientation"]
+            return Decoded(pixels), facts["orientation"]
+    turn = 1 if kind == "TIFF" else facts["orientation"]  # Pillow turns TIFFs by itself
     Image.MAX_IMAGE_PIXELS = limit  # for what is packed inside, as a PNG in an icon
     try:
-        if kind == "PNG" and facts["bits"] == 16 and image.tile[0][3] in ("RGB;16B", "RGBA;16B"):
-            return *_both_bytes(content, image, notes), facts["orientation"]
+        deep = facts["bits"] == 16 and image.mode in ("RGB", "RGBA")
+        if deep and (low := _low_bytes(content, kind, image)):
+            image.load()
+            low.load()
+            return sixteen_bits(low, image, notes), turn
         image.load()
-        if facts["bits"] == 16 and image.mode in ("RGB", "RGBA"):
+        if deep:
             notes.append("16 bits read as 8")
-        turned = kind == "TIFF"  # Pillow turns these by itself
-        return *plain(image, notes), 1 if turned else facts["orientation"]
+            return plain(image, notes, ranged)._replace(white=DEEP), turn
+        return plain(image, notes, ranged), turn
     except MemoryError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -269,15 +295,26 @@ def _jpeg(content: bytes, image, facts: dict, notes: list[str]) -> np.ndarray | 
     return None if form == "CMYK" else pixels
 
 
-def _both_bytes(content: bytes, image, notes: list[str]) -> tuple[np.ndarray, float]:
-    """Pillow keeps the high byte of 16 bit colour alone. Told that the file is little-endian, it keeps the low one."""
+def _low_bytes(content: bytes, kind: str, image):
+    """Pillow keeps the high byte of 16 bit colour alone; a second image that it will fill with the low bytes.
+
+    It does so when told the other order of the two bytes. None where the format does not say their order.
+    """
     from PIL import Image
 
-    low = Image.open(io.BytesIO(content), formats=("PNG",))
-    low.tile = [tile._replace(args=tile.args.replace("16B", "16L")) for tile in low.tile]
-    image.load()
-    low.load()
-    return sixteen_bits(low, image, notes)
+    other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+
+    def turned(part):
+        return part[:-1] + other[part[-1]] if isinstance(part, str) and DEEP_COLOUR.fullmatch(part) else part
+
+    def swapped(args):
+        return tuple(map(turned, args)) if isinstance(args, tuple) else turned(args)
+
+    if kind not in ("PNG", "TIFF") or any(swapped(tile.args) == tile.args for tile in image.tile):
+        return None
+    low = Image.open(io.BytesIO(content), formats=(kind,))
+    low.tile = [tile._replace(args=swapped(tile.args)) for tile in low.tile]
+    return low
 
 
 def _words(error: Exception) -> str:

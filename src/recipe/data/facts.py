@@ -35,7 +35,7 @@ PROBLEMS = {
     "truncated": "The end of the file is missing: copy or download it again.",
     "damaged": "Bytes in the file were changed: restore it from its source.",
     "several pictures": "Frames of an animation or pages: keep the one that is meant, as a file of its own.",
-    "no range": "Values without a known black and white: scale them to 8 or 16 bits.",
+    "no range": "What is black and white is not known: write `value_range: [black, white]` to the data in params.yaml.",
     "too slow": "Decoding took longer than the limit: store it anew, or leave it out.",
     "out of memory": "Decoding wants more memory than the limit: store it anew, or leave it out.",
     "decoder crashed": "The decoder died of this file: store it anew, or leave it out.",

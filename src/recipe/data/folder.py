@@ -11,6 +11,7 @@ from recipe.data.joining import join
 from recipe.data.problems import CONTRADICTION, NO_EXAMPLE, ODD_NAME, STRAY, Problem, odd_name, shown, spelt
 from recipe.data.split_names import refuse_unnamed, required, split_of
 from recipe.data.tabular import read_rows
+from recipe.data.value_range import Range
 from recipe.data.walk import some, walk
 from recipe.errors import RecipeError
 
@@ -26,12 +27,15 @@ class Folder:
     column `file_name` (the path below root, or the last part of it) and any others; `group` names the one of groups,
     `split` the one of splits.
     annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: recipe.data.images.Fit.
+    value_range: stored values of black and white, recipe.data.value_range.
     """
 
     def __init__(
         self, root: str, size: int | Sequence[int], fit: str = "crop", channels: int = 3,
         group: str | None = None, annotations: str | None = None, split: str | None = None,
+        value_range: Sequence[float] | None = None,
     ):  # fmt: skip
+        self.value_range = Range.of(value_range)
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
             raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")

@@ -17,6 +17,7 @@ from recipe.data.reading import FORMS, fitted
 from recipe.data.store import Store
 from recipe.data.tabular import Rows
 from recipe.data.textfile import DELIMITERS
+from recipe.data.value_range import Range
 from recipe.data.walk import walk
 from recipe.errors import RecipeError
 
@@ -45,17 +46,20 @@ class Form:
     own: bool  # a person's own function has fitted the images, and is not here
     limits: decoding.Limits
     layout: Layout | None
+    value_range: Range | None = None  # stored values of black and white
+    files: bool = True  # prepare read files; else arrays, to which the range applies as well
 
     @classmethod
     def of(cls, facts: dict) -> "Form":
         """facts: FACTS of store.json."""
         files, layout = facts["files"] or {}, facts["layout"]
         fit, limits = files.get("fit"), files.get("limits")
-        own = fit == "own"
+        own, ranged = fit == "own", facts.get("value_range")
         layout = Layout.of_facts(layout) if layout else None
         return cls(
             facts["kind"], tuple(facts["shape"]), facts["dtype"], tuple(facts["columns"]),
             Fit(**fit) if fit and not own else None, own, decoding.Limits(**limits or {}), layout,
+            Range(**ranged) if ranged else None, facts["files"] is not None,
         )  # fmt: skip
 
     @property
@@ -70,7 +74,7 @@ class Form:
         return Fresh(name, None, f"odd shape: it is {found}, the model was trained on {self.told}")
 
 
-FACTS = ("kind", "shape", "dtype", "columns", "files", "layout")
+FACTS = ("kind", "shape", "dtype", "columns", "files", "layout", "value_range")
 
 
 def fresh(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
@@ -123,7 +127,7 @@ def from_images(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
 
 def decoded(files: Iterable, names: Iterable[str], form: Form, workers: int) -> Iterator[Fresh]:
     """files: paths, or bytes."""
-    for name, found in zip(names, decoding.decode(files, form.limits, workers), strict=True):
+    for name, found in zip(names, decoding.decode(files, form.limits, workers, form.value_range), strict=True):
         if found.problem:
             yield Fresh(name, None, f"{found.problem}: {found.detail}")
         else:
@@ -183,14 +187,18 @@ def example(form: Form, store: Store):
 
     if form.layout:
         return pandas.DataFrame(form.layout.back(store.inputs[:2]))
-    if form.fit is None or form.dtype != "uint8":  # a preview has 8 bits
+    if form.value_range and not form.files:
+        return form.value_range.back(np.array(store.inputs[:2]))
+    if form.fit is None or form.value_range or form.dtype != "uint8":  # a preview has 8 bits, and is on the range
         return np.array(store.inputs[:2])
     return pandas.DataFrame({"image": [preview(store.picture(row)) for row in range(2)]})
 
 
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:
     try:
-        value = FORMS[form.kind](value, [])
+        value, white = FORMS[form.kind](value, [])
+        if form.value_range and not form.files:
+            value = form.value_range(value, white, [])
     except (TypeError, ValueError) as error:
         return Fresh(name, None, f"unreadable: {error}")
     return form.checked(name, value)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipe.data.value_range import white_of
 from recipe.errors import RecipeError
 
 PIL_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB"}
 CHANNELS = (1, 2, 3, 4)
 
 
-def as_array(image, notes: list[str]) -> np.ndarray:
-    """(C, H, W), uint8 or float32. What had to be converted is added to `notes`.
+def as_array(image, notes: list[str]) -> tuple[np.ndarray, float]:
+    """((C, H, W) uint8 or float32, its `white`, as in recipe.data.value_range). What was converted is noted.
 
     Tensors are channels first, PIL images and arrays channels last, as in torchvision; where only the other order can
     be meant, as in an array (3, 32, 32), it is taken. Integers of 16 bits become 0..1; other types keep their values.
@@ -32,7 +33,7 @@ def as_array(image, notes: list[str]) -> np.ndarray:
         first, last = array.shape[0] in CHANNELS, array.shape[2] in CHANNELS
         channels_first = first if first != last else channels_first
         array = array if channels_first else array.transpose(2, 0, 1)
-    return np.ascontiguousarray(_plain_type(array, notes))
+    return np.ascontiguousarray(_plain_type(array, notes)), white_of(array)
 
 
 def _plain_mode(image, notes: list[str]):

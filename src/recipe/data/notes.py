@@ -17,7 +17,7 @@ NOTES = {
         "The lower 8 bits of every value are lost.",
         "Store it as PNG, of which all 16 are read.",
     ),
-    "beyond the range": ("They became 0 or 1.", "Widen `range` in conf/data/ if they are meant."),
+    "beyond the range": ("They became 0 or 1.", "Widen `value_range` in conf/data/ if they are meant."),
     "alpha composited on white": (
         "Where it is transparent, white shows.",
         "Draw it on the background that the net is to see.",

@@ -1,6 +1,12 @@
 """Pillow's many modes as one kind of array, with a note for each conversion."""
 
+import hashlib
+import math
+from typing import NamedTuple
+
 import numpy as np
+
+from recipe.data.value_range import BYTE, DEEP, white_of
 
 WHITE = 255
 ROWS = 256  # composited at a time: floats of a whole large picture would be four times its size
@@ -15,41 +21,51 @@ class NoRange(ValueError):
     """Values whose black and white nobody has said."""
 
 
-def plain(image, notes: list[str]) -> tuple[np.ndarray, float]:
-    """((H, W, C) uint8, or float32 in 0..1 where the image has 16 bits or floats; share of pixels with alpha < 1).
+class Decoded(NamedTuple):
+    """pixels: (H, W, C) uint8, or float32: in 0..1 where the image has 16 bits or floats in 0..1, else as stored.
 
-    `image` is Pillow's, loaded. 1 bit, palettes, CMYK and the like become grey or RGB; transparency is composited on
-    white. Raises NoRange for 32 bit integers and for floats outside 0..1 or not finite.
+    alpha: share of pixels with alpha < 1. white: as in recipe.data.value_range.
     """
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+
+    pixels: np.ndarray
+    alpha: float = 0.0
+    white: float = BYTE
+
+
+def plain(image, notes: list[str], ranged: bool) -> Decoded:
+    """`image` is Pillow's, loaded. 1 bit, palettes, CMYK and the like become grey or RGB; transparency is composited on
+    white.
+
+    Raises NoRange for 32 bit integers and for floats outside 0..1, but where a person gives a range (`ranged`); and for
+    floats that are not finite.
+    """
+    # Pillow has brought the range of 16 bit PPM to 0..65535
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N") or (image.mode, image.format) == ("I", "PPM"):
         notes.append("16 bit grey to 0..1")
-        return np.asarray(image).astype(np.float32)[..., None] / 65535, 0.0
-    if image.mode == "I" and image.format == "PPM":  # Pillow has brought its range to 0..65535
-        notes.append("16 bit grey to 0..1")
-        return np.asarray(image).astype(np.float32)[..., None] / 65535, 0.0
-    if image.mode == "I":
+        return Decoded(np.asarray(image).astype(np.float32)[..., None] / 65535, white=DEEP)
+    if image.mode == "I" and not ranged:
         raise NoRange("32 bit integers")
-    if image.mode == "F":
-        return _floats(np.asarray(image, np.float32)[..., None]), 0.0
+    if image.mode in ("I", "F"):
+        return _floats(np.asarray(image, np.float32)[..., None], ranged)
     if image.has_transparency_data:
         return _composited(image, notes)
     if image.mode == "1":
         notes.append("1 bit to grey")
-        return np.asarray(image.convert("L"))[..., None], 0.0
+        return Decoded(np.asarray(image.convert("L"))[..., None])
     if image.mode not in ("L", "RGB"):
         notes.append(f"{'palette' if image.mode == 'P' else image.mode} to RGB")
         image = image.convert("RGB")
     pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], -1), 0.0
+    return Decoded(pixels.reshape(*pixels.shape[:2], -1))
 
 
-def sixteen_bits(low, high, notes: list[str]) -> tuple[np.ndarray, float]:
+def sixteen_bits(low, high, notes: list[str]) -> Decoded:
     """As `plain`, for colour with 16 bits: two images, of the low and the high byte of every value."""
     pixels = (np.asarray(high).astype(np.float32) * 256 + np.asarray(low)) / 65535
     notes.append("16 bit colour to 0..1")
     if pixels.shape[2] == 3:
-        return pixels, 0.0
-    return _on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0)
+        return Decoded(pixels, white=DEEP)
+    return Decoded(*_on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0), DEEP)
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -92,24 +108,25 @@ def same_rows(pixels: np.ndarray) -> int:
     return int(np.argmax(differs[::-1])) if differs.any() else len(pixels)
 
 
-def _floats(pixels: np.ndarray) -> np.ndarray:
+def _floats(pixels: np.ndarray, ranged: bool) -> Decoded:
     if not np.isfinite(pixels).all():
         raise NoRange("floats with NaN or infinity among them")
-    if pixels.min() < 0 or pixels.max() > 1:
+    white = white_of(pixels)
+    if math.isnan(white) and not ranged:
         raise NoRange(f"floats from {pixels.min():.4g} to {pixels.max():.4g}")
-    return pixels
+    return Decoded(pixels, white=white)
 
 
-def _composited(image, notes: list[str]) -> tuple[np.ndarray, float]:
+def _composited(image, notes: list[str]) -> Decoded:
     if image.mode in ("P", "PA"):
         notes.append("palette to RGB")
     grey = image.mode in ("1", "L", "LA", "La")
     pixels = np.asarray(image.convert("RGBA"))
-    return _on_white(pixels[..., : 1 if grey else 3], pixels[..., 3:], notes, WHITE)
+    return Decoded(*_on_white(pixels[..., : 1 if grey else 3], pixels[..., 3:], notes, WHITE))
 
 
 def _on_white(colour: np.ndarray, alpha: np.ndarray, notes: list[str], white: float) -> tuple[np.ndarray, float]:
-    """As `plain`, of (H, W, 1 or 3) colour and (H, W, 1) alpha with values up to `white`."""
+    """(pixels, share with alpha < 1), of (H, W, 1 or 3) colour and (H, W, 1) alpha with values up to `white`."""
     share = float((alpha < white).mean())
     if not share:
         notes.append("opaque alpha dropped")
@@ -122,3 +139,8 @@ def _on_white(colour: np.ndarray, alpha: np.ndarray, notes: list[str], white: fl
         blend = colour[rows] * opaque + white * (1 - opaque)
         mixed[rows] = np.rint(blend) if colour.dtype == np.uint8 else blend
     return mixed, share
+
+
+def content_hash(pixels: np.ndarray) -> str:
+    """Of (C, H, W): equal for equal pixels of equal shape and type, whatever file they came from."""
+    return hashlib.sha256(f"{pixels.dtype}{pixels.shape}".encode() + pixels.tobytes()).hexdigest()

@@ -1,6 +1,7 @@
 """From a source of any kind to the store: every example read once, and what is wrong with it told."""
 
 import hashlib
+from array import array as numbers
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from recipe.data.problems import CONTRADICTION, ODD_SHAPE, Problem, shown
 from recipe.data.reading import Item, items
 from recipe.data.spill import Arrays, Blobs, Records, renumber
 from recipe.data.store import COLUMNS
+from recipe.data.value_range import Measured, Spread, spread
 from recipe.errors import RecipeError
 from recipe.files import replacing, write_csv, write_json
 
@@ -34,6 +36,7 @@ class Prepared:
     shape: tuple[int, ...] = ()
     dtype: str = ""
     fingerprint: str = ""
+    measured: numbers = field(default_factory=lambda: numbers("d"))  # Measured of each image, one behind the other
     noted: list[tuple[int, str]] = field(default_factory=list)  # (index, note): what reading changed or came across
 
     @property
@@ -45,6 +48,13 @@ class Prepared:
     def converted(self) -> Counter:
         """{kind of note: examples}"""
         return Counter(kind for _, kind in {(index, notes.kind_of(note)) for index, note in self.noted})
+
+    @property
+    def values(self) -> Spread | None:
+        """Where the stored values of images lie."""
+        return spread(
+            np.frombuffer(self.measured).reshape(-1, len(Measured._fields)), self.said.value_range, self.said.knob
+        )
 
     @property
     def lost(self) -> int:
@@ -117,6 +127,7 @@ def _read_all(source, found: Prepared, arrays: Arrays, texts: Blobs, previews: B
             if item.preview:
                 previews.add(row, item.preview)
             first |= {index: (item.content, item.label)} if len(first) < REREAD else {}
+            found.measured.extend(item.measured or ())
             found.noted += [(index, note) for note in dict.fromkeys(item.notes)]
             own = {"source": index, "label": item.label, "hash": item.content, "notes": "; ".join(item.notes)}
             records.add(own | item.facts)
@@ -231,7 +242,7 @@ def _write(found: Prepared, config: dict, out: Path, limits: decoding.Limits) ->
     columns = (table[name].to_pylist() for name in ("hash", "label", "group"))
     contents = "".join(f"{h}{label}{group}" for h, label, group in zip(*columns, strict=True))
     # the hashes are of pictures as they were read: what enters the net also depends on how they were fitted to it
-    fitted = repr(said.fit) if said.fit else ""
+    fitted = "".join(repr(part) for part in (said.fit, said.value_range) if part)
     found.fingerprint = hashlib.sha256((contents + "/".join(said.classes) + fitted).encode()).hexdigest()
     with replacing(out / "examples.parquet") as temporary:
         parquet.write_table(table, temporary, compression="zstd")
@@ -241,6 +252,7 @@ def _write(found: Prepared, config: dict, out: Path, limits: decoding.Limits) ->
     write_csv(out / "problems.csv", lines, problems.COLUMNS)
     facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
     facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
+    facts |= {"value_range": asdict(said.value_range) if said.value_range else None}
     facts |= {"files": _files(said, limits), "layout": asdict(said.layout) if said.layout else None}
     write_json(out / "store.json", facts | {"fingerprint": found.fingerprint})
 

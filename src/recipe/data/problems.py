@@ -17,7 +17,8 @@ RAGGED, AMBIGUOUS, ASIDE = "ragged row", "two readings", "column set aside"
 ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
 
 PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note is to be known
-NOTED = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE}  # kinds that close no gate
+# kinds that close no gate
+NOTED = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE}
 
 # kind: what to do about it. A file that cannot be decoded has the decoder's own kinds beside these.
 HINTS = {

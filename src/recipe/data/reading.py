@@ -10,7 +10,9 @@ import numpy as np
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
 from recipe.data.images import as_array, preview
+from recipe.data.pixels import content_hash
 from recipe.data.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Bad, Problem
+from recipe.data.value_range import Measured, measured
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,13 @@ class Item:
     facts: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     preview: bytes | None = None
+    measured: Measured | None = None  # of images: their stored values
 
 
 def items(source, said: Contents, indices: Sequence[int], limits, workers: int) -> Iterator[Item | Problem]:
     """An Item or a Problem per index, in that order."""
     if said.encoded:
-        decoded = decoding.decode((source.encoded(i) for i in indices), limits, workers)
+        decoded = decoding.decode((source.encoded(i) for i in indices), limits, workers, said.value_range)
         for index, found in zip(indices, decoded, strict=True):
             yield _guarded(said, index, _from_file, found, said)
     else:
@@ -47,13 +50,12 @@ def _guarded(said: Contents, index: int, read, *args) -> Item | Problem:
 def _from_file(index: int, found, said: Contents) -> Item:
     if found.problem:
         raise Bad(found.problem, found.detail)
-    picture = np.ascontiguousarray(found.image.transpose(2, 0, 1))
     array, notes = fitted(found.image, said.fit)
-    larger = picture[0].size > array[0].size
+    larger = math.prod(found.image.shape[:2]) > array[0].size
     label = known_label(said.targets[index], said.classes)
     shown = preview(found.image) if larger else None
     facts = {name: None if value != value else value for name, value in found.facts.items()}  # nan: not known
-    return Item(index, label, array, content_hash(picture), facts, (*found.notes, *notes), shown)
+    return Item(index, label, array, found.content, facts, (*found.notes, *notes), shown, found.measured)
 
 
 def fitted(image: np.ndarray, fit) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -68,32 +70,38 @@ def _from_source(index: int, source, said: Contents) -> Item:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
         notes: list[str] = []
-        value = FORMS[said.kind](item[0], notes)  # here, too: PIL decodes a file only when its pixels are asked for
+        # here, too: PIL decodes a file only when its pixels are asked for
+        value, white = FORMS[said.kind](item[0], notes)
     except Bad:
         raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise Bad(UNREADABLE, f"{type(error).__name__}: {error}") from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
-    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes))
+    found = None
+    if said.kind == IMAGE:
+        found = measured(value, white)
+        value = said.value_range(value, white, notes) if said.value_range else value
+    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes), measured=found)
 
 
-def _row(value, notes: list[str]) -> np.ndarray:
+def _row(value, notes: list[str]) -> tuple[np.ndarray, float]:
     value = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if value.ndim != 1 or value.dtype.kind not in "buif":
         raise ValueError(f"{value.dtype} {value.shape} is no row of numbers")
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
-        return value.astype(np.float32)
+        return value.astype(np.float32), math.nan
 
 
-def _text(value, notes: list[str]) -> str:
+def _text(value, notes: list[str]) -> tuple[str, float]:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is no text")
     text = value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
     if text != value:
         notes.append("letters that are no text")
-    return text
+    return text, math.nan
 
 
+# what a source gives -> (as it is stored, `white` of images); what was converted is added to the notes
 FORMS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
 
 
@@ -104,8 +112,3 @@ def known_label(label, classes: Sequence[str]) -> int:
         known = ", ".join(classes[:8]) if isinstance(value, str) else f"the whole numbers 0 to {len(classes) - 1}"
         raise Bad(UNKNOWN_LABEL, "no label" if value is None else f"label {value!r}; known are {known}")
     return value
-
-
-def content_hash(array: np.ndarray) -> str:
-    """Equal for equal pixels of equal shape and type, whatever file they came from."""
-    return hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()

@@ -9,6 +9,7 @@ problems.csv      every example that is not in the store and why, what else is w
                   of a note, whatever was converted or is odd
 store.json        the data config, kind, classes, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
+                  and `value_range` (the stored values of black and white, where a person gave them)
 """
 
 from dataclasses import dataclass

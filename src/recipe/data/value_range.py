@@ -1,0 +1,189 @@
+"""What is black and what is white: the values of pictures as they are stored, and the range that a person gives them.
+
+Pictures of 12 bits in files of 16 use a sixteenth of the range that the files' type has, and end in 0..0.06 of 0..1.
+`white` is the stored value that is 1 by the type: 255 of bytes, 65,535 of 16 bits, 1 of floats in 0..1, NaN where the
+type does not say it. Values are stored ones where nothing else is said.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from recipe.errors import RecipeError
+
+BYTE, DEEP = 255.0, 65535.0
+SAMPLE = 1 << 16  # values of a picture that percentiles are taken of
+TAILS = (0.1, 99.9)  # percentiles of a picture: hot pixels and burnt-in marks are none of its range
+ASIDE = 0.01  # share of the pictures at either end that do not count
+BEYOND = 0.01  # share of a picture's values outside the range that is worth a note
+DEPTHS = (9, 10, 11, 12, 14)  # bits of scanners and cameras, whose files have 16
+
+
+@dataclass(frozen=True)
+class Range:
+    """Stored values from `low`, which becomes 0, to `high`, which becomes 1; what lies beyond becomes 0 or 1."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, given: Sequence[float] | None) -> "Range | None":
+        """From conf/data/; raises RecipeError for what is no range."""
+        if given is None:
+            return None
+        numbers = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+        finite = all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+        if len(numbers) != 2 or not finite or not numbers[0] < numbers[1]:
+            raise RecipeError(
+                f"conf/data: `value_range: {given}` must be two numbers, the stored value that becomes black and a "
+                "larger one that becomes white, as `value_range: [0, 4095]` of 12 bits; null: what the type says."
+            )
+        return cls(*map(float, numbers))
+
+    def __call__(self, pixels: np.ndarray, white: float, notes: list[str]) -> np.ndarray:
+        """Pixels as they were decoded, on this range: bytes stay bytes, all others become float32 in 0..1."""
+        values = stored(pixels, white)
+        beyond = float(((values < self.low) | (values > self.high)).mean())
+        if beyond > BEYOND:
+            notes.append(f"beyond the range: {beyond:.1%} of the values")
+        values = np.clip((values - np.float32(self.low)) / np.float32(self.high - self.low), 0, 1)
+        return np.rint(values * 255).astype(np.uint8) if pixels.dtype == np.uint8 and white == BYTE else values
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """What became these values, but for rounding and for what lay beyond."""
+        if values.dtype == np.uint8:
+            return np.rint(values / 255 * (self.high - self.low) + self.low).astype(np.uint8)
+        return values * np.float32(self.high - self.low) + np.float32(self.low)
+
+
+def white_of(pixels: np.ndarray) -> float:
+    """Of an array that nobody has scaled."""
+    if pixels.dtype in (np.uint8, bool):
+        return BYTE
+    if pixels.dtype == np.uint16:
+        return DEEP
+    if pixels.dtype.kind != "f":
+        return math.nan
+    low, high = (ends.reduce(pixels, axis=None) for ends in (np.fmin, np.fmax))  # NaNs aside
+    return 1.0 if low >= 0 and high <= 1 else math.nan
+
+
+def stored(pixels: np.ndarray, white: float) -> np.ndarray:
+    """float32 stored values of decoded pixels: bytes, or floats that were divided by `white`."""
+    values = pixels.astype(np.float32)
+    if pixels.dtype == np.uint8:
+        return values if white == BYTE else values * np.float32(white / BYTE)
+    return values if math.isnan(white) or white == 1 else values * np.float32(white)
+
+
+# ---- measured ------------------------------------------------------------------------------------------------------
+
+
+class Measured(NamedTuple):
+    """Of one picture: where its values lie but for a thousandth at either end, the least, the largest, and `white`.
+
+    Of bytes all count: a dark photograph has a few bright pixels, a mask has none.
+    """
+
+    low: float
+    high: float
+    least: float
+    largest: float
+    white: float
+
+
+def measured(pixels: np.ndarray, white: float) -> Measured:
+    """pixels: as decoded, of any shape."""
+    if pixels.dtype == np.uint8 and white == BYTE:
+        ends = float(pixels.min()), float(pixels.max())
+        return Measured(*ends, *ends, white)
+    finite = pixels if np.isfinite(pixels).all() else pixels[np.isfinite(pixels)]
+    if not finite.size:
+        return Measured(*[math.nan] * 4, white)
+    step = max(1, finite.size // SAMPLE)
+    while step > 1 and math.gcd(step, math.prod(finite.shape[1:])) > 1:  # not one column or channel alone
+        step += 1
+    some = np.percentile(stored(finite.reshape(-1)[::step], white), TAILS)
+    ends = stored(np.array([finite.min(), finite.max()], finite.dtype), white)
+    return Measured(*some.tolist(), *ends.tolist(), white)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where the values of a data set lie, and where they could: from `black` to `white`, NaN where nobody says."""
+
+    low: float  # but for a thousandth of a picture, and for 1 % of the pictures; likewise `high`
+    high: float
+    least: float  # of all
+    largest: float
+    black: float
+    white: float
+    given: bool  # the range is a person's
+    knob: bool  # the source takes a `value_range`
+
+    @property
+    def share(self) -> float:
+        """Of the range that is there, what the values fill; NaN where none is known."""
+        low, high = max(self.low, self.black), min(self.high, self.white)
+        return max(0.0, high - low) / (self.white - self.black)
+
+    @property
+    def bytes(self) -> bool:
+        return self.white == BYTE and not self.given
+
+    @property
+    def shown(self) -> str:
+        return f"{_number(self.low)} to {_number(self.high)}"
+
+    def sentence(self) -> str:
+        """What was measured, and what to do about it."""
+        if math.isnan(self.white):
+            where = "and nobody says which of them are black and white"
+        else:
+            where = f"which is {self.share:.1%} of the range from {_number(self.black)} to {_number(self.white)}"
+        ends = f"{_number(self.low)} and {_number(self.high)} (all of them from {_number(self.least)} to "
+        values = f"Nearly all stored values lie between {ends}{_number(self.largest)}), {where}."
+        if not self.knob:
+            return f"{values} Scale them to 0..1 where the data set is made; training standardises them in any case."
+        lines = [f"`value_range: [{_plain(low)}, {_plain(high)}]` ({why})" for (low, high), why in self.suggestions()]
+        return (
+            f"{values} Write {' or '.join(lines)} to the data in params.yaml: it holds for every example, split and "
+            "prediction."
+        )
+
+    def suggestions(self) -> list[tuple[tuple[float, float], str]]:
+        """Ranges, each with its reason: the bits that are used, where the values fill them; what was measured."""
+        bits = next((b for b in DEPTHS if self.largest < 2**b), 16) if self.white == DEEP else 16
+        span = self.high - self.low
+        # rare bright values may be what tells the classes apart; those that are far off are hot pixels and marks
+        low = self.least if self.low - self.least <= span else self.low
+        high = self.largest if self.largest - self.high <= span else self.high
+        why = "all that was measured" if (low, high) == (self.least, self.largest) else "nearly all that was measured"
+        by_bits = [((0, 2**bits - 1), f"{bits} bits")] if bits < 16 and 4 * span >= 2**bits else []
+        return [*by_bits, ((low, high), why)]
+
+
+def spread(pictures: np.ndarray, given: Range | None, knob: bool) -> Spread | None:
+    """Of all pictures whose `white` is the commonest; None where there are none. pictures: (N, 5), a Measured each."""
+    pictures = pictures[np.isfinite(pictures[:, 0])]
+    if not len(pictures):
+        return None
+    whites, counts = np.unique(pictures[:, 4], return_counts=True)  # NaN is one of them
+    white = float(whites[counts.argmax()])
+    same = np.isnan(pictures[:, 4]) if math.isnan(white) else pictures[:, 4] == white
+    low, high, least, largest, _ = pictures[same].T
+    black = math.nan if math.isnan(white) else 0.0
+    ends = (given.low, given.high) if given else (black, white)
+    measured = np.quantile(low, ASIDE), np.quantile(high, 1 - ASIDE), least.min(), largest.max()
+    return Spread(*map(float, measured), *ends, given is not None, knob)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
