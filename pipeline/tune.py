@@ -23,7 +23,7 @@ from recipe.stage import Report, stage
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
-    search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code, run.home, run.say)
+    search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code_and_data, run.home, run.say)
     try:
         with helped(cfg, run.say):
             take_part(search, lambda trials: log(search.work, trials, run))

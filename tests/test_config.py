@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    """A folder with the project's conf/, a plain params.yaml, and a dvc.yaml; the working directory."""
+    """A folder with the project's conf/ and scripts, a plain params.yaml, and a dvc.yaml; the working directory."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     (tmp_path / "params.yaml").write_text(PARAMS)
     monkeypatch.chdir(tmp_path)

@@ -91,19 +91,19 @@ def test_what_is_streamed_from_disk_gives_the_same_bytes(clone):
 # ---- an edit meanwhile ---------------------------------------------------------------------------------------
 
 RESTLESS = '''
-"""The digits, and an edit of a tracked file when the hundredth is read for the first time."""
+"""The digits, and an edit of this file when the hundredth is read for the first time."""
 
 from pathlib import Path
 
 from recipe.data.sources import Digits
 
-NOTE = Path("src/own/note.txt")
+HERE = Path("src/own/restless.py")
 
 
 class Restless(Digits):
     def __getitem__(self, index):
-        if index == 100 and not NOTE.exists():
-            NOTE.write_text("edited")
+        if index == 100 and not HERE.read_text().endswith("# edited"):
+            HERE.write_text(HERE.read_text() + "# edited")
         return super().__getitem__(index)
 '''
 
@@ -116,14 +116,23 @@ def test_an_edit_while_a_stage_runs_fails_the_stage(clone):
 
     said = clone.repro("prepare", code=None)
     assert said.code != 0
-    assert "src/own/note.txt changed while the stage was running" in said.text
+    assert "src/own/restless.py changed while the stage was running" in said.text
     assert "Traceback" not in said.text
     assert locked(clone, "prepare") == before
     assert not (clone.root / "runs/prepare/report.json").exists()
     assert clone.last_run("prepare").info.status == "FAILED"
 
-    assert clone.repro("prepare").stages == ["prepare"]
+    assert clone.repro("prepare").stages == ["compose", "prepare"]
     assert clone.repro("prepare").stages == []
+
+
+def test_code_edited_after_compose_is_not_recorded_as_what_it_was_before(clone):
+    """DVC records a stage's code by its manifest: with another code than that, the stage must not run."""
+    clone.edit("src/recipe/data/split.py", '"""', '"""Edited. ')
+    said = clone.repro("--single-item", "--force", "split", code=None)
+    assert said.code != 0
+    assert "src/recipe/data/split.py changed since the compose stage listed this stage's code" in said.text
+    assert clone.repro("split").stages == ["compose", "split"]
 
 
 def test_a_second_process_of_a_stage_is_refused(clone):

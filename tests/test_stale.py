@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import re
+import sys
 
 import pytest
 import yaml
 from clone import ROOT, UP_TO_DATE, Clone
-from closure import closure
 
+from recipe.closure import read_manifest
 from recipe.config import STAGES
 from recipe.resolve import resolve_all
 
@@ -24,32 +26,37 @@ def deps(stage: str) -> set[str]:
     return set(GRAPH[stage].get("deps", []))
 
 
-@pytest.mark.parametrize("stage", GRAPH)
-def test_code_among_the_deps_is_what_the_stage_can_run(stage):
-    listed = {d for d in deps(stage) if d.startswith(("src/recipe/", "pipeline/")) and d.endswith(".py")}
-    needed = {f for f in closure(stage) if not f.startswith("src/own/")}
-    assert listed == needed
-
-
-def test_an_own_part_is_a_dependency_of_each_stage_that_builds_parts():
-    builders = {stage for stage in GRAPH if "src/recipe/build.py" in deps(stage)} | {"prepare"}
-    assert {stage for stage in GRAPH if "src/own" in deps(stage)} == builders
-
-
-@pytest.mark.parametrize(
-    ("stage", "place"), [("report", "pages"), ("audit", "pages/explorer"), ("ensemble", "pages/explorer")]
-)
-def test_the_templates_of_a_page_are_dependencies_of_its_stage(stage, place):
-    folder = ROOT / "src" / "recipe" / place
-    templates = {str(f.relative_to(ROOT)) for f in folder.iterdir() if f.suffix in (".html", ".css", ".js", ".md")}
-    assert templates
-    assert templates <= deps(stage)
+def test_each_stage_depends_on_its_code_and_compose_on_all_of_it():
+    assert [stage for stage in ("source", *STAGES) if f"resolved/{stage}.code" not in deps(stage)] == []
+    assert {"src", "pipeline", "conf", "params.yaml"} <= deps("compose")
 
 
 def test_every_file_among_the_deps_is_there():
     made = {next(iter(out)) if isinstance(out, dict) else out for s in GRAPH.values() for out in s.get("outs", [])}
     made |= {next(iter(m)) for s in GRAPH.values() for m in s.get("metrics", [])}
     assert not [d for stage in GRAPH for d in deps(stage) - made if not (ROOT / d).exists()]
+
+
+RAN = """
+import atexit, json, os, runpy, sys
+from pathlib import Path
+source = Path("src").resolve()
+atexit.register(lambda: print("RAN", json.dumps(sorted(
+    str(Path(m.__file__).resolve().relative_to(source.parent)) for m in sys.modules.values()
+    if getattr(m, "__file__", None) and Path(m.__file__).resolve().is_relative_to(source)))))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["prepare", "audit", "split", "overfit", "report"])
+def test_what_a_stage_imports_while_it_runs_is_in_its_manifest(clone, stage):
+    command = (sys.executable, "-c", RAN, f"pipeline/{stage}.py", "-cp", "../resolved", "-cn", stage)
+    said = clone.run(*command, DVC_STAGE=stage).text
+    ran = json.loads(re.search("^RAN (.*)$", said, re.MULTILINE)[1])
+    assert f"src/recipe/{'pages/render' if stage == 'report' else 'stage'}.py" in ran
+    assert set(ran) - set(read_manifest(clone.root / f"resolved/{stage}.code")) == set()
 
 
 # ---- configuration -------------------------------------------------------------------------------------------
@@ -69,7 +76,7 @@ def edited(house):
 
 
 def must_rerun(clone: Clone) -> set[str]:
-    """The stages whose composed config differs from the one they ran with: DVC's own word, after compose.
+    """The stages whose composed config or code differs from what they ran with: DVC's own word, after compose.
 
     Composed in this process: what pipeline/compose.py does, without its imports.
     """
@@ -79,7 +86,9 @@ def must_rerun(clone: Clone) -> set[str]:
     changed = {
         s: entry for s, entries in status.items() for e in entries if e != ALWAYS and (entry := e.get("changed deps"))
     }
-    return {stage for stage, files in changed.items() if f"resolved/{stage}.yaml" in files}
+    return {
+        stage for stage, files in changed.items() if {f"resolved/{stage}.{end}" for end in ("yaml", "code")} & {*files}
+    }
 
 
 def append(clone: Clone, file: str, text: str) -> None:
@@ -90,6 +99,10 @@ def reverse(clone: Clone, file: str) -> None:
     """The same mapping with its keys in the opposite order."""
     content = yaml.safe_load(clone.read(file))
     clone.write(file, yaml.safe_dump(dict(reversed(content.items())), sort_keys=False))
+
+
+def comment(clone: Clone, file: str) -> None:
+    append(clone, file, "\n# a comment\n")
 
 
 EDITS = {
@@ -104,6 +117,12 @@ EDITS = {
     "a file that a stage's defaults name": (lambda c: c.put("conf/model/linear.yaml", _convert_="none"), {"baseline"}),
     "a stage's section of params.yaml": (lambda c: c.choose(tune={"trials": 3}), {"tune"}),
     "a stage's own file": (lambda c: c.put("conf/regularize.yaml", confidence=0.9), {"regularize"}),
+    "a script": (lambda c: comment(c, "pipeline/audit.py"), {"audit"}),
+    "the source's module": (lambda c: comment(c, "src/recipe/data/sources.py"), {"prepare"}),
+    "the module of a source that nobody chose": (lambda c: comment(c, "src/recipe/data/flawed.py"), set()),
+    "a module of one stage": (lambda c: comment(c, "src/recipe/learning_curve.py"), {"regularize"}),
+    "a module of the page": (lambda c: append(c, "src/recipe/pages/report.css", "/* more */\n"), {"report"}),
+    "a part of the user's that nobody chose": (lambda c: c.write("src/own/mine.py", ""), set()),
     "a search space": (lambda c: c.put("conf/space/default.yaml", **{"model.dropout": {"high": 0.4}}), {"tune"}),
 }
 

@@ -12,10 +12,10 @@ from recipe.addresses import masking
 from recipe.config import home
 from recipe.data.batches import load
 from recipe.errors import RecipeError
-from recipe.files import digest, read_yaml
+from recipe.files import read_yaml
 from recipe.parts import plain
 from recipe.search.worker import open_search, take_part
-from recipe.stage import deps, prepare_torch
+from recipe.stage import code_and_data, prepare_torch
 
 
 def join(cfg: DictConfig) -> None:
@@ -30,7 +30,7 @@ def join(cfg: DictConfig) -> None:
     device = prepare_torch(cfg)
     data = load(plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say)
     accepted = read_yaml("runs/regularize/best.yaml")
-    search = open_search(cfg, data, accepted, digest(deps("tune")), home(), say, create=False)
+    search = open_search(cfg, data, accepted, code_and_data("tune", cfg), home(), say, create=False)
     try:
         count = take_part(search)
     finally:

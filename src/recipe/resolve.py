@@ -1,7 +1,8 @@
-"""resolved/<stage>.yaml: the composed config of each stage, as DVC sees it."""
+"""resolved/<stage>.yaml and <stage>.code: the composed config and the code of each stage, as DVC sees them."""
 
 from omegaconf import OmegaConf
 
+from recipe.closure import SOURCE, code, manifest
 from recipe.config import RUNTIME, STAGES, check_top, compose, root
 from recipe.files import digest, write_text
 
@@ -21,18 +22,19 @@ def resolve_all() -> None:
     """
     base = root()
     before, texts = None, {}
-    while before != (before := digest([base / "params.yaml", base / "conf"])):
+    while before != (before := digest(base / name for name in ("params.yaml", "conf", "pipeline", SOURCE))):
         texts = _compose_all(base)
-    for stage, text in texts.items():
-        write_text(base / "resolved" / f"{stage}.yaml", text)
-    print(f"compose: {len(texts)} stages composed into resolved/")
+    for file, text in texts.items():
+        write_text(base / "resolved" / file, text)
+    print(f"compose: {len(STAGES)} stages composed into resolved/")
 
 
 def _compose_all(base) -> dict[str, str]:
     check_top(base)
-    texts = {}
+    texts = {"source.code": manifest(code("source", {}, base))}
     for stage in STAGES:
         cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
         cfg.pop(RUNTIME, None)
-        texts[stage] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
+        texts[f"{stage}.yaml"] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
+        texts[f"{stage}.code"] = manifest(code(stage, cfg, base))
     return texts

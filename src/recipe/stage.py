@@ -19,13 +19,14 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from recipe import sweep, track
+from recipe import closure, sweep, track
 from recipe.addresses import masked, masking, rewrite_masked
 from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
 from recipe.config import STAGES, checked, home, load
 from recipe.errors import RecipeError
-from recipe.files import digest, fingerprint, read_json, write_json
+from recipe.files import digest, fingerprint, present, read_json, write_json
 from recipe.launch import main, new_folder
+from recipe.parts import plain_all
 
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
@@ -69,6 +70,7 @@ class Run:
     stage: str
     out: Path
     tracker: track.Tracker
+    cfg: object
     inputs: dict[str, str]  # {file: hash} of all that the stage depends on; empty when started by hand
     device: str = "cpu"
 
@@ -82,10 +84,9 @@ class Run:
         return self.home / ".recipe" / "lanes" / f"{self.stage}-{fingerprint(self.inputs)}" if self.in_dvc else None
 
     @property
-    def code(self) -> dict[str, str]:
-        """{file: hash} of what the stage depends on, its config aside, also when started by hand."""
-        known = self.inputs or digest(deps(self.stage))
-        return {path: content for path, content in known.items() if not path.startswith("resolved/")}
+    def code_and_data(self) -> dict[str, str]:
+        """{file: hash} of what the stage depends on, its config aside."""
+        return code_and_data(self.stage, self.cfg)
 
     @property
     def home(self) -> Path:
@@ -156,6 +157,7 @@ def stage(name: str, checks: dict):
 def _run(name: str, body, cfg):
     tracked = _dvc_inputs(name)
     before = digest(tracked)
+    _require_composed_code(name, before)
     _require_open_gates(name)
     out = Path("runs", name) if in_dvc(name) else _hydra_folder()
     out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +165,7 @@ def _run(name: str, body, cfg):
         (out / file).unlink(missing_ok=True)
     tracker = track.Tracker(cfg, name, _run_name(name), commit=_commit(), folder=str(out))
     try:
-        run = Run(name, out, tracker, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
+        run = Run(name, out, tracker, cfg, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
         if not run.in_dvc:
             run.say(f"writes to {out}")
         report = body(cfg, run)
@@ -223,16 +225,34 @@ def _locked(name: str):
 
 
 def _dvc_inputs(name: str) -> list[str]:
-    """The stage's deps and params files; DVC hashes them after the command (treeverse/dvc#11058), so we must look."""
+    """The stage's code, data and config; DVC hashes them after the command (treeverse/dvc#11058), so we must look."""
     if not in_dvc(name):
         return []
-    entry = load(Path("dvc.yaml"))["stages"][name]
-    return [*deps(name), *(next(iter(p)) for p in entry.get("params", []))]
+    params = load(Path("dvc.yaml"))["stages"][name].get("params", [])
+    return [*_data(name), *(next(iter(p)) for p in params), *closure.read_manifest(_manifest(name))]
 
 
-def deps(name: str) -> list[str]:
-    """The files that a stage depends on, its config aside."""
-    return load(Path("dvc.yaml"))["stages"][name].get("deps", [])
+def _manifest(name: str) -> Path:
+    """The list of the stage's code that the compose stage wrote."""
+    return present(Path("resolved", f"{name}.code"))
+
+
+def _data(name: str) -> list[str]:
+    """The files of earlier stages and of the user on which a stage depends."""
+    deps = load(Path("dvc.yaml"))["stages"][name].get("deps", [])
+    return [path for path in deps if not path.startswith("resolved/")]
+
+
+def code_and_data(name: str, cfg) -> dict[str, str]:
+    """{file: hash} of what a stage with this config depends on, however it was started."""
+    return digest(_data(name)) | closure.code(name, plain_all(cfg), Path.cwd())
+
+
+def _require_composed_code(name: str, found: dict[str, str]) -> None:
+    """DVC records the code by its manifest, so code that was edited since would be recorded as what it was before."""
+    composed = closure.read_manifest(_manifest(name)) if in_dvc(name) else {}
+    if changed := sorted(file for file, content in composed.items() if found.get(file) != content):
+        raise RecipeError(f"{changed[0]} changed since the compose stage listed this stage's code. Run `dvc repro`.")
 
 
 def _require_same(tracked: list[str], before: dict[str, str]) -> None:

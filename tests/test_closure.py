@@ -1,0 +1,79 @@
+"""The code of a stage: what its script and its config's targets can import, read from the source."""
+
+import hashlib
+
+import pytest
+
+from recipe.closure import code, code_files, manifest, read_manifest, targets
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A small project: a script, a package of two rooms, and a package of the user's."""
+    files = {
+        "pipeline/prepare.py": "from recipe import store\n",
+        "pipeline/audit.py": "def main():\n    from recipe.pages import page\n",
+        "src/recipe/__init__.py": "",
+        "src/recipe/store.py": "import recipe.files as files\n",
+        "src/recipe/files.py": "import json\n",
+        "src/recipe/unused.py": "",
+        "src/recipe/pages/__init__.py": "",
+        "src/recipe/pages/page.py": "from ..files import write\nHERE = __file__\n",
+        "src/recipe/pages/page.html": "<p>",
+        "src/recipe/data/__init__.py": "",
+        "src/recipe/data/folder.py": "from . import reading\n",
+        "src/recipe/data/reading.py": "",
+        "src/own/__init__.py": "",
+        "src/own/birds.py": "from .blocks import Block\n",
+        "src/own/blocks.py": "",
+        "src/own/notes.txt": "not read by code",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_imports_are_followed_through_modules_and_the_packages_that_hold_them(base):
+    assert code_files("prepare", {}, base) == [
+        "pipeline/prepare.py", "src/recipe/__init__.py", "src/recipe/files.py", "src/recipe/store.py",
+    ]  # fmt: skip
+
+
+def test_an_import_in_a_function_a_relative_one_and_templates_count(base):
+    files = set(code_files("audit", {}, base))
+    assert files >= {"src/recipe/pages/page.py", "src/recipe/files.py", "src/recipe/pages/page.html"}
+    assert "src/recipe/unused.py" not in files
+
+
+def test_a_target_counts_at_any_depth_with_what_it_imports(base):
+    files = code_files("audit", {"model": {"parts": [{"_target_": "own.birds.Net"}]}}, base)
+    assert {"src/own/birds.py", "src/own/blocks.py", "src/own/__init__.py"} <= set(files)
+    assert "src/own/notes.txt" not in files
+    assert list(targets({"a": [{"b": {"_target_": "x.y", "c": {"_target_": "z"}}}]})) == ["x.y", "z"]
+
+
+def test_the_source_of_the_data_is_the_code_of_prepare_alone(base):
+    cfg = {"data": {"_target_": "recipe.data.folder.Folder"}}
+    assert {"src/recipe/data/folder.py", "src/recipe/data/reading.py"} <= set(code_files("prepare", cfg, base))
+    assert not [file for file in code_files("audit", cfg, base) if file.startswith("src/recipe/data")]
+
+
+def test_a_target_from_elsewhere_is_no_file_of_the_project(base):
+    assert code_files("prepare", {"m": {"_target_": "torch.nn.Linear"}}, base) == code_files("prepare", {}, base)
+
+
+def test_an_edit_is_seen_in_the_same_process(base):
+    before = code("prepare", {}, base)
+    (base / "src/recipe/store.py").write_text("import recipe.files, recipe.unused\n")
+    after = code("prepare", {}, base)
+    assert set(after) - set(before) == {"src/recipe/unused.py"}
+    assert after["src/recipe/store.py"] != before["src/recipe/store.py"]
+
+
+def test_a_manifest_is_read_back_and_is_that_of_md5sum(base, tmp_path):
+    hashes = code("prepare", {}, base)
+    (tmp_path / "prepare.code").write_text(manifest(hashes))
+    assert read_manifest(tmp_path / "prepare.code") == hashes
+    line = f"{hashlib.md5((base / 'pipeline/prepare.py').read_bytes()).hexdigest()}  pipeline/prepare.py"
+    assert line in manifest(hashes).splitlines()
