@@ -1,6 +1,6 @@
 """Overfit: which is the smallest model that learns the training set by heart?
 
-Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/baseline/report.json
+Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/baseline/exact.json
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
 """
 
@@ -26,7 +26,7 @@ KNOWN = CHECKS | checks_of(overfit)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
-    baseline = read_json("runs/baseline/report.json")["scores"][-1]
+    baseline = read_json("runs/baseline/exact.json")["scores"][-1]
     rungs = climb(cfg, data, run)
     best = pick(rungs, cfg.enough)
     write_yaml(run.out / "best.yaml", handed_on(cfg, best))

@@ -1,6 +1,6 @@
 """Regularize: which changes help on validation, by more than seed noise? And what would more data do?
 
-Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/report.json, runs/overfit/best.yaml
+Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/exact.json, runs/overfit/best.yaml
 Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, pictures
 """
 
@@ -39,7 +39,7 @@ def main(cfg, run):
     pictures.activations(run.out / "activations.png", inside.activations)
     pictures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in result.arms().items()})
     row = result.pick.score() | {"system": "regularized"}
-    baseline = {s["system"]: s for s in read_json("runs/baseline/report.json")["scores"]}
+    baseline = {s["system"]: s for s in read_json("runs/baseline/exact.json")["scores"]}
     subject = claims.Regularized(result, baseline, inside.structure, inside.activations)
     return Report(
         metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)},

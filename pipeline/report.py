@@ -1,15 +1,17 @@
 """Report: does every claim of the recipe hold, and what came out of it?
 
 Reads   runs/<stage>/report.json of every stage, and the pictures they name
-Writes  runs/report.html, runs/report.md, report.json
+Writes  runs/report.html, runs/report.md, report.json, scores.csv (a row per system, for `dvc plots`)
 """
 
 from pathlib import Path
 
 from recipe.checks import report as checks
 from recipe.checks import verdict
+from recipe.files import write_csv
 from recipe.pages import evidence
 from recipe.pages.render import render_report
+from recipe.reproduced import difference
 from recipe.stage import Report, in_dvc, stage
 
 
@@ -23,12 +25,15 @@ def main(cfg, run):
         waive=cfg.waive,
         where="conf/report.yaml",
     )
-    found = evidence.read(runs, own=Report({}, verdicts).content("report"))
+    found = evidence.read(runs, own=Report({}, verdicts).committed("report"))
     report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
+    write_csv(run.out / "scores.csv", evidence.table(found), evidence.SCORES)
     to = runs if in_dvc("report") else run.out
-    render_report(runs, to, own=report.content("report"))
+    render_report(runs, to, own=report.committed("report"))
     report.pages = [to / "report.html", to / "report.md"]
     report.ending = f"{found.result or found.headline}\n  report  {to / 'report.html'}\n  runs    {run.tracker.where}"
+    if in_dvc("report") and (why := difference(Path.cwd())):
+        report.ending += f"\n  note    {why}"
     return report
 
 

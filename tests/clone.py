@@ -127,10 +127,10 @@ class Clone:
     def by_hand(self, stage: str, *args: str, code: int | None = 0, **env: str) -> Said:
         return self.run(sys.executable, f"pipeline/{stage}.py", *args, code=code, **env)
 
-    def as_dvc(self, *stages: str, code: int | None = 0) -> Said:
+    def as_dvc(self, *stages: str, code: int | None = 0, **env: str) -> Said:
         """What DVC runs for these stages, in one process."""
         forms = [([f"pipeline/{s}.py", "-cp", "../resolved", "-cn", s], {"DVC_STAGE": s}) for s in stages]
-        return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code)
+        return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code, **env)
 
     def by_hand_each(self, stage: str, *overrides: str) -> list[Said]:
         """The stage by hand once per override, in one process."""
@@ -174,7 +174,9 @@ class Clone:
         return {str(f.relative_to(self.root)): f.read_bytes() for f in files if f.name != ".gitignore"}
 
     def report(self, stage: str) -> dict:
-        return json.loads(self.read(f"runs/{stage}/report.json"))
+        """The stage's evidence as git holds it; `metrics` as the mapping that it is."""
+        content = json.loads(self.read(f"runs/{stage}/report.json"))
+        return content | {"metrics": content["metrics"][0]}
 
     def verdict(self, stage: str, check: str) -> dict:
         return next(c for c in self.report(stage)["checks"] if c["check"] == check)

@@ -137,10 +137,11 @@ OWN = {
 
 
 def on_disk(content: dict) -> dict:
-    """As stage.Report writes it: figures and findings as lists."""
+    """As report.Report writes it: figures, findings and metrics as lists."""
     figures = [{"file": file, "caption": caption} for file, caption in content.get("figures", {}).items()]
     rest = {k: v for k, v in content.items() if k not in ("summary", "figures")}
-    return rest | {"findings": [content.get("summary", "")], "figures": figures}
+    rest |= {"metrics": [content.get("metrics", {})], "figures": figures}
+    return rest | {"findings": [content.get("summary", "")]}
 
 
 def fake(runs: Path, **changes) -> Path:

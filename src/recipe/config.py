@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from recipe.checkout import left_behind, not_in_git
 from recipe.errors import RecipeError
 from recipe.knobs import NAMED, check_types
 
@@ -128,6 +129,8 @@ def _set(values: dict) -> dict:
 
 def check_choice(group: str, choice: str, base: Path, where: str) -> None:
     options = [p.stem for p in (base / "conf" / group).glob("*.yaml")]
+    if left_behind(file := Path("conf", group, f"{choice}.yaml"), base):
+        raise RecipeError(not_in_git(file))
     if choice not in options:
         raise RecipeError(f"{where}: conf/{group}/ has no `{choice}`; {nearest(choice, options)}")
 

@@ -1,9 +1,13 @@
 """resolved/<stage>.yaml and <stage>.code: the composed config and the code of each stage, as DVC sees them."""
 
+from pathlib import Path
+
 from omegaconf import OmegaConf
 
+from recipe.checkout import left_behind, not_in_dvc, not_in_git
 from recipe.closure import SOURCE, code, manifest
 from recipe.config import RUNTIME, STAGES, check_top, compose, root
+from recipe.errors import RecipeError
 from recipe.files import digest, write_text
 
 # What a resolved file needs to be a Hydra primary config by itself: where the run happens comes from conf/runtime,
@@ -34,7 +38,21 @@ def _compose_all(base) -> dict[str, str]:
     texts = {"source.code": manifest(code("source", {}, base))}
     for stage in STAGES:
         cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
+        _require_all(cfg, base)
         cfg.pop(RUNTIME, None)
         texts[f"{stage}.yaml"] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
         texts[f"{stage}.code"] = manifest(code(stage, cfg, base))
     return texts
+
+
+def _require_all(cfg, base: Path) -> None:
+    """What the config names is in the checkout that a temporary experiment runs in; else RecipeError."""
+    if isinstance(cfg, dict | list):
+        for value in cfg.values() if isinstance(cfg, dict) else cfg:
+            _require_all(value, base)
+        if isinstance(cfg, dict) and str(cfg.get("_target_")).startswith("own."):
+            file = Path("src", *cfg["_target_"].split(".")[:-1]).with_suffix(".py")
+            if left_behind(file, base):
+                raise RecipeError(not_in_git(file))
+    elif isinstance(cfg, str) and "/" in cfg and "\n" not in cfg and left_behind(cfg, base):
+        raise RecipeError(not_in_dvc(cfg, base))

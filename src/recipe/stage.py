@@ -14,7 +14,7 @@ import subprocess
 import sys
 import textwrap
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -27,40 +27,12 @@ from recipe.errors import RecipeError
 from recipe.files import digest, fingerprint, present, read_json, write_json
 from recipe.launch import main, new_folder
 from recipe.parts import plain_all
+from recipe.report import Report as Report  # what each script hands in
 
+EVIDENCE = ("exact.json", "report.json")  # in DVC's cache, and rounded in git
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
 SHOWN = (".png", ".svg", ".html", ".md", ".json", ".csv", ".yaml")  # evidence that MLflow's viewer can open
 DETERMINISTIC = {"strict": "error", "warn": "warn", "off": "default"}  # torch's words for what conf/runtime says
-
-
-@dataclass
-class Report:
-    """What a stage hands in: the one thing that terminal, report page, MLflow and DVC read."""
-
-    metrics: dict[str, float]
-    checks: list[Verdict] = field(default_factory=list)
-    predictions: list[dict] = field(default_factory=list)  # change, expected, measured, outcome
-    evidence: dict[str, list[str]] = field(default_factory=dict)  # {check: its files in the stage's folder}
-    figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
-    scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
-    summary: str = ""  # the stage's finding, in a sentence
-    findings: list[str] = field(default_factory=list)  # what else it found, a sentence each
-    pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
-    ending: str = ""  # what the terminal shows last, below the verdicts
-
-    def content(self, stage: str) -> dict:
-        """report.json. Only `metrics` is a mapping of names to numbers: `dvc metrics show` makes a column of each."""
-        checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
-        optional = ("waived", "needed")
-        return {
-            "stage": stage,
-            "findings": [text for text in (self.summary, *self.findings) if text],
-            "metrics": self.metrics,
-            "checks": [{k: v for k, v in c.items() if k not in optional or v} for c in checks],
-            "predictions": self.predictions,
-            "scores": self.scores,
-            "figures": [{"file": file, "caption": caption} for file, caption in self.figures.items()],
-        }
 
 
 @dataclass
@@ -161,7 +133,7 @@ def _run(name: str, body, cfg):
     _require_open_gates(name)
     out = Path("runs", name) if in_dvc(name) else _hydra_folder()
     out.mkdir(parents=True, exist_ok=True)
-    for file in ("report.json", sweep.FAILED):
+    for file in (*EVIDENCE, sweep.FAILED):
         (out / file).unlink(missing_ok=True)
     tracker = track.Tracker(cfg, name, _run_name(name), commit=_commit(), folder=str(out))
     try:
@@ -170,8 +142,9 @@ def _run(name: str, body, cfg):
             run.say(f"writes to {out}")
         report = body(cfg, run)
         _require_same(tracked, before)
-        content = report.content(name)
-        write_json(out / "report.json", content)
+        exact, committed = report.exact(name), report.committed(name)
+        for file, content in zip(EVIDENCE, (exact, committed), strict=True):
+            write_json(out / file, content)
         if run.checkpoints:
             shutil.rmtree(run.checkpoints, ignore_errors=True)
     except BaseException as error:
@@ -182,7 +155,7 @@ def _run(name: str, body, cfg):
         # a process of its own: a page's template is no input of the stage
         subprocess.run([sys.executable, "-m", "recipe.pages"], check=False, timeout=60)
         report.pages += PAGES
-    tracker.finish(content, _shown(out) + report.pages, out, failed=bool(closed))
+    tracker.finish(exact, fingerprint(committed), _shown(out) + report.pages, out, failed=bool(closed))
     held, skipped = (sum(v.verdict == kind for v in report.checks) for kind in (PASS, SKIP))
     print(f"{name}: {held} of {len(report.checks) - skipped} checks hold\n{table(report.checks)}", flush=True)
     if report.ending:
@@ -226,10 +199,11 @@ def _locked(name: str):
 
 def _dvc_inputs(name: str) -> list[str]:
     """The stage's code, data and config; DVC hashes them after the command (treeverse/dvc#11058), so we must look."""
-    if not in_dvc(name):
-        return []
-    params = load(Path("dvc.yaml"))["stages"][name].get("params", [])
-    return [*_data(name), *(next(iter(p)) for p in params), *closure.read_manifest(_manifest(name))]
+    return [*_deps(name), *closure.read_manifest(_manifest(name))] if in_dvc(name) else []
+
+
+def _deps(name: str) -> list[str]:
+    return load(Path("dvc.yaml"))["stages"][name].get("deps", [])
 
 
 def _manifest(name: str) -> Path:
@@ -239,8 +213,7 @@ def _manifest(name: str) -> Path:
 
 def _data(name: str) -> list[str]:
     """The files of earlier stages and of the user on which a stage depends."""
-    deps = load(Path("dvc.yaml"))["stages"][name].get("deps", [])
-    return [path for path in deps if not path.startswith("resolved/")]
+    return [path for path in _deps(name) if not path.startswith("resolved/")]
 
 
 def code_and_data(name: str, cfg) -> dict[str, str]:

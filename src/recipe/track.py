@@ -24,7 +24,6 @@ from omegaconf import OmegaConf
 from recipe.addresses import masked
 from recipe.config import asked, leaves, root
 from recipe.errors import RecipeError
-from recipe.files import fingerprint
 from recipe.mlflow_store import SCORES, connect, first_line, page, uri_of, where
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
@@ -132,14 +131,15 @@ class Tracker:
         self._batch(self.id, tags={"recipe.model": logged.model_uri})
 
     @_quietly
-    def finish(self, content: dict, files: list[Path], out: Path, failed: bool) -> None:
+    def finish(self, content: dict, key: str, files: list[Path], out: Path, failed: bool) -> None:
         """Metrics, a tag per gate, a description, pictures and tables; FAILED where a gate closed.
 
+        key: the fingerprint of report.json, which the report's page shows.
         files: those in folders inside `out` keep their folder.
         """
         gates = {c["check"]: "waived" if c.get("waived") else c["verdict"] for c in content["checks"] if c["gate"]}
         tags = {f"gate.{name}": verdict for name, verdict in gates.items()}
-        tags |= {"recipe.evidence": fingerprint(content), "mlflow.note.content": described(content)}
+        tags |= {"recipe.evidence": key, "mlflow.note.content": described(content)}
         self._batch(self.id, _now(content["metrics"]), tags=tags)
         for file in files:
             inside = file.parent != out and file.is_relative_to(out)

@@ -184,6 +184,20 @@ class Evidence:
         return f"{score} accuracy on the test set" + (f", 95 % interval {low} to {high}" if low and high else "")
 
 
+SCORES = ["system", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
+
+
+def table(found: Evidence) -> list[dict]:
+    """A row per system that was scored on validation, in the recipe's order; a system is named with its stage."""
+    return [
+        {"system": f"{s.name}: {line(row.get('system'), 60).removeprefix(f'{s.name}, ')}"}
+        | {k: row.get(k) for k in SCORES[1:]}
+        for s in found.ran
+        for row in s.scores
+        if numeric(row.get("val_loss"))
+    ]
+
+
 def read(runs: Path, own: dict | None = None) -> Evidence:
     """The evidence under `runs`; `own`: the report stage's content, not on disk while that stage runs."""
     runs = Path(runs)
@@ -220,7 +234,7 @@ def _stage(name: str, content: dict) -> Stage:
             Prediction(*(number(p.get(k)) for k in ("change", "expected", "measured")), line(p.get("outcome"), 40))
             for p in predictions
         ),
-        metrics={line(k, 120): v for k, v in _dict(content.get("metrics")).items()},
+        metrics={line(k, 120): v for row in _list(content.get("metrics")) for k, v in _dict(row).items()},
         scores=tuple(row for row in _list(content.get("scores")) if isinstance(row, dict)),
         figures={
             str(f.get("file")): line(f.get("caption")) for f in _list(content.get("figures")) if isinstance(f, dict)
