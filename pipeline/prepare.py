@@ -28,12 +28,14 @@ def main(cfg, run):
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
         where="conf/prepare.yaml",
     )  # fmt: skip
+    for text in (more := claims.sentences(reading, verdicts)):
+        run.say(text)
     return Report(
         metrics=found.metrics(),
         checks=verdicts,
         evidence={name: ["problems.csv"] for name in checks_of(claims)},
         summary=found.summary(),
-        findings=claims.sentences(reading, verdicts),
+        findings=more,
     )
 
 

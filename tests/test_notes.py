@@ -83,6 +83,9 @@ def test_a_folder_of_many_kinds_lists_what_was_converted(tmp_path):
     lines = read_csv(tmp_path / "problems.csv")
     levels = [line["level"] for line in lines]
     assert levels == sorted(levels, reverse=True)  # problems first
+    kinds = [line["problem"] for line in lines if line["level"] == "note"]
+    often = [kinds.count(kind) for kind in kinds]
+    assert often == sorted(often)  # then what is rare
     assert {line["name"]: line["problem"] for line in lines if line["level"] == "problem"} == {
         "a/deep.png": "odd shape", "b/cut.png": "truncated",
     }  # fmt: skip

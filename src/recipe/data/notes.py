@@ -37,7 +37,7 @@ NOTES = {
     "odd JPEG header, so damage was not looked for": ("It was decoded by Pillow.", "Look at it, or store it anew."),
     "the largest of several sizes": ("The other sizes were not read.", BIAS),
     "the first of several pictures (MPO)": ("The others were not read: most often a preview or a depth map.", BIAS),
-    "odd shape": ("It was fitted like all others.", "Look at it: no filter fits such a strip."),
+    "odd shape": ("It was fitted like all others.", "Look at it: a strip, or a few pixels, shows hardly anything."),
     "flat": ("It was read as it is.", "Look at it: there is hardly anything to see. It may be a failed scan."),
     "one grey below": ("It was read as it is.", "Look at it: a file that was cut looks so. Copy or download it again."),
     "letters that are no text": ("They were written as escapes.", "Correct the text's encoding at the source."),

@@ -248,8 +248,7 @@ def _write(found: Prepared, config: dict, out: Path, limits: decoding.Limits) ->
         parquet.write_table(table, temporary, compression="zstd")
     lines = [p.row(HINTS) for p in found.problems]
     lines += [notes.listed(note, said.names[index], index) for index, note in found.noted]
-    lines.sort(key=lambda line: (line["level"] != problems.PROBLEM, -1 if line["source"] == "" else line["source"]))
-    write_csv(out / "problems.csv", lines, problems.COLUMNS)
+    write_csv(out / "problems.csv", problems.in_order(lines), problems.COLUMNS)
     facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
     facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
     facts |= {"value_range": asdict(said.value_range) if said.value_range else None}

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -72,6 +72,17 @@ COLUMNS = ["level", "source", "name", "problem", "detail", "hint"]
 def line(level: str, source: int | None, *texts: str) -> dict:
     """texts: name, problem, detail, hint."""
     return dict(zip(COLUMNS, (level, "" if source is None else source, *texts), strict=True))
+
+
+def in_order(lines: list[dict]) -> list[dict]:
+    """Problems in the order of the source; then notes, rare kinds first, so that what all files share hides nothing."""
+    often = Counter(line["problem"] for line in lines)
+
+    def place(line: dict) -> tuple:
+        at = -1 if line["source"] == "" else line["source"]
+        return (0, 0, "", at) if line["level"] == PROBLEM else (1, often[line["problem"]], line["problem"], at)
+
+    return sorted(lines, key=place)
 
 
 def shown(name: str) -> str:
