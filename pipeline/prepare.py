@@ -23,6 +23,8 @@ def main(cfg, run):
     if run.in_dvc:
         require_unchanged(data)
     run.tracker.data(data_name(cfg), found.fingerprint, "all")
+    for text in found.findings():
+        run.say(text)
     reading = claims.Reading(found.counts, found.converted, found.unrepeatable, found.values)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
@@ -35,7 +37,7 @@ def main(cfg, run):
         checks=verdicts,
         evidence={name: ["problems.csv"] for name in checks_of(claims)},
         summary=found.summary(),
-        findings=more,
+        findings=[*more, *found.findings()],
     )
 
 

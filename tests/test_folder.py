@@ -224,7 +224,7 @@ def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
         ",a,x",
     ]
     put(tmp_path, "metadata.csv", content="\n".join(lines).encode())
-    ragged = "metadata.csv, line 9", "2 cells, there must be 3: there is none for `site`; it begins b/1.png, b"
+    ragged = "metadata.csv, line 9", "2 cells, there must be 3: no cell for `site`; it begins b/1.png, b"
     assert sorted(problems(Folder(tmp_path, size=8))) == sorted(
         [
             (NO_FILE, "metadata.csv, line 3", "no file `gone.png`"),

@@ -152,7 +152,7 @@ def test_rows_that_cannot_be_meant_stand_in_their_place(people, tmp_path, capsys
     assert problems[0] == problems[4] == ""
     assert problems[1] == "`age` is 'thirty', most cells are numbers"
     assert problems[2] == "`colour` is 'purple'; known are blue, dark, green, red"
-    assert problems[3].startswith("ragged row: 2 cells, there must be 4: there is none for `weight`, `new`")
+    assert problems[3].startswith("ragged row: 2 cells, there must be 4: no cell for `weight`, `new`")
 
 
 def test_an_answer_does_not_depend_on_the_rows_beside_it(people, tmp_path):

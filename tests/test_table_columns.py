@@ -152,7 +152,7 @@ FORMS += ["%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p"]
     st.sampled_from(FORMS),
 )
 def test_dates_in_any_common_form_are_read_back_or_asked_for(when, form):
-    when = [*when, datetime.datetime(2021, 5, 30), datetime.datetime(2021, 12, 31)]  # days that are no months
+    when = [*when, datetime.datetime(2021, 5, 30), datetime.datetime(2021, 12, 31)]  # a day that cannot be a month
     texts = list(dict.fromkeys(day.strftime(form) for day in when))
     (read,) = dates.formats_of(texts, [1] * len(texts), 0.9)
     back = dates.times(texts, read)
@@ -188,7 +188,9 @@ def test_a_date_that_can_be_read_in_two_ways_is_asked_for(tmp_path):
 
 def test_a_day_that_does_not_exist_is_a_mistake_with_its_row(tmp_path):
     source = table(tmp_path, {"when": ["2020-01-02", "2020-02-01"] * 10 + ["2020-13-01"], "x": [0.5] * 21})
-    assert source.mistakes == {20: (UNREADABLE, "`when` is '2020-13-01', no date as ISO 8601, as 2020-12-31")}
+    assert source.mistakes == {
+        20: (UNREADABLE, "`when` is '2020-13-01', which is not a date as ISO 8601, as 2020-12-31")
+    }
 
 
 # ---- names ---------------------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ def test_names_that_differ_in_case_are_noted_and_blanks_are_not(tmp_path):
     assert source.problems[0].detail == "'red' (8 rows), 'Red' (4 rows): different names, perhaps of one thing"
 
 
-# ---- columns that are no features ----------------------------------------------------------------------------------
+# ---- columns that become metadata -----------------------------------------------------------------------------------
 
 
 def test_every_column_that_is_no_feature_is_in_one_list_and_the_rest_is_read(tmp_path):
@@ -252,6 +254,14 @@ def test_every_column_that_is_no_feature_is_in_one_list_and_the_rest_is_read(tmp
     assert found.counts[ASIDE] == 7
 
 
+def test_dates_of_metadata_are_kept_in_a_form_that_sorts(tmp_path):
+    columns = {"x": [0.5] * 12, "when": ["31/12/2020", "01/03/2021"] * 6, "due": ["01/02/2020", "03/04/2020"] * 6}
+    source = table(tmp_path, columns, metadata=["when", "due"], dates={"due": "%d/%m/%Y"})
+    assert source.metadata["when"][:2] == ["2020-12-31", "2021-03-01"]
+    assert source.metadata["due"][:2] == ["2020-02-01", "2020-04-03"]
+    assert listed(source) == [(ASSUMED, "when")]
+
+
 def test_a_column_that_has_a_role_is_not_judged(tmp_path):
     columns = {"x": np.linspace(0, 1, 30), "user": [f"u{i}" for i in range(30)], "when": ["01/02/2020"] * 30}
     assert table(tmp_path, columns, metadata=["user", "when"]).problems == []
@@ -271,6 +281,7 @@ def shop(tmp_path_factory):
             "sold": [f"{day:%d/%m/%Y}" for day in days],
             "price": [f"${v:,.2f}" for v in rng.lognormal(7, 1, n)],
             "size": rng.normal(size=n),
+            "share": [f"{v:.1f}%" for v in 100 * rng.random(n)],
             "member": rng.choice(["yes", "no", ""], n),
             "ref": [f"r{i}" for i in range(n)],
             "label": ["a", "b"] * (n // 2),
@@ -292,7 +303,7 @@ def probabilities(rows: list[dict]) -> list[float]:
 def test_new_rows_are_read_as_those_that_were_learned_from(shop, tmp_path):
     data = pandas.read_csv(shop.root / "shop.csv", dtype=str)
     whole = probabilities(predicted(shop, shop.root / "shop.csv", tmp_path))
-    few = data.iloc[3:9][["price", "member", "sold", "town", "size"]]  # other order, no ids and no label
+    few = data.iloc[3:9][["price", "member", "sold", "town", "size", "share"]]  # other order, no ids and no label
     few.to_csv(tmp_path / "few.csv", index=False)
     assert probabilities(predicted(shop, tmp_path / "few.csv", tmp_path)) == pytest.approx(whole[3:9], abs=1e-6)
     few.to_csv(tmp_path / "semi.csv", index=False, sep=";", encoding="utf-16")
@@ -300,14 +311,19 @@ def test_new_rows_are_read_as_those_that_were_learned_from(shop, tmp_path):
 
 
 def test_a_new_name_is_other_and_what_cannot_be_read_has_its_reason(shop, tmp_path):
-    lines = ["town,sold,price,size,member", "Timbuktu,05/03/2021,$12.00,0.5,yes", "town1,2021-03-05,12 €,x,perhaps"]
+    lines = [
+        "town,sold,price,size,member,share",
+        "Timbuktu,05/03/2021,$12.00,0.5,yes,1%",
+        "town1,2021-03-05,12 €,x,perhaps,0.2",
+    ]
     (tmp_path / "new.csv").write_text("\n".join(lines) + "\n")
     good, bad = predicted(shop, tmp_path / "new.csv", tmp_path)
     assert good["problem"] == ""
     assert bad["problem"].split("; ") == [
-        "`sold` is '2021-03-05', no date as %d/%m/%Y (day/month/year), as 31/12/2020",
+        "`sold` is '2021-03-05', which is not a date as %d/%m/%Y (day/month/year), as 31/12/2020",
         "`price` is '12 €', most cells are in $",
         "`size` is 'x', most cells are numbers",
+        "`share` is '0.2', most cells are in %",
         "`member` is 'perhaps'",
         "known are true and false, yes and no",
     ]
@@ -319,6 +335,7 @@ def test_a_program_hands_in_typed_values(shop):
     typed = data.assign(
         sold=pandas.to_datetime(data.sold, format="%d/%m/%Y"),
         price=data.price.str.replace("[$,]", "", regex=True).astype(float),
+        share=data.share.str.rstrip("%").astype(float),
         member=[None if member != member else member == "yes" for member in data.member],
     )
     for request in (data, typed):

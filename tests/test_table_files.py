@@ -108,8 +108,8 @@ def test_lines_that_do_not_fit_are_named_with_what_is_odd_there(tmp_path):
     surplus = "behind the last column there is 'extra'"
     assert [(p.kind, p.name, p.detail) for p in rows.problems] == [
         (RAGGED, "x.csv, line 3", f"4 cells, there must be 3: {surplus}; it begins 3, 4, y, extra"),
-        (RAGGED, "x.csv, line 5", "1 cells, there must be 3: there is none for `b`, `label`; it begins 5"),
-        (RAGGED, "x.csv, line 8", "2 cells, there must be 3: there is none for `label`; it begins 9, x"),
+        (RAGGED, "x.csv, line 5", "1 cells, there must be 3: no cell for `b`, `label`; it begins 5"),
+        (RAGGED, "x.csv, line 8", "2 cells, there must be 3: no cell for `label`; it begins 9, x"),
     ]  # fmt: skip
 
 

@@ -26,7 +26,10 @@ class Cells:
     @cached_property
     def plain(self) -> np.ndarray | None:
         """(N,) float64 where every cell is a number as Python writes it; else None. The short way for most columns."""
-        if set(map(type, self.cells)) != {str}:
+        types = set(map(type, self.cells))
+        if types <= {int, float, type(None)} and types != {type(None)}:
+            return np.array(self.cells, float)  # None becomes NaN
+        if types != {str}:
             return None
         try:
             values = np.array(list(map(float, self.cells)))
@@ -98,10 +101,10 @@ class Numbers:
                 continue
             if isinstance(value, (int, float)):
                 self.values[i], self.known[i] = value, True
-            elif (found := number(str(value), decimal)) is not None:
-                self.values[i], self.known[i] = found[0], True
-                if found[2]:
-                    self.units[i] = found[1]
+            elif (read := number(str(value), decimal)) is not None:
+                self.values[i], self.known[i] = read[0], True
+                if read[2]:
+                    self.units[i] = read[1]
 
     def unit(self, counts: Sequence[int]) -> str:
         """% where most numbers have it, else the commonest currency, if any."""
@@ -115,7 +118,7 @@ class Numbers:
 
 
 def _plain(cell):
-    """Something that can be a key: texts stripped; what is no scalar as its text."""
+    """Something that can be a key: texts stripped; lists and the like as their text."""
     if isinstance(cell, str):
         return cell.strip()
     cell = cell.item() if hasattr(cell, "item") and not isinstance(cell, datetime.date) else cell

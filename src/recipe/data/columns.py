@@ -44,18 +44,37 @@ def learn(
     formats: Mapping[str, str] | None = None,
 ) -> Learned:  # fmt: skip
     """columns: those that are to be features. decimal, formats ({column: of its dates}): None to recognise them."""
-    found = Learned()
+    result = Learned()
     signs = decimal_signs(columns, decimal)
-    found.problems += _decimal_commas(rows, columns, signs) if decimal is None else []
+    result.problems += _decimal_commas(rows, columns, signs) if decimal is None else []
     for name, cells in columns.items():
         column = _Column(name, cells, rows, [])
         feature = _decided(column, signs[name], levels, (formats or {}).get(name))
         if feature is not None:
-            found.features.append(feature)
+            result.features.append(feature)
         elif cells.present:
-            found.aside[name] = rows.columns[name]
-        found.problems += column.problems
-    return found
+            result.aside[name] = rows.columns[name]
+        result.problems += column.problems
+    return result
+
+
+def dated(rows: Rows, name: str, form: str | None) -> tuple[Sequence, list[Problem]]:
+    """(a column of metadata, its dates as ISO 8601 writes them; a note on that). Other columns are as in the file.
+
+    form: of its dates; None to recognise it. A split by time reads dates in this form alone.
+    """
+    cells = Cells(rows.columns[name])
+    column = _Column(name, cells, rows, [])
+    if cells.plain is not None or not cells.present or any(dates.typed(value) for value in cells.values):
+        return rows.columns[name], []
+    forms = [form] if form else dates.formats_of(*zip(*column.known, strict=True), MOST)
+    if len(forms) != 1 or forms[0] == dates.ISO:
+        return rows.columns[name], []
+    when = times_of(cells, forms[0])
+    if not form:
+        column.note(ASSUMED, f"dates as {dates.spoken(forms[0])}; they are kept in the form of ISO 8601")
+    texts = [text if np.isnat(t) else dates.iso(t) for text, t in zip(cells.texts, when, strict=True)]
+    return [texts[code] for code in cells.codes], column.problems
 
 
 @dataclass
@@ -86,13 +105,13 @@ def _decided(c: _Column, sign: str | None, levels: int, form: str | None) -> Fea
     """The feature, or None with a note why not."""
     cells = c.cells
     if c.name == c.rows.index:
-        return c.aside("it has no name and stands first: an index of rows, as pandas writes it. It became metadata")
-    if form:
-        return _date(c, form, given=True)
-    if cells.plain is not None and sign == ".":
+        return c.aside("the first column, without a name: an index of rows, as pandas writes it. It became metadata")
+    if cells.plain is not None and sign == "." and not form:
         return _number(c, ".")
     if not cells.present:
         return c.aside("it has no value at all, and is left out")
+    if form:
+        return _date(c, form, given=True)
     if np.array(cells.counts)[cells.numbers(sign or ".").known].sum() >= MOST * cells.present:
         if sign is None:
             return _two_numbers(c)

@@ -27,8 +27,8 @@ def formats_of(texts: Sequence[str], counts: Sequence[int], share: float) -> lis
     if sum(n for text, n in zip(texts, counts, strict=True) if any(c.isdigit() for c in text)) < share * sum(counts):
         return []
     step = max(1, len(texts) // GUESSED)
-    found = dict.fromkeys(f for text in texts[::step] for first in (False, True) if (f := _guess(text, first)))
-    parsed = {form: times(texts, form) for form in found}
+    guesses = dict.fromkeys(f for text in texts[::step] for first in (False, True) if (f := _guess(text, first)))
+    parsed = {form: times(texts, form) for form in guesses}
     rows = {form: int(np.array(counts)[~np.isnat(when)].sum()) for form, when in parsed.items()}
     most = max(rows.values(), default=0)
     if most < share * sum(counts):
@@ -59,13 +59,19 @@ def _guess(text: str, day_first: bool) -> str | None:
 
 
 def times(values: Sequence, form: str) -> np.ndarray:
-    """(D,) datetime64[us], NaT where the text is no date of this form. Zones are taken into account, and end as UTC."""
+    """(D,) datetime64[us], NaT where the text is not a date of this form. Zones end as UTC."""
     import pandas
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         when = pandas.to_datetime(pandas.Series(list(values), dtype=object), format=form, errors="coerce", utc=True)
     return when.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+
+
+def iso(when: np.datetime64) -> str:
+    """2020-12-31, or 2020-12-31T13:45:00 where there is a time of day."""
+    day = when.astype("datetime64[D]")
+    return str(day if day == when else when.astype("datetime64[s]"))
 
 
 def typed(value) -> bool:
@@ -81,10 +87,10 @@ def parts(when: np.ndarray, since: str, hours: bool) -> np.ndarray:
 
     known = pandas.Series(when)
     days = (known - pandas.Timestamp(since)) / pandas.Timedelta(days=1)
-    found = [known.dt.year, known.dt.month, known.dt.day_of_week, days]
+    columns = [known.dt.year, known.dt.month, known.dt.day_of_week, days]
     if hours:
-        found.append((known - known.dt.normalize()) / pandas.Timedelta(hours=1))
-    return np.stack([part.to_numpy(np.float64, na_value=np.nan) for part in found], axis=1)
+        columns.append((known - known.dt.normalize()) / pandas.Timedelta(hours=1))
+    return np.stack([part.to_numpy(np.float64, na_value=np.nan) for part in columns], axis=1)
 
 
 def spoken(form: str) -> str:

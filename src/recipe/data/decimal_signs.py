@@ -54,5 +54,5 @@ def _votes(cells: Cells) -> tuple[int, int, int]:
 def _small_rest(cells: Cells) -> bool:
     """Whether the numbers without a comma are whole, below a thousand, and there are some: no format of `5,000`."""
     rest = [number(text) for text in cells.texts if "," not in text]
-    values = [abs(found[0]) for found in rest if found]
+    values = [abs(read[0]) for read in rest if read]
     return bool(values) and all(value < 1000 and value.is_integer() for value in values)

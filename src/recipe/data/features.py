@@ -62,7 +62,8 @@ class Number:
         kind = f"most cells are in {self.unit}" if self.unit else "most cells are numbers without a unit"
         unusual |= {i: kind for i, unit in numbers.units.items() if unit and unit != self.unit}
         if self.unit == PERCENT:
-            unusual |= {i: kind for i in np.flatnonzero(numbers.known) if numbers.units.get(i) != PERCENT}
+            texts = [i for i in np.flatnonzero(numbers.known) if isinstance(cells.values[i], str)]
+            unusual |= {i: kind for i in texts if numbers.units.get(i) != PERCENT}
         return {i: f"{shown(cells.texts[i])[:40]!r}, {what}" for i, what in unusual.items()}
 
     def back(self, values: np.ndarray) -> list:
@@ -116,7 +117,7 @@ class Date:
     def read(self, cells: Cells) -> Read:
         when = times_of(cells, self.form)
         wrong = {
-            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}, no date as {dates.spoken(self.form)}"
+            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}, which is not a date as {dates.spoken(self.form)}"
             for i, (text, t, gone) in enumerate(zip(cells.texts, when, cells.missing, strict=True))
             if np.isnat(t) and not gone
         }
@@ -137,13 +138,13 @@ class Date:
 
 
 def times_of(cells: Cells, form: str) -> np.ndarray:
-    """(D,) datetime64 of the different cells, NaT where one is missing or no date of this form."""
+    """(D,) datetime64 of the different cells, NaT where one is missing or not a date of this form."""
     if any(dates.typed(value) for value in cells.values):  # of parquet, or of a request
         texts = [v.isoformat() if dates.typed(v) else t for t, v in zip(cells.texts, cells.values, strict=True)]
-        found = dates.times(texts, dates.ISO)
+        when = dates.times(texts, dates.ISO)
     else:
-        found = dates.times(cells.texts, form)
-    return np.where(cells.missing, np.datetime64("NaT"), found)
+        when = dates.times(cells.texts, form)
+    return np.where(cells.missing, np.datetime64("NaT"), when)
 
 
 @dataclass(frozen=True)
@@ -166,16 +167,16 @@ class Names:
     def read(self, cells: Cells) -> Read:
         at = {name: i for i, name in enumerate(self.names)}
         rest = at[OTHER] if self.other else None
-        found = [at.get(t, None if gone else rest) for t, gone in zip(cells.texts, cells.missing, strict=True)]
-        values = np.zeros((len(found), len(at)), np.float32)
+        places = [at.get(t, None if gone else rest) for t, gone in zip(cells.texts, cells.missing, strict=True)]
+        values = np.zeros((len(places), len(at)), np.float32)
         wrong = {}
-        for i, (text, name, gone) in enumerate(zip(cells.texts, found, cells.missing, strict=True)):
+        for i, (text, name, gone) in enumerate(zip(cells.texts, places, cells.missing, strict=True)):
             if name is not None:
                 values[i, name] = 1
             elif not gone:
                 known = ", ".join(shown(name)[:40] for name in self.names)
                 wrong[i] = f"`{shown(self.column)}` is {shown(text)[:40]!r}; known are {known}"
-        missing = np.array([name is None and gone for name, gone in zip(found, cells.missing, strict=True)])
+        missing = np.array([name is None and gone for name, gone in zip(places, cells.missing, strict=True)])
         return values[cells.codes], missing[cells.codes], _spread(wrong, cells)
 
     def back(self, values: np.ndarray) -> list:
@@ -227,11 +228,11 @@ class Layout:
 
     def back(self, values: np.ndarray) -> dict[str, list]:
         """{column: cells} of a file that would give these rows of features (N, F)."""
-        found, at = {}, 0
+        columns, at = {}, 0
         for feature in self.features:
-            found[feature.column] = feature.back(values[:, at : at + len(feature.columns)])
+            columns[feature.column] = feature.back(values[:, at : at + len(feature.columns)])
             at += len(named(feature))
-        return found
+        return columns
 
 
 def named(feature: Feature) -> list[str]:

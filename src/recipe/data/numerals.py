@@ -1,7 +1,7 @@
 """Numbers as people write them: money, percent, groups of thousands, a decimal comma.
 
 pandas and skrub read a decimal comma and thousands by deleting one sign and replacing the other, so that `1,5` with
-`thousands=","` is 15; here a group has three digits, and what fits neither reading is no number.
+`thousands=","` is 15; here a group has three digits, and what fits neither reading is not a number.
 """
 
 import re

@@ -22,6 +22,7 @@ from recipe.files import replacing, write_csv, write_json
 
 REREAD = 32  # examples read a second time: a transform that draws random numbers shows in the first few
 MANY_SHAPES = 100
+MANY_FINDINGS = 8  # of each level that the terminal and the report name; problems.csv has all
 HINTS = problems.HINTS | decoding.PROBLEMS
 
 
@@ -66,6 +67,16 @@ class Prepared:
         sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.said.classes)}
         names = ("channels", "height", "width") if self.said.kind == IMAGE else ("features",)
         return sizes | (dict(zip(names, self.shape, strict=True)) if self.said.kind != TEXT else {})
+
+    def findings(self) -> list[str]:
+        """A sentence on each of the first problems and notes; what was converted is counted in `summary`."""
+        found = []
+        for level in (problems.PROBLEM, problems.NOTE):
+            listed = [p for p in self.problems if p.level == level]
+            found += [f"{shown(p.name)}: {p.kind}: {p.detail}." for p in listed[:MANY_FINDINGS]]
+            if (more := len(listed) - MANY_FINDINGS) > 0:
+                found.append(f"problems.csv lists {more:,} more at the level of a {level}.")
+        return found
 
     def summary(self) -> str:
         shape = " x ".join(map(str, self.shape))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recipe.data.cells import Cells
-from recipe.data.columns import LEVELS, learn
+from recipe.data.columns import LEVELS, dated, learn
 from recipe.data.contract import FEATURES, TEXT
 from recipe.data.features import Layout, encoded
 from recipe.data.labels import coded
@@ -22,7 +22,7 @@ class Table:
     A column of numbers stays what it is, NaN where a cell is missing; money, percent and thousands are numbers, too.
     Dates become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all
     0 where it is missing; the rarer ones of more than `levels` share `other`. A column that lacks values gets another
-    of 0 and 1, `age is missing`. A cell that is none of its column's kind makes its row unreadable. A column that tells
+    of 0 and 1, `age is missing`. A cell of another kind than its column makes its row unreadable. A column that tells
     rows apart (an index, ids) becomes metadata. What was recognised, and all that is odd, is in `problems`.
 
     label, group, split: names of columns, or positions. split: the column that says train, val or test. metadata:
@@ -51,7 +51,11 @@ class Table:
         formats = {rows.named(name): form for name, form in (dates or {}).items()}
         learned = learn(rows, columns, decimal=decimal, levels=levels, formats=formats)
         self.problems += learned.problems
-        self.metadata = {name: rows.columns[name] for name in aside} | learned.aside
+        self.metadata = {}
+        for name in aside:
+            self.metadata[name], notes = dated(rows, name, formats.get(name))
+            self.problems += notes
+        self.metadata |= learned.aside
         if not learned.features:
             why = "".join(f" {p.name}: {p.detail}." for p in learned.problems[:3])
             raise RecipeError(f"{file}: no column is left for features beside the label `{shown(label)}`.{why}")

@@ -153,7 +153,7 @@ def _ragged(place: str, cells: list[str], names: list[str]) -> Problem:
     if len(cells) > len(names):
         odd = f"behind the last column there is {shown(', '.join(cells[len(names) :]))[:60]!r}"
     else:
-        odd = f"there is none for {', '.join(f'`{shown(name)}`' for name in names[len(cells) :][:4])}"
+        odd = f"no cell for {', '.join(f'`{shown(name)}`' for name in names[len(cells) :][:4])}"
         odd += f" and {more} more" if (more := len(names) - len(cells) - 4) > 0 else ""
     start = shown(", ".join(cells))[:60]
     return Problem(RAGGED, place, f"{len(cells)} cells, there must be {len(names)}: {odd}; it begins {start}")

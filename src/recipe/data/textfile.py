@@ -129,11 +129,11 @@ def _first(path: Path, text: str, delimiter: str, quoted: bool) -> list[list[str
     """The first records; the last may be cut."""
     start = text[: 1 << 16]
     try:
-        found = []
+        first = []
         for _, cells in records(path, start, delimiter, quoted):
-            found.append(cells)
-            if len(found) > SAMPLE:
+            first.append(cells)
+            if len(first) > SAMPLE:
                 break
     except RecipeError:  # cut within quotes, or none that this delimiter splits
         pass
-    return found[:-1] if len(text) > len(start) and len(found) <= SAMPLE else found[:SAMPLE]
+    return first[:-1] if len(text) > len(start) and len(first) <= SAMPLE else first[:SAMPLE]
