@@ -67,7 +67,8 @@ def example(n, label, copy=None, group="", given=""):
 def written(kept, plan=None, shares=None, moments=None, rare=None, **parts):
     rows = {name: [kept[n] for n in parts[name]] for name in ("train", "val", "test")}
     shares = {"train": 0.6, "val": 0.2, "test": 0.2} if shares is None else shares
-    made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, rare or {}, moments or {})
+    ids = frozenset(e["id"] for e in kept)
+    made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, ids, rare or {}, moments or {})
     listed = {name: [{k: row[k] for k in ("id", "row", "label")} for row in part] for name, part in rows.items()}
     return split.Written(listed, made)
 

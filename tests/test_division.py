@@ -79,6 +79,8 @@ def test_given_splits_are_obeyed_and_what_is_missing_comes_out_of_train_alone(dr
         if e["given_split"] == "train":
             of_train[unit].add(got[e["id"]])
     assert all(len(splits) == 1 for splits in of_train.values())
+    given_away = {unit for e, unit in zip(rows, together(rows), strict=True) if e["given_split"] != "train"}
+    assert all(of_train[unit] <= {"train"} for unit in given_away)  # no carved example is a copy of a given one
     assert judged(made)["given_splits_are_obeyed"].verdict in ("pass", "skip")
     assert set(made.shares) == ({"train", "val", "test"} - gives if gives < {"val", "test"} else set())
 

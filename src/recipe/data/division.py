@@ -37,6 +37,7 @@ class Division:
     kept: list[dict]  # all of them
     classes: list[str]  # what the labels number
     shares: dict[str, float]  # asked of each split that was made here; empty where the source gives all three
+    divided: frozenset[str]  # ids of the examples that were divided here: all, or those of a given train
     rare: dict[str, int]  # {class: examples} that was left out, or is in train alone, as `plan.rare` says
     moments: dict[str, object]  # {id: the latest moment among the examples it stays with}; empty unless by time
 
@@ -49,13 +50,6 @@ class Division:
     @property
     def obeyed(self) -> bool:
         return bool(self.given) and self.plan.given == "obey"
-
-    @cached_property
-    def divided(self) -> set[str]:
-        """The ids of the examples that were divided here: all, or those that the source gives to train."""
-        if not self.shares:
-            return set()
-        return {e["id"] for e in self.kept if not self.obeyed or e["given_split"] == "train"}
 
     @cached_property
     def moved(self) -> Counter:
@@ -84,8 +78,10 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
     latest = _latest(examples, units, plan) if plan.by == "time" else {}
     names = [e["given_split"] for e in examples] if given else ["train"] * len(examples)
     alone = rare if plan.rare == "train" else {}
-    pool = [i for i, e in enumerate(examples) if (not given or names[i] == "train") and e["class"] not in alone]
-    if asked and pool:
+    elsewhere = {unit for unit, name in zip(units, names, strict=True) if name != "train"}
+    # a copy of what is given to val or test, or one of its group, stays in train: what is made here shares nothing
+    pool = [i for i, e in enumerate(examples) if units[i] not in elsewhere and e["class"] not in alone] if asked else []
+    if pool:
         of_pool = [units[i] for i in pool]
         if latest:
             made = timeline.cut(latest, of_pool, asked)
@@ -98,7 +94,7 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
         parts[name].append(example)
     parts = {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
     moments = {e["id"]: latest[unit] for e, unit in zip(examples, units, strict=True)} if latest else {}
-    return Division(plan, parts, examples, classes, asked, rare, moments)
+    return Division(plan, parts, examples, classes, asked, frozenset(examples[i]["id"] for i in pool), rare, moments)
 
 
 # ---- what is asked ---------------------------------------------------------------------------------------------------
