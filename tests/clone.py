@@ -191,10 +191,10 @@ class Clone:
         return mlflow.MlflowClient(uri)
 
     def runs(self, where: str = "") -> list:
-        """Runs of the project's experiment, newest first."""
+        """Runs of the project, child runs included, newest first."""
         client = self.mlflow()
-        experiment = client.get_experiment_by_name("recipe").experiment_id
-        return list(client.search_runs([experiment], where, max_results=1000))
+        found = map(client.get_experiment_by_name, ("recipe", "recipe child runs"))
+        return list(client.search_runs([e.experiment_id for e in found if e], where, max_results=1000))
 
     def stage_runs(self, stage: str) -> list:
         """Executions of a stage, newest first: no lane, trial or member, no sweep."""

@@ -20,8 +20,8 @@ from recipe.addresses import masked, remember, require_encoded, without_login
 from recipe.config import home
 from recipe.errors import RecipeError
 
-SCORES = "scores"  # the saved view of the run table: in the UI under Views, and in the link that a stage prints
 COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
+CHILDREN = " child runs"  # what the name of the experiment ends with that holds lanes, trials, members and jobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -60,19 +60,14 @@ def connect(cfg):
 
     for log in ("mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(log).setLevel(logging.CRITICAL)  # what fails is said once, by us
-    name, local = cfg.runtime.mlflow.experiment, uri.startswith("sqlite:")
     try:
         with filelock.FileLock(home() / "mlflow.db.lock"):
-            if local:
+            if uri.startswith("sqlite:"):
                 _open_file(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
             elif re.match(r"(postgresql|mysql|mssql)(\+\w+)?://", uri):
                 _open_database(uri)
             client = MlflowClient(tracking_uri=uri)
-            if found := client.get_experiment_by_name(name):
-                return client, found.experiment_id
-            place = (home() / "mlruns").as_uri() if local else None
-            view = f"mlflow.sharedViewState.{SCORES}"
-            return client, client.create_experiment(name, artifact_location=place, tags={view: _view()})
+            return client, experiment(client, cfg)
     except Exception as error:  # a driver, a disk or a server: each has errors of its own
         raise RecipeError(
             f"the MLflow store {masked(uri)} cannot be used ({first_line(error)}). Mend or move it, or set "
@@ -80,19 +75,53 @@ def connect(cfg):
         ) from None
 
 
+def experiment(client, cfg, suffix: str = "") -> str:
+    """The id of the project's experiment, made where it is missing; with CHILDREN, of the one for child runs."""
+    from mlflow.exceptions import MlflowException
+
+    main = cfg.runtime.mlflow.experiment
+    if found := client.get_experiment_by_name(main + suffix):
+        return found.experiment_id
+    about = {
+        "": f"A run for each stage; its description links its lanes, trials and members in `{main}{CHILDREN}`.",
+        CHILDREN: f"Lanes, trials and members of the stages, and jobs of multiruns. Their parent runs are in `{main}`.",
+    }[suffix]
+    tags = {"mlflow.note.content": about, "mlflow.sharedViewState.scores": _view()}
+    place = (home() / "mlruns").as_uri() if uri_of(cfg).startswith("sqlite:") else None
+    try:
+        return client.create_experiment(main + suffix, artifact_location=place, tags=tags)
+    except MlflowException:
+        if found := client.get_experiment_by_name(main + suffix):  # another process made it in between
+            return found.experiment_id
+        raise
+
+
 def _view() -> str:
-    """The run table with the scores as columns, in the form in which MLflow's UI saves a view."""
+    """The run table with the scores as columns, for the UI's menu of views, in the form in which the UI saves one.
+
+    No link opens it: the UI then shows a banner that asks to override a saved view.
+    """
     now = int(time.time() * 1000)
     state = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
-    return json.dumps({"name": SCORES, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+    return json.dumps({"name": "scores", "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
 
 
 def page(cfg, experiment: str, **query: str) -> str:
     """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
     uri = uri_of(cfg)
     base = uri.rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
+    return f"{base}/{ui_link(experiment, **query)}"
+
+
+def ui_link(experiment: str, **query: str) -> str:
+    """The same, as a link inside the UI, wherever that is served."""
     query = {"workflowType": "machine_learning", **query}
-    return f"{base}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
+    return f"#/experiments/{experiment}/runs?{urllib.parse.urlencode(query)}"
+
+
+def children_of(run: str) -> str:
+    """The filter for the child runs of a run, in their own experiment."""
+    return f"tags.mlflow.parentRunId = '{run}'"
 
 
 def where(cfg, link: str) -> str:

@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 
 from recipe.addresses import masked
 from recipe.errors import RecipeError
-from recipe.mlflow_store import connect, first_line, page, where
-from recipe.track import PARENT, shown, start
+from recipe.mlflow_store import CHILDREN, children_of, connect, experiment, first_line, page, where
+from recipe.track import PARENT, children_in_words, shown, start
 
 FAILED = "error.txt"
 MOST = 20  # jobs that failed of which the messages are repeated
@@ -48,7 +48,7 @@ class Multirun:
     stage: str
     folder: Path
     began: float  # seconds since the epoch
-    store: tuple | None  # (client, experiment, parent run); None where MLflow failed
+    store: tuple | None  # (client, parent run); None where MLflow failed
 
     def jobs(self) -> list[Job]:
         """Those that were started, in their order."""
@@ -88,7 +88,7 @@ def fail_job(message: str) -> None:
 
 def _open(cfg, stage: str, words: list[str]) -> None:
     global _current
-    client, experiment = connect(cfg)
+    client, place = connect(cfg)
     words = [masked(word) for word in words]
     swept = [word.partition("=")[0] for word in words if "," in word or "(" in word]
     name = _cut(f"{stage} sweep" + (f": {', '.join(swept)}" if swept else ""), 100)
@@ -96,8 +96,8 @@ def _open(cfg, stage: str, words: list[str]) -> None:
     _current = Multirun(cfg, stage, folder, time.time() - 1, None)  # a file system's clock may be coarse
     tags = {"recipe.sweep": _cut(" ".join(words), 5000), "recipe.folder": str(folder)}
     with _said_once():
-        run = start(client, experiment, stage, name, tags)
-        _current.store = client, experiment, run
+        run = start(client, place, stage, name, tags)
+        _current.store = client, run
         os.environ[PARENT] = run
 
 
@@ -135,21 +135,22 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
     """The parent's description, best score and status; gives the link that compares the jobs, if any was logged."""
     if not multirun.store:
         return ""
-    client, experiment, run = multirun.store
-    mine = f"tags.mlflow.parentRunId = '{run}'"
-    runs = client.search_runs([experiment], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
+    client, run = multirun.store
+    mine, place = children_of(run), experiment(client, multirun.cfg, CHILDREN)
+    runs = client.search_runs([place], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
     columns = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in r.data.metrics for r in runs)]
     rows = [(r.info.run_name, {m: v for m in columns if (v := r.data.metrics.get(m)) is not None}) for r in runs]
     lines = [f"- **{name}**: " + ", ".join(f"{m} {shown(v)}" for m, v in score.items()) for name, score in rows]
     lines += [f"- **{job.words}** failed: {job.reason}" for job in jobs if job.error]
-    client.set_tag(run, "mlflow.note.content", "\n".join([*([error, ""] if error else []), *lines])[:7000])
+    first = [error, ""] if error else [children_in_words(len(runs), place, run), ""]
+    client.set_tag(run, "mlflow.note.content", "\n".join([*first, *lines])[:7000])
     for metric, best in (("val_loss", min), ("val_accuracy", max)):
         if found := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
             client.log_metric(run, f"best/{metric}", best(found))
     failed = error or any(job.error for job in jobs) or any(r.info.status != "FINISHED" for r in runs)
     client.set_terminated(run, "FAILED" if failed else "FINISHED")
     order = {"orderByKey": f"metrics.`{columns[0]}`", "orderByAsc": "true"} if columns else {}
-    return page(multirun.cfg, experiment, searchFilter=mine, **order, compareRunsMode="CHART") if runs else ""
+    return page(multirun.cfg, place, searchFilter=mine, **order, compareRunsMode="CHART") if runs else ""
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """Copies evidence to MLflow, and never reads it back.
 
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
-of the sweep's run and its lanes are not logged one by one. Logging never kills a training: the first failure is
-said once, then the tracker is silent; the evidence in runs/ is whole either way.
+of the sweep's run and its lanes are not logged one by one. Children are in an experiment of their own: the UI takes the
+100 newest runs, children included, before it folds them, so that hundreds of trials would hide the stages. Logging
+never kills a training: the first failure is said once, then the tracker is silent; the evidence in runs/ is whole
+either way.
 
 One name means one thing on every run: `val_loss` is the number that counts (of a stage, the one in report.json),
 `best/val_loss` the one at the best evaluation, `curve/val_loss` the one over steps, whose shown value is the last.
@@ -24,7 +26,7 @@ from omegaconf import OmegaConf
 from recipe.addresses import masked
 from recipe.config import asked, leaves, root
 from recipe.errors import RecipeError
-from recipe.mlflow_store import SCORES, connect, first_line, page, uri_of, where
+from recipe.mlflow_store import CHILDREN, children_of, connect, experiment, first_line, page, ui_link, uri_of, where
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
 # MLflow colours a run by its id, so that two curves of one chart may look alike: children get these, in turn
@@ -58,7 +60,8 @@ class Tracker:
         self.client, self.experiment = connect(cfg)
         self.stage, self.parent, self.broken = stage, os.environ.get(PARENT), False
         self.uri, self.name = uri_of(cfg), cfg.runtime.mlflow.experiment
-        self.where, self.lanes = where(cfg, page(cfg, self.experiment, viewStateShareKey=SCORES)), 0
+        self.where, self.lanes = where(cfg, page(cfg, self.experiment)), 0
+        self.cfg, self.children = cfg, ""
         self._open(cfg, name, commit, folder)
 
     @_quietly
@@ -70,7 +73,8 @@ class Tracker:
         }
         if self.parent:
             tags |= {"mlflow.parentRunId": self.parent, "mlflow.runColor": _colour(_job_number())}
-        self._bury_the_dead()
+            self.experiment = experiment(self.client, cfg, CHILDREN)
+        self._bury_the_dead(self.experiment)
         self.id = start(self.client, self.experiment, self.stage, name, tags)
         self._batch(self.id, params=chosen(cfg, self.stage))
         self.client.log_text(self.id, masked(OmegaConf.to_yaml(cfg, resolve=True)), "config.yaml")
@@ -92,7 +96,10 @@ class Tracker:
         logs = {"log10 lr": round(math.log10(rate), 3)} if rate and rate > 0 else {}  # the UI's axes are linear
         tags = {"mlflow.parentRunId": self.id, "mlflow.runColor": _colour(self.lanes), "recipe.lane": name}
         self.lanes += 1
-        child = start(self.client, self.experiment, self.stage, name, tags, seconds)
+        if not self.children:
+            self.children = experiment(self.client, self.cfg, CHILDREN)
+            self._bury_the_dead(self.children)
+        child = start(self.client, self.children, self.stage, name, tags, seconds)
         self._batch(child, [*_now(metrics), *points], params | logs)
         self.client.set_terminated(child)
 
@@ -139,7 +146,10 @@ class Tracker:
         """
         gates = {c["check"]: "waived" if c.get("waived") else c["verdict"] for c in content["checks"] if c["gate"]}
         tags = {f"gate.{name}": verdict for name, verdict in gates.items()}
-        tags |= {"recipe.evidence": key, "mlflow.note.content": described(content)}
+        text = described(content)
+        if self.children:
+            text += "\n\n" + children_in_words(self.lanes, self.children, self.id)
+        tags |= {"recipe.evidence": key, "mlflow.note.content": text}
         self._batch(self.id, _now(content["metrics"]), tags=tags)
         for file in files:
             inside = file.parent != out and file.is_relative_to(out)
@@ -167,11 +177,11 @@ class Tracker:
                 tags=tags[100 * i : 100 * i + 100],
             )
 
-    def _bury_the_dead(self) -> None:
+    def _bury_the_dead(self, experiment: str) -> None:
         """A stage killed with -9 could not say so: its run is closed by the next one of this machine."""
         host = os.uname().nodename
         for run in self.client.search_runs(
-            [self.experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stage` = '{self.stage}'"
+            [experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stage` = '{self.stage}'"
         ):
             name, _, pid = run.data.tags.get("recipe.process", "").partition(":")
             if name == host and pid and not _alive(int(pid)):
@@ -269,6 +279,12 @@ def described(content: dict) -> str:
         lines += [f"  {c['needed']}"] if c.get("needed") else []
         lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []
     return "\n".join(lines).strip()[:7000]  # a tag holds 8000 characters
+
+
+def children_in_words(count: int, experiment: str, parent: str) -> str:
+    """How many child runs there are, with links to their table and charts in the UI, in Markdown."""
+    table = ui_link(experiment, searchFilter=children_of(parent))
+    return f"{count} child runs: [table]({table}), [charts]({table}&compareRunsMode=CHART)."
 
 
 def shown(value) -> str:
