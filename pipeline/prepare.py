@@ -25,7 +25,7 @@ def main(cfg, run):
     run.tracker.data(data_name(cfg), found.fingerprint, "all")
     for text in found.findings():
         run.say(text)
-    reading = claims.Reading(found.counts, found.converted, found.unrepeatable, found.values)
+    reading = claims.Reading(found.counts, found.converted, found.unrepeatable, found.values, found.level)
     verdicts = run_checks(
         checks_of(claims), reading, limits=cfg.checks, waive=cfg.waive,
         where="conf/prepare.yaml",

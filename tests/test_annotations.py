@@ -60,7 +60,7 @@ def test_sizes_are_in_order_and_shares_within_the_image(tmp_path, drawn):
 
 
 def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_path):
-    put(tmp_path, "a/1.png", "a/2.png")
+    put(tmp_path, "a/1.png", "b/2.png")
     content = json.loads(coco([[1, 1, 5, 5]], width=20, height=30))
     content["images"].append({"id": 2, "file_name": "gone.png", "width": 5, "height": 5})
     content["annotations"] += [
@@ -74,7 +74,7 @@ def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_
             (NO_FILE, "coco.json, annotation 1", "no image has the id 9"),
             (CONTRADICTION, "coco.json, annotation 2", "no category has the id 7"),
             (NO_FILE, "coco.json, image 1", "no file `gone.png`"),
-            (NO_ROW, "a/2.png", "coco.json has no row for this file"),
+            (NO_ROW, "b/2.png", "coco.json has no row for this file"),
             (CONTRADICTION, "a/1.png", "the annotations give 20 x 30 pixels, the upright picture has 30 x 20"),
         ]
     )

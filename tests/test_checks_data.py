@@ -110,6 +110,7 @@ PAIRS = {
         replace(READING, values=Spread(0, 2000, 0, 4095, 0, 65535, given=False, knob=True)),
     ),
     "nothing_lies_beside_the_examples": (READING, problem("stray file")),
+    "classes_are_at_a_known_level": (READING, problem(problems.CLASS_LEVEL)),
     "every_class_folder_holds_a_file": (READING, problem(problems.NO_EXAMPLE)),
     "names_are_plain": (READING, problem("odd name")),
     "class_names_are_apart": (READING, problem("class names alike")),

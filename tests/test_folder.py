@@ -57,7 +57,7 @@ def test_a_class_may_be_called_train(tmp_path):
 
 def test_pictures_larger_than_the_input_have_a_preview(tmp_path):
     put(tmp_path, "a/large.png", content=encoded((500, 250), "blue"))
-    put(tmp_path, "a/small.png", content=encoded((10, 5), "blue"))
+    put(tmp_path, "b/small.png", content=encoded((10, 5), "blue"))
     found, store = stored(Folder(tmp_path, size=16), tmp_path / "out")
     assert store.picture(0).shape == (96, 192, 3)
     assert np.abs(store.picture(0).astype(int) - [0, 0, 255]).max() < 4
@@ -165,7 +165,7 @@ def test_class_folders_in_two_spellings_are_told(tmp_path):
 
 
 def test_names_that_other_systems_read_differently_are_told(tmp_path):
-    put(tmp_path, "a/x.png", "a/X.PNG", "a/b:c.png")
+    put(tmp_path, "a/x.png", "a/X.PNG", "a/b:c.png", "b/1.png")
     (tmp_path / "a" / os.fsdecode(b"\xff.png")).write_bytes(encoded())
     (tmp_path / "a" / "line\nend.png").write_bytes(encoded())
     found, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
@@ -173,7 +173,7 @@ def test_names_that_other_systems_read_differently_are_told(tmp_path):
     assert set(told) == {"a/x.png", "a/b:c.png", "a/\\xff.png", "a/line\\nend.png"}
     assert told["a/x.png"].startswith("differs from `a/X.PNG` in case or normal form")
     assert found.counts == {ODD_NAME: 4}
-    assert len(store.inputs) == 5
+    assert len(store.inputs) == 6
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,12 @@ class Knob(NamedTuple):
 MAPPING, SWITCH = Knob(dict), Knob(bool)
 COUNT, FROM_ZERO = Knob(int, least=1), Knob(int, least=0)
 AMOUNT, SHARE, PART = Knob(float, least=0), Knob(float, least=0, most=1), Knob(float, above=0, most=1)
-OPTIONAL = ("column", "halving", "input_size", "patience")  # null: without it
+OPTIONAL = ("classes_at", "column", "halving", "input_size", "patience")  # null: without it
 # What the parts that recipe and torch ship take. What a part of a person's own takes is its own affair.
 OF_PARTS = {
     "lr": AMOUNT,
     "weight_decay": AMOUNT,
+    "classes_at": COUNT,
     "dropout": SHARE,
     "dropout2d": SHARE,
     "label_smoothing": SHARE,

@@ -25,6 +25,7 @@ class Reading:
     noted: Mapping[str, int]  # {kind of note: examples}: what was converted, or is odd in a way that closes no gate
     unrepeatable: int
     values: Spread | None = None  # where the stored values of images lie
+    level: str = ""  # why the classes may be at another level of folders than the first, and at which
 
     def count(self, *wanted: str) -> int:
         return sum(self.problems.get(kind, 0) for kind in set(wanted))
@@ -93,6 +94,18 @@ def every_class_has_one_spelling(r: Reading) -> Verdict:
     They are one class, of which a part of the examples counts as another: rename or merge them at the source.
     """
     return exactly(r.count(kinds.CLASS_SPELLING), 0)
+
+
+@check(source="Recipe 1, corrupted labels")
+def classes_are_at_a_known_level(r: Reading) -> Verdict:
+    """Class folders do not all hold the same subfolders, or conf says which level of folders the classes are.
+
+    siteA/{cat,dog} and siteB/{cat,dog} hold cats and dogs, and not two classes of sites. `classes_at` of the data in
+    params.yaml says it: data: {name: folder, classes_at: 2}. The other levels become metadata (level_1, ...), which
+    `group` may name so that a site stays in one split.
+    """
+    verdict = exactly(r.count(kinds.CLASS_LEVEL), 0)
+    return verdict if verdict.ok or not r.level else replace(verdict, value=r.level, bound="said by `classes_at`")
 
 
 @check(source="Recipe 1, variation that can be preprocessed out")

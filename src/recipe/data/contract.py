@@ -62,6 +62,10 @@ def contents(source) -> Contents:
     classes = [str(c) for c in source.classes]
     if twice := [c for c, n in Counter(classes).items() if n > 1]:
         raise RecipeError(f"{name}: the class `{twice[0]}` is named twice in d.classes.")
+    if len(classes) == 1:
+        raise RecipeError(
+            f"{name}: there is one class, `{shown(classes[0])}`, and so nothing to tell apart. Add another."
+        )
     kind = getattr(source, "kind", IMAGE)
     if kind not in (IMAGE, FEATURES, TEXT):
         raise RecipeError(f"{name}: d.kind is {kind!r}; it must be {IMAGE}, {FEATURES} or {TEXT}.")

@@ -1,5 +1,6 @@
 """From the labels as a source writes them to class numbers and names."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ def coded(
     Raises RecipeError where the labels are a quantity.
     """
     names = _whole([_name(value, classes or ()) for value in values], classes)
-    known = sorted({n for n in names if n is not None}, key=_order)
+    known = sorted({n for n in names if n is not None}, key=in_order)
     if classes is None:
         _refuse_quantity(known, where)
         if not known:
@@ -75,9 +76,12 @@ def _number(name: str) -> float | None:
         return None
 
 
-def _order(name: str) -> tuple:
+def in_order(name: str) -> tuple:
+    """A key to sort class names by: numbers by size, before names; class9 before class10."""
     number = _number(name)
-    return (1, 0.0, name) if number is None else (0, number, name)
+    if number is not None and math.isfinite(number):
+        return (0, number, [], name)
+    return (1, 0.0, [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)], name)
 
 
 def _refuse_quantity(known: Sequence[str], where: str) -> None:

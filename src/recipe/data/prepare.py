@@ -58,6 +58,11 @@ class Prepared:
         )
 
     @property
+    def level(self) -> str:
+        """Why the classes may be at another level of folders; empty where nothing speaks for it."""
+        return next((p.detail for p in self.problems if p.kind == problems.CLASS_LEVEL), "")
+
+    @property
     def lost(self) -> int:
         """Examples of the source that are not in the store."""
         return self.said.total - self.table.num_rows

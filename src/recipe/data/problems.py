@@ -11,7 +11,7 @@ UNKNOWN_SPLIT, NOT_FINITE = "unknown split", "not finite"
 CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
 ODD_NAME, STRAY, LINK = "odd name", "stray file", "link not followed"
-NO_EXAMPLE = "class without an example"
+NO_EXAMPLE, CLASS_LEVEL = "class without an example", "level of the classes"
 # of tables
 RAGGED, AMBIGUOUS, ASIDE = "ragged row", "two readings", "column set aside"
 ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
@@ -41,6 +41,7 @@ HINTS = {
     ODD_VALUE: "Empty cells are gaps; -999 and the like are numbers.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
     LINK: "Not read through the link. Remove the link, or put a copy there if it is meant to be an example more.",
+    CLASS_LEVEL: "Say in params.yaml at which level of folders the classes are: data: {name: folder, classes_at: 2}.",
     NO_EXAMPLE: "Put its files there, or remove the folder if it is no class.",
 }
 
