@@ -25,7 +25,7 @@ def main(cfg, run):
     made = divide(decisions.decide(examples, decided, store.classes), store.classes, plan)
     split.write_split(made.parts, made.classes, run.out)
     write_csv(run.out / "copies.csv", division_report.proposals(made), decisions.COLUMNS)
-    written = claims.Written(split.read_split(run.out), made)
+    written = claims.Written(split.read_split(run.out), made, store.dates())
     verdicts = run_checks(
         checks_of(claims), written, limits=cfg.checks, waive=cfg.waive,
         where="conf/split.yaml",

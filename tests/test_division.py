@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sources import put, stored
 
 from recipe.checks import split as claims
 from recipe.checks.verdict import checks_of
@@ -14,6 +15,7 @@ from recipe.data.decisions import parse
 from recipe.data.division import Plan, divide
 from recipe.data.split import together
 from recipe.data.split_names import NAMES
+from recipe.data.tables import Table
 from recipe.errors import RecipeError
 
 CLASSES = ["a", "b", "c"]
@@ -282,6 +284,16 @@ def test_dates_in_the_metadata_of_a_random_split_are_noted_with_the_line_that_ch
         assert (verdict.verdict, verdict.closes) == ("fail", False)
         assert verdict.value == f"`{name}`, {told[0]} to {told[1]}"
         assert verdict.bound == f"split: {{by: time, column: {name}}}"
+
+
+def test_dates_among_the_features_of_a_table_are_noted_too(tmp_path):
+    lines = [f"2024-0{1 + n % 9}-1{n % 7},{n * 7 % 13},{'ab'[n % 2]}" for n in range(40)]
+    put(tmp_path, "t.csv", content="\n".join(["bought,size,label", *lines]).encode())
+    _, store = stored(Table(tmp_path / "t.csv", label="label"), tmp_path / "out")
+    made = divide([example(n, n % 2) for n in range(40)], CLASSES[:2], Plan(0.2, 0.2))
+    verdict = CHECKS["no_dates_in_a_random_split"](claims.Written(made.parts, made, store.dates()))
+    assert (verdict.verdict, verdict.value) == ("fail", "`bought`, among the features")
+    assert verdict.bound == "metadata: [bought] for the data, and split: {by: time, column: bought}"
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class Written:
 
     parts: Mapping[str, Sequence[dict]]  # {train, val, test: rows with id, row, label}
     division: Division
+    date_features: Sequence[str] = ()  # columns of a table that are features of a date, and no metadata
 
     @property
     def classes(self) -> Sequence[str]:
@@ -102,19 +103,23 @@ def no_dates_in_a_random_split(w: Written) -> Verdict:
     """Where examples have a date, the split is by time.
 
     A random split puts later examples into train and earlier ones into val and test. Where the system will be asked
-    about what comes after its training data (forecasts, fraud, demand), its score is too good. Choose the line that
-    the bound gives in params.yaml, or leave it if the order of time plays no part.
+    about what comes after its training data (forecasts, fraud, demand), its score is too good. Write the line that the
+    bound gives into params.yaml, or leave it if the order of time plays no part.
     """
     division = w.division
     if not division.shares:
         return skip("the source gives all splits")
     if division.plan.by == "time":
         return skip("the split is by time")
-    if not division.dated:
-        return skip("no metadata column holds dates or times")
-    column, (first, last) = next(iter(division.dated.items()))
-    name = column.removeprefix("meta_")
-    return Verdict(FAIL, f"`{name}`, {first} to {last}", f"split: {{by: time, column: {name}}}")
+    if division.dated:
+        column, (first, last) = next(iter(division.dated.items()))
+        name = column.removeprefix("meta_")
+        return Verdict(FAIL, f"`{name}`, {first} to {last}", f"split: {{by: time, column: {name}}}")
+    if w.date_features:
+        name = w.date_features[0]
+        line = f"metadata: [{name}] for the data, and split: {{by: time, column: {name}}}"
+        return Verdict(FAIL, f"`{name}`, among the features", line)
+    return skip("no column holds dates or times")
 
 
 @check(source="Recipe 2, a full evaluation that can be trusted", gate=False)

@@ -60,6 +60,11 @@ class Store:
         inputs = np.load(present(Path(folder) / "inputs.npy"), mmap_mode="r", allow_pickle=False)
         return cls(inputs, facts["classes"], facts["fingerprint"], Path(folder), facts["kind"], tuple(facts["columns"]))
 
+    def dates(self) -> list[str]:
+        """The columns of a table that became features of a date."""
+        layout = read_json(self.folder / "store.json")["layout"] or {"features": []}
+        return [feature["column"] for feature in layout["features"] if feature["kind"] == "date"]
+
     def table(self):
         """examples.parquet as a pyarrow table; each field's metadata says what it means."""
         from pyarrow import parquet
