@@ -12,7 +12,7 @@ from recipe.checks.verdict import run as run_checks
 from recipe.data.batches import load
 from recipe.examination import CHECKS, examine
 from recipe.figures import training as figures
-from recipe.floors import save_floors, simplified, train_floors
+from recipe.floors import save_floors, subject_of, train_floors
 from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 
@@ -32,7 +32,7 @@ def main(cfg, run):
     floors = train_floors(cfg, data, run)
     save_floors(run.out / "floors", floors)
     scores = [floor.score() for floor in floors]
-    subject = baseline.Baselines(scores, simplified(cfg), [t.ended for f in floors for t in f.trained if t.lost])
+    subject = subject_of(cfg, data, floors)
     verdicts += run_checks(
         checks_of(baseline), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN, where="conf/baseline.yaml"
     )

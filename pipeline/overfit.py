@@ -14,7 +14,7 @@ from recipe.examination import CHECKS, examine
 from recipe.figures import training as figures
 from recipe.files import read_json, write_csv, write_yaml
 from recipe.floors import score
-from recipe.ladder import climb, handed_on, pick, predictions
+from recipe.ladder import climb, handed_on, lowest, pick, predictions
 from recipe.parts import data_name, plain
 from recipe.stage import Report, stage
 from recipe.train.checkpoint import save_weights
@@ -27,8 +27,9 @@ def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
     baseline = read_json("runs/baseline/exact.json")["scores"][-1]
-    rungs = climb(cfg, data, run)
-    best = pick(rungs, cfg.enough)
+    floor = lowest(data)
+    rungs = climb(cfg, data, run, floor)
+    best = pick(rungs, floor + cfg.enough)
     write_yaml(run.out / "best.yaml", handed_on(cfg, best))
     setup = examined.setup(change(cfg, handed_on(cfg, best)), data)
     verdicts = examine(
@@ -43,7 +44,7 @@ def main(cfg, run):
     write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
     figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})
 
-    subject = overfit.Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_)
+    subject = overfit.Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_, floor)
     row = score(f"overfit, {best.name}", [best.trained.curve[-1]])
     return Report(
         metrics={"train_loss": row["train_loss"], "val_loss": row["val_loss"], "val_accuracy": row["val_accuracy"],

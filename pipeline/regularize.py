@@ -40,7 +40,7 @@ def main(cfg, run):
     pictures.curves(run.out / "curves.png", {n: [t.curve for t in a.lanes] for n, a in result.arms().items()})
     row = result.pick.score() | {"system": "regularized"}
     baseline = {s["system"]: s for s in read_json("runs/baseline/exact.json")["scores"]}
-    subject = claims.Regularized(result, baseline, inside.structure, inside.activations)
+    subject = claims.Regularized(result, baseline, inside.structure, inside.activations, inside.error, len(data.val))
     return Report(
         metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)},
         checks=verdicts({}) + run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recipe.audit.bias import Gain
+from recipe.audit.coincidence import Repeats
 from recipe.audit.shortcuts import Shortcut
 from recipe.audit.tables import Columns
 from recipe.checks import audit, prepare, split
@@ -49,10 +50,14 @@ AUDITED = audit.Audited(
     order_spread=0.006,
     noise=(0.0, 0.02),
     beside=gain("no", 0.0),
-    split=gain("undecided", 0.1),
+    split=gain("no", 0.01),
     shortcut=Shortcut((0, 4, 4), 0, 0.91, 6),
-    table=Columns(constant=[], equal=[], identifiers=[], missing={"age": 0.1}),
+    table=None,
 )
+UNIQUE = Repeats(rows=0, distinct=0, most=1, expected=0.0, count=6)
+COLUMNS = Columns(constant=[], equal=[], identifiers=[], missing={"age": 0.1}, repeats=UNIQUE)
+TABLE = replace(AUDITED, table=COLUMNS)
+MANY = replace(AUDITED, labels=[0, 1, 2] * 100)
 
 
 def flagged(text):
@@ -128,7 +133,8 @@ PAIRS = {
     "metadata_says_nothing": (AUDITED, replace(AUDITED, beside=gain("yes"))),
     "given_splits_look_alike": (AUDITED, replace(AUDITED, split=gain("yes"))),
     "no_single_number_tells_a_class": (AUDITED, replace(AUDITED, shortcut=Shortcut((0, 0, 0), 2, 1.0, 6))),
-    "columns_say_something": (AUDITED, replace(AUDITED, table=Columns(["still"], [("a", "b")], [], {}))),
+    "columns_say_something": (TABLE, replace(TABLE, table=replace(COLUMNS, constant=["still"], equal=[("a", "b")]))),
+    "classes_have_enough_examples": (MANY, replace(AUDITED, labels=[0, 1, 2] * 5)),
     "rows_are_exchangeable": (AUDITED, replace(AUDITED, order_gap=0.72)),
     "nothing_is_lost": (WRITTEN, LOST),
     "no_copies_across_splits": (WRITTEN, written(COPIES, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9])),
@@ -184,6 +190,34 @@ def test_a_label_that_was_changed_by_hand_is_noticed():
 def test_dropping_or_relabelling_settles_equal_inputs(labels):
     decided = replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))), labels=labels)
     assert CHECKS["equal_inputs_have_one_label"](decided).verdict == "pass"
+
+
+def test_equal_rows_of_a_table_with_other_labels_close_nothing_and_say_what_can_be_reached():
+    rows = columns(hash=np.array(list("aaaaef")))
+    verdict = CHECKS["equal_inputs_have_one_label"](replace(TABLE, columns=rows, labels=[0, 0, 0, 1, 1, 2]))
+    assert (verdict.verdict, verdict.value, verdict.closes) == ("undecided", 1, False)
+    assert "4 rows equal one with another label" in verdict.needed
+    assert "wrong on less than 17 %" in verdict.needed  # one of six
+    assert "a loss below 0.37 nats" in verdict.needed  # -(3 ln 3/4 + ln 1/4) / 6
+
+
+def test_rows_of_a_table_are_copies_where_the_columns_do_not_explain_them():
+    explained, copied = (replace(UNIQUE, rows=40, distinct=30, expected=e, count=600) for e in (38.0, 0.4))
+    judged = [CHECKS["no_exact_copies"](replace(TABLE, table=replace(COLUMNS, repeats=r))) for r in (explained, copied)]
+    assert [v.verdict for v in judged] == ["pass", "fail"]
+
+
+def test_classes_of_few_examples_are_told_what_that_means_for_their_score():
+    verdict = CHECKS["classes_have_enough_examples"](replace(AUDITED, labels=[0, 1, 2] * 5))
+    assert not verdict.closes
+    assert "3 of 3, of 5 examples" in verdict.value
+    assert "up to 89 points wide" in verdict.bound
+
+
+def test_too_few_examples_leave_it_open_whether_metadata_predict():
+    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, beside=gain("undecided", 0.1)))
+    assert verdict.verdict == "undecided"
+    assert CHECKS["labels_agree"](replace(AUDITED, noise=(0.01, 0.2))).verdict == "undecided"
 
 
 def test_bytes_have_one_range_and_a_blank_float_is_no_other_range():

@@ -3,29 +3,40 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from recipe import floors
+from recipe.ablation import Gain
 from recipe.checks import baseline, overfit, regularize
+from recipe.checks.power import Estimate
+
+GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
 
-def baselines(constant=0.1, linear=0.4, model=(0.9, 0.2), on=None, unfinished=()):
-    rows = [{"system": "constant", "val_accuracy": constant, "val_loss": 2.3}]
-    rows += [{"system": "linear", "val_accuracy": 0.8, "val_loss": linear}]
-    rows += [{"system": "mlp", "val_accuracy": model[0], "val_loss": model[1]}]
-    return baseline.Baselines(rows, {"model.dropout": 0.0} | (on or {}), list(unfinished))
+def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, columns=False, on=None, unfinished=()):
+    over = [Estimate(*of, n) for of in (constant, linear)]
+    return baseline.Baselines([], {"model.dropout": 0.0} | (on or {}), list(unfinished), *over, columns)
 
 
-def ladder(accuracy=1.0, of_baseline=0.98, lr=3e-4, optimizer="torch.optim.AdamW"):
-    pick = SimpleNamespace(trained=SimpleNamespace(curve=[{"train_accuracy": accuracy}]))
-    return overfit.Ladder([], pick, {"train_accuracy": of_baseline}, lr, optimizer)
+def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", lowest=0.0, rungs=()):
+    return overfit.Ladder(
+        [rung(v) for v in rungs], SimpleNamespace(train_loss=loss), {"train_loss": of_baseline}, lr, optimizer, lowest
+    )
 
 
-def arm(train_accuracy=1.0, val_loss=0.1):
-    return SimpleNamespace(score=lambda: {"train_accuracy": train_accuracy, "val_loss": val_loss})
+def rung(loss):
+    return SimpleNamespace(trained=SimpleNamespace(curve=[{"train_loss": loss}]))
 
 
-def regularized(pick=None, floor=0.2):
-    result = SimpleNamespace(pick=pick or arm(), base=arm())
-    return regularize.Regularized(result, {"linear": {"val_loss": 0.5}, "mlp": {"val_loss": floor}}, None, [])
+def arm(train_loss=0.1, val_loss=0.1):
+    return SimpleNamespace(score=lambda: {"train_loss": train_loss, "val_loss": val_loss})
+
+
+def regularized(pick=None, floor=0.2, error=0.0, examples=0, gains=()):
+    steps = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.real) for i, g in enumerate(gains)]
+    result = SimpleNamespace(pick=pick or arm(), base=arm(), steps=steps, kept=[s.name for s in steps if s.kept])
+    rows = {"constant": {"train_loss": 2.3, "val_loss": 2.3}, "mlp": {"val_loss": floor}}
+    return regularize.Regularized(result, rows, None, [], error, examples)
 
 
 @pytest.mark.parametrize(
@@ -33,16 +44,60 @@ def regularized(pick=None, floor=0.2):
     [
         (baseline.nothing_fancy_yet, baselines(), baselines(on={"train.mixup": 0.2})),
         (baseline.every_lane_is_finite, baselines(), baselines(unfinished=["mlp seed 1"])),
-        (baseline.model_beats_the_constant, baselines(), baselines(model=(0.1, 2.3))),
-        (baseline.model_beats_the_linear_floor, baselines(), baselines(model=(0.8, 0.6))),
-        (overfit.training_accuracy_rises, ladder(), ladder(accuracy=0.9)),
+        (baseline.model_beats_the_constant, baselines(), baselines(constant=(0.0, 0.01))),
+        (baseline.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
+        (overfit.training_set_is_learned, ladder(), ladder(loss=0.2)),
+        (overfit.training_set_is_learned, ladder(loss=0.2, lowest=0.16), ladder(loss=0.22, lowest=0.16)),
+        (overfit.training_loss_is_below_the_baselines, ladder(), ladder(loss=0.3)),
+        (overfit.capacity_lowers_training_loss, ladder(rungs=(0.5, 0.1)), ladder(rungs=(0.1, 0.5))),
         (overfit.optimizer_is_safe, ladder(), ladder(lr=0.1)),
         (overfit.optimizer_is_safe, ladder(), ladder(optimizer="torch.optim.SGD")),
         (regularize.pick_beats_the_baseline, regularized(), regularized(floor=0.05)),
-        (regularize.training_still_works, regularized(), regularized(pick=arm(train_accuracy=0.5))),
+        (regularize.training_still_works, regularized(), regularized(pick=arm(train_loss=2.0))),
+        (regularize.something_helped, regularized(gains=[GAIN]), regularized(gains=[LOSS])),
     ],
     ids=lambda of: getattr(of, "__name__", ""),
 )
 def test_a_planted_bug_is_told_from_a_healthy_stage(claim, healthy, broken):
     assert claim(healthy).verdict == "pass"
     assert claim(broken).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("claim", "subject"),
+    [
+        (baseline.model_beats_the_constant, baselines(constant=(0.05, 0.19), n=22)),
+        (baseline.model_beats_the_constant, baselines(constant=(0.0, 0.01), columns=True)),
+        (baseline.model_beats_the_linear_floor, baselines(linear=(-0.02, 0.02))),
+        (overfit.capacity_lowers_training_loss, ladder(rungs=(0.0101, 0.0102))),
+        (regularize.pick_beats_the_baseline, regularized(floor=0.09, error=0.02, examples=60)),
+        (regularize.something_helped, regularized(gains=[LOSS, OPEN])),
+    ],
+    ids=lambda of: getattr(of, "__name__", ""),
+)
+def test_what_the_numbers_cannot_decide_closes_nothing(claim, subject):
+    verdict = claim(subject)
+    assert verdict.verdict == "undecided"
+    assert "would decide" in verdict.needed
+
+
+def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
+    chance = torch.Generator().manual_seed(0)
+    y = (torch.rand(2000, generator=chance) < 0.023).long()
+    prior = torch.tensor([0.977, 0.023]).log()
+    z = torch.stack([torch.zeros(2000), -3.8 + 2.0 * y + 0.5 * torch.randn(2000, generator=chance)], 1)
+    constant, model = (floors.Floor(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
+    assert (z.argmax(1) == y).double().mean() == (y == 0).double().mean()  # accuracy is the constant's
+    data = SimpleNamespace(val=SimpleNamespace(y=y))
+    subject = baseline.Baselines([], {}, [], floors.over_constant(data, model, constant), None, True)
+    assert baseline.model_beats_the_constant(subject).verdict == "pass"
+
+
+def test_a_model_that_is_right_and_far_too_sure_beats_the_constant():
+    y = torch.arange(400) % 2
+    right = torch.arange(400) % 10 > 2  # 70 %
+    z = 30.0 * torch.nn.functional.one_hot(torch.where(right, y, 1 - y), 2)
+    constant, model = (floors.Floor("", [], [], {}, [v]) for v in (torch.zeros(400, 2), z))
+    assert torch.nn.functional.cross_entropy(z, y) > 5
+    found = floors.over_constant(SimpleNamespace(val=SimpleNamespace(y=y)), model, constant)
+    assert found.value > found.margin(2.5)

@@ -1,14 +1,19 @@
 """conf/ + params.yaml -> one config per stage, with every mistake named."""
 
 import math
+import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
+from recipe.checks.setup import Declare
 from recipe.config import STAGES, change, compose, leaves, root
 from recipe.errors import RecipeError
+from recipe.examination import CHECKS
 from recipe.knobs import KNOBS, check_types
 from recipe.launch import by_hand
 from recipe.resolve import resolve_all
@@ -255,3 +260,49 @@ def test_what_is_composed_by_hand_is_what_the_overrides_say():
     cfg = by_hand("tune", ["space=wide", "trials=7", "optimizer=sgd", "optimizer.momentum=0.5"])
     assert (cfg.trials, cfg.optimizer.momentum) == (7, 0.5)
     assert set(cfg.space) > set(compose("tune").space)
+
+
+# ---- declared ------------------------------------------------------------------------------------------------------
+
+DECLARED = {f.name: {"frozen": ["body"], "accumulate": 4}.get(f.name, True) for f in fields(Declare)}
+HINTS = {name: check.fixed["hint"] for name, check in CHECKS.items()}
+
+
+@pytest.mark.parametrize("stage", ["baseline", "tune", "ensemble"])
+def test_every_field_of_declare_can_be_set_once_for_all_stages(house, stage):
+    assert list(compose(stage).declare) == [f.name for f in fields(Declare)]
+    assert Declare(**_tuple(compose(stage))) == Declare()
+    ask(house, yaml.safe_dump({"declare": DECLARED}))
+    assert Declare(**_tuple(compose(stage))) == Declare(**DECLARED | {"frozen": ("body",)})
+
+
+def _tuple(cfg) -> dict:
+    return OmegaConf.to_container(cfg.declare) | {"frozen": tuple(cfg.declare.frozen)}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_what_is_declared_has_a_type(house, name):
+    ask(house, f"declare: {{{name}: perhaps}}\n")
+    with pytest.raises(RecipeError, match=f"declare.{name}"):
+        check_types(compose("baseline"))
+
+
+def test_what_cannot_be_declared_is_named(house):
+    ask(house, "declare: {resampled: true}\n")
+    with pytest.raises(RecipeError, match="resampled_train"):
+        compose("baseline")
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_hint_names_the_line_of_conf_that_declares_it(house, name):
+    lines = {line for hint in HINTS.values() for line in re.findall(rf"`(declare: {{{name}: .+?}})` in params", hint)}
+    assert lines
+    for line in lines:
+        ask(house, line + "\n")
+        assert Declare(**_tuple(compose("baseline"))) != Declare()
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_no_hint_asks_to_declare_without_saying_where(name):
+    spoken = re.sub(r"`declare: {.+?}`", "", HINTS[name])
+    assert not re.search(r"\bdeclare\b", spoken, re.IGNORECASE)

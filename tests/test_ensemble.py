@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from recipe import build, choice, distil, final, floors, squeeze
 from recipe.calibration import calibration, tempered
 from recipe.checks import ensemble as claims
-from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, checks_of
+from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.config import compose
 from recipe.data.batches import Data, Part
@@ -348,7 +348,7 @@ PLANTED = {
     ],
     "temperature_helps_where_it_was_not_fitted": [replaced(held_out=lambda ran: (0.02, 0.05))],
     "final_beats_the_untuned_baseline": [
-        replaced(untuned=lambda ran: versus("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y))
+        replaced(untuned=lambda ran: versus("a", ran.found.systems[0].p_test, "b", ran.found.final.p_test, TEST.y))
     ],
     "training_was_long_enough": [replaced(longer=lambda ran: too_short(ran))],
 }  # fmt: skip
@@ -368,6 +368,12 @@ def test_every_check_has_a_bug_that_it_must_notice():
 @pytest.mark.parametrize(("name", "bug"), [(n, b) for n, bugs in PLANTED.items() for b in bugs])
 def test_planted_bugs_are_noticed(ran, name, bug):
     assert verdicts(bug(ran))[name] == FAIL
+
+
+def test_two_systems_that_answer_alike_are_undecided(ran):
+    same = versus("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y)
+    subject = dataclasses.replace(ran.subject(), untuned=same)
+    assert verdicts(subject)["final_beats_the_untuned_baseline"] == UNDECIDED
 
 
 def test_without_longer_training_its_check_is_skipped(ran):

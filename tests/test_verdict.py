@@ -6,7 +6,7 @@ from recipe import track
 from recipe.checks import verdict
 from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, check
 from recipe.examination import Examination
-from recipe.stage import Report
+from recipe.report import Report
 
 NEEDED = "About 340 validation examples would decide (there are 22)."
 
@@ -42,7 +42,7 @@ def test_a_waiver_is_not_spent_on_what_is_undecided():
 
 
 def test_what_would_decide_stands_in_table_report_and_description(unsure):
-    content = Report({}, unsure, summary="Measured.").content("baseline")
+    content = Report({}, unsure, summary="Measured.").exact("baseline")
     assert NEEDED in str(Examination(unsure))
     assert content["checks"][0]["verdict"] == UNDECIDED
     assert content["checks"][0]["needed"] == NEEDED
@@ -52,5 +52,5 @@ def test_what_would_decide_stands_in_table_report_and_description(unsure):
 
 
 def test_evidence_of_decided_checks_has_no_word_on_what_would_decide():
-    content = Report({}, [verdict.above(1.0, 0.0)]).content("baseline")
+    content = Report({}, [verdict.above(1.0, 0.0)]).exact("baseline")
     assert "needed" not in content["checks"][0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from recipe import build
@@ -14,6 +15,7 @@ from recipe.ablation import Arm
 from recipe.config import change
 from recipe.data.batches import Data
 from recipe.models.plain import Resize
+from recipe.train.loop import classes_of, outputs
 
 SHUFFLES = 400
 ACTIVE = re.compile(r"aten\.(relu|threshold|hardtanh|clamp_min|gelu|silu|hardswish|leaky_relu|elu|celu)_?\.")
@@ -27,11 +29,13 @@ COLUMNS = ["name", "units", "dead", "saturated", "mean", "sd"]  # of a table of 
 @dataclass(frozen=True)
 class Inside:
     """weights: of the first layer of the first seed (F, C, H, W); structure: see below, of all seeds. None where the
-    first layer sees no picture. activations: of the first seed, over all of val."""
+    first layer sees no picture. activations: of the first seed, over all of val. error: the standard error of its
+    negative log-likelihood over the examples of val."""
 
     weights: Tensor | None
     structure: float | None
     activations: list["Activation"]
+    error: float
 
 
 def look_inside(cfg: DictConfig, data: Data, arm: Arm) -> Inside:
@@ -40,13 +44,15 @@ def look_inside(cfg: DictConfig, data: Data, arm: Arm) -> Inside:
     states = [lane.weights(arm.early_stopping) for lane in arm.lanes]
     model.load_state_dict(states[0])
     seen = activations(model, data.val.x)
+    losses = cross_entropy(outputs(model, data.val.x), classes_of(data.val.y), reduction="none")
+    error = losses.std().item() / len(losses) ** 0.5
     layer = first_layer(model, data.val.x[:1])
     if not layer:
-        return Inside(None, None, seen)
+        return Inside(None, None, seen, error)
     name, shape = layer
     filters = [state[name].cpu().view(shape) for state in states]
     noise = structure(torch.cat(filters), cfg.seed) if max(shape[2:]) > 1 else None
-    return Inside(filters[0], noise, seen)
+    return Inside(filters[0], noise, seen, error)
 
 
 # ---- the first layer -----------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from omegaconf import DictConfig
+from torch import Tensor
 
 from recipe import build
+from recipe.audit.coincidence import limits, numbered
 from recipe.config import leaves
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
@@ -27,8 +29,15 @@ class Rung:
         return self.train_loss < enough
 
 
-def climb(cfg: DictConfig, data: Data, run) -> list[Rung]:
-    """Trains one model per value of `cfg.ladder.key`, to `cfg.enough` or for all steps.
+def lowest(data: Data) -> float:
+    """Nats of training loss that no model can go below: equal rows of a table with different labels. 0 of others."""
+    if data.train.x.ndim != 2 or not isinstance(data.train.x, Tensor):
+        return 0.0
+    return limits(numbered(data.train.x.cpu().numpy()), data.train.y.cpu().numpy()).loss
+
+
+def climb(cfg: DictConfig, data: Data, run, floor: float = 0.0) -> list[Rung]:
+    """Trains one model per value of `cfg.ladder.key`, to `floor + cfg.enough` or for all steps.
 
     Every rung is climbed, the later ones too: that a larger model fits better is one of the claims.
     """
@@ -39,7 +48,7 @@ def climb(cfg: DictConfig, data: Data, run) -> list[Rung]:
         run.say(f"{cfg.model._target_} has no {cfg.ladder.key}: a ladder of one rung")
         values = [None]
     changes = [{} if value is None else {cfg.ladder.key: value} for value in values]
-    lanes = [build.lane(cfg, data, cfg.seed, c, enough=cfg.enough) for c in changes]
+    lanes = [build.lane(cfg, data, cfg.seed, c, enough=floor + cfg.enough) for c in changes]
     rungs = []
     for value, change, lane, trained in zip(
         values, changes, lanes, build.train(cfg, data, lanes, run, "ladder"), strict=True

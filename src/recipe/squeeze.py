@@ -10,6 +10,7 @@ from recipe import choice as choosing
 from recipe import final
 from recipe.calibration import Calibration, calibration
 from recipe.checks.ensemble import Final
+from recipe.checks.power import share_saved
 from recipe.choice import Choice
 from recipe.data.batches import Data, Part
 from recipe.files import read_table, read_yaml, write_csv
@@ -17,7 +18,7 @@ from recipe.final import System
 from recipe.floors import score
 from recipe.longer import COLUMNS, Longer
 from recipe.members import BEST, Member, said
-from recipe.quality import quality, right
+from recipe.quality import nlls, quality
 from recipe.selection import Size, enough, sizes, weighted
 from recipe.selection import told as told_sizes
 from recipe.versus import Versus
@@ -90,7 +91,8 @@ def subject(data: Data, test: Part, s: Squeezed, out: Path, fresh: torch.Tensor)
         held_out=s.choice.held_out[s.choice.name],
         calibration=s.on_val,
         test=quality(s.final.p_test, s.y_test),
-        floor=right(s.systems[0].p_test, s.y_test).mean().item(),
+        over_constant=share_saved(nlls(s.final.p_test, s.y_test), nlls(s.systems[0].p_test, s.y_test)),
+        columns=data.train.x.ndim == 2,
         untuned=s.of(next(x.name for x in s.systems if x.name.endswith(final.UNTUNED))),
         longer=s.longer,
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipe.audit.coincidence import Repeats, repeats
+
 MEANINGS = {
     "missing": "share of the feature columns that are missing (NaN); 0 to 1",
     "finite": "no infinity among the values",
@@ -23,6 +25,7 @@ class Columns:
     equal: list[tuple[str, str]]  # the second repeats the first
     identifiers: list[str]  # whole numbers, all different: a row number or a key
     missing: dict[str, float]  # share, where there are any
+    repeats: Repeats
 
 
 def statistics(values: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -67,4 +70,5 @@ def columns(values: np.ndarray, names: Sequence[str]) -> Columns:
             equal.append((first[content], name))
         first.setdefault(content, name)
     missing = dict(zip(names, np.isnan(values).mean(0).tolist(), strict=True))
-    return Columns(constant, equal, identifiers, {name: share for name, share in missing.items() if share > 0})
+    missing = {name: share for name, share in missing.items() if share > 0}
+    return Columns(constant, equal, identifiers, missing, repeats(values))

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.audit.bias import Gain
+from recipe.audit.bias import MARGIN, Gain
+from recipe.audit.coincidence import limits
 from recipe.audit.shortcuts import Shortcut
 from recipe.audit.tables import Columns
-from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
+from recipe.checks import power
+from recipe.checks.rows import rows_repeat
+from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip, undecided
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,22 @@ def equal_inputs_have_one_label(a: Audited) -> Verdict:
     """Equal inputs have equal labels, as decisions.csv leaves them.
 
     At least one label of each such set is wrong: the flag `other label` in examples.parquet and the sheet of copies
-    show them. Write drop or relabel for the wrong ones into decisions.csv, with a reason; both count here.
+    show them. Write drop or relabel for the wrong ones into decisions.csv, with a reason; both count here. Rows of a
+    table may say too little instead, so that equal rows close no gate.
     """
-    labels = defaultdict(set)
-    for content, label in zip(a.columns["hash"], a.labels, strict=True):
-        labels[content] |= set() if label is None else {label}
-    return exactly(sum(len(found) > 1 for found in labels.values()), 0)
+    kept = [(content, label) for content, label in zip(a.columns["hash"], a.labels, strict=True) if label is not None]
+    if not kept:
+        return exactly(0, 0)
+    contents, labels = (np.array(part) for part in zip(*kept, strict=True))
+    found = limits(np.unique(contents, return_inverse=True)[1], labels)
+    if a.table is None or not found.sets:
+        return exactly(found.sets, 0)
+    return undecided(
+        found.sets, "= 0",
+        f"{found.examples:,} rows equal one with another label. No function of these columns can be wrong on less than "
+        f"{100 * found.error:.2g} % of these rows, nor have a loss below {found.loss:.2g} nats. Columns that tell "
+        "equal rows apart would decide, or a look at their labels (flag `other label` in examples.parquet).",
+    )  # fmt: skip
 
 
 @check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR", gate=False)
@@ -103,10 +116,15 @@ def labels_agree(a: Audited, limit: float = 0.02) -> Verdict:
     The value is the range in which the share of wrong labels lies, from the least to the most that a model out of fold
     can tell. Judge the suspects in the explorer, worst first, and write what is wrong into decisions.csv.
     """
+    bound = f"from < {limit:g}"
     if a.noise is None:
         return skip("the inputs by themselves separate the classes too badly to judge labels by")
     low, high = a.noise
-    return Verdict(PASS if low < limit else FAIL, f"{low:.2f} to {high:.2f}", f"from < {limit:g}")
+    value = f"{low:.2f} to {high:.2f}"
+    if low < limit < high:
+        needed = "The range holds the limit: features that separate the classes better would decide."
+        return undecided(value, bound, needed)
+    return Verdict(PASS if low < limit else FAIL, value, bound)
 
 
 @check(source="Recipe 1, biases; Geirhos et al. 2020, shortcut learning", gate=False)
@@ -143,8 +161,12 @@ def given_splits_look_alike(a: Audited) -> Verdict:
 def _gain(gain: Gain | None) -> Verdict:
     if gain is None:
         return skip("nothing to ask")
-    value = f"{gain.gain:+.3f} ({gain.column})"
-    return Verdict(FAIL if gain.verdict == "yes" else PASS, value, "within chance, or below 0.05")
+    value, bound = f"{gain.gain:+.3f} ({gain.column})", "within chance, or below 0.05"
+    if gain.verdict == "undecided":
+        found = power.of_interval(gain.gain, gain.low, gain.high, gain.n)
+        more = power.about(found, MARGIN, power.Z95, "examples")
+        return undecided(value, bound, f"The interval of the gain is {gain.low:+.2f} to {gain.high:+.2f}. {more}")
+    return Verdict(FAIL if gain.verdict == "yes" else PASS, value, bound)
 
 
 @check(source="Recipe 1, corrupted inputs", gate=False)
@@ -171,12 +193,40 @@ def classes_are_balanced(a: Audited, limit: float = 5.0) -> Verdict:
     return below(float(counts.max() / counts.min()) if counts.min() else float("inf"), limit)
 
 
+@check(source="Wilson 1927, probable inference; Recipe 1, imbalance", gate=False)
+def classes_have_enough_examples(a: Audited, width: float = 0.5, val: float = 0.15) -> Verdict:
+    """Every class has examples enough for a score of its own to mean something.
+
+    The value is how many classes have so few that the 95 % interval of the accuracy on one class's validation examples
+    is wider than half of all accuracies. Judge such classes together, merge them, or collect more.
+    """
+    counts = np.bincount([label for label in a.labels if label is not None], minlength=len(a.classes))
+    few = counts[counts > 0][_width(counts[counts > 0] * val) > width]
+    if not len(few):
+        return exactly(0, 0)
+    middle, enough = int(np.median(few)), int(np.argmax(_width(np.arange(1, 10_000) * val) <= width)) + 1
+    held = max(1, round(middle * val))
+    points = 100 * float(_width(np.array([held]))[0])
+    return Verdict(
+        FAIL, f"{len(few)} of {len(a.classes)}, of {middle} examples in the median",
+        f"0: with about {held} of a class in val the interval of its accuracy is up to {points:.0f} points wide; "
+        f"{enough} examples of a class would do",
+    )  # fmt: skip
+
+
+def _width(n: np.ndarray) -> np.ndarray:
+    """Of Wilson's 95 % interval of a share of n, where it is widest: at one half."""
+    return power.Z95 / (1 + power.Z95**2 / n) * 2 * np.sqrt(0.25 / n + power.Z95**2 / (4 * n**2))
+
+
 @check(source="Recipe 1, duplicate examples", gate=False)
 def no_exact_copies(a: Audited) -> Verdict:
-    """No input is there twice.
+    """No input is there twice; of a table, no more rows than the values of its columns explain.
 
     Copies count double in the loss. The split keeps them together; drop the surplus ones in decisions.csv.
     """
+    if a.table is not None:
+        return rows_repeat(a.table.repeats, gate=False)
     return exactly(a.flagged("exact copy"), 0)
 
 

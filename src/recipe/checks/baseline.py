@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from recipe.checks.verdict import FAIL, PASS, Verdict, above, check, exactly
+from recipe.checks import power
+from recipe.checks.power import Estimate
+from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly, skip
 
 
 @dataclass(frozen=True)
@@ -10,6 +12,9 @@ class Baselines:
     scores: list[dict]  # rows of the score ladder: constant, linear, ..., the chosen model last
     simplified: dict[str, object]  # {config key: value} of what must be off at this point
     unfinished: list[str]  # lanes that ended on a loss that is not finite
+    over_constant: Estimate | None  # the share of the constant's loss on val that the chosen model saves
+    over_linear: Estimate | None  # nats by which its loss on val is below the linear one's; None where it is linear
+    columns: bool = False  # the inputs are columns of a table, which may say nothing of the label
 
 
 @check(source="Recipe 2, simplify")
@@ -32,24 +37,30 @@ def every_lane_is_finite(b: Baselines) -> Verdict:
 
 
 @check(source="Recipe 2, dumb baselines")
-def model_beats_the_constant(b: Baselines, errors: float = 0.0) -> Verdict:
-    """The chosen model is more often right on val than the best constant answer.
+def model_beats_the_constant(b: Baselines, errors: float = 2.5, effect: float = 0.14) -> Verdict:
+    """The chosen model has a lower loss on val than the best constant answer, by more than chance.
 
-    Labels that do not belong to inputs, labels shifted between training and evaluation, inputs that never arrive.
+    Inputs that never arrive, labels shifted between training and evaluation, a training that learns nothing. The value
+    is the share of the constant's negative log-likelihood that the model saves, however sure its answers are: with few
+    examples of a class accuracy hardly moves.
     """
-    return above(b.scores[-1]["val_accuracy"], b.scores[0]["val_accuracy"] + errors)
+    if b.over_constant is None:
+        return Verdict(FAIL, "no training came to its end", "a model to compare")
+    return power.exceeds(
+        b.over_constant, floor=0.0, effect=effect, errors=errors, what="validation examples", weak=b.columns
+    )
 
 
 @check(source="Recipe 2, dumb baselines", gate=False)
-def model_beats_the_linear_floor(b: Baselines) -> Verdict:
+def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     """The chosen model has a lower validation loss than the linear one.
 
-    A net that a matrix beats is too small, too briefly trained, or wired wrongly. Not wrong by itself: look.
+    A net that a matrix beats is too small, too briefly trained, or wired wrongly. Not wrong by itself: look. The value
+    is how many nats lower its negative log-likelihood is, with its interval over validation examples.
     """
-    linear = next((s["val_loss"] for s in b.scores if s["system"] == "linear"), None)
-    if linear is None or b.scores[-1]["system"] == "linear":
-        return Verdict("skip", bound="the chosen model is the linear one")
-    return Verdict(PASS if b.scores[-1]["val_loss"] < linear else FAIL, b.scores[-1]["val_loss"], f"< {linear:.4g}")
+    if b.over_linear is None:
+        return skip("the chosen model is the linear one")
+    return power.sign(b.over_linear, errors=errors, what="validation examples")
 
 
 @check(source="Recipe 2, human baseline", gate=False)

@@ -16,7 +16,7 @@ def training_is_in_train_mode(s: Setup) -> Verdict:
     """While training, dropout and batch norm are in train mode, after an evaluation too.
 
     `model.eval()` in the evaluation and no `model.train()` after it; or in the step itself. A frozen part may stay in
-    eval mode: declare it frozen. The value counts layers that were in eval mode.
+    eval mode: write `declare: {frozen: [body]}` in params.yaml. The value counts layers that were in eval mode.
     """
     every = moody(s, s.fresh())
     if not every:

@@ -18,7 +18,7 @@ def gradients_are_fresh(s: Setup, limit: float = 1e-3) -> Verdict:
     """A step is taken by the gradients of its own batches: what was left in `.grad` from before changes nothing.
 
     `zero_grad` is forgotten, or called on another optimizer or model. Accumulation over several batches is recognised
-    by the optimizer's steps, or declared.
+    by the optimizer's steps, or declared: `declare: {accumulate: 4}` in params.yaml.
     """
     rhythm = s.declare.accumulate if s.declare.accumulate > 1 else first_steps(s).every
 

@@ -59,7 +59,7 @@ def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: f
     Of numbers: the largest gap between their distributions (Kolmogorov-Smirnov).
 
     The split is not stratified or follows the order of the data, val has a class mapping of its own, a class is missing
-    from val. Balanced on purpose? Declare resampled_train.
+    from val. Balanced on purpose? Write `declare: {resampled_train: true}` in params.yaml.
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")

@@ -5,10 +5,13 @@ from collections import Counter
 import torch
 from torch import Tensor
 
+from recipe.audit import coincidence
+from recipe.checks import power
 from recipe.checks.door import coincide, numbers
 from recipe.checks.labels import kolmogorov
+from recipe.checks.rows import rows_repeat
 from recipe.checks.setup import Setup, once
-from recipe.checks.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
+from recipe.checks.verdict import Verdict, below, check, exactly, skip
 from recipe.train.chance import generator, seeded
 
 WIDTH = 1024  # features in which distances are measured
@@ -73,10 +76,6 @@ def _shared(s: Setup) -> float:
     return sum(h in known for h in unseen) / len(unseen)
 
 
-def standard_error(share: float, n: int) -> float:
-    return (max(share * (1 - share), 1 / n) / n) ** 0.5
-
-
 @check(source="Recipe 4, data augmentation; torchvision, transforms for train and for evaluation")
 def val_is_not_augmented(s: Setup) -> Verdict:
     """A validation example is the same each time it is read.
@@ -92,16 +91,21 @@ def val_is_not_augmented(s: Setup) -> Verdict:
 
 @check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR")
 def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
-    """Hardly any training input is there twice, beyond the share of twins that val has by nature.
+    """Hardly any training input is there twice, beyond the twins that there are by nature.
 
     A file listed twice, folders merged with their own copy, blank or broken images that all became the same tensor, an
-    index that wraps around. Oversampled on purpose? Declare resampled_train.
+    index that wraps around. Rows of a table repeat by nature where columns take few values: only what the columns do
+    not explain counts, and it closes the gate where most rows are there again. Oversampled on purpose? Write
+    `declare: {resampled_train: true}` in params.yaml.
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
+    if numbers(s) and s.seen[0].ndim == 2:
+        return rows_repeat(coincidence.repeats(s.seen[0].cpu().numpy()), gate=True)
     found, natural = _repeats(s.seen[0]), _shared(s)
-    # two draws coincide as often within train as between val and train
-    limit = max(share, natural + 3 * standard_error(natural, len(s.unseen[0]))) if coincide(s) else share
+    # two draws of tokens coincide as often within train as between val and train
+    n = len(s.unseen[0])
+    limit = max(share, natural + 3 * power.share(round(natural * n), n).error) if coincide(s) else share
     return below(found, limit)
 
 
@@ -112,7 +116,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
     The split was drawn after copies were made (oversampling, augmentation, several crops or frames of one scene), or
     val was taken out of the whole data and train was left as it was.
     """
-    found = _shared(s)
+    found, n = _shared(s), len(s.unseen[1])
     natural = 0.0 if s.declare.resampled_train else _twins(s.seen[0])
     if numbers(s) and spaced(s)[0].shape[1] >= 8:
         (close, _), (between, _) = (neighbours(s)[part] for part in ("val", "train"))
@@ -122,7 +126,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
         natural = max(natural, (between[:, 0] < limit).float().mean().item())
     if not coincide(s):
         natural = min(natural, 0.02)  # more than that was copied before the split was drawn
-    return below(found, max(share, natural + 3 * standard_error(natural, len(s.unseen[1])) if natural else share))
+    return below(found, max(share, natural + 3 * power.share(round(natural * n), n).error if natural else share))
 
 
 @check(source="Kapoor and Narayanan 2023, leakage between groups")
@@ -151,6 +155,14 @@ def _statistics(x: Tensor) -> dict[str, Tensor]:
     return found
 
 
+def different(x: Tensor) -> Tensor:
+    """Indices of inputs that none before them equals."""
+    first = {}
+    for i, content in enumerate(hashes(x)):
+        first.setdefault(content, i)
+    return torch.tensor(list(first.values()), device=x.device)
+
+
 def _like_val(s: Setup) -> Tensor:
     """Indices of train examples that have val's share of each class, so that the mix of classes is no difference."""
     seen, unseen = s.seen[1], s.unseen[1]
@@ -177,9 +189,11 @@ def val_is_prepared_like_train(s: Setup, gap: float = 0.2, p: float = 1e-5, effe
     if not numbers(s):
         return skip("the inputs are indices")
     index = _like_val(s).to(s.seen[0].device)
-    train, val = _statistics(s.seen[0][index]), _statistics(s.unseen[0])
+    # a row that occurs often stands in one of the two where a split keeps copies together: it counts once
+    train, val = (_statistics(x[different(x)]) for x in (s.seen[0][index], s.unseen[0]))
     spread = s.seen[0].float().std().item()
-    n = len(index) * len(s.unseen[0]) / (len(index) + len(s.unseen[0]))
+    seen, unseen = len(train["mean"]), len(val["mean"])
+    n = seen * unseen / (seen + unseen)
     worst, where = 0.0, ""
     for name in train.keys() & val.keys():
         a, b = train[name].double(), val[name].double()
@@ -211,8 +225,8 @@ def val_is_labelled_like_train(s: Setup, gap: float = 0.15, errors: float = 4.0)
         return skip("one label per example is needed, and a train that is not resampled")
     (_, inside), (_, outside) = (neighbours(s)[part] for part in ("train", "val"))
     y, z = s.seen[1].long(), s.unseen[1].long()
-    seen, unseen = ((y[near].mode(1).values == t).double().mean().item() for near, t in ((inside, y), (outside, z)))
-    noise = (standard_error(seen, len(y)) ** 2 + standard_error(unseen, len(z)) ** 2) ** 0.5
-    return Verdict(
-        FAIL if seen - unseen > max(gap, errors * noise) else PASS, seen - unseen, f"< {max(gap, errors * noise):.4g}"
+    seen, unseen = (
+        power.share(int((y[near].mode(1).values == t).sum()), len(t)) for near, t in ((inside, y), (outside, z))
     )
+    lost, largest = power.difference(seen, unseen), seen.value - power.commonest(y)
+    return power.stays_below(lost, limit=gap, largest=largest, errors=errors, what="validation examples")

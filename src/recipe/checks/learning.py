@@ -1,16 +1,24 @@
 """Short trainings that any healthy set-up must pass."""
 
 import torch
-from torch import Tensor
 
-from recipe.checks import loss
+from recipe.checks import loss, power
 from recipe.checks.gradient import mixes
-from recipe.checks.leaks import neighbours, standard_error
-from recipe.checks.setup import Setup, once
+from recipe.checks.leaks import neighbours
+from recipe.checks.power import Estimate
+from recipe.checks.setup import Setup
+from recipe.checks.signal import (
+    UNTOLD,
+    columns_may_say_nothing,
+    losses_on_val,
+    neighbours_agree,
+    seen_share,
+    shifted_rows,
+)
 from recipe.checks.step import first_steps
-from recipe.checks.training import blind, seeing
-from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, skip
-from recipe.train.chance import generator, seeded
+from recipe.checks.training import seeing
+from recipe.checks.verdict import FAIL, PASS, UNDECIDED, Verdict, above, below, check, skip, undecided
+from recipe.train.chance import seeded
 
 
 def _by_heart(s: Setup, optimizer, model, steps: int, size: int, limit: float) -> tuple[float, float]:
@@ -48,9 +56,10 @@ def overfit_one_batch(
 ) -> Verdict:
     """A few examples can be learned by heart, down to the lowest loss that any outputs could reach.
 
-    Stuck near the start: the learning rate is far off, gradients do not arrive, or labels do not belong to inputs.
-    Stuck at a floor above zero: softmax is applied twice. Learned, but predictions are wrong: labels are shifted. The
-    value is the share of the loss that is left; it says whether a plain Adam would have done it.
+    Stuck near the start: the learning rate is far off, gradients do not arrive, or equal inputs have different labels,
+    which `declare: {irreducible_noise: true}` in params.yaml allows for. Stuck at a floor above zero: softmax is
+    applied twice. Learned, but predictions are wrong: labels are shifted. The value is the share of the loss that is
+    left; it says whether a plain Adam would have done it.
     """
     if loss.density(s):
         return skip("several outputs per target, as of a density: no lowest loss on single examples")
@@ -83,110 +92,71 @@ def overfit_one_batch(
 def training_loss_falls(s: Setup, drop: float = 0.05) -> Verdict:
     """Over a short run the training loss falls, measured against the lowest that it could reach.
 
-    The learning rate is too small or too large by orders of magnitude, gradients do not arrive, or labels are noise.
+    The learning rate is too small or too large by orders of magnitude, gradients do not arrive, or the model is too
+    small to fit labels that its inputs do not tell.
     """
     losses = seeing(s).losses
     if len(losses) < 20:
         return skip(f"{len(losses)} steps are too few to tell")
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    return above((first - last) / max(abs(first - min(0.0, loss.best(s).lowest)), 1e-9), drop)
-
-
-def _each(s: Setup, outputs: Tensor, y: Tensor) -> Tensor:
-    """The loss of each example by itself."""
-    with torch.no_grad():
-        return torch.stack([s.loss(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).double()
-
-
-@once
-def _sight(s: Setup) -> dict[str, Tensor]:
-    """Per example of val the loss: with the inputs, with those of others, blind, and of the best constant answer."""
-    x, y = (t[:1000] for t in s.unseen)
-    order = torch.randperm(len(y), generator=generator(s.seed, "others")).to(y.device)
-    at = loss.reach(s)
-    prior = loss.best_constant(s).outputs[:1]
-    own, others = (s.outputs(seeing(s).model, part) for part in (x, x[order]))
-    if s.kind in ("classification", "binary", "sequence") and not at.needed:
-        # how sure the answers are is no matter here: a model trained too long is right, and too sure
-        factor = min((1.0, 0.5, 0.25, 0.125), key=lambda f: _each(s, f * own, y).mean().item())
-        own, others = factor * own, factor * others
-    return {
-        "seeing": _each(s, own, y),
-        "others": _each(s, others, y),
-        "blind": _each(s, s.outputs(blind(s).model, torch.zeros_like(x)), y),
-        "constant": _each(s, prior.expand(len(y), *s.shape), y),
-    }
-
-
-def _gain(better: Tensor, worse: Tensor) -> tuple[float, float]:
-    """(share of the worse loss that the better saves, its standard errors), paired."""
-    difference = worse - better
-    error = difference.std().item() / len(difference) ** 0.5
-    return difference.mean().item() / max(abs(worse.mean().item()), 1e-9), difference.mean().item() / max(error, 1e-12)
-
-
-def sees(s: Setup, gain: float, z: float) -> tuple[bool, float]:
-    """Whether the inputs help on val, and by which share of the loss of the best blind answer."""
-    found = _sight(s)
-    best = min(
-        (found["blind"], found["constant"]), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30
-    )
-    share, errors = _gain(found["seeing"], best)
-    return share > gain and errors > z, share
+    verdict = above((first - last) / max(abs(first - min(0.0, loss.best(s).lowest)), 1e-9), drop)
+    if verdict.verdict == FAIL and last == last and columns_may_say_nothing(s):
+        return undecided(verdict.value, verdict.bound, UNTOLD)
+    return verdict
 
 
 @check(source="Recipe 2, input-independent baseline")
-def beats_a_blind_model(s: Setup, gain: float = 0.03, z: float = 2.5) -> Verdict:
+def beats_a_blind_model(s: Setup, gain: float = 0.03, z: float = 2.5, effect: float = 0.14) -> Verdict:
     """With its inputs the model does better on val than the same model on zeros, and than the best constant answer.
 
-    The inputs do not reach the model, are zeroed, are preprocessed otherwise in val than in train, or belong to other
-    labels; or statistics of eval mode do not fit. The value is the share of the blind loss that seeing removes.
+    The inputs do not reach the model, are zeroed, are preprocessed otherwise in val than in train, or statistics of
+    eval mode do not fit; or inputs and labels do not belong together, of which labels_fit_inputs says more. The value
+    is the share of the blind loss that seeing removes.
     """
-    holds, share = sees(s, gain, z)
-    return Verdict(PASS if holds else FAIL, share, f"> {gain:g}, by more than {z:g} standard errors")
+    return power.exceeds(
+        seen_share(s), floor=gain, effect=effect, errors=z, what="validation examples", weak=columns_may_say_nothing(s)
+    )
 
 
 @check(source="Recipe 2, input-independent baseline; Breiman 2001, permutation importance")
-def inputs_of_others_are_worse(s: Setup, z: float = 2.5) -> Verdict:
+def inputs_of_others_are_worse(s: Setup, z: float = 2.5, effect: float = 0.14) -> Verdict:
     """With the inputs of other examples the same model does worse on val.
 
     What it has learned is not in the inputs: it answers by frequencies, or by position in the batch. The value is the
-    paired difference of the losses in standard errors.
+    share of the loss with the inputs of others that an example's own inputs save.
     """
-    found = _sight(s)
-    return above(_gain(found["seeing"], found["others"])[1], z)
+    found, weak = losses_on_val(s), columns_may_say_nothing(s)
+    share = power.share_saved(found["seeing"], found["others"])
+    return power.exceeds(share, floor=0.0, effect=effect, errors=z, what="validation examples", weak=weak)
 
 
 @check(source="Zhang et al. 2017, understanding deep learning requires rethinking generalization")
-def labels_fit_inputs(s: Setup, errors: float = 3.0, gain: float = 0.03, z: float = 2.5) -> Verdict:
+def labels_fit_inputs(
+    s: Setup, errors: float = 3.0, gain: float = 0.03, z: float = 2.5, effect: float = 0.15
+) -> Verdict:
     """Inputs tell something of their labels: to the nearest neighbours, or to the trained model on val.
 
     Inputs and labels were shuffled, sorted or filtered apart, or are off by one row. The value is Cohen's kappa of
-    the five nearest neighbours, each left out (for regression the correlation).
+    the five nearest neighbours, each left out (for regression the correlation); the model is judged by the share of
+    the blind loss that it saves.
     """
     if s.kind == "sequence" or s.seen[1].ndim > 1:
         return skip("not one target per example")
-    value, n = neighbours_agree(s), len(s.seen[1])
-    bound = errors / n**0.5
-    holds = value > bound or sees(s, gain, z)[0]
-    return Verdict(PASS if holds else FAIL, value, f"> {bound:.4g}, or a model that sees")
-
-
-def neighbours_agree(s: Setup) -> float:
-    """Cohen's kappa, or for regression the correlation, of five neighbours' vote with the label."""
-    _, near = neighbours(s)["train"]
-    y = s.seen[1]
-    if s.kind == "regression":
-        votes = y[near].double().mean(1)
-        a, b = votes - votes.mean(), y.double() - y.double().mean()
-        return (a @ b / (a.norm() * b.norm()).clamp_min(1e-12)).item()
-    y = y.long()
-    guess = torch.nn.functional.one_hot(y[near]).sum(1).argmax(1)
-    classes = int(y.max()) + 1
-    shares, guessed = (torch.bincount(t, minlength=classes).double() / len(y) for t in (y, guess))
-    chance = float((shares * guessed).sum())
-    return (float((guess == y).double().mean()) - chance) / max(1 - chance, 1e-9)
+    signal = neighbours_agree(s)
+    bound = f"> {signal.margin(errors):.4g}, or a model that sees"
+    if signal.value > signal.margin(errors):
+        return Verdict(PASS, signal.value, bound)
+    if rows := shifted_rows(s, errors, effect):
+        moved = neighbours_agree(s, rows).value
+        return Verdict(FAIL, f"{signal.value:.4g}; with labels moved by {rows:+d} row {moved:.4g}", bound)
+    seen = power.exceeds(seen_share(s), floor=gain, effect=effect, errors=z, what="validation examples")
+    if seen.verdict == PASS:
+        return Verdict(PASS, signal.value, bound)
+    weak = columns_may_say_nothing(s)
+    near = power.exceeds(signal, floor=0.0, effect=effect, errors=errors, what="training examples", weak=weak)
+    unsure = next((v for v in (near, seen) if v.verdict == UNDECIDED), None)
+    return undecided(signal.value, bound, unsure.needed) if unsure else Verdict(FAIL, signal.value, bound)
 
 
 @check(source="Recipe 2, evaluation in eval mode; Ioffe and Szegedy 2015, batch norm at inference")
@@ -221,10 +191,11 @@ def val_follows_train(s: Setup, gap: float = 0.25, errors: float = 4.0) -> Verdi
     seen, unseen = (s.score(s.outputs(seeing(s).model, x), y) for x, y in (s.some, s.unseen))
     (_, near) = neighbours(s)["train"]
     y = s.seen[1].long()
-    expected = (y[near].mode(1).values == y).double().mean().item()  # of a new example like those of train
-    lost = min(seen, expected) - unseen
-    noise = errors * (standard_error(unseen, len(s.unseen[1])) ** 2 + standard_error(expected, len(y)) ** 2) ** 0.5
-    return below(lost, max(gap, noise))
+    alike = power.share(int((y[near].mode(1).values == y).sum()), len(y))  # of a new example like those of train
+    expected = Estimate(min(seen, alike.value), alike.error, alike.n)
+    lost = power.difference(expected, power.share(round(unseen * len(s.unseen[1])), len(s.unseen[1])))
+    largest = expected.value - power.commonest(y)
+    return power.stays_below(lost, limit=gap, largest=largest, errors=errors, what="validation examples")
 
 
 @check(source="Northcutt et al. 2021, pervasive label errors", gate=False)
@@ -241,7 +212,10 @@ def labels_are_clean(s: Setup, share: float = 0.08) -> Verdict:
     agreed = (votes == votes.mode(1).values[:, None]).sum(1) >= min(4, votes.shape[1])
     if agreed.sum() < 50:
         return skip("neighbours hardly ever agree here")
-    return below((votes.mode(1).values != y)[agreed].double().mean().item(), share)
+    wrong = power.share(int((votes.mode(1).values != y)[agreed].sum()), int(agreed.sum()))
+    if not neighbours_agree(s).value > neighbours_agree(s).margin(3.0):
+        return undecided(wrong.value, f"< {share:.4g}", UNTOLD)
+    return power.agrees(wrong, limit=share, errors=2.0, what="examples whose neighbours agree")
 
 
 @check(source="Recipe 2, visualize prediction dynamics", gate=False)
@@ -255,6 +229,9 @@ def predictions_settle(s: Setup, share: float = 0.2) -> Verdict:
     if len(losses) < 40:
         return skip(f"{len(losses)} steps are too few to tell")
     tenth = len(losses) // 10
-    return below(
+    verdict = below(
         (losses[-tenth:].std() / (losses[:tenth].mean() - losses[-tenth:].mean()).abs().clamp_min(1e-9)).item(), share
     )
+    if verdict.verdict == FAIL and columns_may_say_nothing(s):
+        return undecided(verdict.value, verdict.bound, UNTOLD)
+    return verdict

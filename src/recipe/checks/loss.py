@@ -211,7 +211,8 @@ def loss_hears_every_example(s: Setup) -> Verdict:
     """Every example's outputs have a say in the loss, and only its own target judges them.
 
     `ignore_index` is a real class, a class has weight zero, a mask is inverted, the loss is clipped to a constant; or a
-    loss that broadcasts compares each output with the targets of all. The value counts examples without a say.
+    loss that broadcasts compares each output with the targets of all. A contrastive loss? Write
+    `declare: {mixes_samples: true}` in params.yaml. The value counts examples without a say.
     """
     if s.declare.mixes_samples:
         return skip("examples are mixed, as declared")
@@ -230,7 +231,8 @@ def loss_is_a_mean(s: Setup, limit: float = 1e-3) -> Verdict:
     """The same examples twice in a batch, or in another order, give the same loss.
 
     `reduction="sum"` or a sum over the batch: the learning rate then depends on the batch size, and a short last batch
-    counts less. Outputs and targets that are not paired row by row change with the order.
+    counts less. Outputs and targets that are not paired row by row change with the order; where that is meant, write
+    `declare: {mixes_samples: true}` in params.yaml.
     """
     if s.declare.mixes_samples:
         return skip("examples are mixed, as declared")

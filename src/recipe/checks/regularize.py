@@ -1,8 +1,11 @@
 """Claims about the accepted recipe."""
 
+import math
 from dataclasses import dataclass
 
-from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, skip
+from recipe.checks import power
+from recipe.checks.power import Estimate
+from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, skip, undecided
 from recipe.inside import Activation
 from recipe.rungs import Ablation
 
@@ -35,36 +38,51 @@ class Regularized:
         float | None
     )  # of the pick's first-layer weights, in standard errors from noise; None where it sees no image
     activations: list[Activation]  # of the pick, over all of val
+    error: float = 0.0  # standard error of the pick's loss on val
+    examples: int = 0  # of val
 
 
 @check(source="Recipe 4, regularize")
-def pick_beats_the_baseline(r: Regularized) -> Verdict:
-    """The accepted recipe has a lower validation loss than every baseline.
+def pick_beats_the_baseline(r: Regularized, errors: float = 2.0) -> Verdict:
+    """The accepted recipe has a lower validation loss than every baseline, or one that chance explains.
 
     The overfitted model forgot what the baseline knew: too large a model without a change that was kept, too many steps
-    without early stopping, or a rung that is harmful beyond val.
+    without early stopping, or a rung that is harmful beyond val. The interval is over seeds and validation examples.
     """
     floor = min(score["val_loss"] for score in r.baseline.values())
-    return below(r.result.pick.score()["val_loss"], floor)
+    verdict = below(r.result.pick.score()["val_loss"], floor)
+    lost = Estimate(verdict.value - floor, r.error, r.examples) if verdict.verdict == FAIL and r.error else None
+    if lost and math.isfinite(lost.value) and lost.value <= lost.margin(errors):
+        more = power.about(lost, lost.value, errors, "validation examples")
+        return undecided(verdict.value, verdict.bound, f"The interval of the difference holds zero. {more}")
+    return verdict
 
 
 @check(source="Recipe 4, regularize")
-def training_still_works(r: Regularized, share: float = 0.9) -> Verdict:
-    """The regularised model still fits its training set.
+def training_still_works(r: Regularized, share: float = 0.5) -> Verdict:
+    """The regularised model still fits its training set: its loss is nearer the plain model's than the constant's.
 
-    Dropout, weight decay or augmentation so strong that nothing is learned any more.
+    Dropout, weight decay or augmentation so strong that nothing is learned any more. The value is its share
+    of what the plain model saves of the constant's training loss.
     """
-    return above(r.result.pick.score()["train_accuracy"], share * r.result.base.score()["train_accuracy"])
+    constant = r.baseline["constant"]["train_loss"]
+    plain, pick = (constant - arm.score()["train_loss"] for arm in (r.result.base, r.result.pick))
+    return above(pick / max(plain, 1e-9), share)
 
 
 @check(source="Recipe 4, regularize", gate=False)
 def something_helped(r: Regularized) -> Verdict:
     """At least one change lowers the validation loss by more than seed noise.
 
-    None did: the validation set may be too small to tell, the model does not overfit, or more data is what is needed.
+    Each of them made it worse: the model does not overfit, or more data is what is needed.
     """
-    kept = r.result.kept
-    return Verdict(PASS if kept else FAIL, ", ".join(kept) or "none", "at least one")
+    kept, bound = r.result.kept, "at least one"
+    open_ = [(step.gain, step.name) for step in r.result.steps if step.gain and step.gain.high > 0 and step.gain.n > 1]
+    if kept or not open_:
+        return Verdict(PASS if kept else FAIL, ", ".join(kept) or "none", bound)
+    gain, name = max(open_, key=lambda of: of[0].mean)
+    more = power.about(power.of_interval(gain.mean, gain.low, gain.high, gain.n), abs(gain.mean), power.Z95, "seeds")
+    return undecided("none", bound, f"The interval of the best one ({name}: {gain}) holds zero. {more}")
 
 
 @check(source="Recipe 4, visualize the first-layer weights; Moran 1950, for the statistic", gate=False)

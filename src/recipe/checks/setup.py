@@ -22,7 +22,10 @@ FLOATS = 30_000_000  # numbers of input that a check holds at once: 120 MB of fl
 
 @dataclass(frozen=True)
 class Declare:
-    """What is meant, and so must not be taken for a mistake. What is declared is checked too."""
+    """What is meant, and so must not be taken for a mistake. What is declared is checked too.
+
+    In the pipeline `declare: {name: value}` in params.yaml sets it for all stages, and conf/learn.yaml has every name.
+    """
 
     frozen: tuple[str, ...] = ()  # prefixes of parameter names that must not move
     accumulate: int = 1  # train_step calls per step of the optimizer
@@ -147,8 +150,13 @@ class Setup:
         return x[index], y[index]
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """A few training examples, as many classes among them as possible."""
+        """A few training examples, as many classes among them as possible; of a table, rows that differ."""
         x, y = self.seen
+        if x.ndim == 2 and x.is_floating_point():
+            _, which = torch.unique(x, dim=0, return_inverse=True)
+            first = torch.full((int(which.max()) + 1,), len(x), device=x.device)
+            first = first.scatter_reduce(0, which, torch.arange(len(x), device=x.device), "amin").sort().values
+            x, y = (x[first], y[first]) if len(first) >= size else (x, y)
         if y.is_floating_point() or y.ndim > 1:
             index = torch.randperm(len(y), generator=generator(self.seed, "batch"))[:size].to(y.device)
         else:

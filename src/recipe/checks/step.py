@@ -106,7 +106,8 @@ def optimizer_holds_the_model(s: Setup) -> Verdict:
 def nothing_is_frozen_by_mistake(s: Setup) -> Verdict:
     """Only what is declared frozen has `requires_grad=False`.
 
-    Left from fine-tuning, from feature extraction, or set on the wrong part. Meant? Declare it.
+    Left from fine-tuning, from feature extraction, or set on the wrong part. Meant? Write `declare: {frozen: [body]}`
+    in params.yaml, with the first part of the parameters' names.
     """
     model = s.fresh()
     every = dict(model.named_parameters())
@@ -118,7 +119,8 @@ def the_optimizer_steps(s: Setup) -> Verdict:
     """Each call of the training step is one step of the optimizer that was handed in, or one after a fixed number.
 
     Another optimizer is made inside the step (and forgets its moments each time), `step()` is missing or called twice,
-    or what is declared of gradient accumulation is not what happens. The value is the steps per call.
+    or what is declared of gradient accumulation is not what happens (`declare: {accumulate: 4}` in params.yaml). The
+    value is the steps per call.
     """
     found, declared = first_steps(s), s.declare.accumulate
     rhythm = declared if declared > 1 else found.every
@@ -134,7 +136,7 @@ def every_parameter_moves(s: Setup) -> Verdict:
     """After a few steps every parameter has moved by its gradient, but for those declared frozen, which have not.
 
     Gradients zeroed between backward and step, a `.detach()`, a dead layer, a clipped loss, a part that the optimizer
-    does not hold, a layer that forward never calls. Meant? Declare it frozen.
+    does not hold, a layer that forward never calls. Meant? Write `declare: {frozen: [body]}` in params.yaml.
     """
     found = first_steps(s)
     largest = max(found.gradient.values(), default=0.0)

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from recipe.ablation import Gain
-from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly
+from recipe.checks import power
+from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly, undecided
 from recipe.search.trials import Trial
 
 
@@ -54,11 +55,13 @@ def trials_come_to_an_end(s: Search) -> Verdict:
 def gain_is_more_than_noise(s: Search) -> Verdict:
     """Over fresh seeds, the best configuration has a lower validation loss than the accepted recipe.
 
-    Found nothing beyond seed noise: the accepted recipe is handed on. The best of many trials always looks better on
-    its own seeds.
+    The accepted recipe is handed on. The best of many trials always looks better on its own seeds.
     """
     g = s.gain
     bound = f"above 0 with its whole interval [{g.low:+.4f}, {g.high:+.4f}], n = {g.n}"
+    if g.low <= 0 <= g.high and g.n > 1:
+        more = power.about(power.of_interval(g.mean, g.low, g.high, g.n), abs(g.mean), power.Z95, "seeds")
+        return undecided(g.mean, bound, f"The interval over seeds holds zero. {more}")
     return Verdict(PASS if g.real else FAIL, g.mean, bound)
 
 

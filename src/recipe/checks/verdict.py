@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -78,19 +79,23 @@ def skip(reason: str) -> Verdict:
     return Verdict(SKIP, value=None, bound=reason)
 
 
-def undecided(value: float, bound: str, needed: str) -> Verdict:
+def bounded(outcome: str, value: float | int | str | None, bound: str) -> Verdict:
+    """A verdict on a value; JSON has no NaN and no infinity, hence the text for one that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    return Verdict(outcome, value=value, bound=bound)
+
+
+def undecided(value: float | str | None, bound: str, needed: str) -> Verdict:
     """The interval of `value` holds both answers, or an effect of the size looked for could not have been seen.
 
     needed: a sentence that says how many examples, or which features, would decide.
     """
-    return replace(_judge(False, value, bound), verdict=UNDECIDED, needed=needed)
+    return replace(bounded(UNDECIDED, value, bound), needed=needed)
 
 
 def _judge(holds, value, bound: str) -> Verdict:
-    # a comparison with NaN is False, so NaN fails as it must; JSON has no NaN or infinity, hence the text
-    if isinstance(value, float) and value - value != 0:
-        value = str(value)
-    return Verdict(PASS if holds else FAIL, value=value, bound=bound)
+    return bounded(PASS if holds else FAIL, value, bound)  # a comparison with NaN is False, so NaN fails as it must
 
 
 def check(*, source: str, gate: bool = True) -> Callable:

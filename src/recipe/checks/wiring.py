@@ -78,7 +78,7 @@ def batch_is_independent_in_training(s: Setup, moved: float = 1e-4) -> Verdict:
     """In train mode too, but for batch norm, an example's output depends on that example alone.
 
     A centring, softmax or attention over dimension 0 that is active while training. Meant, as in a contrastive model?
-    Declare mixes_samples.
+    Write `declare: {mixes_samples: true}` in params.yaml.
     """
     if s.declare.mixes_samples:
         return skip("examples are mixed, as declared")
@@ -180,7 +180,7 @@ def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
     """An output at time t does not see inputs after t, where it is declared causal or the targets are the next inputs.
 
     The attention mask is missing, transposed or off by one, a convolution pads on both sides, a recurrent net runs both
-    ways, or time and batch are exchanged.
+    ways, or time and batch are exchanged. `declare: {causal: true}` in params.yaml asks for it of any sequence.
     """
     x, y = s.batch(8)
     if s.kind != "sequence" or x.ndim < 2 or x.shape[1] != y.shape[1] or y.shape[1] < 2:
@@ -233,7 +233,7 @@ def layers_are_their_own(s: Setup) -> Verdict:
     """No layer with weights stands under two names, and no batch norm is used twice in one pass.
 
     `[layer] * n` or a default argument makes n names for one layer. A batch norm in two places mixes the statistics of
-    both, and eval mode then fits neither. Meant? Declare shared_modules.
+    both, and eval mode then fits neither. Meant? Write `declare: {shared_modules: true}` in params.yaml.
     """
     if s.declare.shared_modules:
         return skip("layers are shared, as declared")

@@ -1,0 +1,133 @@
+"""Equal rows of a table: how many are to be expected, because columns take few values?
+
+Two rows are compared column by column. How often all columns agree is predicted from the pairs of rows that agree on
+all columns but one, and on all but two: given the rest, agreement in one column is taken to be independent of agreement
+in another, so that of columns j and k
+
+    expected pairs of equal rows = (all but j agree) * (all but k agree) / (all but j and k agree)
+
+summed above and below the line over pairs of columns. That is the two-source estimate of Sekar and Deming 1949
+(Journal of the American Statistical Association 44:101-115), with the correction of Chapman 1951, on the patterns of
+agreement of Fellegi and Sunter 1969 (the same journal, 64:1183-1210).
+
+What is compared are rows that are alike in all other columns, so that columns may depend on each other; and equal rows
+themselves do not enter, so that copies do not explain themselves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WIDEST = 8  # columns of which pairs are formed: those in which most otherwise equal rows differ
+ERRORS = 3.0  # standard errors of a count that chance may add
+FACTOR = 3.0  # of three columns or more that correlate by up to 0.85 the estimate is 0.65 to 1.4 of what there is
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """rows: that an earlier one equals; distinct: how many different rows are there more than once.
+
+    most: how often the commonest row occurs. expected: how many of `rows` the columns explain.
+    """
+
+    rows: int
+    distinct: int
+    most: int
+    expected: float
+    count: int  # of all rows
+
+    @property
+    def excess(self) -> bool:
+        """More rows repeat than the columns explain."""
+        return self.rows > FACTOR * self.expected + ERRORS * max(1.0, self.expected) ** 0.5
+
+    @property
+    def doubled(self) -> bool:
+        """Most of the different rows are there again: a table that was read or joined twice, or resampled."""
+        return self.excess and self.distinct > 0.5 * (self.count - self.rows)
+
+
+def repeats(values: np.ndarray) -> Repeats:
+    """Of the rows of a table (N, columns); equal means the same to the last bit, and all NaN are equal."""
+    if not len(values):
+        return Repeats(0, 0, 0, 0.0, 0)
+    codes = np.stack([_codes(column, j) for j, column in enumerate(np.asarray(values).T)], 1)
+    _, times = np.unique(_sums(codes), return_counts=True)
+    rows = int(len(codes) - len(times))
+    again = times[times > 1]
+    if not rows:
+        return Repeats(0, 0, 1, 0.0, len(codes))
+    share = min(1.0, _expected_pairs(codes) / _pairs(times))
+    return Repeats(rows, len(again), int(again.max()), rows * share, len(codes))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What no function of the inputs can go below, for equal inputs have different labels.
+
+    sets, examples: how many different inputs and how many examples are concerned. error: share of wrong answers.
+    loss: mean negative log-likelihood in nats, the conditional entropy of the label among equal inputs.
+    """
+
+    sets: int
+    examples: int
+    error: float
+    loss: float
+
+
+def limits(which: np.ndarray, labels: np.ndarray) -> Limits:
+    """Of inputs (N,), equal where their numbers are, with labels (N,): of each set the commonest label is right.
+
+    The empirical Bayes error and conditional entropy (Cover and Thomas 2006, Elements of information theory, chapter
+    2); a lower bound of this sample, to which inputs that occur once add nothing.
+    """
+    pairs, times = np.unique(np.stack([which, labels], 1), axis=0, return_counts=True)
+    _, group = np.unique(pairs[:, 0], return_inverse=True)
+    whole, most, kinds = (np.zeros(group.max() + 1) for _ in range(3))
+    np.add.at(whole, group, times)
+    np.maximum.at(most, group, times)
+    np.add.at(kinds, group, 1)
+    loss = -(times * np.log(times / whole[group])).sum() / len(labels)
+    mixed = kinds > 1
+    return Limits(int(mixed.sum()), int(whole[mixed].sum()), float((whole - most).sum() / len(labels)), float(loss))
+
+
+def _codes(column: np.ndarray, place: int) -> np.ndarray:
+    """(N,) a random 64-bit number per different value of this column: rows are equal where the sums of theirs are."""
+    _, which = np.unique(column, return_inverse=True)
+    return np.random.default_rng(place).integers(0, 2**64, which.max() + 1, dtype=np.uint64)[which]
+
+
+def numbered(values: np.ndarray) -> np.ndarray:
+    """(N,) a number per row of a table (N, columns): equal where rows are."""
+    return _sums(np.stack([_codes(column, j) for j, column in enumerate(np.asarray(values).T)], 1))
+
+
+def _sums(codes: np.ndarray) -> np.ndarray:
+    return codes.sum(1, dtype=np.uint64)
+
+
+def _pairs(times: np.ndarray) -> float:
+    """How many pairs there are within groups of these sizes."""
+    times = times.astype(float)
+    return float((times * (times - 1)).sum() / 2)
+
+
+def _expected_pairs(codes: np.ndarray) -> float:
+    whole = _sums(codes)
+
+    def agreeing(*without: int) -> float:
+        left = whole - _sums(codes[:, list(without)])
+        return _pairs(np.unique(left, return_counts=True)[1])
+
+    equal = agreeing()
+    if codes.shape[1] < 2:
+        return equal  # a single column that repeats says nothing
+    alone = np.array([agreeing(j) for j in range(codes.shape[1])]) - equal  # pairs that differ in j and nowhere else
+    largest = np.argsort(-alone, kind="stable")[:WIDEST]
+    alike, other = 0.0, 0.0
+    for at, j in enumerate(largest):
+        for k in largest[at + 1 :]:
+            both = agreeing(j, k) - alone[j] - alone[k] - equal  # pairs that differ in j and in k
+            alike, other = alike + alone[j] * alone[k], other + both + 1
+    return float(alike / max(other, 1.0))
