@@ -1,10 +1,14 @@
 """`dvc exp run` as DVC's own documentation writes it, in a real clone with the shipped params.yaml."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 from clone import ROOT, SMALL, Clone, fresh
+
+from recipe.errors import RecipeError
+from recipe.resolve import resolve_all
 
 LEARNING = ("baseline", "overfit", "regularize", "tune", "ensemble")
 GROUPS = ("model", "loss", "augment", "optimizer")  # those of a training; data has more keys than a line holds
@@ -108,3 +112,104 @@ def test_an_experiment_trains_with_what_it_sets(shipped, tmp_path):
         "seed": "3",
     }
     assert clone.repro("baseline").stages == []
+
+
+# ---- in a checkout: --temp and --queue -----------------------------------------------------------------------
+
+OWN = {
+    "conf/model/mine.yaml": "_target_: own.mine.net\nwidth: 3\n",
+    "src/own/mine.py": "def net(num_classes, width): ...\n",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The folder of an experiment in a checkout, as the working directory, and the workspace that DVC names to it."""
+    workspace, here = tmp_path / "workspace", tmp_path / "workspace/.dvc/tmp/exps/tmp1"
+    for folder in (workspace, here):
+        for name in ("conf", "pipeline", "src"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("params.yaml", "dvc.yaml"):
+            shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("DVC_ROOT", str(workspace))
+    return here, workspace
+
+
+def write(folder, file: str, text: str = "") -> None:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(text)
+
+
+def choose(folder, text: str) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | yaml.safe_load(text)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_a_config_or_code_that_git_lacks_is_named_with_git_add(checkout):
+    here, workspace = checkout
+    choose(here, "model: mine")
+    for file, text in OWN.items():  # one after the other, as a person adds them
+        write(workspace, file, text)
+    for file, text in OWN.items():
+        with pytest.raises(RecipeError, match=rf"^{file} is not in git, and .* checkout of it: git add {file}, or run"):
+            resolve_all()
+        write(here, file, text)
+    resolve_all()
+
+
+def test_data_that_dvc_lacks_are_named_with_dvc_add(checkout):
+    here, workspace = checkout
+    choose(here, "data: folder")
+    write(workspace, "data/images/cat/1.png")
+    with pytest.raises(RecipeError, match=r"^data/images is not in DVC or git, .*: dvc add data/images, and git add"):
+        resolve_all()
+    write(here, "data/images.dvc")
+    with pytest.raises(RecipeError, match=r"^data/images is in DVC, which checks out .*: leave the target out"):
+        resolve_all()
+    write(here, "data/images/cat/1.png")
+    resolve_all()
+
+
+def test_a_file_that_is_missing_in_the_workspace_too_is_not_said_to_be_left_behind(checkout):
+    here, _ = checkout
+    choose(here, "data: folder")
+    resolve_all()  # prepare says that there is no such folder
+    choose(here, "model: mine")
+    with pytest.raises(RecipeError, match=r"conf/model/ has no `mine`"):
+        resolve_all()
+
+
+def test_in_the_workspace_nothing_is_left_behind(checkout, monkeypatch):
+    _, workspace = checkout
+    monkeypatch.chdir(workspace)
+    for file, text in OWN.items():
+        write(workspace, file, text)
+    choose(workspace, "model: mine")
+    resolve_all()
+
+
+@pytest.mark.slow
+def test_an_experiment_in_a_checkout_says_what_git_lacks(house):
+    for file, text in OWN.items():
+        house.write(file, text)
+    for file in OWN:
+        said = house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose", code=None)
+        assert said.code != 0
+        assert f"compose: {file} is not in git" in said.text
+        assert "Traceback" not in said.text
+        house.git("add", file)
+    house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose")
+    house.git("reset", "--quiet")
+
+
+@pytest.mark.slow
+def test_what_dvc_add_versions_below_data_is_seen_by_dvc(house):
+    """With `/data/*` in the project's own .gitignore DVC took the folder itself for ignored, and saw no .dvc file."""
+    house.write("data/images/cat/1.txt", "a cat")
+    house.dvc("add", "data/images")
+    assert house.git("status", "--porcelain", "data").split() == ["??", "data/images.dvc"]
+    shutil.rmtree(house.root / "data/images")
+    house.dvc("checkout", "--allow-missing")
+    assert house.read("data/images/cat/1.txt") == b"a cat"
+    shutil.rmtree(house.root / "data/images")

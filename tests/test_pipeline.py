@@ -16,10 +16,12 @@ import pyarrow
 import pytest
 import yaml
 from clone import ROOT, UP_TO_DATE, Clone
+from omegaconf import OmegaConf
 from pyarrow import parquet
 
-from recipe.config import STAGES
+from recipe.config import STAGES, leaves
 from recipe.files import fingerprint, read_csv, read_table, write_csv
+from recipe.report import COLUMNS
 
 pytestmark = pytest.mark.slow
 
@@ -195,6 +197,37 @@ def test_the_saved_system_is_a_version_of_a_registered_model(whole):
 
 def test_the_report_links_the_mispredictions(whole):
     assert b'href="ensemble/mispredictions.html"' in whole.read("runs/report.html")
+
+
+# ---- DVC's own tables and plots --------------------------------------------------------------------------------
+
+
+def test_dvcs_tables_show_a_handful_of_numbers_a_stage(whole):
+    """Once 871 columns: each key of each resolved config, and each metric of each stage."""
+    shown = json.loads(whole.dvc("metrics", "show", "--json").text)[""]["data"]
+    columns = {f"{stage}.{name}" for file in shown.values() for stage, row in file["data"].items() for name in row}
+    assert columns == {f"{stage}.{name}" for stage, names in COLUMNS.items() for name in names}
+    header = (
+        whole.dvc("exp", "show", "--csv", "--drop", "src|pipeline|conf|resolved|runs/").text.splitlines()[0].split(",")
+    )
+    params = leaves(OmegaConf.create(yaml.safe_load(whole.read("params.yaml"))))
+    assert len(header) <= 5 + len(columns) + len(params) + 2  # decisions.csv and params.yaml
+
+
+def test_dvc_plots_shows_curves_and_the_ladder_of_scores(whole):
+    said = whole.dvc("plots", "show", "--json").text
+    plots = json.loads(said[said.index("{") :])
+    assert "errors" not in plots
+    points = {}
+    for name, (plot,) in plots["data"].items():
+        content = plot["content"] if isinstance(plot["content"], dict) else json.loads(plot["content"])
+        assert "<DVC_METRIC" not in json.dumps(content), name
+        points[name] = content["data"]["values"]
+    assert set(points) == {"scores", "overfit", "regularize", "tune", "ensemble", "longer"}
+    assert {p["field"] for p in points["overfit"]} == {"train_loss", "val_loss"}
+    systems = [p["system"] for p in points["scores"]]
+    assert systems[:3] == ["baseline: constant", "baseline: linear", "baseline: convnet"]
+    assert len(systems) == len(set(systems))
 
 
 # ---- by hand and sweeps --------------------------------------------------------------------------------------
