@@ -107,8 +107,8 @@ def test_no_pickle_is_in_the_model(logged):
 def requests(project: Project) -> tuple[dict, dict[str, list[float]]]:
     """(a JSON request of some test examples as a person has them, {name: probabilities})."""
     expected = dict(list(project.test.items())[:5])
-    if (project.root / "photos").is_dir():
-        files = [(project.root / "photos" / name).read_bytes() for name in expected]
+    if folder := next((at for at in (project.root / "photos", project.root / "xrays") if at.is_dir()), None):
+        files = [(folder / name).read_bytes() for name in expected]
         return {"dataframe_records": [{"image": base64.b64encode(f).decode()} for f in files]}, expected
     if (project.root / "people.csv").is_file():
         lines = read_csv(project.root / "people.csv")

@@ -105,7 +105,7 @@ def _outliers(found: Audit, store: Store, limits: Limits) -> tuple:
     rows = np.lexsort((table["id"], -table["outlier"]))[: 2 * ACROSS]
     captions = [f"{table['id'][r]}\n{table['class'][r]}  z {table['outlier'][r]:.1f}" for r in rows]
     count = int((table["outlier"] > limits.outlier).sum())
-    title = f"{count:,} of {len(table['outlier']):,} examples have an outlier score over {limits.outlier:g}; the highest scores"
+    title = f"{count:,} of {len(table['outlier']):,} outlier scores are over {limits.outlier:g}; the highest"
     return title, _tiles(found, store, rows), captions
 
 

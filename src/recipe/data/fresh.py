@@ -10,7 +10,7 @@ from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE
 from recipe.data.features import Layout, encoded
 from recipe.data.folder import METADATA
-from recipe.data.images import Fit, preview
+from recipe.data.images import Fit, lossless, preview
 from recipe.data.npz import as_bytes, opened, read
 from recipe.data.problems import RAGGED, UNREADABLE, shown
 from recipe.data.reading import FORMS, fitted
@@ -187,11 +187,14 @@ def example(form: Form, store: Store):
 
     if form.layout:
         return pandas.DataFrame(form.layout.back(store.inputs[:2]))
-    if form.value_range and not form.files:
-        return form.value_range.back(np.array(store.inputs[:2]))
-    if form.fit is None or form.value_range or form.dtype != "uint8":  # a preview has 8 bits, and is on the range
-        return np.array(store.inputs[:2])
-    return pandas.DataFrame({"image": [preview(store.picture(row)) for row in range(2)]})
+    stored = np.array(store.inputs[:2])
+    if form.value_range and not (form.files and form.fit is None):
+        stored = form.value_range.back(stored)
+    if form.fit is None:
+        return stored
+    if form.value_range is None and form.dtype == "uint8":
+        return pandas.DataFrame({"image": [preview(store.picture(row)) for row in range(2)]})
+    return pandas.DataFrame({"image": [lossless(image.transpose(1, 2, 0)) for image in stored]})
 
 
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:

@@ -142,3 +142,17 @@ def preview(image: np.ndarray, side: int = 192, quality: int = 90) -> bytes:
     file = io.BytesIO()
     picture.resize(size, Image.Resampling.BOX).save(file, "JPEG", quality=quality)
     return file.getvalue()
+
+
+def lossless(image: np.ndarray) -> bytes:
+    """(H, W, C) as a file that keeps every value: bytes as a PNG, the first channel of floats as a TIFF."""
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    if image.dtype == np.uint8:
+        Image.fromarray(image if image.shape[2] == 3 else image[..., 0]).save(file, "PNG")
+    else:
+        Image.fromarray(np.ascontiguousarray(image[..., 0], np.float32)).save(file, "TIFF")
+    return file.getvalue()
