@@ -155,6 +155,11 @@ PAIRS = {
 CHECKS = checks_of(prepare, audit, split)
 
 
+def test_a_class_without_an_example_is_named():
+    verdict = audit.every_class_has_an_example(replace(AUDITED, labels=[0, 1, None, 0, 1, None]))
+    assert (verdict.value, verdict.closes) == ("c", True)
+
+
 def test_every_check_has_its_pair():
     assert set(PAIRS) == set(CHECKS)
 

@@ -136,6 +136,17 @@ def test_a_settled_file_is_read_once(project, settled, monkeypatch):
     look(data)
 
 
+def test_a_file_with_a_time_in_the_future_is_read_once_too(project, monkeypatch):
+    data = linked(project)
+    for file in project.parent.rglob("*.png"):
+        os.utime(file, (time.time() + 1e6, time.time() + 1e6))
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    time.sleep(0.02)
+    look(data)
+    monkeypatch.setattr(source_files.hashlib, "file_digest", None)
+    look(data)
+
+
 def test_a_file_that_may_still_change_within_its_time_is_read_again(project):
     data = linked(project)
     look(data)

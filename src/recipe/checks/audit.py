@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,7 +67,10 @@ def every_class_has_an_example(a: Audited) -> Verdict:
 
     d.classes names a class too many, its folder is empty, or decisions.csv drops all of it.
     """
-    return exactly(len(a.classes) - len({label for label in a.labels if label is not None}), 0)
+    present = set(a.labels)
+    missing = [name for label, name in enumerate(a.classes) if label not in present]
+    verdict = exactly(len(missing), 0)
+    return verdict if verdict.ok else replace(verdict, value=", ".join(missing))
 
 
 @check(source="Recipe 1, duplicate examples, corrupted labels")

@@ -138,7 +138,7 @@ class _Cache:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             return 0, f"unreadable: {error.strerror}"
-        if max(found.st_mtime_ns, found.st_ctime_ns) < before - SETTLED:
+        if found.st_ctime_ns < before - SETTLED:  # the other time may be set to any, and lie in the future
             self.used[path] = [*stamp, content]
         return found.st_size, content
 

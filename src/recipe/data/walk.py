@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from recipe.data.problems import LINK, STRAY, UNREADABLE, Problem, shown
@@ -184,6 +185,7 @@ def _identity(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+@cache
 def _kernel() -> set[int]:
     return {os.stat(place).st_dev for place in KERNEL if os.path.ismount(place)}
 
