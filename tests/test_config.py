@@ -15,7 +15,7 @@ from recipe.config import STAGES, change, compose, leaves, root
 from recipe.errors import RecipeError
 from recipe.examination import CHECKS
 from recipe.knobs import KNOBS, check_types
-from recipe.launch import by_hand
+from recipe.launch import compose_cli
 from recipe.resolve import resolve_all
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -252,12 +252,12 @@ def test_every_number_in_a_stages_config_has_a_type(house):
 )
 def test_a_mistake_among_overrides_is_named(word, message):
     with pytest.raises(RecipeError, match=message):
-        by_hand("tune", [word])
+        compose_cli("tune", [word])
 
 
 def test_what_is_composed_by_hand_is_what_the_overrides_say():
-    assert by_hand("tune", []) == compose("tune")
-    cfg = by_hand("tune", ["space=wide", "trials=7", "optimizer=sgd", "optimizer.momentum=0.5"])
+    assert compose_cli("tune", []) == compose("tune")
+    cfg = compose_cli("tune", ["space=wide", "trials=7", "optimizer=sgd", "optimizer.momentum=0.5"])
     assert (cfg.trials, cfg.optimizer.momentum) == (7, 0.5)
     assert set(cfg.space) > set(compose("tune").space)
 

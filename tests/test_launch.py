@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.config import checked
@@ -25,6 +25,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)  # a machine that is shared takes its time
 @given(st.lists(st.tuples(KEYS, VALUES), max_size=4))
 def test_the_jobs_are_those_of_hydras_own_sweeper(words):
     """In its order, which is that of the jobs' numbers."""

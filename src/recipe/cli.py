@@ -86,18 +86,18 @@ def _decided(given) -> int:
 def _worked(overrides: list[str]) -> int:
     from recipe.config import resolved, root
     from recipe.join import join
-    from recipe.launch import by_hand
+    from recipe.launch import compose_cli
     from recipe.search.worker import NoSearch
 
     os.chdir(root())
     with masking():
         if overrides or not Path("resolved/tune.yaml").is_file():
-            join(by_hand("tune", overrides))
+            join(compose_cli("tune", overrides))
             return 0
         try:
             join(resolved("tune", root()))
         except NoSearch:  # of dvc repro: one that was started by hand, after an edit of params.yaml
-            join(by_hand("tune", []))
+            join(compose_cli("tune", []))
     return 0
 
 

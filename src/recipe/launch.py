@@ -27,7 +27,7 @@ from recipe.errors import RecipeError
 WHERE = "the command line"
 GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # the sweeper of which the jobs are known beforehand
 MOST = 10  # jobs that a message names
-FULL = "HYDRA_FULL_ERROR"
+FULL = "HYDRA_FULL_ERROR"  # Hydra's switch: 1 lets an exception pass
 
 
 def main(stage: str):
@@ -51,7 +51,7 @@ def main(stage: str):
     return wrap
 
 
-def by_hand(stage: str, words: list[str]) -> DictConfig:
+def compose_cli(stage: str, words: list[str]) -> DictConfig:
     """The config of the stage's script when it is started with these overrides.
 
     Raises RecipeError as the script does.
@@ -79,34 +79,34 @@ def _prepare(stage: str, args: argparse.Namespace, base: Path) -> bool:
         if args.multirun or any(word.startswith("hydra.mode=") for word in args.overrides):
             raise RecipeError(f"-cp is DVC's form, for one run. A multirun is: python pipeline/{stage}.py -m KEY=1,2")
         return False
-    asks = (args.help, args.hydra_help, args.cfg, args.info, args.shell_completion)  # prints something, runs nothing
-    _, multirun = check_command_line(stage, args.overrides, base, multirun=bool(args.multirun or any(asks)))
-    given = any(word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")) for word in args.overrides)
-    if not any(asks) and not given:
-        place = {"dir": str(new_folder(Path("outputs", stage)))}
-        register(stage, base, hydra={"run": place, "sweep": place})
-    return multirun
+    prints_only = any((args.help, args.hydra_help, args.cfg, args.info, args.shell_completion))
+    _, multirun = check_command_line(stage, args.overrides, base, multirun=args.multirun or prints_only)
+    has_folder = any(word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")) for word in args.overrides)
+    if not prints_only and not has_folder:
+        folder = {"dir": str(new_folder(Path("outputs", stage)))}
+        register(stage, base, hydra={"run": folder, "sweep": folder})
+    return multirun and not prints_only
 
 
 def _sweep(app) -> None:
-    """A multirun. What leaves Hydra here is an error of its sweeper or launcher, for a job's own ends with the job."""
-    asked = os.environ.get(FULL)
+    """Runs a multirun. An exception here is the sweeper's or the launcher's: that of a job ends in the job."""
+    before = os.environ.get(FULL)
     os.environ[FULL] = "1"  # else Hydra prints a stack trace and ends the process
     try:
         app()
     except Exception as error:  # of any sweeper
-        if asked == "1":
+        if before == "1":
             raise
         raise RecipeError(f"the multirun stopped: {_message(error)} (Stack trace: set {FULL}=1.)") from None
     finally:
-        os.environ.pop(FULL) if asked is None else os.environ.update({FULL: asked})
+        os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
 
 
 # ---- the command line ------------------------------------------------------------------------------------------
 
 
 def check_command_line(stage: str, words: list[str], base: Path, *, multirun: bool = False) -> tuple[DictConfig, bool]:
-    """The config without the words that give several values, and whether this is a multirun.
+    """The config, without the words that give several values, and whether this is a multirun.
 
     Raises RecipeError for what Hydra or the stage would refuse later: an unknown name, a wrong type, or a job of a
     grid that cannot be composed.

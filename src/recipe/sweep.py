@@ -51,16 +51,16 @@ class Multirun:
     store: tuple | None  # (client, parent run); None where MLflow failed
 
     def jobs(self) -> list[Job]:
-        """Those that were started, in their order."""
-        found = []
+        """The jobs that were started, in their order."""
+        jobs = []
         for file in sorted(self.folder.rglob(".hydra/overrides.yaml"), key=lambda f: (len(str(f)), str(f))):
             if file.stat().st_mtime < self.began:  # of another multirun that was given the same folder
                 continue
             folder = file.parents[1]
             error = (folder / FAILED).read_text() if (folder / FAILED).is_file() else ""
             words = yaml.safe_load(file.read_text()) or []
-            found.append(Job(str(folder.relative_to(self.folder)), masked(" ".join(map(str, words))), error))
-        return found
+            jobs.append(Job(str(folder.relative_to(self.folder)), masked(" ".join(map(str, words))), error))
+        return jobs
 
 
 _current: Multirun | None = None
@@ -88,15 +88,15 @@ def fail_job(message: str) -> None:
 
 def _open(cfg, stage: str, words: list[str]) -> None:
     global _current
-    client, place = connect(cfg)
+    client, stages = connect(cfg)
     words = [masked(word) for word in words]
     swept = [word.partition("=")[0] for word in words if "," in word or "(" in word]
     name = _cut(f"{stage} sweep" + (f": {', '.join(swept)}" if swept else ""), 100)
     folder = Path(os.path.relpath(cfg.hydra.sweep.dir))
     _current = Multirun(cfg, stage, folder, time.time() - 1, None)  # a file system's clock may be coarse
     tags = {"recipe.sweep": _cut(" ".join(words), 5000), "recipe.folder": str(folder)}
-    with _said_once():
-        run = start(client, place, stage, name, tags)
+    with _store_may_fail():
+        run = start(client, stages, stage, name, tags)
         _current.store = client, run
         os.environ[PARENT] = run
 
@@ -114,7 +114,7 @@ def close(error: str) -> str:
     jobs = multirun.jobs()
     failed = [job for job in jobs if job.error]
     link, error = "", masked(error)
-    with _said_once():
+    with _store_may_fail():
         link = _log(multirun, jobs, error or (not jobs and "no job was run") or "")
     if jobs:
         counted = f"{len(jobs)} job{'s'[: len(jobs) != 1]}" + (f", {len(failed)} failed" if failed else "")
@@ -136,25 +136,25 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
     if not multirun.store:
         return ""
     client, run = multirun.store
-    mine, place = children_of(run), experiment(client, multirun.cfg, CHILDREN)
-    runs = client.search_runs([place], mine, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
+    of_parent, children = children_of(run), experiment(client, multirun.cfg, CHILDREN)
+    runs = client.search_runs([children], of_parent, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
     columns = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in r.data.metrics for r in runs)]
     rows = [(r.info.run_name, {m: v for m in columns if (v := r.data.metrics.get(m)) is not None}) for r in runs]
     lines = [f"- **{name}**: " + ", ".join(f"{m} {shown(v)}" for m, v in score.items()) for name, score in rows]
     lines += [f"- **{job.words}** failed: {job.reason}" for job in jobs if job.error]
-    first = [error, ""] if error else [children_in_words(len(runs), place, run), ""]
+    first = [error, ""] if error else [children_in_words(len(runs), children, run), ""]
     client.set_tag(run, "mlflow.note.content", "\n".join([*first, *lines])[:7000])
     for metric, best in (("val_loss", min), ("val_accuracy", max)):
-        if found := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
-            client.log_metric(run, f"best/{metric}", best(found))
+        if values := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
+            client.log_metric(run, f"best/{metric}", best(values))
     failed = error or any(job.error for job in jobs) or any(r.info.status != "FINISHED" for r in runs)
     client.set_terminated(run, "FAILED" if failed else "FINISHED")
     order = {"orderByKey": f"metrics.`{columns[0]}`", "orderByAsc": "true"} if columns else {}
-    return page(multirun.cfg, place, searchFilter=mine, **order, compareRunsMode="CHART") if runs else ""
+    return page(multirun.cfg, children, searchFilter=of_parent, **order, compareRunsMode="CHART") if runs else ""
 
 
 @contextlib.contextmanager
-def _said_once():
+def _store_may_fail():
     """A store's or a network's failure costs no job: it is printed, and the block ends."""
     try:
         yield
