@@ -68,6 +68,7 @@ def test_given_splits_are_obeyed_and_what_is_missing_comes_out_of_train_alone(dr
         example(n, label, split if split in gives else "train", copy) for n, (label, copy, split) in enumerate(drawn)
     ]
     assume(any(e["given_split"] == "train" for e in rows))
+    gives = {e["given_split"] for e in rows} - {"train"}  # those of which an example was drawn
     made = divide(rows, CLASSES, Plan(0.2, 0.2, seed))
     got = where(made)
     assert len(got) == len(rows)

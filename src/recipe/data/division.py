@@ -52,10 +52,11 @@ class Division:
         return bool(self.given) and self.plan.given == "obey"
 
     @cached_property
-    def moved(self) -> Counter:
-        """{(given split, split): examples} that are elsewhere than where the source puts them, train's carving aside"""
-        pairs = Counter((e["given_split"], name) for name, rows in self.parts.items() for e in rows)
-        return Counter({pair: n for pair, n in pairs.items() if pair[0] and pair[0] != pair[1]})
+    def moved(self) -> int:
+        """Examples that are elsewhere than where the source puts them, but for what an obeyed train gave away."""
+        carved = self.divided if self.obeyed else ()
+        placed = [(e, name) for name, rows in self.parts.items() for e in rows if e["given_split"]]
+        return sum(e["given_split"] != name and e["id"] not in carved for e, name in placed)
 
     @cached_property
     def dated(self) -> dict[str, tuple[str, str]]:

@@ -20,7 +20,7 @@ def metrics(division: Division, decisions: dict[str, Decision]) -> dict[str, int
     numbers |= {"groups": len(set(together(division.kept)))} | {DONE[action]: actions[action] for action in ACTIONS}
     numbers |= {f"given_{name}": count for name, count in division.given.items()}
     if division.given:
-        numbers["not_as_given"] = sum(division.moved.values())
+        numbers["not_as_given"] = division.moved
     return numbers | ({"rare": sum(division.rare.values())} if division.rare else {})
 
 
@@ -44,10 +44,9 @@ def _of_given(division: Division) -> str:
     counts = {name: len(rows) for name, rows in division.parts.items()}
     gives = " and ".join(", ".join(f"{name} {n:,}" for name, n in division.given.items()).rsplit(", ", 1))
     if not division.obeyed:
-        moved = sum(division.moved.values())
         return (
             f"The splits that the source gives ({gives}) are ignored, as `given: ignore` asks: all examples were "
-            f"divided anew, and {moved:,} are in another split than the source puts them in. A score on these "
+            f"divided anew, and {division.moved:,} are in another split than the source puts them in. A score on these "
             "splits cannot be compared with one on the source's own."
         )
     made = [name for name in division.shares if name != "train"]

@@ -59,9 +59,8 @@ class Archive:
     def rows(self) -> list[str]:
         """Where each example stands."""
         name = Path(self.file).name
-        return [
-            f"{name}, {split} row {i}".replace(",  ", ", ") for split, (_, n) in self.parts.items() for i in range(n)
-        ]
+        places = [(f"{name}, {split} row" if split else f"{name}, row", n) for split, (_, n) in self.parts.items()]
+        return [f"{place} {i}" for place, n in places for i in range(n)]
 
     @property
     def splits(self) -> list[str] | None:

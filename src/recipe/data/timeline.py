@@ -94,8 +94,10 @@ def dated(examples: Sequence[Mapping]) -> dict[str, tuple[str, str]]:
         if not column.startswith("meta_"):
             continue
         values = [v for e in examples if (v := e[column]) not in (None, "") and v == v]
+        if not values or _moment(values[0]) is None:  # most columns are of names
+            continue
         times = [_moment(value) for value in values]
-        if not values or None in times or len(set(map(str, values))) < 2:
+        if None in times or len(set(map(str, values))) < 2:
             continue
         if isinstance(values[0], str):
             if len({t.tzinfo is None for t in times}) > 1:
