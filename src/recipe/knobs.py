@@ -41,6 +41,7 @@ AMOUNT, SHARE, PART = Knob(float, least=0), Knob(float, least=0, most=1), Knob(f
 OPTIONAL = ("classes_at", "column", "halving", "input_size", "patience")  # null: without it
 # What the parts that recipe and torch ship take. What a part of a person's own takes is its own affair.
 OF_PARTS = {
+    "levels": Knob(int, least=2),
     "lr": AMOUNT,
     "weight_decay": AMOUNT,
     "classes_at": COUNT,
