@@ -60,6 +60,15 @@ def test_every_option_of_a_group_composes(house, group):
         assert compose("regularize")[group]._target_ == target
 
 
+def test_an_empty_mapping_takes_the_names_that_a_person_gives(house):
+    wanted = 'data: {name: table, dates: {birth: "%d/%m/%Y"}}\n'
+    (house / "params.yaml").write_text(PARAMS.replace("data: digits\n", wanted))
+    assert compose("prepare").data.dates == {"birth": "%d/%m/%Y"}
+    (house / "params.yaml").write_text(PARAMS.replace("data: digits\n", wanted.replace("dates", "date")))
+    with pytest.raises(RecipeError, match=r"no `data\.date`; did you mean `data\.dates`"):
+        compose("prepare")
+
+
 def _line(group: str) -> str:
     return next(line for line in PARAMS.splitlines(keepends=True) if line.startswith(f"{group}:"))
 

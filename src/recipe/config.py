@@ -204,9 +204,13 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         GlobalHydra.instance().clear()
         choices = register(stage, base)
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            known = leaves(hydra.compose(stage, choices))
+            defaults = hydra.compose(stage, choices)
             cfg = hydra.compose(f"_{stage}")
-        if unknown := sorted(key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED):
+        known = leaves(defaults)
+        free = tuple(f"{key}." for key in _empty(defaults))
+        if unknown := sorted(
+            key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED and not key.startswith(free)
+        ):
             raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
         _spell_out(cfg, base)
         OmegaConf.resolve(cfg)
@@ -214,6 +218,14 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
     return cfg
+
+
+def _empty(node, at: str = "") -> list[str]:
+    """The dotted keys of empty mappings, which take any key: `dates: {}` of a table takes names of columns."""
+    if not OmegaConf.is_dict(node):
+        return []
+    below = [key for name in node for key in _empty(node._get_node(name), f"{at}.{name}".lstrip("."))]
+    return below if node else [at]
 
 
 def leaves(node, at: str = "") -> dict[str, object]:
