@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import struct
 import zlib
 
@@ -271,3 +272,28 @@ def test_the_example_of_a_plain_folder_is_an_image_as_before(tmp_path):
     prepare(Folder(str(tmp_path / "images"), size=16), CONFIG, tmp_path)
     form = Form.of(json.loads((tmp_path / "store.json").read_text()))
     assert list(example(form, Store.open(CONFIG, tmp_path)).columns) == ["image"]
+
+
+def test_a_range_is_for_images(tmp_path):
+    np.savez(tmp_path / "rows.npz", x=np.ones((4, 3)), y=[0, 1, 0, 1])
+    with pytest.raises(RecipeError, match="`value_range` says what is black and white in images"):
+        Arrays(str(tmp_path / "rows.npz"), value_range=[0, 1])
+
+
+def test_an_own_data_set_may_give_a_range(tmp_path):
+    source = Set([(np.full((4, 4), 2000 + i, np.uint16), i % 2) for i in range(4)])
+    source.value_range = [0, 4000]
+    _, store = stored(source, tmp_path)
+    assert np.allclose(store.inputs[:, 0, 0, 0], (2000 + np.arange(4)) / 4000)
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 2), min_size=1, max_size=5))
+def test_every_suggestion_is_a_range(ends):
+    pictures = [np.linspace(*sorted(pair), 50, dtype=np.float32) for pair in ends]
+    values = spread(np.array([measured(p[None], float("nan")) for p in pictures]), None, True)
+    sentence = values.sentence()
+    assert ("pictures are blank" in sentence) == (values.least == values.largest)
+    for low, high in re.findall(r"`value_range: \[(\S+), (\S+)\]`", sentence):
+        if float(low) != float(high):  # as far as six digits tell
+            Range.of([float(low), float(high)])
+    assert "blank" in sentence or "`value_range: [" in sentence

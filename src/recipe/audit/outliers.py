@@ -77,7 +77,7 @@ def made_otherwise(columns: Mapping[str, np.ndarray], copies: np.ndarray) -> np.
     if len(first) < FEW:
         return np.zeros(len(copies))
     points = deviations({name: columns[name][first] for name in MADE})
-    distance, _ = NearestNeighbors(n_neighbors=K, algorithm="brute").fit(points).kneighbors()
+    distance, _ = NearestNeighbors(n_neighbors=K, algorithm="kd_tree").fit(points).kneighbors()
     return upper_z(np.log(np.hypot(distance.mean(1), TOGETHER)))[which]
 
 

@@ -39,6 +39,11 @@ class Arrays:
                 f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: no images, rows or texts."
             )
         self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
+        if self.value_range and self.kind != IMAGE:
+            raise RecipeError(
+                f"{file}: `{inputs}` is {self.inputs.shape}, {self.kind}: `value_range` says what is black and white "
+                "in images. Leave it null: training standardises each column by itself."
+            )
         if self.kind == IMAGE:
             self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
         self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []

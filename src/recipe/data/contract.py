@@ -82,7 +82,7 @@ def contents(source) -> Contents:
     return Contents(
         name, classes, total, kind, [str(c) for c in getattr(source, "columns", ())], encoded,
         getattr(source, "fit", None), getattr(source, "layout", None),
-        getattr(source, "value_range", None), hasattr(source, "value_range"), lists.get("targets"),
+        Range.of(getattr(source, "value_range", None)), hasattr(source, "value_range"), lists.get("targets"),
         texts[0], splits, texts[1], no_split, **tables, problems=list(getattr(source, "problems", ())),
     )  # fmt: skip
 

@@ -30,10 +30,10 @@ class Range:
     high: float
 
     @classmethod
-    def of(cls, given: Sequence[float] | None) -> "Range | None":
+    def of(cls, given: "Sequence[float] | Range | None") -> "Range | None":
         """From conf/data/; raises RecipeError for what is no range."""
-        if given is None:
-            return None
+        if given is None or isinstance(given, cls):
+            return given
         numbers = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         finite = all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
         if len(numbers) != 2 or not finite or not numbers[0] < numbers[1]:
@@ -146,6 +146,8 @@ class Spread:
             where = f"which is {self.share:.1%} of the range from {_number(self.black)} to {_number(self.white)}"
         ends = f"{_number(self.low)} and {_number(self.high)} (all of them from {_number(self.least)} to "
         values = f"Nearly all stored values lie between {ends}{_number(self.largest)}), {where}."
+        if self.least == self.largest:
+            return f"Every stored value is {_number(self.least)}: the pictures are blank."
         if not self.knob:
             return f"{values} Scale them to 0..1 where the data set is made; training standardises them in any case."
         lines = [f"`value_range: [{_plain(low)}, {_plain(high)}]` ({why})" for (low, high), why in self.suggestions()]
@@ -161,6 +163,7 @@ class Spread:
         # rare bright values may be what tells the classes apart; those that are far off are hot pixels and marks
         low = self.least if self.low - self.least <= span else self.low
         high = self.largest if self.largest - self.high <= span else self.high
+        low, high = (low, high) if low < high else (self.least, self.largest)
         why = "all that was measured" if (low, high) == (self.least, self.largest) else "nearly all that was measured"
         by_bits = [((0, 2**bits - 1), f"{bits} bits")] if bits < 16 and 4 * span >= 2**bits else []
         return [*by_bits, ((low, high), why)]
@@ -186,4 +189,4 @@ def _number(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
+    return f"{value:.0f}" if value == int(value) else f"{value:.6g}"
