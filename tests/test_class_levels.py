@@ -133,6 +133,18 @@ def test_a_level_that_is_too_deep_and_a_folder_too_many_are_said_in_a_line(tmp_p
     assert Folder(tmp_path, size=8, classes_at=2).classes == ["x", "y"]
 
 
+@pytest.mark.parametrize("images", ["1.png", "train/1.png", "photos/1.png"])
+def test_a_table_beside_the_images_is_offered_as_their_labels(tmp_path, images):
+    put(tmp_path, images)
+    put(tmp_path, "train.csv", content=b"id,breed\n1,a\n")
+    with pytest.raises(
+        RecipeError, match=r"If the labels are in `train\.csv`, set `labels: train\.csv`, `file` and `label`"
+    ):
+        Folder(tmp_path, size=8)
+    with pytest.raises(RecipeError, match="`classes_at` chooses among folders, and `labels` names a table"):
+        Folder(tmp_path, size=8, labels="train.csv", classes_at=2)
+
+
 def test_a_single_class_is_said_in_a_line(tmp_path):
     put(tmp_path / "in", "cat/1.png", "cat/2.png")
     with pytest.raises(RecipeError, match=r"^Folder: there is one class, `cat`, and so nothing to tell apart"):

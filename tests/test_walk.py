@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import put
 
+from recipe.data import walk as walk_module
 from recipe.data.problems import LINK, STRAY, UNREADABLE
 from recipe.data.walk import LEFT_OVER, LEFT_OVER_FILES, left_over, walk
 
@@ -82,6 +83,17 @@ def test_what_never_ends_is_not_read(tmp_path, device):
     below = walk(tmp_path)
     assert names(below) == ["a/1"]
     assert listed(below)["a/device.png"][0] == UNREADABLE
+
+
+def test_the_root_of_the_system_has_no_files_of_the_kernel(tmp_path, monkeypatch):
+    """A root above /proc: its own folders, not links."""
+    put(tmp_path, "a/1", "proc/kmsg", content=b"x")
+    monkeypatch.setattr("recipe.data.walk._kernel", lambda: {-1})
+    identity = walk_module._identity
+    monkeypatch.setattr(walk_module, "_identity", lambda p: (-1, 0) if str(p).endswith("/proc") else identity(p))
+    below = walk(tmp_path)
+    assert names(below) == ["a/1"]
+    assert listed(below) == {"proc": (UNREADABLE, "a folder of what the kernel shows as files")}
 
 
 def test_pipes_and_sockets_are_listed_also_behind_a_link(tmp_path):

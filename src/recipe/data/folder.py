@@ -63,6 +63,8 @@ class Folder:
         self.problems, self.metadata, self.groups, self.annotations = below.problems, {}, None, {}
         read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
         files = [name for name, _ in below.files if name not in read_otherwise]
+        if labels and classes_at:
+            raise RecipeError("`classes_at` chooses among folders, and `labels` names a table in their place: set one.")
         if labels:
             self._label_by_rows(files, labels, file, label, group, split)
         else:
@@ -83,7 +85,7 @@ class Folder:
 
     def _label_by_folders(self, folders: Sequence[str], files: Sequence[str], level: int) -> None:
         """Each file's class and split are the names of folders that it lies in."""
-        splits = self._splits(folders)
+        splits = self._splits(folders, _tables_hint(files))
         above = level - 1 + (1 if splits else 0)  # folders above those of the classes
         self._report_empty(folders, files, above)
         kept = [name for name in files if name.count("/") > above]
@@ -105,6 +107,8 @@ class Folder:
                 f"{self.root}: there is one class folder, `{shown(names[0])}`. If the folders in it are the classes, "
                 f"{some(inner)}, set `classes_at: {level + 1}`."
             )
+        if len(names) == 1 and (hint := _tables_hint(files)):
+            raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
         number = {name: index for index, name in enumerate(names)}
         self._take(kept, [number[name.split("/")[above]] for name in kept], [shown(name) for name in names])
         self.problems += spelt({shown(name): shown(place) for name, place in first.items()})
@@ -155,8 +159,8 @@ class Folder:
             if level != chosen:
                 self.metadata[f"level_{level}"] = [_part(name, level - 1 + inside) for name in self.names]
 
-    def _splits(self, folders: Sequence[str]) -> list[str]:
-        """The folders of splits, where the root holds those instead of class folders."""
+    def _splits(self, folders: Sequence[str], hint: str = "") -> list[str]:
+        """The folders of splits, where the root holds those instead of class folders. hint: what else may be meant."""
         top = [folder for folder in folders if "/" not in folder]
         named = [folder for folder in top if split_of(folder)]
         splits = [folder for folder in named if any(other.startswith(f"{folder}/") for other in folders)]
@@ -167,9 +171,13 @@ class Folder:
                 "it. Either all are splits or all are classes: move one."
             )
         if named and named == top and not splits:
-            raise RecipeError(f"{self.root}: {some(named)} holds no class folders: make one folder per class in it.")
+            raise RecipeError(
+                f"{self.root}: {some(named)} holds no class folders: make one folder per class in it.{hint}"
+            )
         if not top:
-            raise RecipeError(f"{self.root} holds no class folders: make one folder per class, named as the class.")
+            raise RecipeError(
+                f"{self.root} holds no class folders: make one folder per class, named as the class.{hint}"
+            )
         return splits
 
     def _report_empty(self, folders: Sequence[str], files: Sequence[str], above: int) -> None:
@@ -255,6 +263,14 @@ class Folder:
         self.annotations = {
             name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
         }
+
+
+def _tables_hint(files: Sequence[str]) -> str:
+    """What to set where a table beside the images may hold their labels; empty where there is none."""
+    tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
+    return (
+        f" If the labels are in {some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`." if tables else ""
+    )
 
 
 def _part(name: str, level: int) -> str:

@@ -138,6 +138,9 @@ def _entered(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, 
     except OSError as error:  # removed a moment ago
         below.report(UNREADABLE, name, f"the folder cannot be read: {error.strerror}")
         return []
+    if identity[0] in _kernel():
+        below.report(UNREADABLE, name, "a folder of what the kernel shows as files")
+        return []
     if identity in seen:
         below.report(LINK, name, f"the same folder as `{shown(seen[identity])}`, where it is read")
         return []
@@ -149,9 +152,7 @@ def _entered(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, 
 def _linked_folder(name: str, path: str, root: str, below: Below, seen: dict) -> list[tuple[str, str]]:
     """Reads the folder that a link leads to, where it may; gives the links in it."""
     target = os.path.realpath(path)
-    if os.stat(target).st_dev in _kernel():
-        below.report(UNREADABLE, name, "a link to what the kernel shows as files")
-    elif any(_holds(target, folder) for folder in (root, os.path.realpath(os.path.dirname(path)))):
+    if any(_holds(target, folder) for folder in (root, os.path.realpath(os.path.dirname(path)))):
         below.report(LINK, name, "a link to a folder above it")
     else:
         return [link for at, inner in _entered(target, name, below, seen) for link in _folder(at, inner, below, seen)]
