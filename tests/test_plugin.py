@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from clone import ROOT
+from clone import ROOT, UP_TO_DATE
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_an_edit_of_an_own_part_reruns_the_stages_whose_config_names_it(clone):
     clone.write("src/own/mine.py", "from .parts import Loss\n")
     clone.write("conf/loss/mine.yaml", "_target_: own.mine.Loss\n")
     clone.repro("compose")
-    assert clone.dvc("status").text.strip() == "Data and pipelines are up to date."
+    assert clone.dvc("status").text.strip() == UP_TO_DATE
 
     clone.choose(overfit={"loss": "mine"})
     clone.repro("overfit")
