@@ -14,7 +14,6 @@ from types import FunctionType
 from recipe.errors import RecipeError
 
 VARIABLE = "RECIPE_TRUST"  # exact dotted names, separated by commas: for an MLflow model, which has no command line
-SPECIAL = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}  # Hydra's keys
 DEEPEST = 50  # levels of a description; Hydra and OmegaConf recurse
 
 
@@ -64,8 +63,8 @@ def _mappings(node, where: str, depth: int) -> Iterator[tuple[str, dict]]:
         raise RecipeError(f"{where[:80]}...: more than {DEEPEST} levels of mappings and lists.")
     if isinstance(node, dict):
         for key in node:
-            if not isinstance(key, str) or "${" in key or (key.startswith("_") and key not in SPECIAL):
-                raise RecipeError(f"{where}: `{str(key)[:80]}` is not the name of an argument.")
+            if not isinstance(key, (str, int, float)) or "${" in str(key):
+                raise RecipeError(f"{where}: `{str(key)[:80]}` is neither a name nor a number.")
         if "_target_" in node:
             yield where, node
         for key, inner in node.items():

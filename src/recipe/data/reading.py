@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from recipe.addresses import masked
 from recipe.data import decoding
 from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
 from recipe.data.images import as_array, preview
@@ -75,7 +76,7 @@ def _from_source(index: int, source, said: Contents) -> Item:
     except Bad:
         raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
-        raise Bad(UNREADABLE, f"{type(error).__name__}: {error}") from None
+        raise Bad(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
     found = None
     if said.kind == IMAGE:
