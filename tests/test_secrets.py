@@ -96,17 +96,30 @@ def test_stages_that_do_not_need_the_storage_log_its_address_without_the_passwor
 @pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")], ids=["a run", "a multirun"])
 def test_an_address_on_the_command_line_is_kept_without_its_password(prepared, words):
     storage = f"runtime.storage='postgresql+pg8000://someone:{SECRET}@127.0.0.1:9/name'"
-    said = prepared.by_hand("prepare", storage, *words)
+    said = prepared.by_hand("prepare", *words, storage)
     require_no_trace(prepared, said)
     kept = [f.read_text() for f in (prepared.root / "outputs").rglob("overrides.yaml")]
     assert any("someone:***@127.0.0.1:9" in text for text in kept)
-    require_no_trace(prepared, prepared.by_hand("prepare", storage, "sed=1", *words, code=1))
+    require_no_trace(prepared, prepared.by_hand("prepare", *words, storage, "sed=1", code=1))
+
+
+LEAKY = """import os
+
+
+class Data:
+    classes = ["a", "b"]
+
+    def __getitem__(self, at):
+        pass
+
+    def __len__(self):
+        raise SystemError(os.environ["RECIPE_STORAGE"])
+"""
 
 
 def test_a_stage_that_dies_of_an_error_with_an_address_in_it_logs_it_without_the_password(prepared):
     """As libraries raise them."""
-    prepared.write("src/own/leaky.py", "import os\n\n\nclass Data:\n    classes = ['a', 'b']\n\n"
-                   "    def __len__(self):\n        raise SystemError(os.environ['RECIPE_STORAGE'])\n")  # fmt: skip
+    prepared.write("src/own/leaky.py", LEAKY)
     prepared.write("conf/data/leaky.yaml", "_target_: own.leaky.Data\n")
     said = prepared.by_hand("prepare", "data=leaky", code=1, RECIPE_STORAGE=STORAGES["plain"])
     assert "me:***@127.0.0.1:9" in said.text
@@ -119,7 +132,7 @@ def test_a_stage_that_dies_of_an_error_with_an_address_in_it_logs_it_without_the
 def test_a_search_says_which_storage_it_cannot_use_without_the_password(whole, tmp_path, kind):
     pytest.importorskip("pg8000", reason="pip install .[postgres]")
     clone = whole.copy(tmp_path / "clone")
-    commands = [("python", "pipeline/tune.py", "trials=1"), ("python", "-m", "recipe.cli", "worker")]
+    commands = [("python", "pipeline/tune.py", "trials=2"), ("python", "-m", "recipe.cli", "worker")]
     commands += [("dvc", "repro", "--force", "--single-item", "tune")] if kind == "plain" else []
     for command in commands:
         said = clone.run(*command, code=None, RECIPE_STORAGE=STORAGES[kind])
@@ -208,6 +221,5 @@ def test_a_stage_logs_to_a_server_that_demands_a_login(prepared, guarded):
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
     assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"report.json", "config.yaml"}
-    assert f"http://127.0.0.1:{guarded.server_port}/#/experiments" in said.text
     wrong = prepared.by_hand("prepare", code=1, MLFLOW_TRACKING_URI=uri.replace(SECRET, "other"))
     assert "refuses the login" in wrong.text
