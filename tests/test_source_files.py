@@ -186,7 +186,10 @@ def test_what_sources_name_is_looked_at(project):
     assert places({"_target_": FOLDER, "root": "r", "annotations": "../coco.json", "group": "elsewhere"}) == {
         "root": Path("r"), "annotations": Path("r/../coco.json"),
     }  # fmt: skip
-    assert places({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere"}) == {}
+    assert places({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere", "download": True}) == {}
+    assert places({"_target_": "torchvision.datasets.ImageFolder", "root": "elsewhere"}) == {
+        "root": Path("elsewhere"), "data": Path("data"),
+    }  # fmt: skip
     mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home())}
     given = {"_target_": "recipe.data.sources.GivenSplits", "train": mnist, "val": None}
     assert places(given | {"test": mnist}) == {}

@@ -105,7 +105,7 @@ def classes_are_at_a_known_level(r: Reading) -> Verdict:
     `group` may name so that a site stays in one split.
     """
     verdict = exactly(r.count(kinds.CLASS_LEVEL), 0)
-    return verdict if verdict.ok or not r.level else replace(verdict, value=r.level, bound="said by `classes_at`")
+    return verdict if verdict.ok or not r.level else replace(verdict, value=r.level, bound="chosen by `classes_at`")
 
 
 @check(source="Recipe 1, variation that can be preprocessed out")

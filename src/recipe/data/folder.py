@@ -118,12 +118,12 @@ class Folder:
     def _label_by_rows(
         self, files: Sequence[str], labels: str, file: str | int, label: str | int, group: str | None, split: str | None
     ) -> None:
-        """Each file's class stands in its row of a table, as in many competitions of Kaggle."""
+        """Each file's class is in its row of a table, as in many competitions of Kaggle."""
         rows = read_rows(self.root / labels)
         wanted, known = rows.column(file), set(files)
         wanted = [name if name in known else _without_root(name, self.root) for name in wanted]
         row_of, problems = join(wanted, rows.places, [shown(name) for name in files], rows.file)
-        # a file without a row has no label, and so is no example
+        # a file without a row has no label, so it cannot be an example
         self.problems += rows.problems + [replace(problem, source=None) for problem in problems]
         kept = [(name, row) for name, row in zip(files, row_of, strict=True) if row is not None]
         if not kept:
@@ -266,7 +266,7 @@ class Folder:
 
 
 def _tables_hint(files: Sequence[str]) -> str:
-    """What to set where a table beside the images may hold their labels; empty where there is none."""
+    """What to set where a table in the root may hold the labels; empty where there is no table."""
     tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
     return (
         f" If the labels are in {some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`." if tables else ""

@@ -42,7 +42,7 @@ HINTS = {
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
     LINK: "Not read through the link. Remove the link, or put a copy there if it is meant to be an example more.",
     CLASS_LEVEL: "Say in params.yaml at which level of folders the classes are: data: {name: folder, classes_at: 2}.",
-    NO_EXAMPLE: "Put its files there, or remove the folder if it is no class.",
+    NO_EXAMPLE: "Put its files there, or remove the folder if it is not a class.",
 }
 
 

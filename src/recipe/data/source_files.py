@@ -62,19 +62,19 @@ def look(data: dict) -> dict[str, dict]:
 def places(data: dict) -> dict[str, Path]:
     """{key of a source's config: the file or folder that it names}.
 
-    A data set of torchvision compares its own checksums. Of a person's own source, every text that names a file or
-    folder counts, and the folder data/.
+    A data set that torchvision downloads compares its own checksums. Of a person's own source, every text that names a
+    file or folder counts, and the folder data/.
     """
     target = str(data.get("_target_", ""))
-    if target.startswith("torchvision."):
+    if target.startswith("torchvision.") and "download" in data:
         return {}
     if target == GIVEN_SPLITS:
         parts = {name: part for name, part in data.items() if isinstance(part, dict)}
         return {f"{name}.{key}": place for name, part in parts.items() for key, place in places(part).items()}
     if target in KEYS:
-        found = {key: Path(data[key]).expanduser() for key in KEYS[target]}
+        named = {key: Path(data[key]).expanduser() for key in KEYS[target]}
         below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key)}
-        return found | {key: found["root"] / name for key, name in below.items()}
+        return named | {key: named["root"] / name for key, name in below.items()}
     named = {key: Path(text).expanduser() for key, text in _texts(data) if text}
     named = {key: path for key, path in named.items() if os.path.exists(path)}
     return named | ({OWN_FILES: Path(OWN_FILES)} if os.path.isdir(OWN_FILES) else {})
@@ -127,20 +127,20 @@ class _Cache:
     def read(self, path: str) -> tuple[int, str]:
         """(bytes, sha256) of a file; (0, what is wrong with it) where it cannot be read."""
         try:
-            found = os.stat(path)
-            stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+            status = os.stat(path)
+            stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
             entry = self.known.get(path)
             if entry and entry[:4] == stamp:
                 self.used[path] = entry
-                return found.st_size, entry[4]
+                return status.st_size, entry[4]
             before = time.time_ns()
             with open(path, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             return 0, f"unreadable: {error.strerror}"
-        if found.st_ctime_ns < before - SETTLED:  # the other time may be set to any, and lie in the future
+        if status.st_ctime_ns < before - SETTLED:  # the other time may be set to any, and lie in the future
             self.used[path] = [*stamp, content]
-        return found.st_size, content
+        return status.st_size, content
 
 
 def _cache_file() -> Path:

@@ -1,7 +1,7 @@
 """What lies below a folder: its files, and everything that is not read, with the reason.
 
 A folder is read once. A link is followed to a file or folder elsewhere, never to a folder above it, to what is read in
-another place already, or to what is no regular file (a device, a pipe, a socket), which may never end.
+another place already, or to anything but a regular file: a device, a pipe or a socket may never end.
 """
 
 import fnmatch
@@ -83,7 +83,7 @@ def walk(root: Path | str) -> Below:
     below, real = Below(), os.path.realpath(root)
     seen = {_identity(real): "the root"}
     links = _folder(real, "", below, seen)
-    # folders first: what is read in a place of its own is not read through a link to it
+    # folders first, so that a file is read where it lies rather than through a link to it
     while folders := sorted(link for link in links if os.path.isdir(link[1])):
         links = sorted(set(links) - set(folders))
         links += [more for name, path in folders for more in _linked_folder(name, path, real, below, seen)]
@@ -163,13 +163,13 @@ def _linked_file(name: str, path: str, below: Below, places: dict[str, str]) -> 
     """places: {real path: name} of what is read without a link to it."""
     target = os.path.realpath(path)
     try:
-        found = os.stat(target)
+        status = os.stat(target)
     except OSError:
         below.files.append((name, path))  # it leads to nothing: the decoder says so
         return
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         below.report(UNREADABLE, name, "a link to what is neither a file nor a folder")
-    elif found.st_dev in _kernel():
+    elif status.st_dev in _kernel():
         below.report(UNREADABLE, name, "a link to what the kernel shows as files")
     elif target in places:
         below.report(LINK, name, f"a link to `{shown(places[target])}`, where it is read")
@@ -182,8 +182,8 @@ def _holds(folder: str, other: str) -> bool:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 @cache
