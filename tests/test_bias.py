@@ -159,6 +159,12 @@ def test_missing_values_are_a_value():
     assert found.columns[1].gain <= 0
 
 
+def test_places_in_a_table_or_an_array_are_no_file_names():
+    assert name_columns(["x.npz, train, row 1", "x.npz, test, row 1"]) == {}
+    assert name_columns(["t.csv, line 12"]) == {}
+    assert name_columns(["a/row 3.png", "a/line 4.png"]).keys() >= {"extension", "last number in the name"}
+
+
 def test_file_names_are_taken_apart():
     found = name_columns(["a/cat_001.jpg", "b\\IMG12-7.png", "plain"])
     assert found["folder"].tolist() == ["a", "b", "."]

@@ -180,7 +180,7 @@ def test_arrays_of_kerass_form_are_given_splits(tmp_path, form):
     _, store = stored(Arrays(tmp_path / "k.npz"), tmp_path / "out")
     rows = store.examples()
     assert Counter(r["given_split"] for r in rows) == {"train": 5, "val": 3, "test": 2}
-    assert (rows[5]["name"], rows[5]["given_split"]) == ("k.npz, val row 0", "val")
+    assert (rows[5]["name"], rows[5]["given_split"]) == ("k.npz, val, row 0", "val")
     assert np.array_equal(store.inputs[8], images(2, 2)[0].transpose(2, 0, 1))
     assert [r["label"] for r in rows] == [0, 1, 0, 1, 0, 0, 1, 0, 0, 1]
 

@@ -106,11 +106,14 @@ def _points(middle: float, low: float, high: float) -> str:
 def name_columns(paths: Sequence[str]) -> dict[str, np.ndarray]:
     """(N,) each of folder, extension, length, name without its digits, first and last number in it.
 
-    Leave out `folder` where the folders are the labels.
+    Empty where they are places in a table or an array (`x.npz, test, row 3`) and no names that somebody gave. Leave out
+    `folder` where the folders are the labels.
     """
     import re
     from pathlib import PurePosixPath
 
+    if all(re.search(r"\b(row|line) \d+$", str(path)) for path in paths):
+        return {}
     parts = [PurePosixPath(str(p).replace("\\", "/")) for p in paths]
     numbers = [re.findall(r"\d+", p.stem) for p in parts]
     return {

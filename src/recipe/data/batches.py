@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.contract import FEATURES, TEXT
-from recipe.data.split import read_classes
 from recipe.data.store import Store
 from recipe.data.streaming import File, Rows, Scale, moments
 from recipe.errors import RecipeError
@@ -78,7 +77,8 @@ def load(
     inputs = {name: Rows(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
     inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory, workers, say)}
     parts = [Part(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()]
-    return Data(*parts, read_classes(lists), scale.mean, scale.std, store.fingerprint)
+    classes = [row["class"] for row in read_csv(lists / "classes.csv")]
+    return Data(*parts, classes, scale.mean, scale.std, store.fingerprint)
 
 
 def read_test(

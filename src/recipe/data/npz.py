@@ -59,7 +59,7 @@ class Archive:
     def rows(self) -> list[str]:
         """Where each example stands."""
         name = Path(self.file).name
-        places = [(f"{name}, {split} row" if split else f"{name}, row", n) for split, (_, n) in self.parts.items()]
+        places = [(f"{name}, {split}, row" if split else f"{name}, row", n) for split, (_, n) in self.parts.items()]
         return [f"{place} {i}" for place, n in places for i in range(n)]
 
     @property

@@ -50,7 +50,7 @@ class GivenSplits:
                 )
         self.classes = list(train.classes)
         self.given_split = [name for name, part in self.parts.items() for _ in range(len(part))]
-        self.names = [f"{name} {i}" for name, part in self.parts.items() for i in range(len(part))]
+        self.names = [f"{name}, row {i}" for name, part in self.parts.items() for i in range(len(part))]
 
     def __len__(self) -> int:
         return len(self.given_split)

@@ -84,7 +84,3 @@ def read_split(out: Path) -> dict[str, list[dict]]:
         name: [r | {"row": int(r["row"]), "label": int(r["label"])} for r in read_csv(out / f"{name}.csv")]
         for name in NAMES
     }
-
-
-def read_classes(out: Path) -> list[str]:
-    return [row["class"] for row in read_csv(out / "classes.csv")]
