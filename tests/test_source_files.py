@@ -190,7 +190,7 @@ def test_what_sources_name_is_looked_at(project):
     assert places({"_target_": "torchvision.datasets.ImageFolder", "root": "elsewhere"}) == {
         "root": Path("elsewhere"), "data": Path("data"),
     }  # fmt: skip
-    mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home())}
+    mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home()), "download": True}
     given = {"_target_": "recipe.data.sources.GivenSplits", "train": mnist, "val": None}
     assert places(given | {"test": mnist}) == {}
     arrays = {"_target_": "recipe.data.arrays.Arrays", "file": "x.npz"}
