@@ -192,6 +192,16 @@ def test_chance_tells_no_class():
     assert shortcuts.shortcut(rng.normal(size=(600, 1, 6, 6)), rng.integers(0, 4, 600)).youden < 0.3
 
 
+def test_a_column_that_tells_the_label_is_named_whatever_else_it_holds():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 900)
+    x = np.column_stack([rng.normal(size=900), 2.0 * labels + rng.normal(0, 1e-3, 900), rng.lognormal(0, 3, 900)])
+    x[5, 1] = 1e9  # one extreme value: in equal steps all the others would be in one
+    found = shortcuts.shortcut(x, labels, ["a", "leak", "b"])
+    assert (found.position, found.name, found.youden > 0.99) == ((1,), "leak", True)
+    assert shortcuts.shortcut(x[:, [0, 2]], labels, ["a", "b"]).youden < 0.2
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_break_nothing(value):
     x = np.random.default_rng(0).normal(size=(100, 3))

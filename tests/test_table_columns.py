@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas
 import pytest
+from clone import fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import stored
@@ -343,3 +344,26 @@ def test_a_program_hands_in_typed_values(shop):
         assert np.array_equal(np.stack(rows), shop.store.inputs[:8], equal_nan=True)
     again = [one.value for one in requested(pandas.DataFrame(form.layout.back(shop.store.inputs[:8])), form)]
     assert np.allclose(np.stack(again), shop.store.inputs[:8], equal_nan=True)
+
+
+@pytest.mark.slow
+def test_a_table_as_it_comes_goes_through_prepare_and_audit(tmp_path):
+    clone = fresh(tmp_path / "clone")
+    rng, n = np.random.default_rng(0), 300
+    label = rng.integers(0, 2, n)
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(int(d)) for d in rng.integers(0, 700, n)]
+    data = {
+        "size": rng.normal(size=n) + label, "sold": [f"{day:%d/%m/%Y}" for day in days], "id": rng.permutation(n) + 7,
+        "price": [f"${v:,.2f}" for v in rng.lognormal(7, 1, n)], "town": [f"t{v % 99}" for v in rng.zipf(1.3, n)],
+        "leak": 2.0 * label + rng.normal(0, 1e-3, n), "label": np.where(label, "yes", "no"),
+    }  # fmt: skip
+    (clone.root / "data").mkdir(exist_ok=True)
+    pandas.DataFrame(data).to_csv(clone.root / "data/table.csv")
+    clone.choose(data={"name": "table"})
+    said = clone.repro("audit").text
+    assert "prepare    table.csv, column `id`: column set aside: 300 different values in 300 rows" in said
+    verdicts = {c["check"]: c for c in clone.report("prepare")["checks"] + clone.report("audit")["checks"]}
+    assert str(verdicts["every_column_is_a_feature"]["value"]) == "2"  # the index, and `id`
+    assert str(verdicts["tables_are_read_as_written"]["value"]) == "3"
+    assert verdicts["no_single_number_tells_a_class"]["value"].endswith("(leak)")
+    assert not [name for name, c in verdicts.items() if c["gate"] and c["verdict"] == "fail"]

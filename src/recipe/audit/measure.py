@@ -81,7 +81,7 @@ def audit(store: Store, limits: Limits, seed: int, say: Callable[[str], None] = 
         judged = _judged(look.judged[which], columns["label"], groups, seed)
         say("labels judged by the other examples")
         biases = _biases(store.kind, columns, look, groups, seed)
-        short = None if store.kind == TEXT else shortcut(store.inputs, columns["label"])
+        short = None if store.kind == TEXT else shortcut(store.inputs, columns["label"], store.columns)
         say("metadata and single numbers asked for the label")
         probes = _probes(store, columns["label"], groups, seed, say)
     columns |= _label_columns(judged, store.classes, len(which))

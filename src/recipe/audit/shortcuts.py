@@ -18,13 +18,15 @@ class Shortcut:
     label: int
     youden: float  # sensitivity + specificity - 1 of one threshold: 0 by chance, 1 tells the class without error
     n: int
+    name: str = ""  # of the column of a table
 
 
-def shortcut(inputs: np.ndarray, labels: np.ndarray) -> Shortcut:
+def shortcut(inputs: np.ndarray, labels: np.ndarray, names: Sequence[str] = ()) -> Shortcut:
     """Of inputs (N, ...) and class numbers (N,): the best single threshold on a single number (Youden 1950).
 
-    Values are taken in LEVELS quantiles' worth of steps between the extremes of their position; a class needs ten
-    examples among those looked at. Values that are not finite count as the smallest.
+    names: of the columns of a table (N, F), whose values are taken in their order, for one extreme value would hide the
+    others. Pixels are taken in LEVELS equal steps between the extremes of their position. A class needs ten examples
+    among those looked at. Values that are not finite count as the smallest.
     """
     rows = np.unique(np.linspace(0, len(inputs) - 1, min(MOST, len(inputs))).astype(int))
     x, y = inputs[rows].reshape(len(rows), -1).astype(np.float32), labels[rows]
@@ -33,9 +35,12 @@ def shortcut(inputs: np.ndarray, labels: np.ndarray) -> Shortcut:
     best = Shortcut((0,) * (inputs.ndim - 1), int(y[0]), 0.0, len(rows))
     if len(classes) < 2:
         return best
-    for at in range(0, x.shape[1], STEP):
-        level = _levels(x[:, at : at + STEP])
-        counts = np.stack([_counts(level[y == c]) for c in classes])  # (K, positions, LEVELS)
+    table = inputs.ndim == 2
+    levels = max(len(rows), 2) if table else LEVELS
+    step = max(1, STEP * LEVELS // levels)  # as much memory for a table as for images
+    for at in range(0, x.shape[1], step):
+        level = (_ranks if table else _levels)(x[:, at : at + step])
+        counts = np.stack([_counts(level[y == c], levels) for c in classes])  # (K, positions, levels)
         below = counts.cumsum(2)[:, :, :-1]
         own = below / counts.sum(2, keepdims=True)
         others = (below.sum(0) - below) / (counts.sum((0, 2))[None, :, None] - counts.sum(2, keepdims=True))
@@ -43,7 +48,8 @@ def shortcut(inputs: np.ndarray, labels: np.ndarray) -> Shortcut:
         c, position = np.unravel_index(youden.argmax(), youden.shape)
         if youden[c, position] > best.youden:
             where = np.unravel_index(at + position, inputs.shape[1:])
-            best = Shortcut(tuple(map(int, where)), int(classes[c]), float(youden[c, position]), len(rows))
+            name = names[where[0]] if table and len(names) else ""
+            best = Shortcut(tuple(map(int, where)), int(classes[c]), float(youden[c, position]), len(rows), name)
     return best
 
 
@@ -56,11 +62,16 @@ def _levels(x: np.ndarray) -> np.ndarray:
     return np.rint(np.nan_to_num(place).clip(0, 1) * (LEVELS - 1)).astype(np.int64)
 
 
-def _counts(level: np.ndarray) -> np.ndarray:
-    """(M, LEVELS) how often each step occurs in each column."""
+def _ranks(x: np.ndarray) -> np.ndarray:
+    """(N, M) the rank of each value among the different ones of its column."""
+    return np.stack([np.unique(column, return_inverse=True)[1] for column in x.T], axis=1)
+
+
+def _counts(level: np.ndarray, levels: int) -> np.ndarray:
+    """(M, levels) how often each level occurs in each column."""
     width = level.shape[1]
-    flat = (level + np.arange(width) * LEVELS).ravel()
-    return np.bincount(flat, minlength=width * LEVELS).reshape(width, LEVELS)
+    flat = (level + np.arange(width) * levels).ravel()
+    return np.bincount(flat, minlength=width * levels).reshape(width, levels)
 
 
 def sentence(found: Shortcut, classes: Sequence[str], columns: Sequence[str]) -> str:

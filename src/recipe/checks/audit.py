@@ -149,7 +149,8 @@ def no_single_number_tells_a_class(a: Audited, limit: float = 0.97) -> Verdict:
     """
     if a.shortcut is None:
         return skip("the inputs are texts")
-    return below(a.shortcut.youden, limit)
+    verdict = below(a.shortcut.youden, limit)
+    return replace(verdict, value=f"{a.shortcut.youden:.4g} ({a.shortcut.name})") if a.shortcut.name else verdict
 
 
 @check(source="Recipe 1, biases; Torralba and Efros 2011, unbiased look at dataset bias", gate=False)
