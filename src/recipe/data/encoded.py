@@ -9,19 +9,27 @@ import io
 import math
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from recipe.data.containers import DECODED, PICTURES, Container, kind_of, walk
 from recipe.data.facts import unknown
-from recipe.data.pixels import Decoded, NoRange, content_hash, oddities, plain, same_rows, sixteen_bits, upright
+from recipe.data.pixels import (
+    Decoded,
+    NoRange,
+    content_hash,
+    low_bytes,
+    oddities,
+    plain,
+    same_rows,
+    sixteen_bits,
+    upright,
+)
 from recipe.data.value_range import DEEP, Measured, Range, measured
 
 # what libjpeg says of headers that are odd but no damage; it then looks no further, and Pillow decodes
 HARMLESS = re.compile("unknown Adobe color|unknown JFIF|Invalid SOS parameters|subsampling", re.IGNORECASE)
-DEEP_COLOUR = re.compile("RGBA?;16[LBN]")  # how Pillow names 16 bit colour, with the order of the bytes
 # libjpeg's luminance table at quality 50 (ITU-T T.81, table K.1), row by row
 LUMINANCE = np.array(
     [
@@ -55,21 +63,21 @@ class Examined:
 
 def examined(content: bytes, name: str | None, pixels: int, on: Range | None = None) -> Examined:
     """Of one encoded file; raises nothing but what ends the process. pixels: the limit; on: a person's range."""
-    found = Examined(unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()})
+    result = Examined(unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()})
     try:
-        decoded = _decoded(content, name, pixels, on is not None, found.facts, found.notes)
-        found.content = content_hash(np.ascontiguousarray(decoded.pixels.transpose(2, 0, 1)))
-        found.measured = measured(decoded.pixels, decoded.white)
-        image = decoded.pixels if on is None else on(decoded.pixels, decoded.white, found.notes)
-        found.notes += oddities(image)
-        found.image = image
+        decoded = _decoded(content, name, pixels, on is not None, result.facts, result.notes)
+        result.content = content_hash(np.ascontiguousarray(decoded.pixels.transpose(2, 0, 1)))
+        result.measured = measured(decoded.pixels, decoded.white)
+        image = decoded.pixels if on is None else on(decoded.pixels, decoded.white, result.notes)
+        result.notes += oddities(image)
+        result.image = image
     except Refused as refused:
-        found.problem, found.detail = refused.args
+        result.problem, result.detail = refused.args
     except MemoryError:
-        found.problem, found.detail = "out of memory", "The decoder asked for more memory than the limit."
+        result.problem, result.detail = "out of memory", "The decoder asked for more memory than the limit."
     except Exception as error:  # of what is ours around the decoders: one file does not end the run
-        found.problem, found.detail = "decoder crashed", f"{type(error).__name__}: {_words(error)}."
-    return found
+        result.problem, result.detail = "decoder crashed", f"{type(error).__name__}: {_words(error)}."
+    return result
 
 
 def _decoded(content: bytes, name: str | None, limit: int, ranged: bool, facts: dict, notes: list[str]) -> Decoded:
@@ -253,7 +261,7 @@ def _pixels(
     Image.MAX_IMAGE_PIXELS = limit  # for what is packed inside, as a PNG in an icon
     try:
         deep = facts["bits"] == 16 and image.mode in ("RGB", "RGBA")
-        if deep and (low := _low_bytes(content, kind, image)):
+        if deep and (low := low_bytes(content, kind, image)):
             image.load()
             low.load()
             return sixteen_bits(low, image, notes), turn
@@ -293,28 +301,6 @@ def _jpeg(content: bytes, image, facts: dict, notes: list[str]) -> np.ndarray | 
         notes.append("odd JPEG header, so damage was not looked for")
         return None
     return None if form == "CMYK" else pixels
-
-
-def _low_bytes(content: bytes, kind: str, image):
-    """Pillow keeps the high byte of 16 bit colour alone; a second image that it will fill with the low bytes.
-
-    It does so when told the other order of the two bytes. None where the format does not say their order.
-    """
-    from PIL import Image
-
-    other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
-
-    def turned(part):
-        return part[:-1] + other[part[-1]] if isinstance(part, str) and DEEP_COLOUR.fullmatch(part) else part
-
-    def swapped(args):
-        return tuple(map(turned, args)) if isinstance(args, tuple) else turned(args)
-
-    if kind not in ("PNG", "TIFF") or any(swapped(tile.args) == tile.args for tile in image.tile):
-        return None
-    low = Image.open(io.BytesIO(content), formats=(kind,))
-    low.tile = [tile._replace(args=swapped(tile.args)) for tile in low.tile]
-    return low
 
 
 def _words(error: Exception) -> str:

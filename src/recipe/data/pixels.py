@@ -1,7 +1,10 @@
 """Pillow's many modes as one kind of array, with a note for each conversion."""
 
 import hashlib
+import io
 import math
+import re
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +17,7 @@ LONG = 10  # times as long as wide, or more, is worth a note
 TINY = 4  # pixels
 FILLER = range(126, 131)  # the grey that decoders put where a file ended too early
 FILLED = 0.1  # share of the rows
+DEEP_COLOUR = re.compile("RGBA?;16[LBN]")  # how Pillow names 16 bit colour, with the order of the bytes
 FLAT = 8  # grey levels of 255 between the darkest and the brightest value of each channel
 
 
@@ -66,6 +70,28 @@ def sixteen_bits(low, high, notes: list[str]) -> Decoded:
     if pixels.shape[2] == 3:
         return Decoded(pixels, white=DEEP)
     return Decoded(*_on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0), DEEP)
+
+
+def low_bytes(content: bytes, kind: str, image):
+    """Pillow keeps the high byte of 16 bit colour alone; a second image that it will fill with the low bytes.
+
+    It does so when given the other order of the two bytes. None where the format does not say their order.
+    """
+    from PIL import Image
+
+    other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+
+    def turned(part):
+        return part[:-1] + other[part[-1]] if isinstance(part, str) and DEEP_COLOUR.fullmatch(part) else part
+
+    def swapped(args):
+        return tuple(map(turned, args)) if isinstance(args, tuple) else turned(args)
+
+    if kind not in ("PNG", "TIFF") or any(swapped(tile.args) == tile.args for tile in image.tile):
+        return None
+    low = Image.open(io.BytesIO(content), formats=(kind,))
+    low.tile = [tile._replace(args=swapped(tile.args)) for tile in low.tile]
+    return low
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

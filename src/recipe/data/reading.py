@@ -78,11 +78,11 @@ def _from_source(index: int, source, said: Contents) -> Item:
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise Bad(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
-    found = None
+    values = None
     if said.kind == IMAGE:
-        found = measured(value, white)
+        values = measured(value, white)
         value = said.value_range(value, white, notes) if said.value_range else value
-    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes), measured=found)
+    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes), measured=values)
 
 
 def _row(value, notes: list[str]) -> tuple[np.ndarray, float]:
