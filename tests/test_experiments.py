@@ -1,6 +1,7 @@
 """`dvc exp run` as DVC's own documentation writes it, in a real clone with the shipped params.yaml."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -116,9 +117,12 @@ def test_an_experiment_trains_with_what_it_sets(shipped, tmp_path):
 
 # ---- in a checkout: --temp and --queue -----------------------------------------------------------------------
 
+# what params.yaml names, what that names, and what that imports
 OWN = {
-    "conf/model/mine.yaml": "_target_: own.mine.net\nwidth: 3\n",
-    "src/own/mine.py": "def net(num_classes, width): ...\n",
+    "conf/model/mine.yaml": "defaults: [base, _self_]\n_target_: own.mine.net\n",
+    "conf/model/base.yaml": "width: 3\n",
+    "src/own/mine.py": "from own.layers import net\n",
+    "src/own/layers.py": "def net(num_classes, width): ...\n",
 }
 
 
@@ -147,14 +151,16 @@ def choose(folder, text: str) -> None:
 
 
 def test_a_config_or_code_that_git_lacks_is_named_with_git_add(checkout):
-    here, workspace = checkout
+    (here, workspace), (chosen, inherited, module, helper) = checkout, OWN
     choose(here, "model: mine")
     for file, text in OWN.items():  # one after the other, as a person adds them
         write(workspace, file, text)
-    for file, text in OWN.items():
-        with pytest.raises(RecipeError, match=rf"^{file} is not in git, and .* checkout of it: git add {file}, or run"):
+    for files in ([chosen], [inherited], [helper, module]):
+        first = f"{', '.join(files)} {'is' if len(files) == 1 else 'are'} not in git, and "
+        with pytest.raises(RecipeError, match=rf"(?m)^{first}.*: git add {' '.join(files)}, or run without"):
             resolve_all()
-        write(here, file, text)
+        for file in files:
+            write(here, file, OWN[file])
     resolve_all()
 
 
@@ -196,7 +202,7 @@ def test_an_experiment_in_a_checkout_says_what_git_lacks(house):
     for file in OWN:
         said = house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose", code=None)
         assert said.code != 0
-        assert f"compose: {file} is not in git" in said.text
+        assert re.search(rf"(?m)^.*{file}.* not in git, and ", said.text)
         assert "Traceback" not in said.text
         house.git("add", file)
     house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose")

@@ -9,17 +9,30 @@ from pathlib import Path
 WHERE = "an experiment with --temp or --queue runs in a checkout"
 
 
+def workspace(here: Path) -> Path:
+    """The folder in which a person typed `dvc`: DVC names it to a stage, also to one that runs in a checkout."""
+    return Path(os.environ.get("DVC_ROOT") or here).resolve()
+
+
 def left_behind(path: Path | str, here: Path) -> bool:
     """Whether the workspace has this file or folder, and the checkout `here` that an experiment runs in has not."""
-    workspace = Path(os.environ.get("DVC_ROOT") or here)  # DVC names the workspace, also to a stage in a checkout
-    if Path(path).is_absolute() or workspace.resolve() == here.resolve():
-        return False
-    return (workspace / path).exists() and not (here / path).exists()
+    return not Path(path).is_absolute() and (workspace(here) / path).exists() and not (here / path).exists()
 
 
-def not_in_git(path: Path | str) -> str:
-    """What to do about code or a config that was left behind."""
-    return f"{path} is not in git, and {WHERE} of it: git add {path}, or run without --temp and --queue."
+def configs_left_behind(here: Path) -> list[Path]:
+    """The files of the workspace's conf/ that the checkout `here` lacks, in a stable order."""
+    files = sorted(file.relative_to(workspace(here)) for file in (workspace(here) / "conf").rglob("*.yaml"))
+    return [file for file in files if left_behind(file, here)]
+
+
+def not_in_git(*paths: Path | str) -> str:
+    """What to do about code or configs that were left behind."""
+    names = [str(path) for path in paths]
+    verb = "is" if len(names) == 1 else "are"
+    return (
+        f"{', '.join(names)} {verb} not in git, and {WHERE} of it: git add {' '.join(names)}, "
+        "or run without --temp and --queue."
+    )
 
 
 def not_in_dvc(path: Path | str, here: Path) -> str:

@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from recipe.checkout import left_behind, not_in_git
+from recipe.checkout import configs_left_behind, left_behind, not_in_git
 from recipe.errors import RecipeError
 from recipe.knobs import NAMED, check_types
 
@@ -216,7 +216,9 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         OmegaConf.resolve(cfg)
         check_types(cfg, f"{stage}, in params.yaml or conf/")
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise RecipeError(f"conf/ does not compose for {stage}: {error}") from None
+        lacking = configs_left_behind(base)  # a chosen file may name one of them
+        advice = f"\n{not_in_git(*lacking)}" if lacking else ""
+        raise RecipeError(f"conf/ does not compose for {stage}: {error}{advice}") from None
     return cfg
 
 

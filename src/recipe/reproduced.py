@@ -12,7 +12,7 @@ def difference(root: Path) -> str:
     Another processor, or another version of torch's kernels, computes other last bits: cached outputs get other
     hashes, while the rounded numbers in git stay, or change where a long training has made the bits grow.
     """
-    before, now = _locked(_git(root, "show", "HEAD:dvc.lock")), _locked(_text(root / "dvc.lock"))
+    before, now = _locked(_git(root, "show", "HEAD:./dvc.lock")), _locked(_text(root / "dvc.lock"))
     made = {path for files in before.values() for path in files["outs"] if not path.startswith("resolved/")}
     both = [(before[stage], now[stage]) for stage in before.keys() & now.keys()]
     if any(_given(old, made) != _given(new, made) for old, new in both):

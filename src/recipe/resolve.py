@@ -1,11 +1,12 @@
 """resolved/<stage>.yaml and <stage>.code: the composed config and the code of each stage, as DVC sees them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from recipe.checkout import left_behind, not_in_dvc, not_in_git
-from recipe.closure import SOURCE, code, manifest
+from recipe.checkout import left_behind, not_in_dvc, not_in_git, workspace
+from recipe.closure import SOURCE, code, code_files, manifest
 from recipe.config import RUNTIME, STAGES, check_top, compose, root
 from recipe.errors import RecipeError
 from recipe.files import digest, write_text
@@ -38,21 +39,28 @@ def _compose_all(base) -> dict[str, str]:
     texts = {"source.code": manifest(code("source", {}, base))}
     for stage in STAGES:
         cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
-        _require_all(cfg, base)
         cfg.pop(RUNTIME, None)
+        _require_all(stage, cfg, base)
         texts[f"{stage}.yaml"] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
         texts[f"{stage}.code"] = manifest(code(stage, cfg, base))
     return texts
 
 
-def _require_all(cfg, base: Path) -> None:
-    """What the config names is in the checkout that a temporary experiment runs in; else RecipeError."""
-    if isinstance(cfg, dict | list):
-        for value in cfg.values() if isinstance(cfg, dict) else cfg:
-            _require_all(value, base)
-        if isinstance(cfg, dict) and str(cfg.get("_target_")).startswith("own."):
-            file = Path("src", *cfg["_target_"].split(".")[:-1]).with_suffix(".py")
-            if left_behind(file, base):
-                raise RecipeError(not_in_git(file))
-    elif isinstance(cfg, str) and "/" in cfg and "\n" not in cfg and left_behind(cfg, base):
-        raise RecipeError(not_in_dvc(cfg, base))
+def _require_all(stage: str, cfg: dict, base: Path) -> None:
+    """The code and the data that a config needs are in the checkout that an experiment runs in; else RecipeError."""
+    if workspace(base) == base.resolve():
+        return
+    if lacking := [file for file in code_files(stage, cfg, workspace(base)) if left_behind(file, base)]:
+        raise RecipeError(not_in_git(*lacking))
+    for text in _texts(cfg):
+        if "/" in text and "\n" not in text and left_behind(text, base):
+            raise RecipeError(not_in_dvc(text, base))
+
+
+def _texts(node) -> Iterator[str]:
+    """Every text below a node of a config."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _texts(value)
