@@ -7,10 +7,12 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from systems import CFG, digits, fresh
 from torch import nn
 
@@ -408,3 +410,16 @@ def test_the_mlflow_model_loads_by_the_same_door(folder, trap, monkeypatch):
     with pytest.raises(RecipeError, match="cannot be built"):
         Served().load_context(context)
     assert trap.is_dir()
+
+
+def test_no_control_character_of_a_system_reaches_the_terminal(folder, tmp_path, capsys):
+    """A terminal obeys them."""
+    digit = tmp_path / "digit.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(digit)
+    forge(folder, classes=["\x1b[2Ja", "\x1b]0;b\x07", "c"])
+    assert main(["predict", str(digit), "--system", str(folder)]) == 0
+    forge_model(folder, mlp(**{"\x1b[2J": LOAD}))
+    assert main(["predict", str(digit), "--system", str(folder)]) == 2
+    forge(folder, format=9, recipe="\x1b[2J")
+    assert main(["predict", str(digit), "--system", str(folder)]) == 2
+    assert "\x1b" not in "".join(capsys.readouterr())

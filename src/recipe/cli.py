@@ -57,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         return given.does(given)
     except RecipeError as error:
-        print(f"recipe {given.command}: {masked(str(error))}", file=sys.stderr)
+        print(f"recipe {given.command}: {_printable(masked(str(error)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nrecipe {given.command}: interrupted", file=sys.stderr)
@@ -142,10 +142,17 @@ def _told(answer, classes: list[str]) -> int:
     best = sorted(range(len(classes)), key=lambda k: -answer.p[k])[:TOP]
     width = max(len(classes[k]) for k in best)
     for k in best:
-        print(f"{classes[k]:<{width}}  {answer.p[k]:>6.1%}")
+        print(f"{_printable(classes[k]):<{width}}  {answer.p[k]:>6.1%}")
     if answer.unlike:
         print(f"recipe predict: {answer.name} is unlike the training examples: {answer.unlike}", file=sys.stderr)
     return 0
+
+
+def _printable(text: str) -> str:
+    """Without control characters: a terminal obeys them, and a system's names may be anyone's."""
+    from recipe.data.problems import shown
+
+    return "\n".join(map(shown, text.split("\n")))
 
 
 def _listed() -> int:
