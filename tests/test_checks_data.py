@@ -26,6 +26,7 @@ def columns(**changed):
     """Six clean examples of three classes."""
     return {
         "hash": np.array(list("abcdef")),
+        "label": np.array([0, 1, 2, 0, 1, 2]),
         "finite": np.ones(6, bool),
         "std": np.full(6, 0.3),
         "min": np.zeros(6),
@@ -73,7 +74,7 @@ def written(kept, plan=None, shares=None, moments=None, rare=None, **parts):
     rows = {name: [kept[n] for n in parts[name]] for name in ("train", "val", "test")}
     shares = {"train": 0.6, "val": 0.2, "test": 0.2} if shares is None else shares
     ids = frozenset(e["id"] for e in kept)
-    made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, ids, rare or {}, moments or {})
+    made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, ids, rare or {}, [], moments or {})
     listed = {name: [{k: row[k] for k in ("id", "row", "label")} for row in part] for name, part in rows.items()}
     return split.Written(listed, made)
 
@@ -121,7 +122,7 @@ PAIRS = {
     "class_names_are_apart": (READING, problem("class names alike")),
     "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),
     "one_range": (AUDITED, replace(AUDITED, columns=columns(max=np.array([1, 1, 255, 1, 1, 1.0])))),
-    "every_class_has_an_example": (AUDITED, replace(AUDITED, labels=[0, 1, None, 0, 1, None])),
+    "every_class_has_an_example": (AUDITED, replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0])))),
     "equal_inputs_have_one_label": (AUDITED, replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))))),
     "classes_are_balanced": (AUDITED, replace(AUDITED, labels=[0] * 10 + [1] * 10 + [2])),
     "no_exact_copies": (AUDITED, flagged("exact copy; other label")),
@@ -156,7 +157,7 @@ CHECKS = checks_of(prepare, audit, split)
 
 
 def test_a_class_without_an_example_is_named():
-    verdict = audit.every_class_has_an_example(replace(AUDITED, labels=[0, 1, None, 0, 1, None]))
+    verdict = audit.every_class_has_an_example(replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0]))))
     assert (verdict.value, verdict.closes) == ("c", True)
 
 

@@ -15,6 +15,7 @@ from sources import put, stored
 from test_familiar import data
 
 from recipe.data import annotations
+from recipe.data.division import Plan, divide
 from recipe.data.folder import Folder
 from recipe.data.tables import Table, Text
 from recipe.errors import RecipeError
@@ -36,6 +37,13 @@ def test_photographs_of_ants_and_bees(tmp_path):
     assert (gif["format"], gif["notes"]) == ("GIF", "palette to RGB")
     assert len({(r["width"], r["height"]) for r in rows}) == 57
     assert all(max(store.picture(r["row"]).shape) == 192 for r in rows if max(r["width"], r["height"]) > 192)
+
+
+def test_no_photograph_that_is_given_as_val_is_elsewhere(tmp_path):
+    _, store = stored(Folder(SHARED / "natural_ants_bees", size=8), tmp_path)
+    made = divide([e | {"dup_group": e["id"]} for e in store.examples()], store.classes, Plan(0.2, 0.2))
+    given = {name: Counter(e["name"].split("/")[0] for e in rows) for name, rows in made.parts.items()}
+    assert given == {"train": {"train": 57}, "val": {"val": 34}, "test": {"train": 15}}
 
 
 def test_short_messages(tmp_path):

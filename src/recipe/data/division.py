@@ -39,6 +39,7 @@ class Division:
     shares: dict[str, float]  # asked of each split that was made here; empty where the source gives all three
     divided: frozenset[str]  # ids of the examples that were divided here: all, or those of a given train
     rare: dict[str, int]  # {class: examples} that was left out, or is in train alone, as `plan.rare` says
+    empty: list[str]  # classes of which no example is left, as decisions.csv may do: no classes any more
     moments: dict[str, object]  # {id: the latest moment among the examples it stays with}; empty unless by time
 
     @cached_property
@@ -72,6 +73,8 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
     _check(plan)
     if plan.by == "group":
         examples = _grouped(examples, plan.column)
+    present = {e["class"] for e in examples}
+    empty = [name for name in classes if name not in present]
     examples, classes, rare = _rare(list(examples), list(classes), plan)
     given = _given(examples) if plan.given == "obey" else set()
     asked = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
@@ -95,7 +98,8 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
         parts[name].append(example)
     parts = {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
     moments = {e["id"]: latest[unit] for e, unit in zip(examples, units, strict=True)} if latest else {}
-    return Division(plan, parts, examples, classes, asked, frozenset(examples[i]["id"] for i in pool), rare, moments)
+    divided = frozenset(examples[i]["id"] for i in pool)
+    return Division(plan, parts, examples, classes, asked, divided, rare, empty, moments)
 
 
 # ---- what is asked ---------------------------------------------------------------------------------------------------
@@ -182,15 +186,15 @@ def _latest(examples: Sequence[dict], units: Sequence[str], plan: Plan) -> dict:
 
 
 def _rare(examples: list[dict], classes: list[str], plan: Plan) -> tuple[list[dict], list[str], dict[str, int]]:
-    """(examples, classes, {rare class: its examples}); under `drop` without them, and the labels numbered anew."""
-    if plan.rare == "ask":
-        return examples, classes, {}
+    """(examples, classes, {rare class: its examples}); labels are numbered anew without the classes that are left out.
+
+    Left out is a class without an example, which decisions.csv emptied, and under `drop` a rare one.
+    """
     sets, count = defaultdict(set), Counter(e["class"] for e in examples)
     for example, unit in zip(examples, together(examples), strict=True):
         sets[example["class"]].add(unit)
-    rare = {name: count[name] for name in classes if 0 < len(sets[name]) < ENOUGH}
-    if plan.rare == "train" or not rare:
-        return examples, classes, rare
-    left = [name for name in classes if name not in rare]
+    few = [name for name in classes if 0 < len(sets[name]) < ENOUGH]
+    rare = {name: count[name] for name in few} if plan.rare != "ask" else {}
+    left = [name for name in classes if count[name] and (plan.rare != "drop" or name not in rare)]
     number = {name: label for label, name in enumerate(left)}
     return [e | {"label": number[e["class"]]} for e in examples if e["class"] in number], left, rare

@@ -34,7 +34,9 @@ def summary(division: Division, decisions: dict[str, Decision]) -> str:
 
 def sentences(division: Division) -> list[str]:
     """How the splits came about, where anything but a random division of all examples was done."""
-    said = [_of_given(division), _of_time(division), _of_rare(division)]
+    empty = ", ".join(map(shown, division.empty[:TOLD])) + (", ..." if len(division.empty) > TOLD else "")
+    gone = f"No example is left of {empty}: no class any more." if division.empty else ""
+    said = [_of_given(division), _of_time(division), _of_rare(division), gone]
     return [text for text in said if text]
 
 
