@@ -150,9 +150,9 @@ class Folder:
         """A gate where another level of folders may be the classes; metadata where conf says which level is."""
         inside = 1 if self._splits(folders) else 0
         if chosen is None:
-            below = ["/".join(name.split("/")[inside:]) for name in (*folders, *self.names)]
-            below = sorted({name for name in below[: len(folders)] if name}), below[len(folders) :]
-            if (inside or not any(self.given_split)) and (why := doubt(*below)):
+            folders, files = (["/".join(n.split("/")[inside:]) for n in names] for names in (folders, self.names))
+            why = doubt(sorted(set(folders) - {""}), files)
+            if why and (inside or not any(self.given_split)):  # cat/{train,val}: these are no classes
                 self._report(CLASS_LEVEL, self.root.name, why)
             return
         for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
