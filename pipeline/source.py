@@ -6,6 +6,7 @@ Writes  resolved/source.json, on which prepare depends; runs each time, for DVC 
 
 import sys
 
+from recipe.addresses import masked
 from recipe.data.source_files import write_manifest
 from recipe.errors import RecipeError
 
@@ -13,4 +14,4 @@ if __name__ == "__main__":
     try:
         print(f"source: {write_manifest()}")
     except RecipeError as error:
-        sys.exit(f"source: {error}")
+        sys.exit(masked(f"source: {error}"))
