@@ -115,3 +115,27 @@ def test_needed_examples_are_rounded_up_to_two_digits(n):
     shown = power.rounded(n)
     assert n <= shown <= 1.1 * n + 1
     assert len(str(shown).rstrip("0")) <= 2
+
+
+@pytest.mark.parametrize(("classes", "share"), [(2, 0.14), (10, 0.14), (2, 0.05)])
+def test_the_spread_of_a_true_effect_is_that_of_a_model_that_has_it(classes, share):
+    chance = torch.Generator().manual_seed(0)
+    y = torch.randint(classes, (20_000,), generator=chance)
+    low, high = 0.0, 5.0
+    for _ in range(40):  # shift of the right class's score that saves this share of log K
+        shift = (low + high) / 2
+        z = torch.randn(len(y), classes, generator=chance.manual_seed(1)) + shift * torch.nn.functional.one_hot(
+            y, classes
+        )
+        losses = torch.nn.functional.cross_entropy(shift * z, y, reduction="none")
+        found = power.share_saved(losses, torch.full((len(y),), math.log(classes)))
+        low, high = (shift, high) if found.value < share else (low, shift)
+    expected = power.planned(Estimate(0.0, 0.0, len(y), math.log(classes)), share).error
+    assert found.error == pytest.approx(expected, rel=0.35)
+
+
+def test_answers_that_hardly_vary_do_not_pretend_to_power():
+    hardly = power.paired(torch.zeros(22), 1e-4 * torch.randn(22, generator=torch.Generator().manual_seed(0)))
+    e = Estimate(hardly.value, hardly.error, 22, entropy=0.69)
+    assert power.exceeds(e, **WANTED).verdict == UNDECIDED
+    assert "there are 22" in power.exceeds(e, **WANTED).needed

@@ -127,7 +127,7 @@ def inputs_of_others_are_worse(s: Setup, z: float = 2.5, effect: float = 0.14) -
     share of the loss with the inputs of others that an example's own inputs save.
     """
     found, weak = losses_on_val(s), columns_may_say_nothing(s)
-    share = power.share_saved(found["seeing"], found["others"])
+    share = power.share_saved(found["seeing"], found["others"], s.kind == "regression")
     return power.exceeds(share, floor=0.0, effect=effect, errors=z, what="validation examples", weak=weak)
 
 

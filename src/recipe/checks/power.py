@@ -12,7 +12,7 @@ than its p-value (Hoenig and Heisey 2001, The American Statistician 55:19-24).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -26,11 +26,15 @@ MOST = 30  # times smaller an effect than can be seen: the number needed is no a
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference or a share, measured on n examples; error: its standard error, infinite where n is 1."""
+    """A difference or a share, measured on n examples; error: its standard error, infinite where n is 1.
+
+    entropy: of a share of a loss, that loss in nats; 0 of other numbers.
+    """
 
     value: float
     error: float
     n: int
+    entropy: float = 0.0
 
     def margin(self, errors: float) -> float:
         """Half of the interval: `errors` standard errors, by Student's t with n - 1 degrees of freedom."""
@@ -53,6 +57,16 @@ class Estimate:
         return math.ceil(self.n * times**2) if times < MOST else None
 
 
+def planned(e: Estimate, effect: float) -> Estimate:
+    """The same with the error that a true `effect` would bring: answers that say nothing hardly vary by themselves.
+
+    Of a share of a loss: a log-likelihood ratio with the mean m has a variance of about 2 m (Kullback 1959, Information
+    theory and statistics, chapter 2: the divergence is half of Fisher's information, which is that variance).
+    """
+    spread = math.sqrt(2 * effect / e.entropy) if e.entropy > 0 else 0.0
+    return replace(e, error=max(e.error, spread / math.sqrt(e.n)))
+
+
 def paired(better: Tensor, worse: Tensor) -> Estimate:
     """By how much the mean of (N,) numbers falls from `worse` to `better`, measured on the same N examples."""
     difference = (worse - better).double()
@@ -60,10 +74,13 @@ def paired(better: Tensor, worse: Tensor) -> Estimate:
     return Estimate(difference.mean().item(), difference.std().item() / n**0.5 if n > 1 else math.inf, n)
 
 
-def share_saved(better: Tensor, worse: Tensor) -> Estimate:
-    """The share of the worse mean that the better one saves, measured on the same N examples."""
+def share_saved(better: Tensor, worse: Tensor, squares: bool = False) -> Estimate:
+    """The share of the worse mean loss that the better one saves, measured on the same N examples.
+
+    squares: the losses are squared errors and the like: in units of twice their own mean they are nats.
+    """
     fall, whole = paired(better, worse), max(abs(worse.double().mean().item()), 1e-9)
-    return Estimate(fall.value / whole, fall.error / whole, fall.n)
+    return Estimate(fall.value / whole, fall.error / whole, fall.n, 0.5 if squares else whole)
 
 
 def share(count: int, n: int) -> Estimate:
@@ -95,6 +112,7 @@ def exceeds(e: Estimate, *, floor: float, effect: float, errors: float, what: st
     counted, in the plural. weak: features that say nothing are healthy too, so that only equal answers fail.
     """
     bound, half = f"> {floor:.4g}, by more than {errors:g} standard errors", e.margin(errors)
+    true = planned(e, effect)
     if not math.isfinite(e.value):
         return bounded(FAIL, e.value, bound)
     if e.value > max(half, floor):
@@ -104,10 +122,10 @@ def exceeds(e: Estimate, *, floor: float, effect: float, errors: float, what: st
     features = (
         f"No signal beyond chance could be shown with {e.n:,} {what}: other features may decide. " if weak else ""
     )
-    if e.smallest(errors) > effect:
-        return undecided(e.value, bound, features + too_few(e, effect, errors, what))
-    if e.value + half >= effect:
-        return undecided(e.value, bound, features + _both(e, half, effect, errors, what))
+    if true.smallest(errors) > effect:
+        return undecided(e.value, bound, features + too_few(true, effect, errors, what))
+    if e.value + true.margin(errors) >= effect:
+        return undecided(e.value, bound, features + _both(true, effect, errors, what))
     if weak and e.error > 0:  # answers that do not differ at all are no weak signal
         return undecided(e.value, bound, features + _absent(effect, what))
     return bounded(FAIL, e.value, bound)
@@ -171,8 +189,8 @@ def _small(e: Estimate, floor: float, what: str) -> str:
     )
 
 
-def _both(e: Estimate, half: float, effect: float, errors: float, what: str) -> str:
-    return f"{_interval(e, half)} holds both zero and {effect:.2g}. {about(e, effect / 2, errors, what)}"
+def _both(e: Estimate, effect: float, errors: float, what: str) -> str:
+    return f"{_interval(e, e.margin(errors))} holds both zero and {effect:.2g}. {about(e, effect / 2, errors, what)}"
 
 
 def _interval(e: Estimate, half: float) -> str:

@@ -44,7 +44,7 @@ def seen_share(s: Setup) -> Estimate:
     best = min(
         (found["blind"], found["constant"]), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30
     )
-    return power.share_saved(found["seeing"], best)
+    return power.share_saved(found["seeing"], best, s.kind == "regression")
 
 
 STRONG = 0.15  # agreement of the neighbours with the label from which a trained model must see something as well
