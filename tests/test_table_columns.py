@@ -10,7 +10,7 @@ import pytest
 from clone import fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sources import stored
+from sources import ANY_FILE, stored
 from systems import project
 
 from recipe.cli import main
@@ -21,6 +21,7 @@ from recipe.data.fresh import given as requested
 from recipe.data.numerals import number
 from recipe.data.problems import AMBIGUOUS, ASIDE, ASSUMED, LEVEL_SPELLING, NOT_FINITE, ODD_VALUE, UNREADABLE
 from recipe.data.tables import Table
+from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.system import load
 
@@ -107,6 +108,12 @@ def test_a_comma_that_can_be_read_in_two_ways_is_asked_for(tmp_path):
     assert list(source.metadata) == ["a"]
     assert table(tmp_path, columns, thousands=",").values[:2, 0].tolist() == [1234, 5678]
     assert table(tmp_path, columns, decimal=",").values[:2, 0].tolist() == [np.float32(1.234), np.float32(5.678)]
+
+
+def test_a_few_cells_with_a_comma_among_texts_are_no_decimals(tmp_path):
+    source = table(tmp_path, {"a": ["5 75,", "x", "y"] * 4, "b": ["2,8", "3,25", "0,5"] * 4})
+    assert source.columns == ["a=5 75,", "a=x", "a=y", "b"]
+    assert listed(source)[0] == (ASSUMED, "t.csv")
 
 
 def test_the_rest_of_the_file_decides_how_a_comma_is_read(tmp_path):
@@ -270,6 +277,24 @@ def test_a_column_that_has_a_role_is_not_judged(tmp_path):
 
 
 # ---- new rows ------------------------------------------------------------------------------------------------------
+
+
+POOLS = ["$€%,.-+ 0123456789", "0123456789/:-T ", "ynYNtfTF", "abc ", ",.0123456789", "-+?", "01", "é\"'\n,;"]
+CELLS = st.sampled_from(POOLS).flatmap(lambda pool: st.lists(st.text(pool, max_size=8), min_size=6, max_size=6))
+
+
+@ANY_FILE
+@given(st.lists(CELLS, min_size=1, max_size=3), st.integers(1, 5), st.sampled_from([None, ",", "."]))
+def test_whatever_the_cells_hold_new_rows_are_read_like_those_that_were_learned_from(tmp_path, cells, times, decimal):
+    try:
+        source = table(tmp_path, {f"c{i}": column * times for i, column in enumerate(cells)}, decimal=decimal)
+    except RecipeError:
+        return
+    layout = Layout.of_facts(json.loads(json.dumps(asdict(source.layout), allow_nan=False)))
+    rows = list(from_rows(layout.read(tmp_path / "t.csv"), layout))
+    assert [row.value is None for row in rows] == [i in source.mistakes for i in range(len(source))]
+    for row, expected in zip(rows, source.values, strict=True):
+        assert row.value is None or np.array_equal(row.value, expected, equal_nan=True)
 
 
 @pytest.fixture(scope="module")

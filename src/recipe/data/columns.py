@@ -46,7 +46,6 @@ def learn(
     """columns: those that are to be features. decimal, formats ({column: of its dates}): None to recognise them."""
     result = Learned()
     signs = decimal_signs(columns, decimal)
-    result.problems += _decimal_commas(rows, columns, signs) if decimal is None else []
     for name, cells in columns.items():
         column = _Column(name, cells, rows, [])
         feature = _decided(column, signs[name], levels, (formats or {}).get(name))
@@ -55,6 +54,9 @@ def learn(
         elif cells.present:
             result.aside[name] = rows.columns[name]
         result.problems += column.problems
+    if decimal is None:
+        commas = [f.column for f in result.features if isinstance(f, Number) and f.decimal == ","]
+        result.problems = _decimal_commas(rows, {name: columns[name] for name in commas}) + result.problems
     return result
 
 
@@ -201,13 +203,13 @@ def _note_form(c: _Column) -> None:
         c.note(ASSUMED, f"{count:,} numbers with a unit or groups of thousands: {example}")
 
 
-def _decimal_commas(rows: Rows, columns: Mapping[str, Cells], signs: Mapping[str, str | None]) -> list[Problem]:
+def _decimal_commas(rows: Rows, columns: Mapping[str, Cells]) -> list[Problem]:
     """One note on the columns in which a comma separates the fraction."""
-    names = [name for name, sign in signs.items() if sign == ","]
-    if not names:
+    texts = (text for cells in columns.values() for text in cells.texts if not text.isdecimal() and number(text, ","))
+    if (text := next(texts, None)) is None:
         return []
-    text = next(text for text in columns[names[0]].texts if number(text, ",") and not text.isdecimal())
-    listed = ", ".join(f"`{shown(name)}`" for name in names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
+    names = [f"`{shown(name)}`" for name in columns]
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
     detail = f"decimal commas in {listed}: {text!r} is {number(text, ',')[0]:.15g}"
     return [Problem(ASSUMED, rows.file, shown(detail))]
 
