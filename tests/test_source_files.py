@@ -262,3 +262,8 @@ def test_dvc_sees_what_lies_behind_links_and_outside_the_project(tmp_path):
     assert clone.report("prepare")["metrics"]["examples"] == 8
     assert clone.repro("prepare").stages == []
     assert str(photos) not in clone.read("resolved/source.json").decode()
+
+    put(photos, "ants/late.png")  # after `source` has looked
+    refused = clone.as_dvc("prepare", code=1)
+    assert "prepare: the files of the source have changed since `dvc repro` looked at them" in refused.text
+    assert "Traceback" not in refused.text
