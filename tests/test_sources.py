@@ -42,6 +42,7 @@ def test_a_picture_beyond_the_limit_is_a_problem_of_its_own(tmp_path):
     from recipe.data.decoding import Limits
 
     put(tmp_path / "root", "a/small.png", content=encoded((10, 10)))
+    put(tmp_path / "root", "b/small.png", content=encoded((10, 12)))
     put(tmp_path / "root", "a/large.png", content=encoded((100, 100)))
     found, _ = stored(Folder(tmp_path / "root", size=8), tmp_path / "out", limits=Limits(pixels=500))
     assert found.counts == {"too large": 1}
