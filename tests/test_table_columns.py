@@ -106,7 +106,9 @@ def test_a_comma_that_can_be_read_in_two_ways_is_asked_for(tmp_path):
     assert listed(source) == [(AMBIGUOUS, "a")]
     assert 'set `thousands: ","` or `decimal: ","`' in source.problems[0].detail
     assert list(source.metadata) == ["a"]
-    assert table(tmp_path, columns, thousands=",").values[:2, 0].tolist() == [1234, 5678]
+    chosen = table(tmp_path, columns, thousands=",")
+    assert chosen.values[:2, 0].tolist() == [1234, 5678]
+    assert chosen.problems == []
     assert table(tmp_path, columns, decimal=",").values[:2, 0].tolist() == [np.float32(1.234), np.float32(5.678)]
 
 

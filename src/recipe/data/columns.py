@@ -47,7 +47,7 @@ def learn(
     result = Learned()
     signs = decimal_signs(columns, decimal)
     for name, cells in columns.items():
-        column = _Column(name, cells, rows, [])
+        column = _Column(name, cells, rows, [], decimal is not None)
         feature = _decided(column, signs[name], levels, (formats or {}).get(name))
         if feature is not None:
             result.features.append(feature)
@@ -85,6 +85,7 @@ class _Column:
     cells: Cells
     rows: Rows
     problems: list[Problem]
+    sign_given: bool = False  # conf says the decimal sign, and with it that of the thousands
 
     def note(self, kind: str, detail: str) -> None:
         self.problems.append(Problem(kind, f"{self.rows.file}, column `{shown(self.name)}`", shown(detail)))
@@ -197,7 +198,7 @@ def _digits_are_dates(c: _Column, values: np.ndarray) -> bool:
 def _note_form(c: _Column) -> None:
     """That texts which are no plain number are read as one, with an example."""
     numbers = c.cells.numbers(".")
-    if numbers.units:
+    if any(numbers.units.values()) or (numbers.units and not c.sign_given):
         first, count = next(iter(numbers.units)), sum(c.cells.counts[i] for i in numbers.units)
         example = f"{c.cells.texts[first]!r} is {numbers.values[first]:.15g}"
         c.note(ASSUMED, f"{count:,} numbers with a unit or groups of thousands: {example}")
