@@ -11,7 +11,7 @@ from pathlib import Path
 from recipe.errors import RecipeError
 from recipe.files import dump_yaml, present, write_text
 
-LARGEST = 32 << 20  # bytes of a description; one of 100,000 columns has 20 MB
+LARGEST = 32 << 20  # bytes of a description, which has about 200 for each column of a table and little else
 SEAL = re.compile(rb"^sha256: ([0-9a-f]{64})\n\Z", re.MULTILINE)
 NAME = re.compile(r"members/[A-Za-z0-9_-]+\.safetensors")
 ANEW = "Restore it with `dvc checkout`, or write the system anew: dvc repro ensemble"
