@@ -1,6 +1,8 @@
 """Runs and multiruns that a person starts: where their files are, what their exit code and last lines say."""
 
+import os
 import re
+import signal
 import sys
 
 import pytest
@@ -16,6 +18,7 @@ def house(tmp_path_factory) -> Clone:
     """A clone that is ready for the split stage."""
     clone = fresh(tmp_path_factory.mktemp("by_hand") / "clone")
     clone.by_hand("compose")
+    clone.by_hand("source")
     clone.as_dvc("prepare", "audit")
     return clone
 
@@ -123,6 +126,21 @@ def test_a_job_that_crashes_shows_its_stack_trace_and_the_others_run(clone):
     assert said.text.strip().endswith("#0 seed=1: ZeroDivisionError: division by zero")
     assert (clone.root / said.folder / "1/report.json").is_file()
     assert clone.by_hand("split", "seed=1", code=1).text.count("ZeroDivisionError") == 1
+
+
+def test_ctrl_c_between_two_jobs_ends_a_multirun_without_a_stack_trace(clone):
+    process = clone.start(sys.executable, "pipeline/split.py", "-m", "val=0.1,0.12,0.14")
+    for line in process.stdout:
+        if "#1 : val=0.12" in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert "split: interrupted." in said
+    assert "Traceback" not in said
+    assert "split: 1 job" in said or "split: 2 jobs" in said
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
+    assert parent.info.status == "FAILED"
 
 
 def test_a_multirun_in_dvcs_form_is_refused(house):

@@ -94,6 +94,8 @@ def _sweep(app) -> None:
     os.environ[FULL] = "1"  # else Hydra prints a stack trace and ends the process
     try:
         app()
+    except KeyboardInterrupt:  # between two jobs; within one the job ends the process
+        raise RecipeError("interrupted. The jobs that had ended are whole.") from None
     except Exception as error:  # of any sweeper
         if before == "1":
             raise
