@@ -20,8 +20,12 @@ WANTED = {"floor": 0.03, "effect": 0.14, "errors": 2.5, "what": "examples"}
 @UNHURRIED
 @given(ESTIMATES)
 def test_what_could_not_have_been_seen_never_fails(e):
-    if e.smallest(2.5) > 0.14:
+    if e.smallest(2.5) > 0.14 and e.value + e.margin(2.5) >= 0:
         assert power.exceeds(e, **WANTED).verdict != FAIL
+
+
+def test_answers_that_are_far_worse_than_knowing_nothing_fail_however_much_they_vary():
+    assert power.exceeds(Estimate(-4.3, 0.17, 200, entropy=2.3), **WANTED).verdict == FAIL
 
 
 @UNHURRIED

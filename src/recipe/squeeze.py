@@ -92,6 +92,7 @@ def subject(data: Data, test: Part, s: Squeezed, out: Path, fresh: torch.Tensor)
         calibration=s.on_val,
         test=quality(s.final.p_test, s.y_test),
         over_constant=share_saved(nlls(s.final.p_test, s.y_test), nlls(s.systems[0].p_test, s.y_test)),
+        on_val=share_saved(nlls(s.final.p_val, s.y_val), nlls(s.systems[0].p_val, s.y_val)),
         columns=data.train.x.ndim == 2,
         untuned=s.of(next(x.name for x in s.systems if x.name.endswith(final.UNTUNED))),
         longer=s.longer,

@@ -122,6 +122,8 @@ def exceeds(e: Estimate, *, floor: float, effect: float, errors: float, what: st
     features = (
         f"No signal beyond chance could be shown with {e.n:,} {what}: other features may decide. " if weak else ""
     )
+    if e.value + true.margin(errors) < 0 and not weak:  # worse than knowing nothing is not weak
+        return bounded(FAIL, e.value, bound)
     if true.smallest(errors) > effect:
         return undecided(e.value, bound, features + too_few(true, effect, errors, what))
     if e.value + true.margin(errors) >= effect:
