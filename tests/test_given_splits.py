@@ -284,9 +284,7 @@ def test_each_of_torchvisions_sets_reads_both_of_its_parts(choice):
 
 
 def test_parts_that_number_their_classes_in_two_ways_are_refused():
-    with pytest.raises(
-        RecipeError, match=r"train has the classes a, b \(2\), test has b, a \(2\): one number"
-    ):
+    with pytest.raises(RecipeError, match=r"train has the classes a, b \(2\), test has b, a \(2\): one number"):
         GivenSplits(Set([], ("a", "b")), test=Set([], ("b", "a")))
     with pytest.raises(RecipeError, match="val is Wide, no data set with"):
         GivenSplits(Set([]), val=Wide([]))
