@@ -257,6 +257,21 @@ def test_a_dropped_copy_crosses_no_splits():
     assert CHECKS["no_copies_across_given_splits"](settled).verdict == "pass"
 
 
+@pytest.mark.parametrize(
+    ("plain", "balanced", "needed"),
+    [
+        ((-0.1, 0.2), (-0.1, 0.3), "The 95 % interval of the gain in accuracy is -0.10 to +0.20. About "),
+        ((-0.1, -0.01), (-0.1, 0.3), "The 95 % interval of the gain in balanced accuracy is -0.10 to +0.30. About "),
+        ((0.0, 0.0), (0.0, 0.0), "With fewer than 400 independent examples a gain of 0.05 is not ruled out."),
+    ],
+)
+def test_an_undecided_bias_says_which_gain_leaves_it_open(plain, balanced, needed):
+    found = Gain("brightness", 0.5, 0.5, sum(plain) / 2, *plain, sum(balanced) / 2, *balanced, "undecided", 100)
+    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, beside=found))
+    assert verdict.verdict == "undecided"
+    assert verdict.needed.startswith(needed)
+
+
 def test_what_was_not_measured_is_skipped():
     nothing = replace(AUDITED, noise=None, beside=None, split=None, shortcut=None, table=None)
     names = ("labels_agree", "metadata_says_nothing", "given_splits_look_alike")

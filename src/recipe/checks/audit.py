@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recipe.audit.bias import MARGIN, Gain
+from recipe.audit.bias import ENOUGH, MARGIN, Gain
 from recipe.audit.coincidence import limits
 from recipe.audit.shortcuts import Shortcut
 from recipe.audit.tables import Columns
@@ -168,10 +168,20 @@ def _gain(gain: Gain | None) -> Verdict:
         return skip("nothing to ask")
     value, bound = f"{gain.gain:+.3f} ({gain.column})", "within chance, or below 0.05"
     if gain.verdict == "undecided":
-        found = power.of_interval(gain.gain, gain.low, gain.high, gain.n)
-        more = power.about(found, MARGIN, power.Z95, "examples")
-        return undecided(value, bound, f"The interval of the gain is {gain.low:+.2f} to {gain.high:+.2f}. {more}")
+        return undecided(value, bound, _open(gain))
     return Verdict(FAIL if gain.verdict == "yes" else PASS, value, bound)
+
+
+def _open(gain: Gain) -> str:
+    """Which of the two gains leaves the question open, with its 95 % interval, and how many examples would decide."""
+    plain = gain.high >= MARGIN or gain.balanced_high < MARGIN
+    name = "gain in accuracy" if plain else "gain in balanced accuracy"
+    low, high = (gain.low, gain.high) if plain else (gain.balanced_low, gain.balanced_high)
+    if high < MARGIN:
+        return f"With fewer than {ENOUGH} independent examples a gain of {MARGIN:g} is not ruled out."
+    found = power.of_interval(gain.gain if plain else gain.balanced, low, high, gain.n)
+    more = power.about(found, MARGIN, power.Z95, "examples")
+    return f"The 95 % interval of the {name} is {low:+.2f} to {high:+.2f}. {more}"
 
 
 @check(source="Recipe 1, corrupted inputs", gate=False)
