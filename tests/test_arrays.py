@@ -91,8 +91,33 @@ def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
     found, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
     assert store.classes == ["cat", "dog"]
     assert [e["class"] for e in store.examples()] == ["dog"]
-    assert found.counts == {"empty": 1}
+    assert found.counts == {"missing": 1}
     assert found.problems[0].name == "x.parquet, row 1"
+
+
+def test_an_empty_cell_is_no_file_of_no_bytes(tmp_path):
+    image = pyarrow.array([encoded(), None, b"", encoded()], pyarrow.binary())
+    shelf(tmp_path / "x.parquet", image, list("abab"))
+    found, _ = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    assert [(p.kind, p.name, p.detail) for p in found.problems] == [
+        ("missing", "x.parquet, row 1", "The cell is empty: it holds no bytes of an image."),
+        ("empty", "x.parquet, row 2", "The file has 0 bytes."),
+    ]
+    assert not [text for text in found.findings() if text.endswith("..")]
+
+
+@pytest.mark.parametrize("cells", [["1.png", "2.png"], [1, 2], [{"path": "1.png"}, {"path": "2.png"}], [[1, 2], [3]]])
+def test_a_column_that_holds_no_files_is_refused(tmp_path, cells):
+    shelf(tmp_path / "x.parquet", cells, ["a", "b"])
+    with pytest.raises(RecipeError, match=r"the column `image` holds .*; it must hold the bytes of image files"):
+        Parquet(tmp_path / "x.parquet")
+
+
+def test_a_group_that_is_not_a_number_is_no_group(tmp_path):
+    who = np.array([1.0, np.nan, np.nan, 1.0])
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 8, 8), np.uint8), y=np.array([0, 1, 0, 1]), who=who)
+    _, store = stored(Arrays(tmp_path / "x.npz", group="who"), tmp_path / "out")
+    assert [e["group"] for e in store.examples()] == ["1.0", "", "", "1.0"]
 
 
 def test_a_missing_column_of_a_parquet_file_is_named(tmp_path):

@@ -174,6 +174,12 @@ def test_any_names_have_one_order(names):
     assert sorted(names, key=in_order) == sorted(reversed(names), key=in_order)
 
 
+@pytest.mark.parametrize("form", ["{}", "'{}'", '"{}"'])  # OpenML's files have names in quotes
+def test_numbers_come_by_size_also_in_quotes(form):
+    names = [form.format(number) for number in ("-10", "-1", "0", "+1", "2", "10")]
+    assert sorted(sorted(names), key=in_order) == names
+
+
 # ---- files beside a table ------------------------------------------------------------------------------------
 
 

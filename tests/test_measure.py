@@ -184,6 +184,15 @@ def test_feature_rows_are_audited(tmp_path):
     assert draw(found, store, LIMITS, tmp_path, seed=0)
 
 
+def test_large_numbers_with_a_gap_among_the_metadata_are_audited(tmp_path):
+    rng = np.random.default_rng(0)
+    account = [None, *(2**53 + 1 + i for i in range(39))]
+    x, y = rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2
+    source = Rows(x, y, ("a", "b"), "features", columns=["u", "v"], metadata={"account": account})
+    found, _ = audit_of(source, tmp_path / "store")
+    assert np.isnan(found.columns["meta_account"]).sum() == 1
+
+
 # ---- single numbers ------------------------------------------------------------------------------------------------
 
 

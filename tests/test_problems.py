@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recipe.checks import prepare as claims
 from recipe.checks.verdict import checks_of
 from recipe.data.prepare import HINTS
-from recipe.data.problems import CLASS_ALIKE, CLASS_SPELLING, odd_name, plain_spelling, shown, spelt
+from recipe.data.problems import CLASS_ALIKE, CLASS_SPELLING, WRITTEN, odd_name, plain_spelling, shown, spelt
 
 
 def test_every_kind_of_problem_closes_or_notes_exactly_one_check():
@@ -44,7 +44,13 @@ def test_classes_in_two_spellings_are_told_with_both_places(names, kinds):
 def test_any_name_can_be_shown(name):
     text = shown(os.fsdecode(name))
     assert text.encode().decode() == text
-    assert text.isprintable()
+    assert all(c.isprintable() or c in WRITTEN for c in text)
+
+
+def test_blanks_and_joiners_that_a_language_writes_are_shown_as_they_are():
+    for name in ("\u3042\u3000\u3044", "\u0645\u06cc\u200c\u062e\u0648"):  # of Japanese, of Persian
+        assert shown(name) == name
+    assert shown("a\u202eb\u200bc\x1b") == r"a\u202eb\u200bc\x1b"
 
 
 @given(st.text(max_size=8), st.text(max_size=8))

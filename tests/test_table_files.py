@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from sources import ANY_FILE, put
@@ -92,6 +93,29 @@ def test_an_encoding_that_is_named_is_obeyed(tmp_path):
 def test_the_delimiter_is_that_which_splits_every_line_alike(tmp_path, content, columns):
     put(tmp_path, "x.csv", content=content.encode())
     assert read_rows(tmp_path / "x.csv").columns == columns
+
+
+@pytest.mark.parametrize("delimiter", ["", "\\t", "ab", 1])
+def test_a_delimiter_that_is_not_one_character_is_refused(tmp_path, delimiter):
+    (tmp_path / "x.csv").write_text("a\tlabel\n1\tx\n2\ty\n")
+    with pytest.raises(RecipeError, match='must be one character; a tab is "\\\\t", in double quotes'):
+        read_rows(tmp_path / "x.csv", delimiter=delimiter)
+
+
+def test_the_delimiter_that_a_message_advises_is_read_by_yaml_as_it_is_meant(tmp_path):
+    (tmp_path / "x.csv").write_text("a\tlabel\n1\tx\n2\ty\n")
+    with pytest.raises(RecipeError) as refused:
+        read_rows(tmp_path / "x.csv", delimiter=";")
+    advised = str(refused.value).partition("set `")[2].partition("`")[0]
+    assert list(read_rows(tmp_path / "x.csv", **yaml.safe_load(advised)).columns) == ["a", "label"]
+
+
+@pytest.mark.parametrize("form", ["%Q", "%", "%d/%d", 5])
+def test_a_format_of_dates_that_is_none_is_said_in_a_line(tmp_path, form):
+    (tmp_path / "x.csv").write_text("day,label\n2020-01-01,x\n2020-01-02,y\n")
+    for more in ({}, {"metadata": ["day"]}):
+        with pytest.raises(RecipeError, match=f"x.csv: `dates: {{day: {form}}}` is no format, as %d/%m/%Y is"):
+            Table(tmp_path / "x.csv", "label", dates={"day": form}, **more)
 
 
 def test_decimal_commas_between_semicolons_are_recognised_without_a_header(tmp_path):

@@ -82,7 +82,7 @@ def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
         (b"a,b\n1,2\n", {"decimal": ";"}, 'must be "." or ","'),
         (b"a,b\n1,2\n", {"decimal": ",", "thousands": ","}, "they must differ"),
         (b"a,b\n1,2\n", {"dates": {"c": "%Y"}}, "no column `c`; there are a, b"),
-        (b"a;b\n1;2\n", {"label": 0, "delimiter": ","}, "one column when split at ',', .* set `delimiter: ';'`"),
+        (b"a;b\n1;2\n", {"label": 0, "delimiter": ","}, "one column when split at ',', .* set `delimiter: \";\"`"),
         (b"5.1,3.5\n4.9,3.0\n", {}, "line 1 holds numbers, as 5.1, where columns are named; .*set `header: false`"),
         (b"a,b\n1,2,3\n1,2,3\n", {}, "line 1 names 2 columns, every row has 3 cells: the name of one is missing"),
         (b"a,b\n1,2,3\n1\n", {}, "no row has the 2 cells of the header; 1 cells, there must be 2"),

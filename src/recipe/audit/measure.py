@@ -108,7 +108,7 @@ def _held(store: Store) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         elif pyarrow.types.is_boolean(column):
             columns[field.name] = np.array(values.fill_null(False).to_pylist(), dtype=bool)
         elif values.null_count:
-            columns[field.name] = np.array(values.cast(pyarrow.float64()).to_numpy(), np.float64)
+            columns[field.name] = np.array(values.cast(pyarrow.float64(), safe=False).to_numpy(), np.float64)
         else:
             columns[field.name] = np.array(values.to_numpy())
         meanings[field.name] = field.metadata[b"meaning"].decode()

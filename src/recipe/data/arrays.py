@@ -102,8 +102,10 @@ class Parquet:
         self.names = []
         for part, number in self.files:
             reader = _open(part, (image, *wanted))
+            _require_bytes(part, reader.schema_arrow.field(image))
             table = reader.read_row_group(number, columns=wanted)
-            self.names += [f"{part.name}, row {self._row(part) + i}" for i in range(table.num_rows)]
+            first = self._row(part)
+            self.names += [f"{part.name}, row {first + i}" for i in range(table.num_rows)]
             for name in wanted:
                 columns[name] += table[name].to_pylist()
             self.starts.append(self.starts[-1] + table.num_rows)
@@ -152,15 +154,14 @@ class Parquet:
     def __len__(self) -> int:
         return self.starts[-1]
 
-    def encoded(self, index: int) -> tuple[str, bytes] | bytes:
+    def encoded(self, index: int) -> tuple[str, bytes] | bytes | None:
         at = bisect.bisect_right(self.starts, index) - 1
         if self.cache[0] != at:
             part, number = self.files[at]
             self.cache = at, _open(part, (self.image,)).read_row_group(number, columns=[self.image])[self.image]
         value = self.cache[1][index - self.starts[at]].as_py()
         name, content = (value.get("path"), value.get("bytes")) if isinstance(value, dict) else (None, value)
-        content = content if isinstance(content, bytes) else b""  # none: an empty file, to the decoder
-        return (name, content) if name else content
+        return (name, content) if name and content is not None else content
 
 
 def _split_of_file(path: Path) -> str:
@@ -190,6 +191,19 @@ def _open(path: Path, columns: Sequence[str]):
     if absent := [name for name in columns if name not in file.schema_arrow.names]:
         raise RecipeError(f"{path}: no column `{absent[0]}`; there are {', '.join(file.schema_arrow.names)}.")
     return file
+
+
+def _require_bytes(path: Path, column) -> None:
+    import pyarrow
+
+    of, kind = pyarrow.types, column.type
+    if of.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    if not any(known(kind) for known in (of.is_binary, of.is_large_binary, of.is_fixed_size_binary, of.is_null)):
+        raise RecipeError(
+            f"{path}: the column `{shown(column.name)}` holds {column.type}; it must hold the bytes of image files, or "
+            "{bytes, path} as Hugging Face writes them."
+        )
 
 
 def _class_names(path: Path, label: str) -> list[str] | None:

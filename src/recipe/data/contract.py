@@ -88,4 +88,4 @@ def contents(source) -> Contents:
 
 
 def _text(value) -> str:
-    return "" if value is None else shown(str(value))
+    return "" if value is None or value != value else shown(str(value))  # NaN: a missing cell

@@ -26,8 +26,10 @@ WAIT = 10  # times the CPU seconds: how long a file may take on a slow disk or a
 HEAD = struct.Struct("<qq")
 
 
-def read(path: bytes) -> bytes:
+def read(path: bytes | None) -> bytes:
     """The content of a regular file; raises Refused. The path itself is in no message: it is the machine's."""
+    if path is None:
+        raise Refused("missing", "The cell is empty: it holds no bytes of an image.")
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise Refused("not a file", "The name is that of a folder, a pipe or a device.")

@@ -25,7 +25,7 @@ from recipe.errors import RecipeError
 __all__ = ["FACTS", "PROBLEMS", "Decoded", "Limits", "decode"]
 SOURCE = Path(__file__).resolve().parents[2]  # the folder in which the package stands
 
-File = Path | bytes | tuple[str, bytes]
+File = Path | bytes | tuple[str, bytes] | None
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def decode(
     """One Decoded per file, in the order given, while `files` is read: at most `workers` + 1 pictures are in memory.
 
     A file is a path, its bytes, or (name, bytes) where bytes have a name to compare with their content, as in a parquet
-    file; without a name `format_by_name` is empty and no note is made of it. What is yielded depends on the bytes and
-    the name alone, but for the problems "too slow", "out of memory" and "decoder crashed".
+    file; without a name `format_by_name` is empty and no note is made of it. None is an empty cell of such a file. What
+    is yielded depends on the bytes and the name alone, but for the problems "too slow", "out of memory" and "decoder
+    crashed".
     on: the range of stored values that becomes 0..1; None: that of the files' type. Raises RecipeError where a worker
     cannot start.
     """

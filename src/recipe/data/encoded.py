@@ -26,6 +26,7 @@ from recipe.data.pixels import (
     sixteen_bits,
     upright,
 )
+from recipe.data.problems import shown
 from recipe.data.value_range import DEEP, Measured, Range, measured
 
 # what libjpeg says of headers that are odd but no damage; it then looks no further, and Pillow decodes
@@ -141,7 +142,7 @@ def _odd_name(name: str, kind: str, by_name: str) -> list[str]:
     if by_name != kind:
         ending = os.path.splitext(name)[1].encode("utf-8", "replace").decode()[:12]
         found.append(f"wrong ending: {kind} named {ending if by_name else ending or 'without an ending'}")
-    if name != name.strip() or not name.isprintable():
+    if name != name.strip() or shown(name) != name:
         found.append("odd name: blanks around it, or characters that do not show")
     return found
 

@@ -77,8 +77,8 @@ def _number(name: str) -> float | None:
 
 
 def in_order(name: str) -> tuple:
-    """A key to sort class names by: numbers by size, before names; class9 before class10."""
-    number = _number(name)
+    """A key to sort class names by: numbers by size, also in quotes, before names; class9 before class10."""
+    number = _number(name.strip("'\""))
     if number is not None and math.isfinite(number):
         return (0, number, [], name)
     return (1, 0.0, [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)], name)

@@ -78,7 +78,7 @@ class Prepared:
         found = []
         for level in (problems.PROBLEM, problems.NOTE):
             listed = [p for p in self.problems if p.level == level]
-            found += [f"{shown(p.name)}: {p.kind}: {p.detail}." for p in listed[:MANY_FINDINGS]]
+            found += [f"{shown(p.name)}: {p.kind}: {p.detail.rstrip('.')}." for p in listed[:MANY_FINDINGS]]
             if (more := len(listed) - MANY_FINDINGS) > 0:
                 found.append(f"problems.csv lists {more:,} more at the level of a {level}.")
         return found

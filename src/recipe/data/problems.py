@@ -86,16 +86,19 @@ def in_order(lines: list[dict]) -> list[dict]:
     return sorted(lines, key=place)
 
 
+JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Indic scripts and emoji are written
+WRITTEN = JOINERS + "\u3000"  # Python calls them not printable; the last is the blank of Chinese and Japanese
+
+
 def shown(name: str) -> str:
     """A file's name as text that can be written: bytes that are no UTF-8, and control characters, as escapes."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() or c in WRITTEN else c.encode("unicode_escape").decode() for c in text)
 
 
 # What Windows keeps for itself or forbids: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 FORBIDDEN = re.compile(r'[<>:"|?*\\]')
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3])[ .]*(\.|$)", re.IGNORECASE)
-JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Indic scripts and emoji are written
 
 
 def odd_name(name: str) -> str:

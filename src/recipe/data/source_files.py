@@ -72,12 +72,16 @@ def places(data: dict) -> dict[str, Path]:
         parts = {name: part for name, part in data.items() if isinstance(part, dict)}
         return {f"{name}.{key}": place for name, part in parts.items() for key, place in places(part).items()}
     if target in KEYS:
-        named = {key: Path(data[key]).expanduser() for key in KEYS[target]}
-        below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key)}
+        named = {key: _path(data[key]) for key in KEYS[target] if data.get(key)}  # what lacks, prepare says
+        below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key) and named}
         return named | {key: named["root"] / name for key, name in below.items()}
-    named = {key: Path(text).expanduser() for key, text in _texts(data) if text}
+    named = {key: _path(text) for key, text in _texts(data) if text}
     named = {key: path for key, path in named.items() if os.path.exists(path)}
     return named | ({OWN_FILES: Path(OWN_FILES)} if os.path.isdir(OWN_FILES) else {})
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # that of Path raises where `~` is followed by no user's name
 
 
 def _texts(node, at: str = "") -> Iterator[tuple[str, str]]:

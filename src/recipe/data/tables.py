@@ -1,6 +1,7 @@
 """Tables as sources: columns of features, or a column of texts."""
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from recipe.data.cells import Cells
 from recipe.data.columns import LEVELS, dated, learn
 from recipe.data.contract import FEATURES, TEXT
+from recipe.data.dates import times
 from recipe.data.features import Layout, encoded
 from recipe.data.labels import coded
 from recipe.data.problems import Bad, shown
@@ -48,7 +50,7 @@ class Table:
         roles = {label, *aside, *(rows.named(name) for name in (group, split) if name is not None)}
         columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
         _take_split(self, rows, split, list(columns))
-        formats = {rows.named(name): form for name, form in (dates or {}).items()}
+        formats = {rows.named(name): _format(file, name, form) for name, form in (dates or {}).items()}
         learned = learn(rows, columns, decimal=decimal, levels=levels, formats=formats)
         self.problems += learned.problems
         self.metadata = {}
@@ -129,6 +131,14 @@ def _decimal(file: str | Path, decimal: str | None, thousands: str | None) -> st
     if thousands is not None and thousands == decimal:
         raise RecipeError(f'{file}: `decimal` and `thousands` are both "{decimal}": they must differ.')
     return decimal or {",": ".", ".": ","}.get(thousands)
+
+
+def _format(file: str | Path, name: str, form: str) -> str:
+    try:
+        times(["2020"], form)
+    except (ValueError, TypeError, re.error) as error:
+        raise RecipeError(f"{file}: `dates: {{{name}: {form}}}` is no format, as %d/%m/%Y is: {error}.") from None
+    return form
 
 
 def _require_encoding(file: str | Path, encoding: str | None) -> None:

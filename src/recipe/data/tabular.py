@@ -5,6 +5,7 @@ pandas and pyarrow are faster, and neither names the line of a row (pandas.read_
 `invalid_row_handler`: no number, or that of a row).
 """
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ def read_rows(
     file is missing, of another kind, in an encoding that is not recognised or not well formed, with the line.
     """
     path = Path(path).expanduser()
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise RecipeError(f'{path}: `delimiter: {delimiter}` must be one character; a tab is "\\t", in double quotes.')
     if not path.is_file():
         raise RecipeError(f"{path} is missing: {_advice(path)}")
     if path.suffix == ".parquet":
@@ -144,7 +147,7 @@ def _require_split(path: Path, names: list[str], delimiter: str, lines: list) ->
     if len(names) == 1 and others:
         raise RecipeError(
             f"{path} has one column when split at {delimiter!r}, and {others[0]!r} in its cells: "
-            f"set `delimiter: {others[0]!r}`."
+            f"set `delimiter: {json.dumps(others[0])}`."
         )
 
 
