@@ -50,6 +50,7 @@ ADDRESSES = {
     "https://host/cb#access_token=S3CRET": f"https://host/cb#access_token={MASK}",
     "s3://S3CRETKEY:S3CRET@bucket/key": f"s3://S3CRETKEY:{MASK}@bucket/key",
     "host=h user=me password=S3CRET": f"host=h user=me password={MASK}",
+    "PGPASSWORD=S3CRET": f"PGPASSWORD={MASK}",
 }
 
 
@@ -100,6 +101,37 @@ def test_no_form_of_a_password_in_use_is_shown(word, form, text):
             for said in (text.format(address), text.format(word), text.format(urllib.parse.quote(word, safe=""))):
                 assert word not in masked(said)
                 assert masked(masked(said)) == masked(said)
+
+
+WRITTEN = {
+    "Python": lambda word: repr({"password": word}),
+    "Python, of a message": lambda word: repr(f'it\'s "{word}"'),
+    "bytes": lambda word: repr(b"login " + word.encode()),
+    "JSON": lambda word: json.dumps({"password": word}),
+    "an address, with a path": lambda word: f"at {urllib.parse.quote(word)} now",
+    "a form": lambda word: f"at {urllib.parse.quote_plus(word)} now",
+    "lower case": lambda word: "at " + urllib.parse.quote(word, safe="").replace("%2F", "%2f").replace("%3A", "%3a"),
+}
+ESCAPED = ["back\\slash12", "tab\tbed12", "p\u00e4sswort9", "p'a\"ss12", "p w ss12", "p@ss/w:rd"]
+
+
+@pytest.mark.parametrize("variable", ["RECIPE_STORAGE", "MLFLOW_TRACKING_PASSWORD"])
+@pytest.mark.parametrize("word", ESCAPED)
+@pytest.mark.parametrize("written", list(WRITTEN))
+def test_a_password_in_use_is_masked_as_programs_escape_it(written, word, variable, monkeypatch):
+    address = f"postgresql://someone:{urllib.parse.quote(word, safe='')}@host/name"
+    monkeypatch.setenv(variable, address if variable == "RECIPE_STORAGE" else word)
+    text = WRITTEN[written](word)
+    inner = {"Python, of a message": word, "bytes": repr(word.encode())[2:-1]}.get(written, text[5:-5])
+    shown = masked(text)
+    assert MASK in shown
+    assert inner[1:-1] not in shown
+    assert word not in shown
+
+
+def test_an_address_that_is_no_text_in_utf8_is_masked(monkeypatch):
+    monkeypatch.setenv("RECIPE_STORAGE", "postgresql://me:S3CRET\udcff@host/name")
+    assert "S3CRET" not in masked("S3CRET\udcff")
 
 
 @given(words, st.sampled_from(list(FORMS)))

@@ -105,6 +105,17 @@ def test_hydras_mode_makes_a_multirun_too(monkeypatch):
     assert "hydra" not in checked(cfg)
 
 
+def test_jobs_that_would_share_a_folder_or_leave_no_words_are_refused(monkeypatch):
+    """The first one's failure would be overwritten by the second one, and the multirun would count one job."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(RecipeError, match=r"hydra\.sweep\.subdir is `same` for every job"):
+        check_command_line("split", ["seed=0,1", "hydra.sweep.subdir=same"], ROOT, multirun=True)
+    with pytest.raises(RecipeError, match=r"hydra\.output_subdir is null"):
+        check_command_line("split", ["seed=0,1", "hydra.output_subdir=null"], ROOT, multirun=True)
+    check_command_line("split", ["hydra.output_subdir=null", "hydra.sweep.subdir=same"], ROOT)
+    check_command_line("split", ["seed=0,1", "hydra.sweep.subdir='${hydra.job.num}/a'"], ROOT, multirun=True)
+
+
 def test_each_run_gets_a_folder_of_its_own_under_parallel_starts(tmp_path):
     (tmp_path / "model=linear").mkdir()  # of another version
     (tmp_path / "7").mkdir()

@@ -103,6 +103,16 @@ def test_an_address_on_the_command_line_is_kept_without_its_password(prepared, w
     require_no_trace(prepared, prepared.by_hand("prepare", *words, storage, "sed=1", code=1))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("hydra.output_subdir=words",), ("-m", "seed=0,1", "hydra.sweep.subdir='jobs/${hydra.job.num}'")],
+    ids=["a folder of another name", "jobs that lie deeper"],
+)
+def test_an_address_on_the_command_line_is_masked_wherever_hydra_keeps_it(prepared, words):
+    storage = f"runtime.storage='postgresql+pg8000://someone:{SECRET}@127.0.0.1:9/name'"
+    require_no_trace(prepared, prepared.by_hand("prepare", *words, storage))
+
+
 LEAKY = """import os
 
 

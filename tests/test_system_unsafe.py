@@ -149,6 +149,29 @@ def test_what_a_system_names_is_not_run(attack, folder, trap, monkeypatch):
     assert "system.yaml" in str(failed.value) or "members.0" in str(failed.value)
 
 
+ODD = {
+    "a missing value": {"width": "???"},
+    "a key that is a number": {3: 4},
+    "a key that is true": {True: 4},
+    "a special key of another type": {"_recursive_": "no"},
+    "half a partial": {"_partial_": "no"},
+}
+
+
+@pytest.mark.parametrize("odd", list(ODD))
+def test_a_model_that_hydra_cannot_read_is_refused_in_a_message(odd, folder):
+    forge_model(folder, mlp() | ODD[odd])
+    with pytest.raises(RecipeError, match=r"system\.yaml: a member is a `recipe\.models\.plain\.mlp`, which cannot"):
+        load(folder)
+
+
+@pytest.mark.parametrize("shape", [[], [1, -8, 8], [1, 10**6, 10**7]], ids=str)
+def test_a_shape_that_no_input_has_is_refused_in_a_message(shape, folder):
+    forge(folder, inputs=facts(folder)["inputs"] | {"shape": shape})
+    with pytest.raises(RecipeError, match=r"system\.yaml"):
+        load(folder)
+
+
 def test_the_command_line_says_which_name_would_need_trust(folder, trap, capsys):
     forge_model(folder, mlp(width=LOAD, dropout={"_target_": "trap.net"}))
     assert main(["predict", "x.png", "--system", str(folder)]) == 2

@@ -7,13 +7,14 @@ is often only a part of it, so the passwords of the addresses in use are also ma
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import re
 import sys
 import traceback
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recipe.errors import RecipeError
@@ -29,7 +30,8 @@ _QUERY = re.compile(
     r"signature|odbc_connect)[\w.-]*|pass|auth|key|sig)=)([^&]*)",
     re.IGNORECASE,
 )
-_ALONE = re.compile(r"\b(passw(?:or)?d|pwd)=[^\s&;,\"'`<>]+", re.IGNORECASE)  # of a driver's own form, without scheme
+# of a driver's own form, without scheme
+_ALONE = re.compile(r"\b(\w*(?:passw(?:or)?d|pwd)=['\"]?)[^\s&;,\"'`<>]+", re.IGNORECASE)
 _used: set[str] = set()  # addresses from conf/, which the environment does not have
 
 
@@ -45,7 +47,7 @@ def masked(text: str) -> str:
     replacements, secrets = _known(frozenset(known), words)
     for address, shown in replacements:
         text = text.replace(address, shown)
-    text = _ALONE.sub(rf"\1={MASK}", _IN_TEXT.sub(lambda m: _masked(m[1], m[2]), text))
+    text = _ALONE.sub(rf"\1{MASK}", _IN_TEXT.sub(lambda m: _masked(m[1], m[2]), text))
     return secrets.sub(MASK, text) if secrets else text
 
 
@@ -70,6 +72,7 @@ def _known(addresses: frozenset[str], words: tuple[str, ...]) -> tuple[list[tupl
         if shown != address:
             replacements.append((address, shown))
             secrets |= {word for word in _secrets(rest) if word not in re.split(r"\W+", shown)}
+    secrets |= {form for word in secrets for form in _forms(word)}
     longest_first = sorted((s for s in secrets if len(s) >= SHORTEST), key=lambda s: (-len(s), s))
     patterns = [rf"(?<!\w){s}(?!\w)" if s.isalpha() else re.escape(s) for s in longest_first]
     return sorted(replacements, reverse=True), re.compile("|".join(patterns)) if patterns else None
@@ -83,6 +86,16 @@ def _secrets(rest: str) -> set[str]:
         if not rest.startswith("/"):
             found |= {login, login.partition(":")[2]}
     return found | {urllib.parse.unquote_plus(word) for word in found} | {urllib.parse.unquote(word) for word in found}
+
+
+def _forms(word: str) -> Iterator[str]:
+    """The same password as Python, JSON and addresses write it."""
+    raw = word.encode(errors="backslashreplace")
+    yield from (repr(word)[1:-1], repr(raw)[2:-1], json.dumps(word)[1:-1])
+    yield repr(f"{word}'\"")[1:-4]  # in a longer text, of which the quotes are escaped
+    for encoded in (urllib.parse.quote(raw), urllib.parse.quote(raw, safe=""), urllib.parse.quote_plus(raw)):
+        yield encoded
+        yield re.sub("%..", lambda digits: digits[0].lower(), encoded)
 
 
 # ---- output --------------------------------------------------------------------------------------------------------

@@ -128,10 +128,26 @@ def check_command_line(stage: str, words: list[str], base: Path, *, multirun: bo
                 f"{WHERE}: `{several[0]}` gives several values. For a job with each of them add -m; for a list write "
                 "key=[a,b]; for one text with a comma in it, put it in quotes: \"key='a,b'\""
             )
+        if multirun:
+            _require_folders(settings)
         if multirun and settings.sweeper._target_ == GRID:
             preset = [f"{key}={value}" for key, value in (settings.sweeper.params or {}).items()]
             _check_jobs(stage, _jobs([*_parsed(preset), *overrides]))
     return cfg, multirun
+
+
+def _require_folders(settings: DictConfig) -> None:
+    """Raises RecipeError where jobs would overwrite each other, or leave nothing by which they are counted."""
+    sweep = OmegaConf.to_container(settings, resolve=False)["sweep"]
+    if "${" not in str(sweep["subdir"]):
+        raise RecipeError(
+            f"hydra.sweep.subdir is `{sweep['subdir']}` for every job, so each would overwrite the one before. "
+            "Name the job in it, as in 'hydra.sweep.subdir=${hydra.job.num}', or leave it out."
+        )
+    if not settings.output_subdir:
+        raise RecipeError(
+            "hydra.output_subdir is null, but a multirun counts its jobs by what lies there. Leave it out."
+        )
 
 
 def _parsed(words: list[str]) -> list[Override]:

@@ -264,8 +264,9 @@ def _mask_hydra_files() -> None:
     """Hydra keeps the config and the words of the command line as they are."""
     from hydra.core.hydra_config import HydraConfig
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    rewrite_masked([*folder.glob(".hydra/*.yaml"), folder.parent / "multirun.yaml"])
+    hydra = HydraConfig.get()
+    kept = Path(hydra.runtime.output_dir, hydra.output_subdir).glob("*.yaml") if hydra.output_subdir else ()
+    rewrite_masked([*kept, sweep.all_words(Path(hydra.runtime.cwd, hydra.sweep.dir))])
 
 
 def _run_name(name: str) -> str:

@@ -18,7 +18,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from recipe.addresses import masked
+from recipe.addresses import masked, rewrite_masked
 from recipe.errors import RecipeError
 from recipe.mlflow_store import CHILDREN, children_of, connect, experiment, first_line, page, where
 from recipe.track import PARENT, children_in_words, shown, start
@@ -52,11 +52,11 @@ class Multirun:
 
     def jobs(self) -> list[Job]:
         """The jobs that were started, in their order."""
-        jobs = []
-        for file in sorted(self.folder.rglob(".hydra/overrides.yaml"), key=lambda f: (len(str(f)), str(f))):
+        jobs, name = [], f"{self.cfg.hydra.output_subdir}/overrides.yaml"
+        for file in sorted(self.folder.rglob(name), key=lambda f: (len(str(f)), str(f))):
             if file.stat().st_mtime < self.began:  # of another multirun that was given the same folder
                 continue
-            folder = file.parents[1]
+            folder = file.parents[len(Path(name).parts) - 1]
             error = (folder / FAILED).read_text() if (folder / FAILED).is_file() else ""
             words = yaml.safe_load(file.read_text()) or []
             jobs.append(Job(str(folder.relative_to(self.folder)), masked(" ".join(map(str, words))), error))
@@ -80,6 +80,11 @@ class Sweep(Callback):
 def is_job() -> bool:
     """Whether this is a job of a multirun."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def all_words(folder: Path) -> Path:
+    """Where Hydra keeps the command line of a multirun in this folder, as it was typed."""
+    return folder / "multirun.yaml"
 
 
 def fail_job(message: str) -> None:
@@ -111,6 +116,7 @@ def close(error: str) -> str:
     if not multirun:
         return ""
     os.environ.pop(PARENT, None)
+    rewrite_masked([all_words(multirun.folder)])  # also where no job has done it
     jobs = multirun.jobs()
     failed = [job for job in jobs if job.error]
     link, error = "", masked(error)

@@ -153,7 +153,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         sound = classes and all(isinstance(c, str) for c in classes) and temperature > 0 and min(counts) > 0
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
         sound = sound and len(facts["mean"]) == len(facts["std"]) == form.shape[0]
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
     if not sound:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system.")
@@ -202,14 +202,15 @@ def _member(
     folder: Path, model: dict, size: int | None, weights: Path, form: Form, classes: int, device: str
 ) -> nn.Module:
     """model: what `allowlist.refused` has let pass."""
-    cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
     target = model["_target_"]
     try:
+        cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
         net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
-    except RecipeError as error:
+    except Exception as error:  # whatever the words of a description bring about in Hydra, torch or trusted code
+        reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
         raise RecipeError(
             f"{folder / 'system.yaml'}: a member is a `{target}`, which cannot be built here: "
-            f"{str(error).removeprefix('conf/model: ')} A model of your own must be importable: run from the project, "
+            f"{reason} A model of your own must be importable: run from the project, "
             "or put the folder that holds it (src) on PYTHONPATH."
         ) from None
     try:
