@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from recipe.closure import code, code_files, manifest, read_manifest, targets
+from recipe.errors import RecipeError
 
 
 @pytest.fixture
@@ -77,3 +78,56 @@ def test_a_manifest_is_read_back_and_is_that_of_md5sum(base, tmp_path):
     assert read_manifest(tmp_path / "prepare.code") == hashes
     line = f"{hashlib.md5((base / 'pipeline/prepare.py').read_bytes()).hexdigest()}  pipeline/prepare.py"
     assert line in manifest(hashes).splitlines()
+
+
+def write(base, name, text):
+    (base / name).parent.mkdir(parents=True, exist_ok=True)
+    (base / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from importlib import import_module\nimport_module('own.blocks')\n",
+        "import importlib\nimportlib.import_module('.blocks', 'own')\n",
+        "__import__('own.blocks')\n",
+        "import hydra\nhydra.utils.get_class('own.blocks.Block')\n",
+    ],
+)
+def test_an_import_by_a_name_in_quotes_counts(base, text):
+    write(base, "src/own/birds.py", text)
+    assert "src/own/blocks.py" in code_files("audit", {"model": {"_target_": "own.birds.Net"}}, base)
+
+
+def test_a_name_in_a_config_counts_also_where_it_is_no_target(base):
+    assert "src/own/blocks.py" in code_files("audit", {"model": {"blocks": ["own.blocks.Block"]}}, base)
+
+
+def test_a_module_beside_the_script_counts(base):
+    write(base, "pipeline/helper.py", "import own.blocks\n")
+    write(base, "pipeline/audit.py", "import helper\n")
+    assert {"pipeline/helper.py", "src/own/blocks.py"} <= set(code_files("audit", {}, base))
+
+
+@pytest.mark.parametrize("text", ["HERE = __file__\n", "from importlib.resources import files\n", "import pkgutil\n"])
+def test_the_files_of_a_package_count_where_its_code_may_read_them(base, text):
+    write(base, "src/own/tables/deep/weights.csv", "1")
+    write(base, "src/own/birds.py", text)
+    files = code_files("audit", {"model": {"_target_": "own.birds.Net"}}, base)
+    assert {"src/own/notes.txt", "src/own/tables/deep/weights.csv"} <= set(files)
+    assert "src/own/blocks.py" not in files
+
+
+def test_code_of_the_project_outside_of_src_is_refused(base, monkeypatch):
+    monkeypatch.syspath_prepend(base)
+    write(base, "outside_of_src/net.py", "")
+    with pytest.raises(RecipeError, match=r"`_target_: outside_of_src\.net\.Net` is code in outside_of_src, .*Move it"):
+        code_files("audit", {"model": {"_target_": "outside_of_src.net.Net"}}, base)
+
+
+def test_code_that_is_no_python_is_named_with_its_line(base):
+    write(base, "src/own/birds.py", "import os\ndef net(:\n")
+    with pytest.raises(RecipeError, match=r"^src/own/birds\.py, line 2: invalid syntax"):
+        code_files("audit", {"model": {"_target_": "own.birds.Net"}}, base)
+    (base / "src/own/birds.py").write_bytes(b"# -*- coding: latin-1 -*-\n# \xe9\nimport own.blocks\n")
+    assert "src/own/blocks.py" in code_files("audit", {"model": {"_target_": "own.birds.Net"}}, base)

@@ -4,13 +4,20 @@ Read from the source text, so nothing is imported. An import inside a function c
 """
 
 import ast
+import contextlib
+import importlib.util
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from recipe.errors import RecipeError
 from recipe.files import digest
 
 SOURCE = "src"  # the folder of the packages: recipe, own, and any that a user puts beside them
+CODE = (".py", ".pyc")
+READERS = {"importlib.resources", "importlib.resources.files", "pkgutil"}  # read a package's files by its name
+BY_NAME = ("import_module", "__import__", "get_object", "get_class", "get_method")  # of importlib and of Hydra
 BUILDS_THE_SOURCE = "prepare"  # the only stage that builds what conf/data/ names; the others read its store
 
 
@@ -19,13 +26,15 @@ def code_files(stage: str, cfg: dict, base: Path) -> list[str]:
     named = {key: value for key, value in cfg.items() if key != "data" or stage == BUILDS_THE_SOURCE}
     todo = [base / "pipeline" / f"{stage}.py"]
     for target in targets(named):
-        todo += _files_of(target, base / SOURCE)
+        _require_source(target, base)
+    for name in _names(named):
+        todo += _files_of(name, base)
     closure = set()
     while todo:
         file = todo.pop()
         if file not in closure:
             closure.add(file)
-            todo += _needs(file, file.stat().st_mtime_ns, base / SOURCE)
+            todo += _needs(file, file.stat().st_mtime_ns, base)
     return sorted(str(file.relative_to(base)) for file in closure)
 
 
@@ -58,25 +67,70 @@ def targets(node) -> Iterator[str]:
             yield from targets(value)
 
 
-def _files_of(name: str, source: Path) -> list[Path]:
-    """The files in `source` that an import of a dotted name runs: its packages and its module."""
+def _names(node) -> Iterator[str]:
+    """Every text of a config that may be a dotted name: code can also look up one that is no `_target_`."""
+    if isinstance(node, str) and all(part.isidentifier() for part in node.split(".")):
+        yield node
+    elif isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _names(value)
+
+
+def _require_source(target: str, base: Path) -> None:
+    """Raises RecipeError for code of the project that lies outside of `src`, where no edit of it is seen."""
+    if _files_of(target, base):
+        return
+    spec = None
+    with contextlib.suppress(ImportError, ValueError):  # no module at all: whoever builds it says so
+        spec = importlib.util.find_spec(target.split(".")[0])  # of a package; imports nothing
+    for place in (spec.origin, *(spec.submodule_search_locations or ())) if spec else ():
+        path = Path(place or "/").resolve()
+        if path.is_relative_to(base.resolve()) and not path.is_relative_to(Path(sys.prefix).resolve()):
+            raise RecipeError(
+                f"`_target_: {target}` is code in {path.relative_to(base.resolve())}, outside of {SOURCE}/, so an edit "
+                f"of it would rerun no stage. Move it into {SOURCE}/."
+            )
+
+
+def _files_of(name: str, base: Path) -> list[Path]:
+    """The files of the project that an import of a dotted name runs: its packages and its module.
+
+    Python looks in the script's folder first, then in `src`.
+    """
     parts, files = name.split("."), []
     for length in range(1, len(parts) + 1):
-        at = source.joinpath(*parts[:length])
-        files += [file for file in (at.with_suffix(".py"), at / "__init__.py") if file.is_file()]
+        for at in (folder.joinpath(*parts[:length]) for folder in (base / "pipeline", base / SOURCE)):
+            files += [file for file in (at.with_suffix(".py"), at / "__init__.py") if file.is_file()]
     return files
 
 
 @cache  # shared by the stages; the time of the last change is part of the key
-def _needs(file: Path, changed: int, source: Path) -> list[Path]:
+def _needs(file: Path, changed: int, base: Path) -> list[Path]:
     """The files that a module or a script imports, and its templates if it looks for files in its folder."""
     if file.suffix != ".py":
         return []
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    needed = [path for name in _imports(tree, file, source) for path in _files_of(name, source)]
-    if any(isinstance(node, ast.Name) and node.id == "__file__" for node in ast.walk(tree)):
-        needed += [path for path in file.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")]
+    tree = _parsed(file, base)
+    names = set(_imports(tree, file, base / SOURCE))
+    needed = [path for name in names for path in _files_of(name, base)]
+    if names & READERS or any(isinstance(node, ast.Name) and node.id == "__file__" for node in ast.walk(tree)):
+        needed += [path for path in _beside(file, base / SOURCE) if path.is_file() and path.suffix not in CODE]
     return needed
+
+
+def _parsed(file: Path, base: Path) -> ast.AST:
+    try:
+        return ast.parse(file.read_bytes())  # in the encoding that its first lines say
+    except (SyntaxError, ValueError) as error:  # ValueError: a zero byte
+        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        raise RecipeError(f"{file.relative_to(base)}{line}: {getattr(error, 'msg', error)}") from None
+
+
+def _beside(file: Path, source: Path) -> Iterable[Path]:
+    """What a module may read by its own place: the files of its folder, of a user's package all of its files."""
+    package = file.relative_to(source).parts[0] if file.is_relative_to(source) else ""
+    if package in ("", "recipe", file.name):
+        return file.parent.iterdir()
+    return (path for path in (source / package).rglob("*") if "__pycache__" not in path.parts)
 
 
 def _imports(tree: ast.AST, file: Path, source: Path) -> Iterable[str]:
@@ -90,3 +144,9 @@ def _imports(tree: ast.AST, file: Path, source: Path) -> Iterable[str]:
             module = ".".join((*above, *([node.module] if node.module else [])))
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(name := node.args[0], ast.Constant):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in BY_NAME and isinstance(name.value, str):
+                words = [word.value for word in node.args[1:] if isinstance(word, ast.Constant)]
+                above = words[0] if name.value.startswith(".") and words else ""
+                yield f"{above}{name.value}" if above else name.value
