@@ -133,6 +133,35 @@ def test_a_level_that_is_too_deep_and_a_folder_too_many_are_said_in_a_line(tmp_p
     assert Folder(tmp_path, size=8, classes_at=2).classes == ["x", "y"]
 
 
+def test_a_folder_around_the_splits_is_said_in_a_line(tmp_path):
+    put(tmp_path, *(f"images/{name}" for name in crossed(["train", "test"], ["cat", "dog"])))
+    with pytest.raises(RecipeError, match=r"one folder, `images`, and it holds splits, `test`, `train`\. Set `root: "):
+        Folder(tmp_path, size=8)
+    assert set(Folder(tmp_path / "images", size=8).given_split) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["cat", "dog", "test"], ["cat", "train", "test"], ["seg_train/seg_train/cat", "seg_test/seg_test/cat"],
+        ["a-train", "b-train", "a-test", "b-test"], ["training_set/training_set/cat", "test_set/test_set/cat"],
+        ["seg_train/cat", "seg_train/dog", "seg_test/cat", "seg_test/dog"],
+    ],
+)  # fmt: skip
+def test_classes_that_are_named_as_splits_close_the_gate_until_conf_says_so(tmp_path, folders):
+    put(tmp_path, *(f"{folder}/1.png" for folder in folders))
+    (doubted,) = [detail for kind, _, detail in problems(Folder(tmp_path, size=8)) if kind == CLASS_LEVEL]
+    assert "test" in doubted
+    assert "split" in doubted
+    assert problems(Folder(tmp_path, size=8, classes_at=1)) == []
+
+
+@pytest.mark.parametrize("classes", [["car", "bus", "train"], ["valid", "expired"], ["latest", "tested"]])
+def test_classes_whose_names_have_other_meanings_raise_no_doubt(tmp_path, classes):
+    put(tmp_path, *(f"{name}/1.png" for name in classes))
+    assert problems(Folder(tmp_path, size=8)) == []
+
+
 @pytest.mark.parametrize("images", ["1.png", "train/1.png", "photos/1.png"])
 def test_a_table_beside_the_images_is_offered_as_their_labels(tmp_path, images):
     put(tmp_path, images)

@@ -357,6 +357,15 @@ def test_rare_classes_are_left_out_and_the_labels_numbered_anew():
     ]
 
 
+def test_a_rare_class_that_the_source_gives_to_test_is_not_said_to_be_in_train_alone():
+    rows = [example(n, given="test" if n % 2 else "train") for n in range(40)]
+    rows += [example(40, label=1, given="train"), example(41, label=1, given="test")]
+    made = divide(rows, CLASSES[:2], Plan(0.2, 0.2, rare="train"))
+    assert (where(made)["i40"], where(made)["i41"]) == ("train", "test")
+    told = " ".join(division_report.sentences(made))
+    assert "are in train, but for those that the source gives to another split" in told
+
+
 def test_rare_classes_are_kept_in_train_alone():
     made = divide(RARE, CLASSES, Plan(0.2, 0.2, rare="train"))
     assert [where(made)[e["id"]] for e in RARE[-2:]] == ["train", "train"]

@@ -41,6 +41,7 @@ def test_a_split_is_known_by_each_of_its_names_in_any_case(call, data):
     assert split_of(f"{blanks}{written}{blanks}") == name
     assert split_of(np.bytes_(written)) == name
     assert split_of(f"{written}1") == ""
+    assert split_of(f"{written}_set") == split_of(f"{written} set") == split_of(f"{written}set") == name
 
 
 @given(st.lists(st.sampled_from(["train", "Test", "VALIDATION", "tset", "", None, float("nan"), 3])))

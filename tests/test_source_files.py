@@ -199,6 +199,7 @@ def test_what_sources_name_is_looked_at(project):
     own = {"_target_": "own.mine.Set", "folder": "elsewhere", "name": "no file", "inner": {"file": "elsewhere/b.csv"}}
     assert places(own) == {"folder": Path("elsewhere"), "inner.file": Path("elsewhere/b.csv"), "data": Path("data")}
     assert places(own | {"folder": "~about 5", "inner": None}) == {"data": Path("data")}
+    assert places(own | {"folder": ".", "inner": {"file": "/"}, "name": "../project"}) == {"data": Path("data")}
     assert places({"_target_": FOLDER, "size": 8, "annotations": "coco.json"}) == {}  # prepare says what lacks
 
 

@@ -29,7 +29,25 @@ def doubt(folders: Sequence[str], files: Sequence[str]) -> str:
     return (
         f"folders of level {level - 1} hold the same subfolders, {some(shared[level])}; level 1 is {some(first)}. "
         f"The classes are most likely at level {likely}: set `classes_at: {likely}`, or else `classes_at: {other}`"
+        f"{_splits_hint(first)}"
     )
+
+
+def _splits_hint(names: Sequence[str]) -> str:
+    """What to do where these may be splits: with `classes_at` they would be divided."""
+    named = named_as_splits(names)
+    return f". If {some(named)} are splits, rename them train, val and test: they are obeyed then" if named else ""
+
+
+def named_as_splits(classes: Sequence[str]) -> list[str]:
+    """Those that may be no classes: test, or seg_train where there is also seg_test.
+
+    `train` or `valid` alone may be classes, of vehicles and of tickets.
+    """
+    words = {name: {split_of(word) for word in re.split(r"[\W_]+", name)} - {""} for name in classes}
+    splits = set().union(*words.values())
+    several = len(splits) > 1 and "train" in splits
+    return [name for name in classes if split_of(name) == "test" or (several and words[name])]
 
 
 def _depth(folders: Sequence[str]) -> int:

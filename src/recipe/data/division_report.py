@@ -85,9 +85,11 @@ def _of_rare(division: Division) -> str:
         return ""
     named = [f"{shown(name)} ({n})" for name, n in division.rare.items()]
     more = f" and {len(named) - TOLD} more" if len(named) > TOLD else ""
-    did = (
-        "left out, and no class any more" if division.plan.rare == "drop" else "in train alone, so no score knows them"
-    )
+    did = "in train alone, so no score knows them"
+    if division.plan.rare == "drop":
+        did = "left out, and no class any more"
+    elif any(e["class"] in division.rare for name in NAMES[1:] for e in division.parts[name]):
+        did = "in train, but for those that the source gives to another split"
     return (
         f"Classes with fewer than {ENOUGH} examples (copies and groups count once) are {did}, as "
         f"`rare: {division.plan.rare}` asks: {', '.join(named[:TOLD])}{more}; {sum(division.rare.values()):,} examples."

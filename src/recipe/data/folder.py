@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipe.data import annotations
-from recipe.data.class_levels import doubt, splits_inside, splits_of
+from recipe.data.class_levels import doubt, named_as_splits, splits_inside, splits_of
 from recipe.data.images import Fit
 from recipe.data.joining import join
 from recipe.data.labels import coded, in_order
@@ -107,6 +107,11 @@ class Folder:
                 f"{self.root}: there is one class folder, `{shown(names[0])}`. If the folders in it are the classes, "
                 f"{some(inner)}, set `classes_at: {level + 1}`."
             )
+        if len(names) == 1 and splits_of(inner):
+            raise RecipeError(
+                f"{self.root}: there is one folder, `{shown(names[0])}`, and it holds splits, {some(inner)}. Set "
+                f"`root: {shown(str(self.root / names[0]))}`."
+            )
         if len(names) == 1 and (hint := _tables_hint(files)):
             raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
         number = {name: index for index, name in enumerate(names)}
@@ -154,6 +159,10 @@ class Folder:
             why = doubt(sorted(set(folders) - {""}), files)
             if why and (inside or not any(self.given_split)):  # cat/{train,val}: these are no classes
                 self._report(CLASS_LEVEL, self.root.name, why)
+            elif named := named_as_splits(self.classes):
+                told = f"{some(named)}, named as splits are, {'is' if len(named) == 1 else 'are'} read as classes: if "
+                told += "wrong, move what is of no class away, and splits to root/{train,val,test}/<class>"
+                self._report(CLASS_LEVEL, self.root.name, f"{told}; if right, set `classes_at: 1`")
             return
         for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
             if level != chosen:

@@ -63,7 +63,7 @@ def places(data: dict) -> dict[str, Path]:
     """{key of a source's config: the file or folder that it names}.
 
     A data set that torchvision downloads compares its own checksums. Of a person's own source, every text that names a
-    file or folder counts, and the folder data/.
+    file or folder counts, and the folder data/; not the one that holds the project, which every stage changes.
     """
     target = str(data.get("_target_", ""))
     if target.startswith("torchvision.") and "download" in data:
@@ -76,7 +76,8 @@ def places(data: dict) -> dict[str, Path]:
         below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key) and named}
         return named | {key: named["root"] / name for key, name in below.items()}
     named = {key: _path(text) for key, text in _texts(data) if text}
-    named = {key: path for key, path in named.items() if os.path.exists(path)}
+    above = {*map(os.path.realpath, (Path.cwd(), *Path.cwd().parents))}
+    named = {key: path for key, path in named.items() if os.path.exists(path) and os.path.realpath(path) not in above}
     return named | ({OWN_FILES: Path(OWN_FILES)} if os.path.isdir(OWN_FILES) else {})
 
 

@@ -1,5 +1,6 @@
 """What sources call their splits, and which of train, val and test each name means. No other place reads such names."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +15,13 @@ CALLED = {
 }
 MEANT = {called: name for name, names in CALLED.items() for called in names}
 LIKELY = ("split", "splits", "set", "subset", "partition")  # names of columns that are not read otherwise
+OF_A_SET = re.compile(r"[\s_-]*(set|data)$")  # training_set, test set, valset
 KNOWN = ", ".join(f"{name} ({', '.join(names[1:])})" for name, names in CALLED.items())
 
 
 def split_of(name) -> str:
     """train, val or test, whatever the case; "" for what names none of them."""
-    return MEANT.get(_text(name).casefold(), "")
+    return MEANT.get(OF_A_SET.sub("", _text(name).casefold()), "")
 
 
 def _text(name) -> str:
@@ -35,7 +37,7 @@ def normalised(values: Sequence) -> tuple[list[str], dict[int, str]]:
     mistake: which of the three they mean cannot be known, and a guess may put a test example into train.
     """
     texts = [_text(value) for value in values]
-    splits = [MEANT.get(text.casefold(), "") for text in texts]
+    splits = [split_of(text) for text in texts]
     if not any(texts):
         return splits, {}
     named = sum(split != "" for split in splits)
