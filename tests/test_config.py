@@ -193,6 +193,17 @@ def test_where_it_runs_is_not_in_resolved(house):
     assert str(house) not in text
 
 
+@pytest.mark.parametrize("text", ["runtime: {threads: 3}", "runtime: local", "tune: {runtime: {processes: 4}}"])
+def test_where_it_runs_is_refused_in_params_where_dvcs_runs_would_not_see_it(house, text):
+    ask(house, text)
+    with pytest.raises(RecipeError, match=r"params\.yaml: `runtime` .* conf/runtime/local\.yaml"):
+        resolve_all()
+    with pytest.raises(RecipeError, match=r"params\.yaml: `runtime` "):
+        compose_cli("tune", [])
+    (house / "params.yaml").write_text(PARAMS)
+    assert compose_cli("tune", ["runtime.processes=4"]).runtime.processes == 4
+
+
 def test_change_refuses_a_key_that_is_not_there(house):
     cfg = compose("tune")
     assert change(cfg, {"model.width": 4}).model.width == 4

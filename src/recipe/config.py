@@ -97,6 +97,11 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
     section = params.get(stage)
     if section is not None and not isinstance(section, dict):
         raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`.")
+    if RUNTIME in params or RUNTIME in (section or {}):  # DVC's runs would not see it
+        raise RecipeError(
+            f"params.yaml: `{RUNTIME}` says where a run happens, which is no part of an experiment. Set it in "
+            f"conf/{RUNTIME}/local.yaml, or for a run by hand on its command line, as in {RUNTIME}.threads=2."
+        )
     shared = {k: v for k, v in params.items() if k not in STAGES and k in groups | keys}
     choices, values = {}, {}
     for key, value in (*shared.items(), *(section or {}).items()):  # a section speaks last
