@@ -106,7 +106,24 @@ def test_an_empty_cell_is_no_file_of_no_bytes(tmp_path):
     assert not [text for text in found.findings() if text.endswith("..")]
 
 
-@pytest.mark.parametrize("cells", [["1.png", "2.png"], [1, 2], [{"path": "1.png"}, {"path": "2.png"}], [[1, 2], [3]]])
+@pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view", "dictionary", "struct"])
+def test_bytes_of_any_type_are_files(tmp_path, kind):
+    image = pyarrow.array([encoded(colour="red"), encoded(colour="blue")], pyarrow.binary())
+    if kind == "dictionary":
+        image = image.dictionary_encode()
+    elif kind == "struct":
+        image = pyarrow.StructArray.from_arrays([image.cast(pyarrow.large_binary())], ["bytes"])
+    else:
+        image = image.cast(getattr(pyarrow, kind)())
+    shelf(tmp_path / "x.parquet", image, ["a", "b"])
+    found, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    assert (found.problems, store.inputs[:, :, 0, 0].tolist()) == ([], [[255, 0, 0], [0, 0, 255]])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1.png", "2.png"], [1, 2], [{"path": "1.png"}, {"path": "2.png"}], [[1, 2], [3]], [[b"1"], [b"2"]]],
+)
 def test_a_column_that_holds_no_files_is_refused(tmp_path, cells):
     shelf(tmp_path / "x.parquet", cells, ["a", "b"])
     with pytest.raises(RecipeError, match=r"the column `image` holds .*; it must hold the bytes of image files"):

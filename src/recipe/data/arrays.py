@@ -199,7 +199,9 @@ def _require_bytes(path: Path, column) -> None:
     of, kind = pyarrow.types, column.type
     if of.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    if not any(known(kind) for known in (of.is_binary, of.is_large_binary, of.is_fixed_size_binary, of.is_null)):
+    kind = getattr(kind, "storage_type", kind)
+    # large_binary, binary_view, a dictionary of binary and so on: each gives bytes
+    if of.is_nested(kind) or not (of.is_null(kind) or "binary" in str(kind)):
         raise RecipeError(
             f"{path}: the column `{shown(column.name)}` holds {column.type}; it must hold the bytes of image files, or "
             "{bytes, path} as Hugging Face writes them."
