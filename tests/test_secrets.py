@@ -113,6 +113,13 @@ def test_an_address_on_the_command_line_is_masked_wherever_hydra_keeps_it(prepar
     require_no_trace(prepared, prepared.by_hand("prepare", *words, storage))
 
 
+@pytest.mark.parametrize("key", ["mlflow.uri", "storage"])
+def test_a_password_with_a_blank_on_the_command_line_is_kept_nowhere(prepared, key):
+    scheme = "http" if key == "mlflow.uri" else "postgresql+pg8000"
+    word = f"runtime.{key}='{scheme}://me:aa {SECRET}@127.0.0.1:9/name'"
+    require_no_trace(prepared, prepared.by_hand("prepare", word, code=int(key == "mlflow.uri")))
+
+
 LEAKY = """import os
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from recipe import closure, sweep, track
-from recipe.addresses import masked, masking, rewrite_masked
+from recipe.addresses import masked, masking, remember, rewrite_masked
 from recipe.checks.verdict import PASS, SKIP, Verdict, table, validate
 from recipe.config import STAGES, checked, home, load
 from recipe.errors import RecipeError
@@ -93,7 +93,7 @@ def stage(name: str, checks: dict):
         @functools.wraps(body)
         def guarded(cfg):
             if not in_dvc(name):
-                _mask_hydra_files()
+                _mask_hydra_files(cfg)
             try:
                 with _locked(name):
                     cfg = checked(cfg)
@@ -260,10 +260,13 @@ def _hydra_folder() -> Path:
     return new_folder(Path("outputs", HydraConfig.get().job.name)) if folder == Path(".") else folder
 
 
-def _mask_hydra_files() -> None:
+def _mask_hydra_files(cfg) -> None:
     """Hydra keeps the config and the words of the command line as they are."""
     from hydra.core.hydra_config import HydraConfig
 
+    for address in (OmegaConf.select(cfg, key) for key in ("runtime.mlflow.uri", "runtime.storage")):
+        if isinstance(address, str):
+            remember(address)  # for a blank or a quote in a password is taken for its end, where it is not known
     hydra = HydraConfig.get()
     kept = Path(hydra.runtime.output_dir, hydra.output_subdir).glob("*.yaml") if hydra.output_subdir else ()
     rewrite_masked([*kept, sweep.all_words(Path(hydra.runtime.cwd, hydra.sweep.dir))])
