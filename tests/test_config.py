@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from recipe.checks.setup import Declare
-from recipe.config import STAGES, change, compose, leaves, root
+from recipe.config import STAGES, change, compose, leaves, nearest, root
 from recipe.errors import RecipeError
 from recipe.examination import CHECKS
 from recipe.knobs import KNOBS, check_types
@@ -122,6 +122,13 @@ def test_a_section_may_go_back_to_what_conf_says(house):
     ask_more = (house / "params.yaml").read_text() + "tune: {optimizer: {lr: from_conf}}\n"
     (house / "params.yaml").write_text(ask_more)
     assert (compose("baseline").optimizer.lr, compose("tune").optimizer.lr) == (0.5, 0.0003)
+
+
+def test_a_misspelt_key_lists_the_keys_beside_the_nearest_one_and_not_all():
+    known = ["seed", "model.width", "optimizer.lr", "optimizer.momentum", "checks.lr_is_low.share"]
+    assert nearest("optimizer.lrr", known) == "did you mean `optimizer.lr`? Known: optimizer.lr, optimizer.momentum."
+    assert nearest("sed", known) == "did you mean `seed`? Known: seed."
+    assert nearest("zzz", ["b", "a"]) == "known: a, b."
 
 
 MISTAKES = {
@@ -257,7 +264,7 @@ def test_every_number_in_a_stages_config_has_a_type(house):
     ("word", "message"),
     [
         ("model=null", r"the command line: conf/model/ has no `null`"),
-        ("optimizer=3", r"conf/optimizer/ has no `3`; Known: adam, "),
+        ("optimizer=3", r"conf/optimizer/ has no `3`; known: adam, "),
         ("@x=1", r"`@x=1` names no key; write key=value"),
         ("train.early_stopping={a: 1}", r"`train.early_stopping: {'a': 1}` is a mapping, it must be true or false"),
         ("train=1", r"`train: 1` is a whole number, it must be a mapping"),

@@ -12,6 +12,7 @@ import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from PIL import Image
 from pyarrow import parquet
 from sources import CONFIG, Set, encoded, stored
@@ -28,6 +29,7 @@ from recipe.data.store import Store
 from recipe.data.value_range import BYTE, DEEP, Range, measured, spread
 from recipe.data.value_range import stored as stored_values
 from recipe.errors import RecipeError
+from recipe.parts import part
 
 TWELVE = Range(0, 4095)
 
@@ -201,6 +203,13 @@ def test_values_beyond_the_range_are_noted():
     found = next(decode([saved(np.full((10, 10), 5000, np.uint16))], on=TWELVE))
     assert "beyond the range: 100.0% of the values" in found.notes
     assert found.image.max() == 1
+
+
+@pytest.mark.parametrize("words", [{"size": [8, 8, 8]}, {"value_range": [4095, 0]}], ids=str)
+def test_a_value_that_a_source_refuses_names_its_place_once(tmp_path, words):
+    target = {"_target_": "recipe.data.folder.Folder", "root": str(tmp_path), "size": 8, **words}
+    with pytest.raises(RecipeError, match=f"^conf/data: `{next(iter(words))}: "):
+        part(OmegaConf.create({"data": target}), "data")
 
 
 @pytest.mark.parametrize("wrong", [[5], [5, 1], [0, 0], "auto", 5, [0, float("nan")], [0, True], [0, "255"], []])

@@ -67,11 +67,13 @@ def load(path: Path) -> dict:
 
 
 def nearest(word: str, known) -> str:
-    """`did you mean ...?` where a known name is near, and the list of all names."""
+    """`did you mean ...?` and the names of the same group where a known name is near, else the list of all names."""
     known = sorted(map(str, known))
     near = difflib.get_close_matches(word, known, n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
-    return f"{hint}Known: {', '.join(known)}."
+    if not near:
+        return f"known: {', '.join(known)}."
+    group = near[0].rpartition(".")[0]
+    return f"did you mean `{near[0]}`? Known: {', '.join(k for k in known if k.rpartition('.')[0] == group)}."
 
 
 # ---- composing -------------------------------------------------------------------------------------------------

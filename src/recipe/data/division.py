@@ -107,7 +107,10 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
 
 def _check(plan: Plan) -> None:
     if plan.by == "time" and plan.column is None:
-        raise RecipeError("conf/split.yaml: `by: time` needs `column`, the metadata column that holds the time.")
+        raise RecipeError(
+            "`by: time` needs `column`, the metadata column that holds the time: in params.yaml, "
+            "`split: {by: time, column: its name}`."
+        )
     if plan.by == "random" and plan.column is not None:
         raise RecipeError(
             f"conf/split.yaml: `column: {plan.column}` has no effect with `by: random`; set `by: time` or `by: group`."
@@ -127,8 +130,9 @@ def _column(examples: Sequence[dict], column: str, by: str) -> str:
             return name
     there = ", ".join(shown(name.removeprefix("meta_")) for name in known) or "none"
     raise RecipeError(
-        f"conf/split.yaml, `by: {by}`: no metadata column `{column}`; there are: {there}. A source reads as "
-        "metadata what `metadata` in its file in conf/data/ names, a folder all of its metadata.csv."
+        f"`by: {by}`: no metadata column `{column}`; there are: {there}. Of a table only the columns that `metadata` "
+        f"names are metadata: in params.yaml, `data: {{name: table, metadata: [{column}]}}`. Of a folder all columns "
+        "of its metadata.csv are."
     )
 
 
@@ -156,8 +160,8 @@ def _grouped(examples: Sequence[dict], column: str | None) -> list[dict]:
     if column is None:
         if not any(e["group"] for e in examples):
             raise RecipeError(
-                "conf/split.yaml: `by: group` needs groups, and the source names none. Set `group` in its file in "
-                "conf/data/, or `column` here to a metadata column."
+                "conf/split.yaml: `by: group` needs groups, and the source names none. Set `group` of the data, or "
+                "`column` here to a metadata column, in params.yaml."
             )
         return list(examples)
     name = _column(examples, column, "group")

@@ -76,11 +76,11 @@ class Fit:
     def __post_init__(self):
         sides = [self.size, self.size] if isinstance(self.size, int) else list(self.size)
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise RecipeError(f"conf/data: `size: {self.size}` must be a side in pixels, or [height, width].")
+            raise RecipeError(f"`size: {self.size}` must be a side in pixels, or [height, width].")
         if self.how not in ("crop", "pad"):
-            raise RecipeError(f"conf/data: `fit: {self.how}` must be crop or pad.")
+            raise RecipeError(f"`fit: {self.how}` must be crop or pad.")
         if self.channels not in (1, 3):
-            raise RecipeError(f"conf/data: `channels: {self.channels}` must be 1 (grey) or 3 (colour).")
+            raise RecipeError(f"`channels: {self.channels}` must be 1 (grey) or 3 (colour).")
         object.__setattr__(self, "size", tuple(sides))
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -38,7 +38,7 @@ class Range:
         finite = all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
         if len(numbers) != 2 or not finite or not numbers[0] < numbers[1]:
             raise RecipeError(
-                f"conf/data: `value_range: {given}` must be two numbers, the stored value that becomes black and a "
+                f"`value_range: {given}` must be two numbers, the stored value that becomes black and a "
                 "larger one that becomes white, as `value_range: [0, 4095]` of 12 bits; null: what the type says."
             )
         return cls(*map(float, numbers))
