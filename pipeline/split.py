@@ -4,10 +4,12 @@ Reads   runs/audit/examples.parquet, runs/prepare/store.json, decisions.csv
 Writes  runs/split/{train,val,test,classes}.csv, copies.csv (lines for decisions.csv), classes.png, report.json
 """
 
+from recipe.audit import coincidence
 from recipe.checks import split as claims
 from recipe.checks.verdict import checks_of
 from recipe.checks.verdict import run as run_checks
 from recipe.data import decisions, division_report, split
+from recipe.data.contract import FEATURES
 from recipe.data.division import Plan, divide
 from recipe.data.store import Store
 from recipe.figures import examples as figures
@@ -25,7 +27,8 @@ def main(cfg, run):
     made = divide(decisions.decide(examples, decided, store.classes), store.classes, plan)
     split.write_split(made.parts, made.classes, run.out)
     write_csv(run.out / "copies.csv", division_report.proposals(made), decisions.COLUMNS)
-    written = claims.Written(split.read_split(run.out), made, store.dates())
+    rows = coincidence.repeats(store.inputs) if store.kind == FEATURES and made.given else None
+    written = claims.Written(split.read_split(run.out), made, store.dates(), rows)
     verdicts = run_checks(
         checks_of(claims), written, limits=cfg.checks, waive=cfg.waive,
         where="conf/split.yaml",

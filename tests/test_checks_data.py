@@ -258,6 +258,28 @@ def test_a_dropped_copy_crosses_no_splits():
 
 
 @pytest.mark.parametrize(
+    ("expected", "hashes", "verdict"),
+    [
+        (1.0, "xx", "undecided"),  # as often as the columns' few values bring it about
+        (0.0, "xx", "fail"),  # an excess: copies
+        (1.0, "xy", "fail"),  # nearly equal, which few values do not explain
+    ],
+)
+def test_equal_rows_across_given_splits_close_the_gate_where_the_columns_do_not_explain_them(expected, hashes, verdict):
+    kept = [example(n, n % 2, copy="c" if n in (5, 7) else None) for n in range(10)]
+    kept = [e | {"hash": hashes[(5, 7).index(e["row"])] if e["dup_group"] == "c" else e["id"]} for e in kept]
+    found = replace(
+        written(kept, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9]),
+        repeats=Repeats(rows=4, distinct=1, most=2, expected=expected, count=100),
+    )
+    found = CHECKS["no_copies_across_splits"](found)
+    assert found.verdict == verdict
+    assert ("4 rows of this table equal an earlier one, and about 1 are expected" in found.needed) == (
+        verdict == "undecided"
+    )
+
+
+@pytest.mark.parametrize(
     ("plain", "balanced", "needed"),
     [
         ((-0.1, 0.2), (-0.1, 0.3), "The 95 % interval of the gain in accuracy is -0.10 to +0.20. About "),

@@ -1,11 +1,13 @@
 """Claims about the written split."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.checks.verdict import FAIL, Verdict, below, check, exactly, skip
+from recipe.audit.coincidence import Repeats
+from recipe.checks.verdict import FAIL, Verdict, below, check, exactly, skip, undecided
 from recipe.data.division import Division
 from recipe.data.division_report import crossing
 from recipe.data.split_names import NAMES
@@ -20,6 +22,7 @@ class Written:
     parts: Mapping[str, Sequence[dict]]  # {train, val, test: rows with id, row, label}
     division: Division
     date_features: Sequence[str] = ()  # columns of a table that are features of a date, and no metadata
+    repeats: Repeats | None = None  # of the rows of a table
 
     @property
     def classes(self) -> Sequence[str]:
@@ -27,6 +30,13 @@ class Written:
 
     def crossing(self, column: str) -> dict[str, dict[str, list[str]]]:
         return crossing(self.parts, self.division.kept, column)
+
+    def groups_of_equal_rows(self) -> set:
+        """The groups of copies whose members are equal to the last bit."""
+        contents = defaultdict(set)
+        for example in self.division.kept:
+            contents[example["dup_group"]].add(example["hash"])
+        return {group for group, found in contents.items() if len(found) == 1}
 
     def counts(self, name: str, divided: bool = False) -> np.ndarray:
         """(K,) examples per class in a split; with `divided`, of those alone that were not given."""
@@ -64,7 +74,12 @@ def no_copies_across_splits(w: Written) -> Verdict:
     anew, which keeps copies together: `split: {given: ignore}` in params.yaml.
     """
     found = w.crossing("dup_group")
-    return _counted([", ".join(f"{ids[0]} in {name}" for name, ids in splits.items()) for splits in found.values()])
+    verdict = _counted([", ".join(f"{ids[0]} in {name}" for name, ids in splits.items()) for splits in found.values()])
+    if found and w.repeats and not w.repeats.excess and not found.keys() - w.groups_of_equal_rows():
+        expected = f"{w.repeats.rows:,} rows of this table equal an earlier one, and about {w.repeats.expected:,.0f}"
+        needed = f"{expected} are expected from the values of its columns. An identifier of each row would decide."
+        return undecided(verdict.value, verdict.bound, needed)
+    return verdict
 
 
 @check(source="Recipe 1, biases")
