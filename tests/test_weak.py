@@ -127,3 +127,12 @@ def test_ants_and_bees_at_64_pixels_are_undecided():
     found = judged(setup(x[order], y[order], len(y) - 22, model=lambda: convnet(2)), only=SCORES[:3])
     assert not [v.check for v in found.values() if v.closes]
     assert "undecided" in {v.verdict for v in found.values()}
+
+
+def test_a_table_whose_training_labels_alone_were_shuffled_closes_the_gate():
+    """Within val the columns tell the label, so that they are not weak."""
+    x, y = table(1000, 3.0)
+    y[:800] = y[torch.randperm(800, generator=torch.Generator().manual_seed(1))]
+    found = judged(setup(x, y, 800), ("labels_fit_inputs",))["labels_fit_inputs"]
+    assert found.closes
+    assert "within val" in found.shown

@@ -12,6 +12,7 @@ from recipe.checks.signal import (
     columns_may_say_nothing,
     losses_on_val,
     neighbours_agree,
+    neighbours_agree_in_val,
     seen_share,
     shifted_rows,
 )
@@ -153,6 +154,9 @@ def labels_fit_inputs(
     seen = power.exceeds(seen_share(s), floor=gain, effect=effect, errors=z, what="validation examples")
     if seen.verdict == PASS:
         return Verdict(PASS, signal.value, bound)
+    within = neighbours_agree_in_val(s)
+    if within.value - within.margin(2 * errors) > effect:  # so the inputs do tell, and train has other labels
+        return Verdict(FAIL, f"{signal.value:.4g}; within val {within.value:.4g}", bound)
     weak = columns_may_say_nothing(s)
     near = power.exceeds(signal, floor=0.0, effect=effect, errors=errors, what="training examples", weak=weak)
     unsure = next((v for v in (near, seen) if v.verdict == UNDECIDED), None)

@@ -1,11 +1,13 @@
 """How much the inputs tell of their labels: to a trained model on val, and to the nearest neighbours."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from recipe.checks import loss, power
 from recipe.checks.door import numbers
-from recipe.checks.leaks import neighbours
+from recipe.checks.leaks import nearest, neighbours, spaced
 from recipe.checks.power import Estimate
 from recipe.checks.setup import Setup, once
 from recipe.checks.training import blind, seeing
@@ -87,8 +89,20 @@ def neighbours_agree(s: Setup, rows: int = 0) -> Estimate:
     from permutations of the labels (Good 2005, Permutation, parametric and bootstrap tests of hypotheses): votes of
     neighbours depend on each other.
     """
-    _, near = neighbours(s)["train"]
-    y, chance = s.seen[1].reshape(-1).roll(rows), generator(s.seed, "permuted labels")
+    return _beyond_chance(s, s.seen[1].reshape(-1).roll(rows), neighbours(s)["train"][1])
+
+
+@once
+def neighbours_agree_in_val(s: Setup) -> Estimate:
+    """The same within val; of too few examples it says nothing."""
+    unseen = spaced(s)[1]
+    if len(unseen) < 6:
+        return Estimate(0.0, math.inf, len(unseen))
+    return _beyond_chance(s, s.unseen[1].reshape(-1), nearest(unseen, unseen, 5, itself=True)[1])
+
+
+def _beyond_chance(s: Setup, y: Tensor, near: Tensor) -> Estimate:
+    chance = generator(s.seed, "permuted labels")
     orders = [torch.randperm(len(y), generator=chance).to(y.device) for _ in range(PERMUTATIONS)]
     by_chance = [_agreement(s, y[order], near) for order in orders]
     error = (sum(v * v for v in by_chance) / PERMUTATIONS) ** 0.5
