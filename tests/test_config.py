@@ -180,6 +180,16 @@ def test_nothing_is_written_where_one_stage_does_not_compose(house):
     assert {p.name: p.read_text() for p in (house / "resolved").iterdir()} == before
 
 
+def test_the_order_of_keys_alone_changes_no_resolved_file(house):
+    resolve_all()
+    before = {p.name: p.read_text() for p in (house / "resolved").iterdir()}
+    for file in ("params.yaml", "conf/learn.yaml", "conf/optimizer/adam.yaml"):
+        content = yaml.safe_load((house / file).read_text())
+        (house / file).write_text(yaml.safe_dump(dict(reversed(content.items())), sort_keys=False))
+    resolve_all()
+    assert {p.name: p.read_text() for p in (house / "resolved").iterdir()} == before
+
+
 def test_broken_yaml_is_a_message(house):
     ask(house, "tune: {trials: 3\n")
     with pytest.raises(RecipeError, match=r"params\.yaml is not valid YAML"):

@@ -30,8 +30,19 @@ def resolve_all() -> None:
     while before != (before := digest(base / name for name in ("params.yaml", "conf", "pipeline", SOURCE))):
         texts = _compose_all(base)
     for file, text in texts.items():
-        write_text(base / "resolved" / file, text)
+        if not _reordered(base / "resolved" / file, text):
+            write_text(base / "resolved" / file, text)
     print(f"compose: {len(STAGES)} stages composed into resolved/")
+
+
+def _reordered(path: Path, text: str) -> bool:
+    """Whether a config differs from what is there in the order of its keys alone, which must rerun nothing."""
+    import yaml
+
+    if path.suffix != ".yaml" or not path.is_file():
+        return False
+    old, new = (yaml.safe_dump(yaml.safe_load(content)) for content in (path.read_text(encoding="utf-8"), text))
+    return old == new
 
 
 def _compose_all(base) -> dict[str, str]:
