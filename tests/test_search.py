@@ -284,7 +284,7 @@ PAIRS = {
     "best_trial_repeats": replace(SEARCH, again=0.1 + 1e-9),
     "budgets_are_equal": replace(SEARCH, trials=without(TRIALS)),
     "trials_come_to_an_end": replace(SEARCH, trials=without(TRIALS, Trial("tpe", 1, 2, {}, "failed", cause="nan"))),
-    "gain_is_more_than_noise": replace(SEARCH, gain=Gain(0.2, -0.1, 0.5, 6)),
+    "gain_is_more_than_noise": replace(SEARCH, gain=Gain(-0.2, -0.3, -0.1, 6)),
     "best_is_inside_the_space": replace(SEARCH, edges=["optimizer.lr"]),
 }
 
@@ -298,6 +298,12 @@ def test_a_healthy_search_passes_and_a_sabotaged_one_fails(name):
     check = checks_of(claims)[name]
     assert check(SEARCH).verdict == "pass"
     assert check(PAIRS[name]).verdict == "fail"
+
+
+def test_a_gain_whose_interval_holds_zero_is_undecided_and_says_how_many_seeds_would_decide():
+    verdict = checks_of(claims)["gain_is_more_than_noise"](replace(SEARCH, gain=Gain(0.2, -0.1, 0.5, 6)))
+    assert verdict.verdict == "undecided"
+    assert "seeds would decide (there are 6)" in verdict.needed
 
 
 def test_a_trial_that_was_trained_twice_is_noticed():
