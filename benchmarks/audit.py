@@ -55,13 +55,13 @@ def child(data: Path, size: int) -> None:
 
     from pyarrow import parquet
 
-    from recipe.audit.explore import explore
-    from recipe.audit.measure import audit
-    from recipe.audit.pictures import draw
-    from recipe.audit.relations import Limits
-    from recipe.data.prepare import prepare
     from recipe.data.store import Store
     from recipe.files import write_text
+    from recipe.stages.audit.audit import audit
+    from recipe.stages.audit.explorer import explore
+    from recipe.stages.audit.figures import draw
+    from recipe.stages.audit.flags import Limits
+    from recipe.stages.prepare.write_store import prepare
 
     class Cifar:
         classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -4,7 +4,7 @@
 
 DIR holds natural_ants_bees/ (photographs in class folders) and cifar10/ (JPEGs in parquet). Half of the photographs are
 copied by random transforms. Strangers are the quarters of the other half, which share their backgrounds, and CIFAR-10
-pictures made larger. The family `tune`, of the even photographs, is the one that the constants of recipe.audit were
+pictures made larger. The family `tune`, of the even photographs, is the one that the constants of recipe.stages.audit were
 chosen on; `fresh`, other transforms of the odd photographs, is the one to report. A pair of two copies of one original
 counts neither way; every other pair that was not planted is wrong, though some are true.
 """
@@ -252,7 +252,7 @@ def strangers(data: Path, family: str, count: int) -> list:
 
 
 def ours(pictures: list[np.ndarray]) -> tuple[list, list]:
-    from recipe.audit.duplicates import find
+    from recipe.stages.audit.duplicates.search import find
 
     hashes = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
     found = find(pictures.__getitem__, hashes, [picture.shape[:2] for picture in pictures], seed=0)

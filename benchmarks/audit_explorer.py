@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import CHROMIUM, MISSING, chromium  # noqa: E402
 
-from recipe.pages.explorer import Column, Roles, explorer  # noqa: E402
+from recipe.explorer import Column, Roles, explorer  # noqa: E402
 
 READY = "performance.getEntriesByName('ready').length"
 PICTURES = "performance.getEntriesByName('pictures').length"

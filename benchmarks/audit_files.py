@@ -3,7 +3,7 @@
     python benchmarks/audit_files.py FOLDER
 
 FOLDER holds cifar10/{train,test}_jpeg.parquet (60,000 JPEGs) and natural_ants_bees/ (104 photographs); without it only
-the zoo is measured. Beside `recipe.data.decoding`: Pillow's verify() and load(), and cleanvision where it is installed.
+the zoo is measured. Beside `recipe.decode.pool`: Pillow's verify() and load(), and cleanvision where it is installed.
 
 A file of the zoo (tests/zoo.py) is told right where it is refused or accepted as it should be; for ours the very word
 and the notes must be right, too. cleanvision is given one file at a time, for its run ends at the first that it cannot
@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 from zoo import Odd, zoo
 
-from recipe.data.decoding import decode
+from recipe.decode.pool import decode
 
 STREAMED = 48  # times all photographs
 PLACES = 10  # of damage in each photograph

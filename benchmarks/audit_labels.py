@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.audit.labels import canonical, out_of_fold, suspects_by_loss, suspects_from
-from recipe.audit.vectors import of_images, of_texts
+from recipe.stages.audit.embeddings import of_images, of_texts
+from recipe.stages.audit.labels import canonical, out_of_fold, suspects_by_loss, suspects_from
 
 HUMAN = ("aggre_label", "random_label1", "worse_label")
 RATES = (0.02, 0.05, 0.1, 0.2, 0.3)

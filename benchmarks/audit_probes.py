@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 from planted import SETS
 
-from recipe.audit.probes import Finding, probe
+from recipe.stages.audit.probes.questions import Finding, probe
 
 DRAWN = 600
 COVERED = ("direction", "glyph anywhere", "quadrant", "brightness at random")
@@ -77,8 +77,8 @@ def verdicts(names: list[str], seeds: list[int], n: int) -> None:
 def coverage(names: list[str], draws: int) -> None:
     from threadpoolctl import threadpool_limits
 
-    from recipe.audit.linear_probe import Examples
-    from recipe.audit.structure import structure
+    from recipe.stages.audit.probes.linear_probe import Examples
+    from recipe.stages.audit.probes.structure import structure
 
     rows = []
     for name in names:
@@ -160,8 +160,8 @@ def real(data: Path, pictures: Path | None) -> None:
 
 
 def draw(found: dict[tuple[str, str], Finding], out: Path, name: str) -> None:
-    from recipe.audit.probes import TOLERANCE, variation_rows
-    from recipe.figures.probes import resolution_curve, variations
+    from recipe.stages.audit.probe_figures import resolution_curve, variations
+    from recipe.stages.audit.probes.questions import TOLERANCE, variation_rows
 
     resolution_curve(out / f"{name}_resolution.png", list(found["resolution", ""].curve), TOLERANCE)
     variations(out / f"{name}_variations.png", variation_rows(list(found.values())))

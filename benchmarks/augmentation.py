@@ -23,7 +23,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from recipe.train import chance
+from recipe import rng
 from recipe.train.augment import Affine, Crop, Flip, Several, apply, apply_lanes, on_pictures, stack
 
 SHAPES = {"1x8x8": (1, 8, 8), "3x32x32": (3, 32, 32)}
@@ -64,14 +64,14 @@ def rivals(changes: str, shape: tuple[int, int, int], count: int, batch: int) ->
     x = pictures / 255
     mean, std = x.mean((0, 2, 3))[:, None, None], x.std((0, 2, 3))[:, None, None]
     standardised, pixels, side = (x - mean) / std, max(1, shape[1] // 8), shape[1]
-    augment, key = ours(changes, pixels, mean, std), chance.keys([0], "augment")[0]
-    stacked, keys = stack([augment] * LANES, batch), chance.keys(list(range(LANES)), "augment")
+    augment, key = ours(changes, pixels, mean, std), rng.keys([0], "augment")[0]
+    stacked, keys = stack([augment] * LANES, batch), rng.keys(list(range(LANES)), "augment")
     pil = [v2.functional.to_pil_image(p) for p in pictures]
 
     def batches():
         done = 0
         for step, index in enumerate(torch.randperm(count).split(batch)):
-            done += len(apply(augment, standardised.index_select(0, index), chance.fold(key, step)))
+            done += len(apply(augment, standardised.index_select(0, index), rng.fold(key, step)))
             labels[index]
         return done
 
@@ -81,7 +81,7 @@ def rivals(changes: str, shape: tuple[int, int, int], count: int, batch: int) ->
         for step, index in enumerate(orders.split(batch, 1)):
             if index.shape[1] == batch:
                 x = standardised.index_select(0, index.flatten()).unflatten(0, index.shape)
-                seen = apply_lanes(stacked, x, chance.fold(keys, step))
+                seen = apply_lanes(stacked, x, rng.fold(keys, step))
                 done += seen.shape[:2].numel()
                 labels[index]
         return done

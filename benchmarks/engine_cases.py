@@ -18,11 +18,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is import
 import torch
 from torch import nn
 
+from recipe import rng
 from recipe.data.batches import Part
-from recipe.data.sources import Digits
 from recipe.models.plain import convnet, linear, mlp
-from recipe.stage import _keep_memory
-from recipe.train import chance
+from recipe.sources.digits import Digits
+from recipe.stages.runner import _keep_memory
 from recipe.train.lane import Lane
 
 warnings.filterwarnings("ignore", message="Lazy modules")
@@ -86,7 +86,7 @@ def lanes(case: Case, count: int, steps: int | None = None, first: int = 0, **mo
     made = []
     for i in range(first, first + count):
         part = case.data()[0]
-        with chance.seeded(i, "init"), torch.no_grad():
+        with rng.seeded(i, "init"), torch.no_grad():
             model = case.make(10).to(part.x.device)
             model(part.x[:2])
         rates = {"lr": 1e-3 * (1 + i % 8 / 8), "weight_decay": 1e-2 * (i % 4)}

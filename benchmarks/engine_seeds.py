@@ -17,8 +17,8 @@ import torch
 from engine_cases import digits, table
 from torch import nn
 
+from recipe import rng
 from recipe.models.plain import convnet, mlp
-from recipe.train import chance
 from recipe.train.engine import train
 from recipe.train.lane import Lane
 
@@ -35,7 +35,7 @@ COMPARED = {
 def arm(make, lr: float, smoothing: float, seeds: int) -> list[Lane]:
     made = []
     for seed in range(seeds):
-        with chance.seeded(seed, "init"), torch.no_grad():
+        with rng.seeded(seed, "init"), torch.no_grad():
             model = make(10)
             model(digits()[0].x[:2])
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)

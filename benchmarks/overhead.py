@@ -128,10 +128,11 @@ def bare(lane, part, val, steps: int, eval_every: int) -> None:
     """What one would write in a notebook."""
     import torch
 
-    from recipe.train import augment, chance
+    from recipe import rng
+    from recipe.train import augment
 
     model, optimizer, order = lane.model, lane.optimizer, torch.Generator().manual_seed(lane.seed)
-    views = chance.keys([lane.seed], "augment")[0].to(part.y.device)
+    views = rng.keys([lane.seed], "augment")[0].to(part.y.device)
 
     def evaluate():
         model.eval()
@@ -148,7 +149,7 @@ def bare(lane, part, val, steps: int, eval_every: int) -> None:
         for index in torch.randperm(len(part), generator=order).split(lane.batch_size):
             x, y = part.x[index], part.y[index]
             if lane.augment:
-                x = augment.apply(lane.augment, x, chance.fold(views, done))
+                x = augment.apply(lane.augment, x, rng.fold(views, done))
             optimizer.zero_grad(set_to_none=True)
             lane.loss(model(x), y).backward()
             optimizer.step()
@@ -164,23 +165,38 @@ def measure(name: str) -> dict[str, float]:
     watch, found = Stopwatch(), dict.fromkeys(("bare", "lanes", "steps"), 0)
     watch.count_imports()
     sys.argv = [f"pipeline/{name}.py", "-cp", "../resolved", "-cn", name]
-    from recipe import stage, track
-    from recipe.audit import pictures
-    from recipe.checks import verdict
-    from recipe.figures import examples, probes, regularize, scores, search, training
-    from recipe.pages import explorer, render
+    from recipe import explorer, verdict
+    from recipe.plots import examples, training
+    from recipe.stages import runner
+    from recipe.stages.audit import figures as audit_figures
+    from recipe.stages.audit import probe_figures
+    from recipe.stages.ensemble import figures as ensemble_figures
+    from recipe.stages.regularize import figures as regularize_figures
+    from recipe.stages.report import render
+    from recipe.stages.tune import figures as tune_figures
+    from recipe.tracking.tracker import Tracker
     from recipe.train import engine
 
     watch.around(engine, "train", "training")
     engine.train = with_twins(engine.train, watch, found)
     watch.around(verdict, "run", "gates")
-    for module in (examples, probes, regularize, scores, search, training, pictures, explorer, render):
+    for module in (
+        examples,
+        probe_figures,
+        regularize_figures,
+        ensemble_figures,
+        tune_figures,
+        training,
+        audit_figures,
+        explorer,
+        render,
+    ):
         for function, value in list(vars(module).items()):
             if inspect.isfunction(value) and value.__module__ == module.__name__:
                 watch.around(module, function, "pictures")
     for method in ("__init__", "lane", "data", "model", "finish"):
-        watch.around(track.Tracker, method, "logging")
-    run = stage._run
+        watch.around(Tracker, method, "logging")
+    run = runner._run
 
     def timed(*args):
         began, before = clock(), dict(watch.spent)
@@ -190,7 +206,7 @@ def measure(name: str) -> dict[str, float]:
             found["imports"] = watch.spent["imports"] - before.get("imports", 0)
             found["stage"] = clock() - began - found["imports"] - watch.spent["apart"]
 
-    stage._run = timed
+    runner._run = timed
     runpy.run_path(sys.argv[0], run_name="__main__")
     return found | {k: watch.spent[k] for k in ("training", "gates", "pictures", "logging")}
 

@@ -42,9 +42,9 @@ import torch
 from bugs import CATALOGUE, HEALTHY, Bug, reference
 from bugs.variation import variation
 
+from recipe.checks.examine import examine
 from recipe.checks.setup import Setup
-from recipe.checks.verdict import ERROR, FAIL, Verdict, cause
-from recipe.examination import examine
+from recipe.verdict import ERROR, FAIL, Verdict, cause
 
 STEPS = 20
 SHOWN = 3  # further gates of a bug that the table names

@@ -39,15 +39,15 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from recipe.config import compose
+from recipe.config.compose import compose
 from recipe.data.batches import Data, Part
 from recipe.models.plain import convnet, mlp
-from recipe.search import worker
-from recipe.search.compare import ends, rivals
-from recipe.search.study import Study
-from recipe.search.trials import log
-from recipe.stage import Run, prepare_torch
-from recipe.track import Tracker
+from recipe.stages.runner import Run, prepare_torch
+from recipe.stages.tune import worker
+from recipe.stages.tune.compare import ends, rivals
+from recipe.stages.tune.study import Study
+from recipe.stages.tune.trials import log
+from recipe.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH, PASSES, TRIALS = 32, 18, 64

@@ -4,26 +4,27 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
 Writes  runs/baseline/report.json, floors/, curves.png, door.png, dynamics.png
 """
 
-from recipe import examined
-from recipe.checks import baseline
-from recipe.checks.door import at_the_door
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
+from recipe.checks.examine import CHECKS, examine
+from recipe.checks.inputs import at_the_door
+from recipe.config.instantiate import data_name, plain
 from recipe.data.batches import load
-from recipe.examination import CHECKS, examine
-from recipe.figures import training as figures
-from recipe.floors import save_floors, subject_of, train_floors
-from recipe.parts import data_name, plain
-from recipe.stage import Report, stage
+from recipe.experiment.saved import save_floors
+from recipe.plots import training as figures
+from recipe.stages import setup_from_config
+from recipe.stages.baseline import checks as baseline_checks
+from recipe.stages.baseline.baselines import subject_of, train_floors
+from recipe.stages.runner import Report, stage
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
-KNOWN = CHECKS | checks_of(baseline)
+KNOWN = CHECKS | checks_of(baseline_checks)
 
 
 @stage("baseline", KNOWN)
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
-    setup = examined.setup(cfg, data)
+    setup = setup_from_config.setup(cfg, data)
     door = at_the_door(setup)
     names = [data.classes[int(c)] for c in door.given[0][1]]
     figures.pictures(run.out / "door.png", data.pictures(door.entered[0]), names)
@@ -34,7 +35,7 @@ def main(cfg, run):
     scores = [floor.score() for floor in floors]
     subject = subject_of(cfg, data, floors)
     verdicts += run_checks(
-        checks_of(baseline), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN, where="conf/baseline.yaml"
+        checks_of(baseline_checks), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN, where="conf/baseline.yaml"
     )
     figures.curves(run.out / "curves.png", {f.name: [t.curve for t in f.trained] for f in floors[1:]})
     figures.dynamics(run.out / "dynamics.png", *floors[-1].watched(data))

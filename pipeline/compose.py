@@ -7,8 +7,8 @@ Writes  resolved/<stage>.yaml, from which the stage runs and on which it depends
 import sys
 
 from recipe.addresses import masked
+from recipe.config.resolve import resolve_all
 from recipe.errors import RecipeError
-from recipe.resolve import resolve_all
 
 if __name__ == "__main__":
     try:

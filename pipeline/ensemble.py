@@ -7,23 +7,23 @@ Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe 
         decisions.csv, to be judged), report.json, pictures
 """
 
-from recipe import choice, mispredictions, squeeze, system
-from recipe.checks import ensemble as claims
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
+from recipe.config.instantiate import data_name, plain
 from recipe.data.batches import load, read_test
-from recipe.data.fresh import example
 from recipe.data.store import Store
-from recipe.distil import distil
-from recipe.figures import scores as figures
-from recipe.figures.training import pictures
 from recipe.files import read_yaml, write_yaml
-from recipe.final import mispredicted
-from recipe.longer import leave_it_training
-from recipe.members import configurations, train_pool
-from recipe.parts import data_name, plain
-from recipe.predict import frame
-from recipe.stage import Report, stage
+from recipe.plots.training import pictures
+from recipe.serve import system
+from recipe.serve.inputs import example
+from recipe.serve.predict import frame
+from recipe.stages.ensemble import checks as claims
+from recipe.stages.ensemble import figures, member_weights, mispredictions, results
+from recipe.stages.ensemble.distillation import distil
+from recipe.stages.ensemble.extended_training import leave_it_training
+from recipe.stages.ensemble.final_evaluation import mispredicted
+from recipe.stages.ensemble.members import configurations, train_pool
+from recipe.stages.runner import Report, stage
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
 
 @stage("ensemble", checks_of(claims))
@@ -34,8 +34,8 @@ def main(cfg, run):
     run.tracker.data(name, data.fingerprint, "training")
     arms = configurations(read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), cfg.top)
     pool = train_pool(cfg, data, arms, run)
-    chosen = choice.choose(choice.stacked(pool), data.val.y.cpu(), choice.seeds_of(pool))
-    write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
+    chosen = member_weights.choose(member_weights.stacked(pool), data.val.y.cpu(), member_weights.seeds_of(pool))
+    write_yaml(run.out / "choice.yaml", member_weights.content(chosen, pool))
     members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, chosen.times, strict=True) if n]
     own = system.save(run.out / "system", cfg, data, members, chosen.temperature)
     if own:
@@ -47,8 +47,8 @@ def main(cfg, run):
     # all that is chosen is chosen, and on disk; only now is the test set read
     test = read_test(data, plain(cfg, "data"), run.device, **where)
     run.tracker.data(name, data.fingerprint, "test")
-    found = squeeze.measured(cfg, data, test, pool, chosen, longer, student, run.out)
-    squeeze.tables(found, run.out)
+    found = results.measured(cfg, data, test, pool, chosen, longer, student, run.out)
+    results.tables(found, run.out)
     figures.sizes(run.out / "sizes.png", found.sizes, chosen.path)
     figures.reliabilities(run.out / "reliability.png", found.averaged.p_test, found.y_test, chosen, found.on_test)
     figures.ladder(run.out / "systems.png", found.systems, found.y_test)
@@ -59,13 +59,13 @@ def main(cfg, run):
     doubts = mispredictions.look(run.out, final, data, test, store, name, cfg.seed)
     request = example(final.form, store)
     run.tracker.model(run.out / "system", request, frame(final, request), register=run.in_dvc)
-    subject = squeeze.subject(data, test, found, run.out, fresh)
-    result, *findings = squeeze.findings(found)
+    subject = results.subject(data, test, found, run.out, fresh)
+    result, *findings = results.findings(found)
     return Report(
-        metrics=squeeze.metrics(found),
+        metrics=results.metrics(found),
         checks=run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, where="conf/ensemble.yaml"),
-        predictions=squeeze.predictions(found),
-        scores=squeeze.scores(found),
+        predictions=results.predictions(found),
+        scores=results.scores(found),
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],
                   "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
                   "final_beats_the_untuned_baseline": ["systems.png"],

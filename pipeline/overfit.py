@@ -4,22 +4,22 @@ Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/b
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
 """
 
-from recipe import examined
-from recipe.checks import overfit
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
-from recipe.config import change
+from recipe.checks.examine import CHECKS, examine
+from recipe.config.compose import change
+from recipe.config.instantiate import data_name, plain
 from recipe.data.batches import load
-from recipe.examination import CHECKS, examine
-from recipe.figures import training as figures
+from recipe.experiment.arms import score
 from recipe.files import read_json, write_csv, write_yaml
-from recipe.floors import score
-from recipe.ladder import climb, handed_on, lowest, pick, predictions
-from recipe.parts import data_name, plain
-from recipe.stage import Report, stage
+from recipe.plots import training as figures
+from recipe.stages import setup_from_config
+from recipe.stages.overfit import checks as overfit_checks
+from recipe.stages.overfit.capacity_ladder import climb, handed_on, lowest, pick, predictions
+from recipe.stages.runner import Report, stage
 from recipe.train.checkpoint import save_weights
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
-KNOWN = CHECKS | checks_of(overfit)
+KNOWN = CHECKS | checks_of(overfit_checks)
 
 
 @stage("overfit", KNOWN)
@@ -31,10 +31,10 @@ def main(cfg, run):
     rungs = climb(cfg, data, run, floor)
     best = pick(rungs, floor + cfg.enough)
     write_yaml(run.out / "best.yaml", handed_on(cfg, best))
-    setup = examined.setup(change(cfg, handed_on(cfg, best)), data)
+    setup = setup_from_config.setup(change(cfg, handed_on(cfg, best)), data)
     verdicts = examine(
         setup,
-        only=examined.OF_THE_MODEL,
+        only=setup_from_config.OF_THE_MODEL,
         limits=cfg.checks,
         known=KNOWN,
         where="conf/overfit.yaml",
@@ -44,12 +44,12 @@ def main(cfg, run):
     write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
     figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})
 
-    subject = overfit.Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_, floor)
+    subject = overfit_checks.Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_, floor)
     row = score(f"overfit, {best.name}", [best.trained.curve[-1]])
     return Report(
         metrics={"train_loss": row["train_loss"], "val_loss": row["val_loss"], "val_accuracy": row["val_accuracy"],
                  "parameters": best.parameters, "steps": best.trained.curve[-1]["step"]},
-        checks=verdicts + run_checks(checks_of(overfit), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,
+        checks=verdicts + run_checks(checks_of(overfit_checks), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,
                                      where="conf/overfit.yaml"),
         predictions=predictions(rungs, cfg.ladder.key),
         scores=[row],

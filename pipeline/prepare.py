@@ -4,14 +4,14 @@ Reads   the data set that conf/data/ names, wherever its files lie; resolved/sou
 Writes  runs/prepare/{inputs.npy,texts.parquet,previews.parquet,examples.parquet,problems.csv,store.json,report.json}
 """
 
-from recipe.checks import prepare as claims
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
-from recipe.data.decoding import Limits
-from recipe.data.prepare import prepare
-from recipe.data.source_files import require_unchanged
-from recipe.parts import data_name, part, plain
-from recipe.stage import Report, stage
+from recipe.config.instantiate import data_name, part, plain
+from recipe.decode.pool import Limits
+from recipe.sources.source_files import require_unchanged
+from recipe.stages.prepare import checks as claims
+from recipe.stages.prepare.write_store import prepare
+from recipe.stages.runner import Report, stage
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
 
 @stage("prepare", checks_of(claims))

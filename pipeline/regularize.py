@@ -4,18 +4,18 @@ Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/exact.json, run
 Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, pictures
 """
 
-from recipe import augmentations, learning_curve, rungs
-from recipe.ablation import TEST
-from recipe.checks import regularize as claims
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
+from recipe.checks.examine import CHECKS
+from recipe.config.instantiate import data_name, plain
 from recipe.data.batches import load
-from recipe.examination import CHECKS
-from recipe.figures import regularize as pictures
+from recipe.experiment.arms import TEST
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
-from recipe.inside import COLUMNS, look_inside
-from recipe.parts import data_name, plain
-from recipe.stage import Report, stage
+from recipe.stages.regularize import ablation, augmentations, learning_curve
+from recipe.stages.regularize import checks as claims
+from recipe.stages.regularize import figures as pictures
+from recipe.stages.regularize.diagnostics import COLUMNS, look_inside
+from recipe.stages.runner import Report, stage
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
 KNOWN = CHECKS | checks_of(claims)
 
@@ -26,10 +26,10 @@ def main(cfg, run):
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
     verdicts, refused = augmentations.examiner(cfg, data, KNOWN, run)
     base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
-    result = rungs.climb(cfg, data, base, run, refused)
+    result = ablation.climb(cfg, data, base, run, refused)
     inside = look_inside(cfg, data, result.pick)
     write_yaml(run.out / "best.yaml", result.changes)
-    write_csv(run.out / "steps.csv", rungs.table(result))
+    write_csv(run.out / "steps.csv", ablation.table(result))
     write_csv(run.out / "learning_curve.csv", learning_curve.rows(curves), ["metric", "examples", "seed", "value"])
     write_csv(run.out / "activations.csv", [a.row() for a in inside.activations], COLUMNS)
     pictures.ladder(run.out / "gains.png", result)
@@ -50,7 +50,7 @@ def main(cfg, run):
         evidence=claims.EVIDENCE,
         figures=claims.FIGURES,
         summary=f"Kept: {', '.join(result.kept) or 'nothing'} ({TEST}, {cfg.confidence:.0%}, n = {cfg.seeds}).",
-        findings=[*learning_curve.told(curves, cfg.seeds, cfg.confidence), rungs.by_chance(result, cfg.confidence)],
+        findings=[*learning_curve.told(curves, cfg.seeds, cfg.confidence), ablation.by_chance(result, cfg.confidence)],
     )  # fmt: skip
 
 

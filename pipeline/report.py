@@ -6,13 +6,12 @@ Writes  runs/report.html, runs/report.md, report.json, scores.csv (a row per sys
 
 from pathlib import Path
 
-from recipe.checks import report as checks
-from recipe.checks import verdict
+from recipe import verdict
 from recipe.files import write_csv
-from recipe.pages import evidence
-from recipe.pages.render import render_report
-from recipe.reproduced import difference
-from recipe.stage import Report, in_dvc, stage
+from recipe.stages.report import checks, evidence
+from recipe.stages.report.render import render_report
+from recipe.stages.report.reproduced import difference
+from recipe.stages.runner import Report, in_dvc, stage
 
 
 @stage("report", verdict.checks_of(checks))

@@ -7,8 +7,8 @@ Writes  resolved/source.json, on which prepare depends; runs each time, for DVC 
 import sys
 
 from recipe.addresses import masked
-from recipe.data.source_files import write_manifest
 from recipe.errors import RecipeError
+from recipe.sources.source_files import write_manifest
 
 if __name__ == "__main__":
     try:

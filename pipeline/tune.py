@@ -5,21 +5,21 @@ Writes  runs/tune/best.yaml, finished.yaml (what trained to its end, the best fi
         best_so_far.png, slices.png, parallel.png, importances.png
 """
 
-from recipe.checks import tune
-from recipe.checks.verdict import checks_of
-from recipe.checks.verdict import run as run_checks
+from recipe.config.instantiate import data_name, plain
 from recipe.data.batches import load
-from recipe.figures import search as figures
 from recipe.files import read_yaml, write_csv, write_yaml
-from recipe.join import helped
-from recipe.parts import data_name, plain
-from recipe.search.compare import compare, finished, importances, progress, rivals, summary, unmodelled
-from recipe.search.trials import log
-from recipe.search.worker import NothingFound, open_search, take_part, trials_of
-from recipe.stage import Report, stage
+from recipe.stages.runner import Report, stage
+from recipe.stages.tune import checks as tune_checks
+from recipe.stages.tune import figures
+from recipe.stages.tune.compare import compare, finished, importances, progress, rivals, summary, unmodelled
+from recipe.stages.tune.join import helped
+from recipe.stages.tune.trials import log
+from recipe.stages.tune.worker import NothingFound, open_search, take_part, trials_of
+from recipe.verdict import checks_of
+from recipe.verdict import run as run_checks
 
 
-@stage("tune", checks_of(tune))
+@stage("tune", checks_of(tune_checks))
 def main(cfg, run):
     data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
     run.tracker.data(data_name(cfg), data.fingerprint, "training")
@@ -44,12 +44,12 @@ def main(cfg, run):
     blind, shares = unmodelled(trials), importances(search.work.space, unmodelled(trials))
     title = "what matters among the better trials"
     figures.bars(run.out / "importances.png", shares, title, "PED-ANOVA importance")
-    subject = tune.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials, cfg.repeats)
+    subject = tune_checks.Search(trials, found.best, found.again, found.gain, found.edges, cfg.trials, cfg.repeats)
     report = Report(
         metrics={"val_loss": found.score["val_loss"], "val_accuracy": found.score["val_accuracy"],
                  "gain": found.gain.mean, "trials": len(rows),
                  **{state: sum(r["state"] == state for r in rows) for state in ("pruned", "failed")}},
-        checks=run_checks(checks_of(tune), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml"),
+        checks=run_checks(checks_of(tune_checks), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml"),
         predictions=[found.prediction, *between],
         scores=[found.score],
         evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"],

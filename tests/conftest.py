@@ -8,7 +8,7 @@ import filelock
 import pytest
 from clone import Clone, fresh
 
-from recipe.config import STAGES
+from recipe.config.compose import STAGES
 
 
 def pytest_collection_modifyitems(items):

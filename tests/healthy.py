@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from recipe.checks.setup import Setup
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
 
 torch.set_num_threads(1)
 

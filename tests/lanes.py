@@ -5,9 +5,9 @@ from healthy import digits
 from torch import nn
 from torch.nn import functional as F
 
+from recipe import rng
 from recipe.data.batches import Part
 from recipe.models.plain import convnet, linear, mlp
-from recipe.train import chance
 from recipe.train.lane import Lane
 
 X, Y = digits()
@@ -60,7 +60,7 @@ def lane(
     make=MODELS["mlp"], seed: int = 0, *, device="cpu", dtype=torch.float32, optimizer=torch.optim.AdamW, smoothing=0.0,
     options=None, **more,
 ) -> Lane:  # fmt: skip
-    with chance.seeded(seed, "init"):
+    with rng.seeded(seed, "init"):
         model = make(10)
         model.eval()(X[:2])
         model.to(device, dtype)

@@ -13,10 +13,10 @@ from clone import ROOT
 from omegaconf import OmegaConf
 from test_regularize import DATA
 
-from recipe.config import compose
+from recipe.config.compose import compose
 from recipe.data.batches import Data, Part
-from recipe.search import worker
-from recipe.search.trials import Trial
+from recipe.stages.tune import worker
+from recipe.stages.tune.trials import Trial
 
 SPACE = {
     "optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True},

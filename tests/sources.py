@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from recipe.data.prepare import prepare
 from recipe.data.store import Store
+from recipe.stages.prepare.write_store import prepare
 
 CONFIG = {"_target_": "somewhere.Set"}
 ANY_FILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

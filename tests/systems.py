@@ -10,17 +10,18 @@ from omegaconf import OmegaConf
 from PIL import Image
 from zoo import exif
 
-from recipe import build, system
-from recipe.calibration import tempered
-from recipe.config import change
-from recipe.data.arrays import Arrays
+from recipe.config.compose import change
 from recipe.data.batches import Data, Part, load, read_test
-from recipe.data.folder import Folder
-from recipe.data.prepare import prepare
 from recipe.data.store import Store
-from recipe.data.tables import Table
+from recipe.experiment import build
 from recipe.files import write_csv
-from recipe.selection import weighted
+from recipe.metrics.calibration import tempered
+from recipe.metrics.scores import weighted
+from recipe.serve import system
+from recipe.sources.arrays import Arrays
+from recipe.sources.folder import Folder
+from recipe.sources.tables import Table
+from recipe.stages.prepare.write_store import prepare
 
 CONFIG = {"_target_": "somewhere.Set"}
 CFG = OmegaConf.create(

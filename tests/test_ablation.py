@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recipe.ablation import Arm, Gain, gain, interval
-from recipe.rungs import Level, Step
+from recipe.experiment.arms import Arm, Gain, gain, interval
+from recipe.stages.regularize.ablation import Level, Step
 from recipe.train.lane import Trained
 
 numbers = st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda v: max(v) - min(v) > 1e-3)

@@ -14,9 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from recipe import mlflow_store
 from recipe.addresses import MASK, masked, masking, require_encoded, rewrite_masked, without_login
 from recipe.errors import RecipeError
+from recipe.tracking import mlflow_store
 
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD",
              "MLFLOW_TRACKING_TOKEN", "RECIPE_STORAGE")  # fmt: skip

@@ -9,8 +9,8 @@ import pytest
 from pyarrow import parquet
 from sources import encoded, stored
 
-from recipe.data.arrays import Arrays, Parquet
 from recipe.errors import RecipeError
+from recipe.sources.arrays import Arrays, Parquet
 
 
 @pytest.mark.parametrize(

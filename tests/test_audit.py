@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from recipe.audit.answers import write_pairs, write_probes
-from recipe.audit.explore import explore
-from recipe.audit.findings import audited, metrics, sentences
-from recipe.audit.measure import audit
-from recipe.audit.neighbours import features, nearest
-from recipe.audit.order import order_of, places
-from recipe.audit.pictures import draw
-from recipe.audit.relations import Limits
-from recipe.audit.statistics import BINS, statistics
-from recipe.data.prepare import prepare
-from recipe.data.sources import Digits
 from recipe.data.store import Store
 from recipe.files import present, read_table, write_table, write_text
+from recipe.sources.digits import Digits
+from recipe.stages.audit.audit import audit
+from recipe.stages.audit.captions import audited, metrics, sentences
+from recipe.stages.audit.explorer import explore
+from recipe.stages.audit.figures import draw
+from recipe.stages.audit.flags import Limits
+from recipe.stages.audit.neighbours import features, nearest
+from recipe.stages.audit.order import order_of, places
+from recipe.stages.audit.outputs import write_pairs, write_probes
+from recipe.stages.audit.statistics import BINS, statistics
+from recipe.stages.prepare.write_store import prepare
 
 LIMITS = Limits(near=0.05, outlier=4.0, blank=0.03)
 CONFIG = {"_target_": "planted"}
@@ -47,7 +47,7 @@ def audit_of(tmp_path, monkeypatch):
 
     def run(images, targets, probes=False):
         if not probes:
-            monkeypatch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])
+            monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
         prepare(Arrays(images, targets), CONFIG, tmp_path)
         store = Store.open(CONFIG, tmp_path)
         return audit(store, LIMITS, seed=0), store
@@ -163,7 +163,7 @@ def test_statistics_are_those_of_the_pixels(digits):
 def test_blocks_do_not_change_the_numbers(digits, monkeypatch):
     whole = statistics(digits.images[:70, None])
     points, _ = features(digits.images[:70, None], np.arange(0, 70, 2))
-    monkeypatch.setattr("recipe.audit.statistics.BLOCK", 64 * 9)
+    monkeypatch.setattr("recipe.stages.audit.statistics.BLOCK", 64 * 9)
     pieces = statistics(digits.images[:70, None])
     assert all(np.array_equal(whole.columns[name], pieces.columns[name]) for name in whole.columns)
     assert np.array_equal(points, features(digits.images[:70, None], np.arange(0, 70, 2))[0])

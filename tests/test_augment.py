@@ -12,9 +12,9 @@ from scipy.stats import chi2_contingency
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import v2
 
+from recipe import rng
+from recipe.config.instantiate import part
 from recipe.errors import RecipeError
-from recipe.parts import part
-from recipe.train import chance
 from recipe.train.augment import (
     Affine,
     Crop,
@@ -53,7 +53,7 @@ def device(request):
 
 
 def key(seed: int, device="cpu"):
-    return chance.keys([seed], "augment")[0].to(device)
+    return rng.keys([seed], "augment")[0].to(device)
 
 
 def pictures(shape, seed=0, device="cpu"):
@@ -88,7 +88,7 @@ def with_a_border(inner, left, top, right, bottom, mode="edge"):
 
 
 def one_by_one(transform, image, times):
-    with chance.seeded(0, "v2"):
+    with rng.seeded(0, "v2"):
         return torch.stack([transform(image) for _ in range(times)])
 
 
@@ -310,7 +310,7 @@ def test_a_move_by_a_whole_pixel_is_a_roll(device):
 
 
 def lanes_of(count, device="cpu"):
-    return chance.keys(list(range(count)), "augment").to(device)
+    return rng.keys(list(range(count)), "augment").to(device)
 
 
 @kinds
@@ -419,7 +419,7 @@ def test_a_persons_own_draws_from_the_global_generator():
     x = torch.zeros(3, 1, 2, 2)
     seen = []
     for seed in (0, 0, 1):
-        with chance.seeded(seed, "train"):
+        with rng.seeded(seed, "train"):
             seen.append(apply(lambda image: image + torch.rand(()), x, key(0)))
     assert seen[0].equal(seen[1])
     assert not seen[0].equal(seen[2])

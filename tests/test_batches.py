@@ -9,16 +9,16 @@ from omegaconf import OmegaConf
 from sklearn.datasets import load_breast_cancer
 from sources import CONFIG, Set, Wide
 
-from recipe.config import change, compose
+from recipe.config.compose import change, compose
 from recipe.data.batches import load
-from recipe.data.division import Plan, divide
-from recipe.data.prepare import prepare
-from recipe.data.split import write_split
+from recipe.data.splits import write_split
 from recipe.data.store import Store
-from recipe.data.tables import Table
 from recipe.errors import RecipeError
 from recipe.files import write_csv
-from recipe.floors import train_floors
+from recipe.sources.tables import Table
+from recipe.stages.baseline.baselines import train_floors
+from recipe.stages.prepare.write_store import prepare
+from recipe.stages.split.divide import Plan, divide
 
 
 def lists_of(folder, **rows):

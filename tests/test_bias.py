@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.audit.bias import bias, name_columns, sentence
 from recipe.errors import RecipeError
+from recipe.stages.audit.bias import bias, name_columns, sentence
 
 N = 1200
 

@@ -5,7 +5,7 @@ from bugs import CATALOGUE, HEALTHY
 from bugs.variation import variation
 
 from recipe import examine
-from recipe.examination import CHECKS
+from recipe.checks.examine import CHECKS
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

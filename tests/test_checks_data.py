@@ -5,17 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recipe.audit.bias import Gain
-from recipe.audit.coincidence import Repeats
-from recipe.audit.shortcuts import Shortcut
-from recipe.audit.tables import Columns
-from recipe.checks import audit, prepare, split
-from recipe.checks.verdict import checks_of, run
-from recipe.data import problems
-from recipe.data.division import Division, Plan
-from recipe.data.value_range import Spread
+from recipe import problems
+from recipe.data.expected_repeats import Repeats
+from recipe.decode.value_range import Spread
+from recipe.stages.audit import checks as audit_checks
+from recipe.stages.audit.bias import Gain
+from recipe.stages.audit.shortcuts import Shortcut
+from recipe.stages.audit.tables import Columns
+from recipe.stages.prepare import checks as prepare_checks
+from recipe.stages.split import checks as split_checks
+from recipe.stages.split.divide import Division, Plan
+from recipe.verdict import checks_of, run
 
-READING = prepare.Reading(problems={}, noted={}, unrepeatable=0)
+READING = prepare_checks.Reading(problems={}, noted={}, unrepeatable=0)
 
 
 def problem(kind):
@@ -42,7 +44,7 @@ def gain(verdict, value=0.2):
     return Gain("brightness", 0.5 + value, 0.5, value, value, value, value, value, value, verdict, n)
 
 
-AUDITED = audit.Audited(
+AUDITED = audit_checks.Audited(
     columns(),
     labels=[0, 1, 2, 0, 1, 2],
     classes=["a", "b", "c"],
@@ -76,7 +78,7 @@ def written(kept, plan=None, shares=None, moments=None, rare=None, **parts):
     ids = frozenset(e["id"] for e in kept)
     made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, ids, rare or {}, [], moments or {})
     listed = {name: [{k: row[k] for k in ("id", "row", "label")} for row in part] for name, part in rows.items()}
-    return split.Written(listed, made)
+    return split_checks.Written(listed, made)
 
 
 def dated(kept, **parts):
@@ -153,11 +155,13 @@ PAIRS = {
     "class_shares_agree": (WRITTEN, written(KEPT, train=[0, 1, 2, 3, 5, 7], val=[4, 6], test=[8, 9])),
     "sizes_are_as_asked": (WRITTEN, written(KEPT, train=[0, 1, 2, 3], val=[4, 5, 6, 7], test=[8, 9])),
 }
-CHECKS = checks_of(prepare, audit, split)
+CHECKS = checks_of(prepare_checks, audit_checks, split_checks)
 
 
 def test_a_class_without_an_example_is_named():
-    verdict = audit.every_class_has_an_example(replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0]))))
+    verdict = audit_checks.every_class_has_an_example(
+        replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0])))
+    )
     assert (verdict.value, verdict.closes) == ("c", True)
 
 
@@ -176,7 +180,7 @@ def test_a_healthy_subject_passes_and_a_sabotaged_one_fails(name):
     assert CHECKS[name](broken).verdict == "fail"
 
 
-@pytest.mark.parametrize("module", [prepare, audit, split])
+@pytest.mark.parametrize("module", [prepare_checks, audit_checks, split_checks])
 def test_every_check_says_what_it_claims_and_where_to_look(module):
     for check in checks_of(module).values():
         assert check.fixed["claim"].endswith(".")
@@ -246,7 +250,9 @@ def test_chance_is_no_order():
 
 
 def test_limits_come_from_conf():
-    found = run(checks_of(audit), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml")
+    found = run(
+        checks_of(audit_checks), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml"
+    )
     assert {v.check: v.verdict for v in found}["classes_are_balanced"] == "fail"
     assert not any(v.closes for v in found)  # a note, shown only
 

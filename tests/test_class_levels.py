@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources import problems, put, stored
 
-from recipe.checks import prepare as claims
-from recipe.data.class_levels import doubt
-from recipe.data.folder import Folder
-from recipe.data.labels import in_order
-from recipe.data.problems import CLASS_LEVEL, NO_EXAMPLE, NO_FILE, NO_ROW, STRAY
 from recipe.errors import RecipeError
+from recipe.problems import CLASS_LEVEL, NO_EXAMPLE, NO_FILE, NO_ROW, STRAY
+from recipe.sources.class_levels import doubt
+from recipe.sources.folder import Folder
+from recipe.sources.label_encoding import in_order
+from recipe.stages.prepare import checks as claims
 
 
 def crossed(*levels: list[str], files: int = 2) -> list[str]:

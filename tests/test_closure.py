@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from recipe.closure import code, code_files, manifest, read_manifest, targets
+from recipe.config.code_manifest import code, code_files, manifest, read_manifest, targets
 from recipe.errors import RecipeError
 
 
@@ -13,16 +13,16 @@ def base(tmp_path):
     """A small project: a script, a package of two rooms, and a package of the user's."""
     files = {
         "pipeline/prepare.py": "from recipe import store\n",
-        "pipeline/audit.py": "def main():\n    from recipe.pages import page\n",
+        "pipeline/audit.py": "def main():\n    from recipe.stages.report import page\n",
         "src/recipe/__init__.py": "",
         "src/recipe/store.py": "import recipe.files as files\n",
         "src/recipe/files.py": "import json\n",
         "src/recipe/unused.py": "",
-        "src/recipe/pages/__init__.py": "",
+        "src/recipe/stages/report/__init__.py": "",
         "src/recipe/pages/page.py": "from ..files import write\nHERE = __file__\n",
         "src/recipe/pages/page.html": "<p>",
         "src/recipe/data/__init__.py": "",
-        "src/recipe/data/folder.py": "from . import reading\n",
+        "src/recipe/sources/folder.py": "from . import reading\n",
         "src/recipe/data/reading.py": "",
         "src/own/__init__.py": "",
         "src/own/birds.py": "from .blocks import Block\n",
@@ -55,8 +55,8 @@ def test_a_target_counts_at_any_depth_with_what_it_imports(base):
 
 
 def test_the_source_of_the_data_is_the_code_of_prepare_alone(base):
-    cfg = {"data": {"_target_": "recipe.data.folder.Folder"}}
-    assert {"src/recipe/data/folder.py", "src/recipe/data/reading.py"} <= set(code_files("prepare", cfg, base))
+    cfg = {"data": {"_target_": "recipe.sources.folder.Folder"}}
+    assert {"src/recipe/sources/folder.py", "src/recipe/data/reading.py"} <= set(code_files("prepare", cfg, base))
     assert not [file for file in code_files("audit", cfg, base) if file.startswith("src/recipe/data")]
 
 

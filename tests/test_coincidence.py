@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.audit.coincidence import limits, numbered, repeats
-from recipe.checks.rows import rows_repeat
-from recipe.checks.verdict import FAIL, PASS, UNDECIDED
+from recipe.checks.repeated_rows import rows_repeat
+from recipe.data.expected_repeats import limits, numbered, repeats
+from recipe.verdict import FAIL, PASS, UNDECIDED
 
 
 def rounded(seed, rho, columns, decimals, n=1500):

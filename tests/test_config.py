@@ -10,13 +10,13 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from recipe.checks.examine import CHECKS
 from recipe.checks.setup import Declare
-from recipe.config import STAGES, change, compose, leaves, nearest, root
+from recipe.config.compose import STAGES, change, compose, leaves, nearest, root
+from recipe.config.hydra_app import compose_cli
+from recipe.config.resolve import resolve_all
+from recipe.config.schema import KNOBS, check_types
 from recipe.errors import RecipeError
-from recipe.examination import CHECKS
-from recipe.knobs import KNOBS, check_types
-from recipe.launch import compose_cli
-from recipe.resolve import resolve_all
 
 ROOT = Path(__file__).resolve().parents[1]
 

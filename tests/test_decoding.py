@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo import exif, photograph, saved, zoo
 
-from recipe.data.decoding import FACTS, PROBLEMS, Decoded, Limits, decode
-from recipe.data.facts import TEXTS
+from recipe.decode.metadata import TEXTS
+from recipe.decode.pool import FACTS, PROBLEMS, Decoded, Limits, decode
 from recipe.errors import RecipeError
 
 PHOTO = photograph(7, 48, 64)
@@ -283,7 +283,7 @@ def test_no_files_no_worker():
 
 
 def test_a_worker_imports_little():
-    code = "import sys, recipe.data.decoder; print(*{'torch', 'pandas', 'sklearn', 'scipy'} & set(sys.modules))"
+    code = "import sys, recipe.decode.worker; print(*{'torch', 'pandas', 'sklearn', 'scipy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 

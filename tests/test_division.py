@@ -8,15 +8,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sources import put, stored
 
-from recipe.checks import split as claims
-from recipe.checks.verdict import checks_of
-from recipe.data import division_report, timeline
 from recipe.data.decisions import decide, parse
-from recipe.data.division import Plan, divide
-from recipe.data.split import together
 from recipe.data.split_names import NAMES
-from recipe.data.tables import Table
+from recipe.data.splits import together
 from recipe.errors import RecipeError
+from recipe.sources.tables import Table
+from recipe.stages.split import captions as split_captions
+from recipe.stages.split import checks as claims
+from recipe.stages.split import timeline
+from recipe.stages.split.divide import Plan, divide
+from recipe.verdict import checks_of
 
 CLASSES = ["a", "b", "c"]
 CHECKS = checks_of(claims)
@@ -96,7 +97,7 @@ def source(train: int, val: int = 0, test: int = 0) -> list[dict]:
 def test_what_was_carved_out_is_said_with_counts():
     made = divide(source(100, 40), CLASSES[:2], Plan(0.2, 0.3))
     assert {name: len(rows) for name, rows in made.parts.items()} == {"train": 70, "val": 40, "test": 30}
-    assert division_report.sentences(made) == [
+    assert split_captions.sentences(made) == [
         "The source gives train 100 and val 40: obeyed. It gives no test: carved out of its train, which keeps 70: "
         "test (30, 30% asked for)."
     ]
@@ -110,7 +111,7 @@ def test_three_given_splits_are_judged_for_nothing_that_we_chose():
     verdicts = judged(made)
     assert [verdicts[name].verdict for name in ("sizes_are_as_asked", "class_shares_agree")] == ["skip", "skip"]
     assert closed(made) == {"every_class_is_in_every_split": "1: b (45 examples) is not in test"}
-    assert division_report.sentences(made) == [
+    assert split_captions.sentences(made) == [
         "The source gives train 80, val 10 and test 50: obeyed, and nothing was divided here."
     ]
 
@@ -135,7 +136,7 @@ def test_ignored_splits_are_divided_anew_and_said_so():
     assert (verdict.verdict, verdict.value, verdict.closes) == ("fail", moved, False)
     assert (
         f"are ignored, as `given: ignore` asks: all examples were divided anew, and {moved} are"
-        in (division_report.sentences(made)[0])
+        in (split_captions.sentences(made)[0])
     )
     assert closed(made) == {}
 
@@ -152,7 +153,7 @@ def test_copies_across_given_splits_close_the_gate_and_name_themselves():
 
 
 def test_the_proposed_lines_are_decisions_that_open_the_gate_and_leave_test_whole():
-    lines = division_report.proposals(divide(CROSSING, CLASSES[:2], Plan(0.2, 0.2)))
+    lines = split_captions.proposals(divide(CROSSING, CLASSES[:2], Plan(0.2, 0.2)))
     assert [(line["id"], line["action"]) for line in lines] == [("i60", "drop"), ("i62", "drop"), ("i61", "drop")]
     text = "\n".join(",".join([r["id"], r["action"], "", f'"{r["reason"]}"']) for r in lines)
     decided = parse(text, "copies.csv", {e["id"] for e in CROSSING}, CLASSES)
@@ -196,7 +197,7 @@ def test_distinct_times_give_the_shares_that_are_asked_for():
     rows = [example(n, n % 2, when=(start + timedelta(days=(37 * n) % 100)).date().isoformat()) for n in range(100)]
     made = divide(rows, CLASSES[:2], Plan(0.25, 0.15, by="time", column="when"))
     assert {name: len(part) for name, part in made.parts.items()} == {"train": 60, "val": 25, "test": 15}
-    assert division_report.sentences(made) == [
+    assert split_captions.sentences(made) == [
         "By time of `when`: train from 2021-12-01 to 2022-01-29, val from 2022-01-30 to 2022-02-23, test from "
         "2022-02-24 to 2022-03-10. Examples of one moment are in one split, and examples that stay together count as "
         "late as the latest of them."
@@ -351,7 +352,7 @@ def test_rare_classes_are_left_out_and_the_labels_numbered_anew():
     assert made.classes == ["b", "c"]
     assert Counter((e["label"], e["class"]) for e in made.kept) == {(0, "b"): 30, (1, "c"): 30}
     assert closed(made) == {}
-    assert division_report.sentences(made) == [
+    assert split_captions.sentences(made) == [
         "Classes with fewer than 3 examples (copies and groups count once) are left out, and no class any more, as "
         "`rare: drop` asks: a (2); 2 examples."
     ]
@@ -362,7 +363,7 @@ def test_a_rare_class_that_the_source_gives_to_test_is_not_said_to_be_in_train_a
     rows += [example(40, label=1, given="train"), example(41, label=1, given="test")]
     made = divide(rows, CLASSES[:2], Plan(0.2, 0.2, rare="train"))
     assert (where(made)["i40"], where(made)["i41"]) == ("train", "test")
-    told = " ".join(division_report.sentences(made))
+    told = " ".join(split_captions.sentences(made))
     assert "are in train, but for those that the source gives to another split" in told
 
 
@@ -370,7 +371,7 @@ def test_rare_classes_are_kept_in_train_alone():
     made = divide(RARE, CLASSES, Plan(0.2, 0.2, rare="train"))
     assert [where(made)[e["id"]] for e in RARE[-2:]] == ["train", "train"]
     assert closed(made) == {}
-    assert "are in train alone, so no score knows them" in division_report.sentences(made)[0]
+    assert "are in train alone, so no score knows them" in split_captions.sentences(made)[0]
 
 
 @pytest.mark.parametrize("action", ["drop", "relabel"])
@@ -384,7 +385,7 @@ def test_a_class_that_decisions_empty_is_no_class_any_more(action):
     assert made.classes == ["a", "b"]
     assert Counter(e["label"] for e in made.kept) == {0: 32 if action == "relabel" else 30, 1: 30}
     assert closed(made) == {}
-    assert division_report.sentences(made) == ["No example is left of c: no class any more."]
+    assert split_captions.sentences(made) == ["No example is left of c: no class any more."]
 
 
 @settings(max_examples=60, deadline=None)

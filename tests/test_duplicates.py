@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from recipe.audit.duplicates import Pair, find
-from recipe.audit.transformations import compared, quarter_turned
-from recipe.audit.views import TURNS, alike, seen, slid, thumbnail
 from recipe.data.groups import joined
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
+from recipe.stages.audit.duplicates.search import Pair, find
+from recipe.stages.audit.duplicates.thumbnails import TURNS, alike, seen, slid, thumbnail
+from recipe.stages.audit.duplicates.transformations import compared, quarter_turned
 
 
 def drawn(seed: int) -> Image.Image:
@@ -224,7 +224,7 @@ def test_parts_of_the_space_hold_the_nearest(monkeypatch):
     many = np.concatenate([pictures + rng.normal(0, 0.01, pictures.shape) for _ in range(12)]).astype(np.float32)
     many /= np.linalg.norm(many, axis=(1, 2), keepdims=True)
     whole = alike(many)
-    monkeypatch.setattr("recipe.audit.views.CELL", 40)
+    monkeypatch.setattr("recipe.stages.audit.duplicates.thumbnails.CELL", 40)
     parted = alike(many)
     for w, p, (quarters, mirror) in zip(whole, parted, TURNS, strict=True):
         if quarters == 0 and not mirror:  # here each has copies; where it has none, a far one may be missed

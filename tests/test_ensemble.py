@@ -9,20 +9,22 @@ from healthy import digits
 from omegaconf import OmegaConf
 from torch.nn import functional as F
 
-from recipe import build, choice, distil, final, floors, squeeze
-from recipe.calibration import calibration, tempered
-from recipe.checks import ensemble as claims
-from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
-from recipe.checks.verdict import run as run_checks
-from recipe.config import compose
+from recipe.config.compose import compose
 from recipe.data.batches import Data, Part
 from recipe.errors import RecipeError
+from recipe.experiment import build
+from recipe.experiment.saved import save_floors
 from recipe.files import read_csv, read_table, read_yaml, write_table, write_yaml
-from recipe.longer import COOLDOWN, leave_it_training
-from recipe.members import BEST, configurations, said, train_pool
-from recipe.quality import fall, quality
-from recipe.selection import weighted
-from recipe.versus import versus
+from recipe.metrics.calibration import calibration, tempered
+from recipe.metrics.comparison import versus
+from recipe.metrics.scores import fall, quality, weighted
+from recipe.stages.baseline.baselines import Floor
+from recipe.stages.ensemble import checks as claims
+from recipe.stages.ensemble import distillation, final_evaluation, member_weights, results
+from recipe.stages.ensemble.extended_training import COOLDOWN, leave_it_training
+from recipe.stages.ensemble.members import BEST, configurations, said, train_pool
+from recipe.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
+from recipe.verdict import run as run_checks
 
 X, Y = digits()
 NAMES = [f"digit {i}" for i in range(len(Y))]
@@ -61,11 +63,11 @@ class Ran:
     cfg: object
     run: Silent
     pool: list
-    chosen: choice.Choice
-    found: squeeze.Squeezed
+    chosen: member_weights.Choice
+    found: results.Squeezed
 
     def subject(self):
-        return squeeze.subject(DATA, TEST, self.found, self.run.out, anew(self, TEST))
+        return results.subject(DATA, TEST, self.found, self.run.out, anew(self, TEST))
 
 
 def anew(ran, part):
@@ -81,16 +83,16 @@ def ran(tmp_path_factory) -> Ran:
     """All that pipeline/ensemble.py does."""
     cfg, run = config(), Silent(tmp_path_factory.mktemp("ensemble"))
     (untuned,) = build.train(cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], Silent(run.out), "untuned")
-    floor = floors.Floor("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
-    floors.save_floors(run.out / "floors", [floors.Floor("constant", [], [], {}), floor])
+    floor = Floor("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
+    save_floors(run.out / "floors", [Floor("constant", [], [], {}), floor])
     pool = train_pool(cfg, DATA, configurations(ACCEPTED, FINISHED, cfg.top), run)
-    chosen = choice.choose(choice.stacked(pool), DATA.val.y, choice.seeds_of(pool))
-    write_yaml(run.out / "choice.yaml", choice.content(chosen, pool))
+    chosen = member_weights.choose(member_weights.stacked(pool), DATA.val.y, member_weights.seeds_of(pool))
+    write_yaml(run.out / "choice.yaml", member_weights.content(chosen, pool))
     longer = leave_it_training(cfg, DATA, pool[0], run)
-    student = distil.distil(cfg, DATA, pool, chosen, run)
+    student = distillation.distil(cfg, DATA, pool, chosen, run)
     baselines = run.out / "floors"
-    found = squeeze.measured(cfg, DATA, TEST, pool, chosen, longer, student, run.out, baselines)
-    squeeze.tables(found, run.out)
+    found = results.measured(cfg, DATA, TEST, pool, chosen, longer, student, run.out, baselines)
+    results.tables(found, run.out)
     return Ran(cfg, run, pool, chosen, found)
 
 
@@ -134,19 +136,21 @@ def test_a_cooldown_is_a_share_of_the_steps(ran):
 
 def test_what_is_written_is_all_that_the_system_needs(ran):
     written = read_yaml(ran.run.out / "choice.yaml")
-    assert written == choice.content(ran.chosen, ran.pool)
+    assert written == member_weights.content(ran.chosen, ran.pool)
     assert "&" not in (ran.run.out / "choice.yaml").read_text()  # plain YAML, no references
     assert [m["times"] for m in written["members"]] == [n for n in ran.chosen.times if n]
     on_val = anew(ran, DATA.val)
-    assert on_val.allclose(ran.chosen.probabilities(choice.stacked(ran.pool)), rtol=0, atol=1e-12)
+    assert on_val.allclose(ran.chosen.probabilities(member_weights.stacked(ran.pool)), rtol=0, atol=1e-12)
     assert on_val.allclose(ran.found.final.p_val, rtol=0, atol=1e-12)
 
 
 def test_the_choice_knows_val_alone(ran):
     """The same choice from val's probabilities; another with other labels there."""
-    p, y = choice.stacked(ran.pool), DATA.val.y
-    assert choice.content(choice.choose(p, y, 3), ran.pool) == choice.content(ran.chosen, ran.pool)
-    other = choice.content(choice.choose(p, (y + 1) % 10, 3), ran.pool)
+    p, y = member_weights.stacked(ran.pool), DATA.val.y
+    assert member_weights.content(member_weights.choose(p, y, 3), ran.pool) == member_weights.content(
+        ran.chosen, ran.pool
+    )
+    other = member_weights.content(member_weights.choose(p, (y + 1) % 10, 3), ran.pool)
     assert other["temperature"] != read_yaml(ran.run.out / "choice.yaml")["temperature"]
 
 
@@ -181,8 +185,8 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
     liars = [dataclasses.replace(m, file=str(ran.run.out / m.file)) for m in ran.pool]
     wrong = torch.nn.functional.one_hot((DATA.train.y + 1) % 10, 10).double() * 0.9 + 0.01
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distil, "said", lambda *args: wrong)
-        student = distil.distil(config(), DATA, liars, ran.chosen, Silent(tmp_path))
+        patch.setattr(distillation, "said", lambda *args: wrong)
+        student = distillation.distil(config(), DATA, liars, ran.chosen, Silent(tmp_path))
     assert quality(student.p_val, (DATA.val.y + 1) % 10).accuracy > 0.7
     assert quality(student.p_val, DATA.val.y).accuracy < 0.1
 
@@ -190,15 +194,15 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
 def test_the_loss_of_a_student_is_hintons():
     out, soft = torch.randn(6, 4), torch.rand(6, 4).softmax(1)
     plain = -(soft * (out / 3).log_softmax(1)).sum(1).mean() * 9
-    assert distil.taught(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
+    assert distillation.taught(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
     y = torch.tensor([0, 1, 2, 3, 0, 1])
-    assert distil.taught(3.0, out, y).equal(F.cross_entropy(out, y))
+    assert distillation.taught(3.0, out, y).equal(F.cross_entropy(out, y))
 
 
 def test_no_student_of_another_loss(ran, tmp_path):
     cfg, run = config(), Silent(tmp_path)
     cfg = OmegaConf.merge(cfg, {"loss": None}, {"loss": {"_target_": "torch.nn.MultiMarginLoss"}})
-    assert distil.distil(cfg, DATA, ran.pool, ran.chosen, run) is None
+    assert distillation.distil(cfg, DATA, ran.pool, ran.chosen, run) is None
     assert "student: left out" in run.said[0]
 
 
@@ -207,7 +211,7 @@ def test_no_student_of_another_loss(ran, tmp_path):
 
 def test_the_systems_are_read_from_what_was_saved(ran):
     names = [s.name for s in ran.found.systems]
-    assert names[:4] == ["constant", "linear, untuned", final.BEST_MEMBER, final.STUDENT]
+    assert names[:4] == ["constant", "linear, untuned", final_evaluation.BEST_MEMBER, final_evaluation.STUDENT]
     assert names[-1] == ran.chosen.name + (", calibrated" if ran.chosen.calibrated else "")
     assert set(ran.chosen.options) <= set(names)
     constant, untuned, best, *_ = ran.found.systems
@@ -221,9 +225,9 @@ def test_the_systems_are_read_from_what_was_saved(ran):
 def test_every_system_is_compared_with_the_final_one(ran):
     rows = read_csv(ran.run.out / "comparisons.csv")
     others = [s.name for s in ran.found.systems[:-1]]
-    assert [r["against"] for r in rows] == [*others, final.BEST_MEMBER]
+    assert [r["against"] for r in rows] == [*others, final_evaluation.BEST_MEMBER]
     assert {r["system"] for r in rows[:-1]} == {ran.found.final.name}
-    assert rows[-1]["system"] == final.STUDENT
+    assert rows[-1]["system"] == final_evaluation.STUDENT
 
 
 def test_the_table_of_predictions(ran):
@@ -236,33 +240,33 @@ def test_the_table_of_predictions(ran):
     assert [r["predicted"] for r in rows] == [str(int(c)) for c in p.argmax(1)]
     assert [r["confidence"] for r in rows] == p.max(1).values.tolist()
     assert sum(r["nll"] for r in rows) / len(rows) == pytest.approx(quality(p, TEST.y).nll)
-    best = next(s for s in found.systems if s.name == final.BEST_MEMBER)
+    best = next(s for s in found.systems if s.name == final_evaluation.BEST_MEMBER)
     mine = [float(r[f"nll of {best.name}"]) for r in rows]
     assert sum(mine) / len(mine) == pytest.approx(quality(best.p_test, TEST.y).nll)
     again = ran.run.out / "again.parquet"
     agreement = torch.tensor([r["agreement"] for r in rows], dtype=torch.float64)
     assert 0 < agreement.min() <= agreement.max() == 1
-    final.write_predictions(again, TEST, DATA.classes, found.systems, agreement)
+    final_evaluation.write_predictions(again, TEST, DATA.classes, found.systems, agreement)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_agreement_counts_members_as_often_as_they_count():
     a, b = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.8]])
-    assert final.agreement(torch.stack([a, b]), [3, 1], a).tolist() == [0.75]
+    assert final_evaluation.agreement(torch.stack([a, b]), [3, 1], a).tolist() == [0.75]
 
 
 def test_the_most_confident_mistake_comes_first():
     p = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.6, 0.4]])
-    assert final.worst_first(p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
+    assert final_evaluation.worst_first(p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
 
 
 def test_what_it_found_is_told(ran):
-    sentences = squeeze.findings(ran.found)
+    sentences = results.findings(ran.found)
     assert all(s.endswith(".") for s in sentences)
     for word in ("on test (95 %", "Chosen on validation", "members", "temperature", "untuned", "Left training"):
         assert any(word in s for s in sentences), word
-    assert {p["outcome"] for p in squeeze.predictions(ran.found)} <= {"confirmed", "refuted"}
-    assert all(isinstance(v, (int, float)) for v in squeeze.metrics(ran.found).values())
+    assert {p["outcome"] for p in results.predictions(ran.found)} <= {"confirmed", "refuted"}
+    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.found).values())
 
 
 # ---- the checks ----------------------------------------------------------------------------------------------
@@ -303,8 +307,8 @@ def chosen_on_test(ran):
     file = ran.run.out / "choice.yaml"
     saved = file.read_text()
     p_test = torch.stack([said(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
-    peeked = choice.choose(p_test, TEST.y, 3)
-    write_yaml(file, choice.content(peeked, ran.pool))
+    peeked = member_weights.choose(p_test, TEST.y, 3)
+    write_yaml(file, member_weights.content(peeked, ran.pool))
     subject = ran.subject()
     file.write_text(saved)
     return subject
@@ -319,15 +323,15 @@ def multiplied(ran):
 def seen_before(ran):
     """An example of test was trained on as well."""
     data = dataclasses.replace(DATA, train=dataclasses.replace(DATA.train, ids=[*DATA.train.ids[1:], TEST.ids[0]]))
-    return squeeze.subject(data, TEST, ran.found, ran.run.out, anew(ran, TEST))
+    return results.subject(data, TEST, ran.found, ran.run.out, anew(ran, TEST))
 
 
 def labels_moved(ran):
     """The test set's labels count from another zero."""
     test = dataclasses.replace(TEST, y=(TEST.y + 1) % 10)
-    found = squeeze.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
-    subject = squeeze.subject(DATA, test, found, ran.run.out, anew(ran, test))
-    squeeze.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    found = results.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    subject = results.subject(DATA, test, found, ran.run.out, anew(ran, test))
+    results.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
     return subject
 
 

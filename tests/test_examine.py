@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from recipe import Declare, RecipeError, Setup, cli, examine
-from recipe.checks import loss, start, tasks
-from recipe.examination import CHECKS
+from recipe import Declare, RecipeError, Setup, cli, examine, task
+from recipe.checks import initialization, loss
+from recipe.checks.examine import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
 FROZEN = "nothing_is_frozen_by_mistake"
@@ -139,8 +139,8 @@ def test_the_task_is_told_from_targets_and_loss(setup, task):
 
 def test_zeros_and_ones_are_numbers_to_a_squared_error():
     y = torch.tensor([0.0, 1.0, 1.0, 0.0])
-    assert tasks.tell(torch.Size((2,)), y, nn.MSELoss()) == "regression"
-    assert tasks.tell(torch.Size((2,)), y, nn.BCELoss()) == "binary"
+    assert task.tell(torch.Size((2,)), y, nn.MSELoss()) == "regression"
+    assert task.tell(torch.Size((2,)), y, nn.BCELoss()) == "binary"
 
 
 # ---- what follows from the loss ------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_the_initial_loss_of_a_zero_head_is_log_c():
         nn.init.zeros_(net.head.bias)
         return net
 
-    assert start.loss_at_init(on_digits(0, model=zero_head)).value == pytest.approx(2.302585, abs=1e-5)
+    assert initialization.loss_at_init(on_digits(0, model=zero_head)).value == pytest.approx(2.302585, abs=1e-5)
 
 
 @settings(max_examples=10, deadline=None)
@@ -202,7 +202,7 @@ def test_a_limit_moves_the_bound():
 
 def test_the_library_needs_torch_and_numpy_alone():
     code = (
-        "import sys; from recipe import Declare, Setup, examine; import recipe.examination as e; "
+        "import sys; from recipe import Declare, Setup, examine; import recipe.checks.examine as e; "
         "heavy = {'hydra', 'omegaconf', 'dvc', 'mlflow', 'optuna', 'pandas', 'scipy', 'sklearn', 'PIL', 'yaml'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from clone import ROOT, SMALL, Clone, fresh
 
+from recipe.config.resolve import resolve_all
 from recipe.errors import RecipeError
-from recipe.resolve import resolve_all
 
 LEARNING = ("baseline", "overfit", "regularize", "tune", "ensemble")
 GROUPS = ("model", "loss", "augment", "optimizer")  # those of a training; data has more keys than a line holds

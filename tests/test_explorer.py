@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import recipe.pages.explorer as package
-from recipe.pages.explorer import Column, Roles, drawn, explorer
-from recipe.pages.explorer.columns import encoded
-from recipe.pages.explorer.sheets import sheets
+import recipe.explorer as package
+from recipe.explorer import Column, Roles, drawn, explorer
+from recipe.explorer.columns import encoded
+from recipe.explorer.sheets import sheets
 
 CLASSES = ["cat", "dog", "ice cream", '<script>alert("x")</script>', "=1,2"]
 COUNT = 300

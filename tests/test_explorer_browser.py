@@ -9,7 +9,7 @@ from browser import CHROMIUM, MISSING, chromium, untroubled
 from test_explorer import CLASSES, COUNT, page, picture, table, texts
 
 from recipe.data.decisions import read_decisions
-from recipe.pages.explorer import Column, Roles, explorer
+from recipe.explorer import Column, Roles, explorer
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 READY = "performance.getEntriesByName('ready').length"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recipe.data.batches import Data, Part
-from recipe.familiar import seen, unlike
+from recipe.serve.input_drift import seen, unlike
 
 
 def data(raw: torch.Tensor) -> Data:

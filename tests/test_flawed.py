@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 from sources import stored
 
-from recipe.data.flawed import LEAK, PLANTED, DigitsFlawed
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
+from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
 
 
 def test_the_flaws_are_where_the_list_says(tmp_path):

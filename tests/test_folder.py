@@ -9,11 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources import encoded, problems, put, stored
 
-from recipe.checks import prepare as claims
-from recipe.data.folder import Folder
-from recipe.data.joining import join
-from recipe.data.prepare import HINTS
-from recipe.data.problems import (
+from recipe.errors import RecipeError
+from recipe.problems import (
     CLASS_ALIKE,
     CLASS_SPELLING,
     CONTRADICTION,
@@ -26,7 +23,10 @@ from recipe.data.problems import (
     STRAY,
     UNREADABLE,
 )
-from recipe.errors import RecipeError
+from recipe.sources.folder import Folder
+from recipe.sources.join_by_name import join
+from recipe.stages.prepare import checks as claims
+from recipe.stages.prepare.write_store import HINTS
 
 
 def test_class_folders_are_read_in_order(tmp_path):

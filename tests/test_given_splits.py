@@ -14,14 +14,14 @@ from omegaconf import OmegaConf
 from pyarrow import parquet
 from sources import Set, Wide, encoded, put, stored
 
-from recipe.data.arrays import Arrays, Parquet
-from recipe.data.folder import Folder
-from recipe.data.problems import NOT_FINITE, UNKNOWN_SPLIT
-from recipe.data.sources import GivenSplits
+from recipe.config.instantiate import data_name, part
 from recipe.data.split_names import CALLED, KNOWN, NAMES, normalised, split_of
-from recipe.data.tables import Table, Text
 from recipe.errors import RecipeError
-from recipe.parts import data_name, part
+from recipe.problems import NOT_FINITE, UNKNOWN_SPLIT
+from recipe.sources.arrays import Arrays, Parquet
+from recipe.sources.folder import Folder
+from recipe.sources.given_splits import GivenSplits
+from recipe.sources.tables import Table, Text
 
 CALL = [(called, name) for name, names in CALLED.items() for called in names]
 
@@ -224,7 +224,7 @@ def test_one_hot_labels_are_classes_and_one_without_an_example_keeps_its_number(
 
 @given(st.integers(1, 4), st.integers(5, 9), st.integers(5, 9), st.booleans())
 def test_images_are_the_same_with_their_channels_first_or_last(channels, height, width, first):
-    from recipe.data.npz import channels_last
+    from recipe.sources.npz import channels_last
 
     last = np.random.default_rng(0).random((2, height, width, channels))
     given_ = last.transpose(0, 3, 1, 2) if first else last

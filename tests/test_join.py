@@ -9,9 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 from searching import ended, forked, kill
 
-from recipe.config import compose
+from recipe.config.compose import compose
 from recipe.errors import RecipeError
-from recipe.join import helped
+from recipe.stages.tune.join import helped
 
 
 def alive(pid: int) -> bool:
@@ -105,7 +105,7 @@ def test_a_helper_whose_config_breaks_off_ends():
     """With the stage that was writing it."""
     half = OmegaConf.to_yaml(compose("tune"))[:500]
     helper = subprocess.run(
-        [sys.executable, "-m", "recipe.join"], input=half, text=True, capture_output=True, timeout=60
+        [sys.executable, "-m", "recipe.stages.tune.join"], input=half, text=True, capture_output=True, timeout=60
     )
     assert helper.returncode == 1
     assert not helper.stderr

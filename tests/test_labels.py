@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from recipe.audit.classes import balance, confusions, sentence
-from recipe.audit.labels import folds, out_of_fold, suspects, suspects_by_loss, suspects_from, wilson
-from recipe.audit.vectors import of_columns, of_images, of_texts
-from recipe.data.sources import Digits
 from recipe.errors import RecipeError
+from recipe.sources.digits import Digits
+from recipe.stages.audit.class_balance import balance, confusions, sentence
+from recipe.stages.audit.embeddings import of_columns, of_images, of_texts
+from recipe.stages.audit.labels import folds, out_of_fold, suspects, suspects_by_loss, suspects_from, wilson
 
 
 @pytest.fixture(scope="module")

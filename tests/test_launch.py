@@ -9,9 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.config import checked
+from recipe.config.compose import checked
+from recipe.config.hydra_app import _jobs, check_command_line, new_folder
 from recipe.errors import RecipeError
-from recipe.launch import _jobs, check_command_line, new_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = st.sampled_from(["seed", "val", "model", "+own", "++train.steps"])

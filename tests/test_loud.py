@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
 
 
 def softmax_first(num_classes):

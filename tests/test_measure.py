@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from recipe.audit import shortcuts
-from recipe.audit.explore import explore
-from recipe.audit.findings import METRIC_OF_FLAG, audited, metrics, sentences
-from recipe.audit.measure import audit
-from recipe.audit.pictures import draw
-from recipe.audit.relations import Limits
-from recipe.checks import audit as claims
-from recipe.checks.verdict import checks_of, run
-from recipe.data.flawed import LEAK, PLANTED, DigitsFlawed
-from recipe.data.prepare import prepare
-from recipe.data.sources import Digits
 from recipe.data.store import Store
+from recipe.sources.digits import Digits
+from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
+from recipe.stages.audit import checks as claims
+from recipe.stages.audit import shortcuts
+from recipe.stages.audit.audit import audit
+from recipe.stages.audit.captions import METRIC_OF_FLAG, audited, metrics, sentences
+from recipe.stages.audit.explorer import explore
+from recipe.stages.audit.figures import draw
+from recipe.stages.audit.flags import Limits
+from recipe.stages.prepare.write_store import prepare
+from recipe.verdict import checks_of, run
 
 LIMITS = Limits(near=0.05, outlier=4.0, blank=0.03)
 
@@ -39,7 +39,7 @@ def audit_of(source, folder):
     prepare(source, config, folder)
     store = Store.open(config, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])  # tests/test_probes.py looks at them
+        patch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])  # tests/test_probes.py looks at them
         return audit(store, LIMITS, seed=0), store
 
 

@@ -10,14 +10,16 @@ from systems import CFG, KINDS, MEMBERS, project
 from test_explorer import payload, values
 from torch import nn
 
-from recipe import build, mispredictions, system
 from recipe.cli import main
-from recipe.config import change
+from recipe.config.compose import change
 from recipe.data.batches import Part
 from recipe.data.decisions import COLUMNS, read_decisions
-from recipe.data.sources import Digits
+from recipe.experiment import build
 from recipe.files import read_csv, write_csv, write_table
-from recipe.mispredictions import Judged, judge, look, nearest, page, proposals, sentence
+from recipe.serve import system
+from recipe.sources.digits import Digits
+from recipe.stages.ensemble import mispredictions
+from recipe.stages.ensemble.mispredictions import Judged, judge, look, nearest, page, proposals, sentence
 
 PLANTED = 12
 WIDER = {"model.width": 128}

@@ -10,8 +10,8 @@ from test_explorer import texts
 from test_explorer_browser import HOSTILE, READY, choose, fragment, passing, shown_ids
 
 from recipe.data.decisions import parse
-from recipe.mispredictions import ROLES, WARNING
-from recipe.pages.explorer import Column, explorer
+from recipe.explorer import Column, explorer
+from recipe.stages.ensemble.mispredictions import ROLES, WARNING
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 COUNT, TRAIN = 240, 60

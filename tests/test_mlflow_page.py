@@ -15,8 +15,8 @@ from browser import CHROMIUM, MISSING, chromium
 from clone import environment
 from omegaconf import OmegaConf
 
-from recipe.config import STAGES
-from recipe.track import Tracker
+from recipe.config.compose import STAGES
+from recipe.tracking.tracker import Tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 LANES = {"baseline": 3, "regularize": 5, "tune": 110}  # more than the 100 runs of a page

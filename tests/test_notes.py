@@ -8,15 +8,15 @@ from PIL import Image
 from sources import CONFIG, Set, encoded, put, stored
 from zoo import zoo
 
-from recipe.checks import prepare as claims
-from recipe.checks.verdict import checks_of
-from recipe.data.decoding import decode
-from recipe.data.folder import Folder
 from recipe.data.images import Fit
-from recipe.data.notes import NOTES, kind_of, listed
-from recipe.data.prepare import HINTS, prepare
-from recipe.data.problems import Problem
+from recipe.decode.pool import decode
 from recipe.files import read_csv
+from recipe.problems import Problem
+from recipe.sources.folder import Folder
+from recipe.stages.prepare import checks as claims
+from recipe.stages.prepare.notes import NOTES, kind_of, listed
+from recipe.stages.prepare.write_store import HINTS, prepare
+from recipe.verdict import checks_of
 
 
 def saved(picture: Image.Image, kind: str, **options) -> bytes:

@@ -14,16 +14,16 @@ from sources import CONFIG
 from test_audit import LIMITS, Arrays
 from zoo import photograph
 
-from recipe.audit.findings import sentences
-from recipe.audit.measure import audit
-from recipe.audit.neighbours import Neighbours, features, nearest
-from recipe.audit.outliers import MADE, isolation, made_otherwise, upper_z
-from recipe.audit.statistics import statistics
-from recipe.data.folder import Folder
 from recipe.data.images import Fit
-from recipe.data.prepare import prepare
-from recipe.data.sources import Digits
 from recipe.data.store import Store
+from recipe.sources.digits import Digits
+from recipe.sources.folder import Folder
+from recipe.stages.audit.audit import audit
+from recipe.stages.audit.captions import sentences
+from recipe.stages.audit.neighbours import Neighbours, features, nearest
+from recipe.stages.audit.outliers import MADE, isolation, made_otherwise, upper_z
+from recipe.stages.audit.statistics import statistics
+from recipe.stages.prepare.write_store import prepare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
@@ -180,7 +180,7 @@ def test_real_images_are_hardly_ever_outliers(read, count):
 
 @real
 def test_the_placeholder_among_ants_is_the_outlier(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])
+    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
     prepare(Folder(str(SHARED / "natural_ants_bees"), size=64), CONFIG, tmp_path)
     store = Store.open(CONFIG, tmp_path)
     found = audit(store, LIMITS, seed=0)
@@ -196,7 +196,7 @@ def test_the_placeholder_among_ants_is_the_outlier(tmp_path, monkeypatch):
 
 
 def test_small_images_are_not_judged_by_how_they_are_made(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])
+    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
     digits = Digits()
     images = np.concatenate([digits.images[:300], 255 - digits.images[300:301]])
     prepare(Arrays(images, digits.targets[:301]), CONFIG, tmp_path)
@@ -205,7 +205,7 @@ def test_small_images_are_not_judged_by_how_they_are_made(tmp_path, monkeypatch)
 
 
 def test_a_picture_that_is_there_many_times_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.audit.measure.probe", lambda *_, **__: [])
+    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
     picture = Image.new("RGB", (80, 80), "white")
     text(ImageDraw.Draw(picture), 80, "grey")
     images = np.concatenate([photographs(60), np.stack([fitted(picture, 64)] * 20)])

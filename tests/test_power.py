@@ -8,9 +8,9 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from recipe.checks import power
-from recipe.checks.power import Estimate
-from recipe.checks.verdict import FAIL, PASS, UNDECIDED
+from recipe.metrics import power
+from recipe.metrics.power import Estimate
+from recipe.verdict import FAIL, PASS, UNDECIDED
 
 ESTIMATES = st.builds(Estimate, st.floats(-2, 2), st.floats(1e-4, 2), st.integers(2, 10_000))
 UNHURRIED = settings(deadline=None)  # the first call imports scipy

@@ -12,11 +12,11 @@ from pyarrow import parquet
 from systems import KINDS, folder, project
 
 from recipe.cli import main
-from recipe.data.folder import Folder
-from recipe.data.fresh import example
 from recipe.files import read_csv
-from recipe.predict import frame
-from recipe.system import load
+from recipe.serve.inputs import example
+from recipe.serve.predict import frame
+from recipe.serve.system import load
+from recipe.sources.folder import Folder
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -233,6 +233,6 @@ def test_a_system_of_16_bit_images_has_an_example_too(tmp_path):
 
 def test_predicting_needs_little_more_than_torch():
     heavy = "{'mlflow', 'matplotlib', 'optuna', 'sklearn', 'scipy', 'pandas', 'pyarrow', 'torchvision', 'dvc'}"
-    code = f"import sys, recipe.system, recipe.predict, recipe.data.fresh; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, recipe.serve.system, recipe.serve.predict, recipe.serve.inputs; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from planted import SETS
 
-from recipe.audit.codes import area, cells, resized
-from recipe.audit.factors import REMOVALS, factors, without
-from recipe.audit.linear_probe import Estimate, Examples, estimate, kernel, right
-from recipe.audit.probes import FEWEST, QUESTIONS, Finding, probe
-from recipe.audit.resolution import Size, enough, sizes
-from recipe.audit.sample import LARGEST, sample
+from recipe.stages.audit.probes.factors import REMOVALS, factors, without
+from recipe.stages.audit.probes.linear_probe import Estimate, Examples, estimate, kernel, right
+from recipe.stages.audit.probes.patch_codes import area, cells, resized
+from recipe.stages.audit.probes.questions import FEWEST, QUESTIONS, Finding, probe
+from recipe.stages.audit.probes.resolution import Size, enough, sizes
+from recipe.stages.audit.probes.sample import LARGEST, sample
 
 
 def asked(images, labels, groups=None, seed=0, **more) -> dict[tuple[str, str], Finding]:
@@ -150,7 +150,7 @@ def test_copies_in_one_group_are_not_recognised_and_apart_they_are():
 def test_the_ridge_is_that_of_scikit_learn():
     from sklearn.linear_model import Ridge
 
-    from recipe.audit.linear_probe import _answers
+    from recipe.stages.audit.probes.linear_probe import _answers
 
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(120, 7)), rng.integers(0, 3, 120)

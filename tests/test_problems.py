@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from recipe.checks import prepare as claims
-from recipe.checks.verdict import checks_of
-from recipe.data.prepare import HINTS
-from recipe.data.problems import CLASS_ALIKE, CLASS_SPELLING, WRITTEN, odd_name, plain_spelling, shown, spelt
+from recipe.problems import CLASS_ALIKE, CLASS_SPELLING, WRITTEN, odd_name, plain_spelling, shown, spelt
+from recipe.stages.prepare import checks as claims
+from recipe.stages.prepare.write_store import HINTS
+from recipe.verdict import checks_of
 
 
 def test_every_kind_of_problem_closes_or_notes_exactly_one_check():

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from recipe import quality as q
-from recipe.versus import mcnemar, versus
+from recipe.metrics import scores as q
+from recipe.metrics.comparison import mcnemar, versus
 
 
 def random(n: int, k: int = 4, seed: int = 0, sure: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:

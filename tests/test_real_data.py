@@ -14,12 +14,12 @@ from pyarrow import parquet
 from sources import put, stored
 from test_familiar import data
 
-from recipe.data import annotations
-from recipe.data.division import Plan, divide
-from recipe.data.folder import Folder
-from recipe.data.tables import Table, Text
 from recipe.errors import RecipeError
-from recipe.familiar import seen, unlike
+from recipe.serve.input_drift import seen, unlike
+from recipe.sources import coco
+from recipe.sources.folder import Folder
+from recipe.sources.tables import Table, Text
+from recipe.stages.split.divide import Plan, divide
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
@@ -75,7 +75,7 @@ def cifar10() -> np.ndarray:
 
 @pytest.mark.parametrize("images", [fashion, cifar10])
 def test_which_images_are_unlike_the_training_images(images):
-    """The figures of recipe.familiar: hardly any of the same kind, every one on another scale."""
+    """The figures of recipe.serve.input_drift: hardly any of the same kind, every one on another scale."""
     raw = torch.tensor(images()).float() / 255
     known, new = seen(data(raw[::2])), raw[1::2]
     assert sum(map(bool, unlike(known, new, ()))) <= 1e-3 * len(new)
@@ -85,7 +85,7 @@ def test_which_images_are_unlike_the_training_images(images):
 
 def test_boxes_of_coco(tmp_path):
     file = SHARED / "detection/coco_tiny_val.json"
-    content, read = json.loads(file.read_text()), annotations.read(file)
+    content, read = json.loads(file.read_text()), coco.read(file)
     assert read.problems == []
     assert sum(read.columns["ann_count"]) == len(content["annotations"]) == 815
     image = content["images"][0]

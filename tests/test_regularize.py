@@ -10,17 +10,18 @@ from clone import ROOT
 from healthy import digits
 from omegaconf import OmegaConf
 
-from recipe import augmentations, build, rungs
-from recipe.ablation import Arm
-from recipe.checks import regularize as claims
-from recipe.checks.verdict import checks_of
-from recipe.config import change, compose
+from recipe.checks.examine import CHECKS
+from recipe.config.compose import change, compose, onto
 from recipe.data.batches import Data, Part
 from recipe.errors import RecipeError
-from recipe.examination import CHECKS
-from recipe.floors import simplified
+from recipe.experiment import build
+from recipe.experiment.arms import Arm
 from recipe.models.plain import Resize, convnet
+from recipe.stages.baseline.baselines import simplified
+from recipe.stages.regularize import ablation, augmentations
+from recipe.stages.regularize import checks as claims
 from recipe.train.lane import Trained
+from recipe.verdict import checks_of
 
 X, Y = digits()
 NAMES = [str(i) for i in range(len(Y))]
@@ -56,14 +57,14 @@ def arm(name: str, losses, changes=None, early=False) -> Arm:
     return Arm(name, dict(changes or {}), [Trained(curve=[same | row]) for row in rows], early)
 
 
-def climbed(cfg, monkeypatch, losses_of, base, data=DATA, **more) -> rungs.Ablation:
+def climbed(cfg, monkeypatch, losses_of, base, data=DATA, **more) -> ablation.Ablation:
     """The ladder with trainings that are not run: losses_of(changes) gives a loss per seed."""
 
     def trained(cfg, data, arms, run, **kwargs):
         return {name: arm(name, losses_of(changes), changes) for name, changes in arms.items()}
 
-    monkeypatch.setattr(rungs, "train_arms", trained)
-    return rungs.climb(cfg, data, base, Silent(), **more)
+    monkeypatch.setattr(ablation, "train_arms", trained)
+    return ablation.climb(cfg, data, base, Silent(), **more)
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------
@@ -84,8 +85,8 @@ def test_a_rung_that_helps_is_kept_and_the_next_stands_on_it(monkeypatch):
 def test_a_rung_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypatch, levels):
     chance, repeats, kept = np.random.default_rng(0), 600, 0
     cfg = config({"levels": [{"model.dropout": 0.1 * (i + 1)} for i in range(levels)]})
-    monkeypatch.setattr(rungs, "impossible", lambda *args: "")
-    monkeypatch.setattr(rungs, "worked_out", lambda cfg, kept, change: change)
+    monkeypatch.setattr(ablation, "impossible", lambda *args: "")
+    monkeypatch.setattr(ablation, "worked_out", lambda cfg, kept, change: change)
     for _ in range(repeats):
         result = climbed(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
         kept += result.steps[0].kept
@@ -99,7 +100,7 @@ def test_the_levels_interval_is_bonferronis_and_the_table_says_so(monkeypatch):
     cfg = config({"levels": [{"model.dropout": 0.1}, {"model.dropout": 0.3}]})
     losses = np.array([1.0, 1.1, 0.9, 1.05, 1.2])
     result = climbed(cfg, monkeypatch, lambda c: losses[::-1] - c["model.dropout"], arm("base", losses))
-    rows = rungs.table(result)
+    rows = ablation.table(result)
     assert [(r["rung"], r["level"]) for r in rows] == [("no regularisation", 1), ("r", 1), ("r", 2)]
     assert [r["confidence"] for r in rows[1:]] == [pytest.approx(0.975)] * 2
     assert rows[1]["outcome"] == "not the best level"
@@ -111,8 +112,8 @@ def test_a_level_whose_training_was_lost_is_not_kept(monkeypatch):
     cfg = config({"change": {"model.dropout": 0.1}})
     base, broken = arm("base", [1.0] * 5), arm("r", [0.1] * 5)
     broken.lanes[2].ended = "the training loss is nan by step 100"
-    monkeypatch.setattr(rungs, "train_arms", lambda *args, **kwargs: {"r": broken})
-    result = rungs.climb(cfg, DATA, base, Silent())
+    monkeypatch.setattr(ablation, "train_arms", lambda *args, **kwargs: {"r": broken})
+    result = ablation.climb(cfg, DATA, base, Silent())
     assert not result.kept
     assert "1 of 5 trainings were lost" in result.steps[0].skipped
 
@@ -131,7 +132,9 @@ def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
 
 def test_a_value_can_be_a_multiple_of_what_it_is_by_then():
     cfg = config()
-    done = rungs.worked_out(cfg, {"model.width": 5}, {"model.width": "x0.5", "train.steps": "x2", "optimizer.lr": "x3"})
+    done = ablation.worked_out(
+        cfg, {"model.width": 5}, {"model.width": "x0.5", "train.steps": "x2", "optimizer.lr": "x3"}
+    )
     assert done == {"model.width": 2, "train.steps": 2000, "optimizer.lr": pytest.approx(9e-4)}
 
 
@@ -142,7 +145,7 @@ CUTOUT = {"_target_": "recipe.train.augment.Cutout", "share": 0.25, "chance": 0.
 def test_a_group_is_replaced_as_a_whole():
     cfg = config()
     kept = {"train.augment": True, "augment.degrees": 9.0, "model.dropout": 0.1}
-    changes = rungs.onto(kept, {"augment": FLIP})
+    changes = onto(kept, {"augment": FLIP})
     assert changes == {"train.augment": True, "model.dropout": 0.1, "augment": FLIP}
     assert OmegaConf.to_container(change(cfg, changes).augment) == FLIP
     with pytest.raises(RecipeError, match=r"no `augment\.degrees`"):
@@ -151,10 +154,10 @@ def test_a_group_is_replaced_as_a_whole():
 
 def test_an_augmentation_comes_on_top_of_those_that_were_kept():
     cfg = config()
-    assert rungs.worked_out(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
-    two = rungs.worked_out(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
-    assert two == {"_target_": rungs.SEVERAL, "_convert_": "all", "augments": [FLIP, CUTOUT]}
-    three = rungs.worked_out(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
+    assert ablation.worked_out(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
+    two = ablation.worked_out(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
+    assert two == {"_target_": ablation.SEVERAL, "_convert_": "all", "augments": [FLIP, CUTOUT]}
+    three = ablation.worked_out(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
     assert three["augments"] == [FLIP, CUTOUT, FLIP]
     lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.steps": 2})
     assert len(build.train(cfg, DATA, [lane], Silent(), "three")[0].curve) == 2
@@ -162,23 +165,23 @@ def test_an_augmentation_comes_on_top_of_those_that_were_kept():
 
 def test_what_the_model_or_the_data_do_not_have_is_skipped():
     cfg = config()
-    assert "no model.depth" in rungs.impossible(cfg, DATA, {}, {"model.depth": "x2"})
-    assert "no larger than 8" in rungs.impossible(cfg, DATA, {}, {"train.input_size": 8})
+    assert "no model.depth" in ablation.impossible(cfg, DATA, {}, {"model.depth": "x2"})
+    assert "no larger than 8" in ablation.impossible(cfg, DATA, {}, {"train.input_size": 8})
     for touching in ({"train.augment": True}, {"train.input_size": 4}, {"+augment": FLIP}, {"model.dropout2d": 0.1}):
-        assert rungs.impossible(cfg, TABLE, {}, touching) == "the inputs are no images"
-    assert rungs.impossible(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
+        assert ablation.impossible(cfg, TABLE, {}, touching) == "the inputs are no images"
+    assert ablation.impossible(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
 
 
 def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
     cfg = compose("regularize", ROOT)
     for rung in OmegaConf.to_container(cfg.rungs):
         for asked in rung.get("levels") or [rung["change"]]:
-            assert rungs.impossible(cfg, DATA, {}, asked) == ""
-            build.lane(cfg, DATA, 0, rungs.worked_out(cfg, {}, asked))
+            assert ablation.impossible(cfg, DATA, {}, asked) == ""
+            build.lane(cfg, DATA, 0, ablation.worked_out(cfg, {}, asked))
 
 
 def test_what_is_kept_survives_the_yaml(tmp_path):
-    changes = {"augment": {"_target_": rungs.SEVERAL, "augments": [FLIP, CUTOUT]}, "train.augment": True}
+    changes = {"augment": {"_target_": ablation.SEVERAL, "augments": [FLIP, CUTOUT]}, "train.augment": True}
     assert yaml.safe_load(yaml.safe_dump(changes)) == changes
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipe.learning_curve import Law, fit, learning_curve, rows, told
+from recipe.stages.regularize.learning_curve import Law, fit, learning_curve, rows, told
 
 SIZES = [125, 250, 500, 1000]
 LAW = Law(0.02, 2.0, 0.6)

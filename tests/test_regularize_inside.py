@@ -6,9 +6,9 @@ from healthy import digits
 from torch import nn
 from torch.nn import functional as F
 
-from recipe.checks import regularize as claims
-from recipe.inside import activations, first_layer, neighbours, structure
 from recipe.models.plain import Resize, convnet, linear, mlp
+from recipe.stages.regularize import checks as claims
+from recipe.stages.regularize.diagnostics import activations, first_layer, neighbours, structure
 
 X, Y = digits()
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recipe.checks import report as checks
-from recipe.config import STAGES
-from recipe.figures.style import drawing
+from recipe import formatting
+from recipe.config.compose import STAGES
 from recipe.files import fingerprint, read_json, write_json
-from recipe.pages import evidence, wording
-from recipe.pages.render import render_report
+from recipe.plots.style import drawing
+from recipe.stages.report import checks, evidence
+from recipe.stages.report.render import render_report
 
 # ---- a fake runs/ ------------------------------------------------------------------------------------------
 
@@ -440,16 +440,16 @@ def test_the_twin_has_the_same_checks_and_numbers(tmp_path, contents):
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (wording.number(0.551449), "0.5514"),
-        (wording.number(1797), "1797"),
-        (wording.number(48_213.4), "48,213"),
-        (wording.number(None), ""),
-        (wording.percent(0.964), "96.40 %"),
-        (wording.percent(float("nan")), ""),
-        (wording.metric("val_accuracy", 0.98333), "98.33 %"),
-        (wording.metric("val_accuracy_sd", 0.0042), "0.42 points"),
-        (wording.difference(2.302456, 2.302496), "0"),  # 2.302 and 2.302 on the page
-        (wording.difference(0.0782, 0.12), "0.0418"),
+        (formatting.number(0.551449), "0.5514"),
+        (formatting.number(1797), "1797"),
+        (formatting.number(48_213.4), "48,213"),
+        (formatting.number(None), ""),
+        (formatting.percent(0.964), "96.40 %"),
+        (formatting.percent(float("nan")), ""),
+        (formatting.metric("val_accuracy", 0.98333), "98.33 %"),
+        (formatting.metric("val_accuracy_sd", 0.0042), "0.42 points"),
+        (formatting.difference(2.302456, 2.302496), "0"),  # 2.302 and 2.302 on the page
+        (formatting.difference(0.0782, 0.12), "0.0418"),
     ],
 )
 def test_numbers_have_four_significant_digits(shown, expected):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from clone import UP_TO_DATE
 
-from recipe.config import STAGES
+from recipe.config.compose import STAGES
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +115,7 @@ RESTLESS = '''
 
 from pathlib import Path
 
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
 
 HERE = Path("src/own/restless.py")
 
@@ -148,10 +148,10 @@ def test_an_edit_while_a_stage_runs_fails_the_stage(clone):
 
 def test_code_edited_after_compose_is_not_recorded_as_what_it_was_before(clone):
     """DVC records a stage's code by its manifest: with another code than that, the stage must not run."""
-    clone.edit("src/recipe/data/division_report.py", '"""', '"""Edited. ')
+    clone.edit("src/recipe/stages/split/captions.py", '"""', '"""Edited. ')
     said = clone.repro("--single-item", "--force", "split", code=None)
     assert said.code != 0
-    assert "src/recipe/data/division_report.py changed since the compose stage listed this stage's code" in said.text
+    assert "src/recipe/stages/split/captions.py changed since the compose stage listed this stage's code" in said.text
     assert clone.repro("split").stages == ["compose", "split"]
 
 

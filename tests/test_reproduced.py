@@ -5,9 +5,9 @@ import subprocess
 import pytest
 import yaml
 
-from recipe.reproduced import difference
+from recipe.stages.report.reproduced import difference
 
-CODE, CONFIG = "src/recipe/stage.py", "resolved/overfit.yaml"
+CODE, CONFIG = "src/recipe/stages/runner.py", "resolved/overfit.yaml"
 
 
 def lock(code="1", config="1", data="1", exact="1", report="1") -> dict:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.checks.verdict import Verdict
-from recipe.report import COLUMNS, RESIDUE, Report, rounded
+from recipe.stages.stage_report import COLUMNS, RESIDUE, Report, rounded
+from recipe.verdict import Verdict
 
 NOISE = 1e-7  # relative; torch's plain and AVX512 kernels differ by up to 3e-7 after sixty steps of training
 

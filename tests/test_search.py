@@ -10,16 +10,15 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from searching import SPACE, config, shipped
 
-from recipe.ablation import Gain
 from recipe.addresses import masked
-from recipe.checks import tune as claims
-from recipe.checks.verdict import checks_of
-from recipe.config import change, checked
+from recipe.config.compose import change, checked
 from recipe.errors import RecipeError
-from recipe.figures import search as figures
-from recipe.search import compare, halving, samplers
-from recipe.search.space import at_edges, changes, read_space
-from recipe.search.trials import Trial
+from recipe.experiment.arms import Gain
+from recipe.stages.tune import checks as claims
+from recipe.stages.tune import compare, figures, halving, samplers
+from recipe.stages.tune.space import at_edges, changes, read_space
+from recipe.stages.tune.trials import Trial
+from recipe.verdict import checks_of
 
 LR = {"low": 1e-4, "high": 1e-1, "log": True}
 ADAM, SGD = {"_target_": "torch.optim.AdamW", "lr": 1.0}, {"_target_": "torch.optim.SGD", "lr": 1.0, "momentum": 0.9}

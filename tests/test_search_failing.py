@@ -5,8 +5,8 @@ import torch
 from searching import config, opened
 
 from recipe.errors import RecipeError
-from recipe.search import worker
-from recipe.search.trials import Trial
+from recipe.stages.tune import worker
+from recipe.stages.tune.trials import Trial
 
 
 def test_too_many_failures_stop_the_search(monkeypatch, tmp_path):

@@ -11,10 +11,10 @@ from searching import SMALL, config, ended, forked, linear
 from test_checkpoint import same
 from torch import nn
 
-from recipe import build
-from recipe.search import trials, worker
-from recipe.search.space import read_space
-from recipe.search.trials import Trial, Work, train_again, train_cohort
+from recipe.experiment import build
+from recipe.stages.tune import trials, worker
+from recipe.stages.tune.space import read_space
+from recipe.stages.tune.trials import Trial, Work, train_again, train_cohort
 from recipe.train import engine
 
 RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, float("inf"))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from searching import config, ended, forked, found, kill, linear, opened, whole
 
 from recipe.errors import RecipeError
-from recipe.search import study, worker
-from recipe.search.trials import Trial
+from recipe.stages.tune import study, worker
+from recipe.stages.tune.trials import Trial
 
 
 class Killed(BaseException):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from test_quality import random
 
-from recipe import selection
-from recipe.calibration import LEAST, MOST, calibration, fit_temperature, tempered
-from recipe.choice import GREEDY, choose
-from recipe.quality import fall, nlls, quality
-from recipe.selection import counts, enough, greedy, held_out, of_label, sizes, told, weighted
+from recipe.metrics.calibration import LEAST, MOST, calibration, fit_temperature, tempered
+from recipe.metrics.scores import fall, nlls, quality, weighted
+from recipe.stages.ensemble import selection
+from recipe.stages.ensemble.member_weights import GREEDY, choose
+from recipe.stages.ensemble.selection import counts, enough, greedy, held_out, of_label, sizes, told
 
 
 def members(m: int, n: int = 120, k: int = 4, seed: int = 0, noise: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,11 +20,11 @@ import pytest
 from omegaconf import OmegaConf
 from systems import KINDS, Project
 
-from recipe import track
-from recipe.data.fresh import example
 from recipe.files import read_csv, write_csv
-from recipe.predict import frame
-from recipe.system import load
+from recipe.serve.inputs import example
+from recipe.serve.predict import frame
+from recipe.serve.system import load
+from recipe.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.slow
 LOCAL = ("--env-manager", "local")
@@ -66,7 +66,7 @@ def logged(request, tmp_path_factory):
         patch.delenv("DVC_ROOT", raising=False)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         cfg = OmegaConf.create({"runtime": {"mlflow": {"uri": None, "experiment": "recipe"}}, "seed": 0})
-        tracker = track.Tracker(cfg, "ensemble", "ensemble", "")
+        tracker = Tracker(cfg, "ensemble", "ensemble", "")
         final = load(made.system)
         asked = example(final.form, made.store)
         tracker.model(made.system, asked, frame(final, asked), register=True)

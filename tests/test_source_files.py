@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import put
 
-from recipe.data import source_files
-from recipe.data.folder import Folder
-from recipe.data.source_files import GIVEN_SPLITS, KEYS, look, places, require_unchanged, write_manifest
 from recipe.errors import RecipeError
+from recipe.sources import source_files
+from recipe.sources.folder import Folder
+from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, require_unchanged, write_manifest
 
-FOLDER = "recipe.data.folder.Folder"
+FOLDER = "recipe.sources.folder.Folder"
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_each_source_of_conf_names_what_it_reads():
 
 def test_what_sources_name_is_looked_at(project):
     put(project, "data/a.npz", "elsewhere/b.csv", content=b"x")
-    assert places({"_target_": "recipe.data.arrays.Arrays", "file": "~/x.npz", "labels": "y"}) == {
+    assert places({"_target_": "recipe.sources.arrays.Arrays", "file": "~/x.npz", "labels": "y"}) == {
         "file": Path("~/x.npz").expanduser()
     }
     assert places({"_target_": FOLDER, "root": "r", "annotations": "../coco.json", "group": "elsewhere"}) == {
@@ -191,11 +191,11 @@ def test_what_sources_name_is_looked_at(project):
         "root": Path("elsewhere"), "data": Path("data"),
     }  # fmt: skip
     mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home()), "download": True}
-    given = {"_target_": "recipe.data.sources.GivenSplits", "train": mnist, "val": None}
+    given = {"_target_": "recipe.sources.given_splits.GivenSplits", "train": mnist, "val": None}
     assert places(given | {"test": mnist}) == {}
-    arrays = {"_target_": "recipe.data.arrays.Arrays", "file": "x.npz"}
+    arrays = {"_target_": "recipe.sources.arrays.Arrays", "file": "x.npz"}
     assert places(given | {"test": arrays}) == {"test.file": Path("x.npz")}
-    assert places({"_target_": "recipe.data.sources.Digits"}) == {}
+    assert places({"_target_": "recipe.sources.digits.Digits"}) == {}
     own = {"_target_": "own.mine.Set", "folder": "elsewhere", "name": "no file", "inner": {"file": "elsewhere/b.csv"}}
     assert places(own) == {"folder": Path("elsewhere"), "inner.file": Path("elsewhere/b.csv"), "data": Path("data")}
     assert places(own | {"folder": "~about 5", "inner": None}) == {"data": Path("data")}

@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources import ANY_FILE, CONFIG, encoded, put, stored
 
-from recipe.data import annotations
-from recipe.data.arrays import Arrays, Parquet
-from recipe.data.flawed import DigitsFlawed
-from recipe.data.folder import Folder
-from recipe.data.prepare import prepare
-from recipe.data.tables import Table
 from recipe.errors import RecipeError
+from recipe.sources import coco
+from recipe.sources.arrays import Arrays, Parquet
+from recipe.sources.digits_flawed import DigitsFlawed
+from recipe.sources.folder import Folder
+from recipe.sources.tables import Table
+from recipe.stages.prepare.write_store import prepare
 
 
 @ANY_FILE
 @given(st.binary(max_size=120) | st.just(encoded()[:80]) | st.just(b"PK\x03\x04" + bytes(40)))
 def test_no_file_crashes_the_other_readers(tmp_path, content):
     readers = {
-        "x.npz": Arrays, "x.parquet": Parquet, "y.parquet": lambda f: Table(f, label="y"), "x.json": annotations.read,
+        "x.npz": Arrays, "x.parquet": Parquet, "y.parquet": lambda f: Table(f, label="y"), "x.json": coco.read,
     }  # fmt: skip
     for name, reader in readers.items():
         put(tmp_path, name, content=content)
@@ -39,7 +39,7 @@ def test_encoded_sources_are_the_same_bytes_with_more_workers(tmp_path):
 
 
 def test_a_picture_beyond_the_limit_is_a_problem_of_its_own(tmp_path):
-    from recipe.data.decoding import Limits
+    from recipe.decode.pool import Limits
 
     put(tmp_path / "root", "a/small.png", content=encoded((10, 10)))
     put(tmp_path / "root", "b/small.png", content=encoded((10, 12)))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.data.division import Plan, divide
 from recipe.data.groups import joined
-from recipe.data.split import assign, read_split, shares, write_split
+from recipe.data.splits import assign, read_split, shares, write_split
 from recipe.errors import RecipeError
+from recipe.stages.split.divide import Plan, divide
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from clone import ROOT, UP_TO_DATE, Clone
 
-from recipe.closure import read_manifest
-from recipe.config import STAGES
-from recipe.resolve import resolve_all
+from recipe.config.code_manifest import read_manifest
+from recipe.config.compose import STAGES
+from recipe.config.resolve import resolve_all
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ALWAYS = "always changed"  # what DVC says of `source`
@@ -118,9 +118,9 @@ EDITS = {
     "a stage's section of params.yaml": (lambda c: c.choose(tune={"trials": 3}), {"tune"}),
     "a stage's own file": (lambda c: c.put("conf/regularize.yaml", confidence=0.9), {"regularize"}),
     "a script": (lambda c: comment(c, "pipeline/audit.py"), {"audit"}),
-    "the source's module": (lambda c: comment(c, "src/recipe/data/sources.py"), {"prepare"}),
-    "the module of a source that nobody chose": (lambda c: comment(c, "src/recipe/data/flawed.py"), set()),
-    "a module of one stage": (lambda c: comment(c, "src/recipe/learning_curve.py"), {"regularize"}),
+    "the source's module": (lambda c: comment(c, "src/recipe/sources/digits.py"), {"prepare"}),
+    "the module of a source that nobody chose": (lambda c: comment(c, "src/recipe/sources/digits_flawed.py"), set()),
+    "a module of one stage": (lambda c: comment(c, "src/recipe/stages/regularize/learning_curve.py"), {"regularize"}),
     "a module of the page": (lambda c: append(c, "src/recipe/pages/report.css", "/* more */\n"), {"report"}),
     "a part of the user's that nobody chose": (lambda c: c.write("src/own/mine.py", ""), set()),
     "a search space": (lambda c: c.put("conf/space/default.yaml", **{"model.dropout": {"high": 0.4}}), {"tune"}),

@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recipe.audit import statistics
-from recipe.audit.statistics import MEANINGS
+from recipe.stages.audit import statistics
+from recipe.stages.audit.statistics import MEANINGS
 
 
 def measure(image: np.ndarray, channels_last: bool = True) -> dict[str, float]:

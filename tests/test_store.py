@@ -14,10 +14,10 @@ from PIL import Image
 from sources import CONFIG, Set, Wide
 
 from recipe.data.images import as_array
-from recipe.data.prepare import prepare
-from recipe.data.problems import ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE
 from recipe.data.store import COLUMNS, Store
 from recipe.errors import RecipeError
+from recipe.problems import ODD_SHAPE, UNKNOWN_LABEL, UNREADABLE
+from recipe.stages.prepare.write_store import prepare
 
 GREY = np.arange(30, dtype=np.uint8).reshape(6, 5)
 COLOUR = np.arange(90, dtype=np.uint8).reshape(6, 5, 3)
@@ -177,7 +177,7 @@ def test_a_store_of_other_data_is_refused(tmp_path):
 
 
 def test_images_of_any_size_come_in_by_a_transform_in_conf(tmp_path):
-    from recipe.parts import part, plain
+    from recipe.config.instantiate import part, plain
 
     for name, size in (("ants", (30, 20)), ("bees", (16, 40))):
         (tmp_path / "all" / name).mkdir(parents=True)

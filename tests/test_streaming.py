@@ -18,12 +18,13 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from recipe import rng
 from recipe.data import streaming
 from recipe.data.batches import Part, load, read_test
 from recipe.data.streaming import File, Rows, ahead, batches, moments
 from recipe.errors import RecipeError
 from recipe.files import write_csv
-from recipe.train import chance, engine, loop
+from recipe.train import engine, loop
 from recipe.train.augment import Affine, Flip, Several
 from recipe.train.lane import Lane
 
@@ -146,7 +147,7 @@ class Net(nn.Module):
 
 
 def lane(seed: int, device="cpu", augment=None, **more) -> Lane:
-    with chance.seeded(seed, "init"):
+    with rng.seeded(seed, "init"):
         model = Net().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     return Lane(model, optimizer, nn.CrossEntropyLoss(), 90, 16, seed, augment=augment, **more)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from systems import CFG, KINDS, MEMBERS, digits, fresh, save
 
-from recipe import system
-from recipe.calibration import tempered
-from recipe.checks.ensemble import predictions_are_the_models
 from recipe.errors import RecipeError
-from recipe.integrity import sha256, write_description
-from recipe.selection import weighted
-from recipe.system import load
+from recipe.metrics.calibration import tempered
+from recipe.metrics.scores import weighted
+from recipe.serve import system
+from recipe.serve.integrity import sha256, write_description
+from recipe.serve.system import load
+from recipe.stages.ensemble.checks import predictions_are_the_models
 
 
 @pytest.fixture(scope="module")

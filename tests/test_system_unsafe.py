@@ -16,13 +16,14 @@ from PIL import Image
 from systems import CFG, digits, fresh
 from torch import nn
 
-from recipe import allowlist, build, system
-from recipe.allowlist import refused
 from recipe.cli import main
-from recipe.config import change
+from recipe.config.compose import change
 from recipe.errors import RecipeError
-from recipe.integrity import sha256, write_description
-from recipe.system import load
+from recipe.experiment import build
+from recipe.serve import allowed_targets, system
+from recipe.serve.allowed_targets import refused
+from recipe.serve.integrity import sha256, write_description
+from recipe.serve.system import load
 
 
 class Exploit:
@@ -297,10 +298,10 @@ def test_a_persons_model_is_saved_with_the_names_it_needs(made, tmp_path, monkey
 
 
 def test_hydra_is_asked_to_build_in_one_place_alone():
-    """What is loaded reaches it through recipe.system, which asks recipe.allowlist first."""
+    """What is loaded reaches it through recipe.serve.system, which asks recipe.serve.allowed_targets first."""
     from pathlib import Path
 
-    source = Path(allowlist.__file__).parent
+    source = Path(allowed_targets.__file__).parent
     users = {f.name for f in source.rglob("*.py") if "instantiate(" in f.read_text()}
     assert users == {"parts.py"}
 
@@ -422,7 +423,7 @@ def test_predicting_in_a_process_of_its_own_runs_nothing(folder, trap, tmp_path)
 
 
 def test_the_mlflow_model_loads_by_the_same_door(folder, trap, monkeypatch):
-    from recipe.served import Served
+    from recipe.serve.mlflow_model import Served
 
     context = SimpleNamespace(artifacts={"system": str(folder)})
     forge_model(folder, mlp(width={"_target_": "trap.net"}))

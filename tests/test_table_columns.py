@@ -14,16 +14,16 @@ from sources import ANY_FILE, stored
 from systems import project
 
 from recipe.cli import main
-from recipe.data import dates
-from recipe.data.features import Layout
-from recipe.data.fresh import from_rows
-from recipe.data.fresh import given as requested
-from recipe.data.numerals import number
-from recipe.data.problems import AMBIGUOUS, ASIDE, ASSUMED, LEVEL_SPELLING, NOT_FINITE, ODD_VALUE, UNREADABLE
-from recipe.data.tables import Table
 from recipe.errors import RecipeError
 from recipe.files import read_csv
-from recipe.system import load
+from recipe.problems import AMBIGUOUS, ASIDE, ASSUMED, LEVEL_SPELLING, NOT_FINITE, ODD_VALUE, UNREADABLE
+from recipe.serve.inputs import from_rows
+from recipe.serve.inputs import given as requested
+from recipe.serve.system import load
+from recipe.sources import dates
+from recipe.sources.feature_encoding import Layout
+from recipe.sources.numerals import number
+from recipe.sources.tables import Table
 
 
 def table(tmp_path, columns: dict, **options) -> Table:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources import ANY_FILE, put
 
-from recipe.data.problems import ASIDE, ASSUMED, RAGGED
-from recipe.data.tables import Table, Text
-from recipe.data.tabular import read_rows
 from recipe.errors import RecipeError
+from recipe.problems import ASIDE, ASSUMED, RAGGED
+from recipe.sources.read_table import read_rows
+from recipe.sources.tables import Table, Text
 
 WORDS = ["Orléans", "Besançon", "Nîmes", "Köln", "Ávila", "plain"]
 

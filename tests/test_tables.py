@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sources import ANY_FILE, CONFIG, put, stored
 
-from recipe.data.labels import coded
-from recipe.data.prepare import prepare
-from recipe.data.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
-from recipe.data.tables import Table, Text
-from recipe.data.tabular import read_rows
 from recipe.errors import RecipeError
+from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
+from recipe.sources.label_encoding import coded
+from recipe.sources.read_table import read_rows
+from recipe.sources.tables import Table, Text
+from recipe.stages.prepare.write_store import prepare
 
 
 def test_labels_of_any_type_become_numbers_in_their_own_order():

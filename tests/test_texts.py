@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.audit import tables, texts
+from recipe.stages.audit import tables, texts
 
 LINES = [
     "Free entry in a weekly competition, text WIN to 80086 now",

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from recipe import rng
 from recipe.data.batches import Part
 from recipe.models.plain import Constant, convnet, linear, mlp
-from recipe.train import chance, checkpoint, engine, loop, mixup, order
+from recipe.train import checkpoint, engine, loop, mixup, order
 from recipe.train.lane import Lane
 
 X, Y = digits()
@@ -21,7 +22,7 @@ VAL = Part(X[100:150], Y[100:150], [str(i) for i in range(100, 150)])
 
 
 def trained(steps=40, seed=0, batch_size=32, lr=1e-3, **more):
-    with chance.seeded(seed, "init"):
+    with rng.seeded(seed, "init"):
         model = Net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     lane = Lane(model, optimizer, F.cross_entropy, steps, batch_size, seed, **more)
@@ -30,14 +31,14 @@ def trained(steps=40, seed=0, batch_size=32, lr=1e-3, **more):
 
 
 def test_fit_is_the_loop_that_anyone_would_write():
-    with chance.seeded(0, "init"):
+    with rng.seeded(0, "init"):
         ours, theirs = linear(10), linear(10)
     ours(X[:1]), theirs(X[:1])
     theirs.load_state_dict(ours.state_dict())
     a, b = (torch.optim.SGD(m.parameters(), lr=0.1) for m in (ours, theirs))
     for _ in loop.fit(Lane(ours, a, F.cross_entropy, 10, 32, seed=3), TRAIN, 0, 10):
         pass
-    passes = [torch.Generator().manual_seed(chance.key(3, "order", epoch)) for epoch in range(4)]
+    passes = [torch.Generator().manual_seed(rng.key(3, "order", epoch)) for epoch in range(4)]
     stream = torch.cat([torch.randperm(100, generator=g) for g in passes])
     for index in stream[:320].split(32):
         b.zero_grad()
@@ -105,16 +106,16 @@ def test_the_share_of_mixup_is_drawn_from_a_beta_distribution():
 @pytest.mark.parametrize("keyed", [True, False])
 def test_draws_by_key_are_uniform_and_depend_on_their_key_alone(keyed, monkeypatch):
     if not keyed:  # as under a torch that has no keyed draws
-        monkeypatch.setattr(chance, "_keyed", lambda: None)
-    keys = chance.fold(chance.keys([5, 6, 7], "dropout"), 12)
-    drawn = chance.uniform(keys, 50, 40)
+        monkeypatch.setattr(rng, "_keyed", lambda: None)
+    keys = rng.fold(rng.keys([5, 6, 7], "dropout"), 12)
+    drawn = rng.uniform(keys, 50, 40)
     assert drawn.shape == (3, 50, 40)
-    assert chance.uniform(keys[1], 50, 40).equal(drawn[1])
-    assert chance.uniform(keys[1:], 50, 40).equal(drawn[1:])
+    assert rng.uniform(keys[1], 50, 40).equal(drawn[1])
+    assert rng.uniform(keys[1:], 50, 40).equal(drawn[1:])
     assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() < 1
     assert drawn.mean().item() == pytest.approx(0.5, abs=0.02)
     assert abs(torch.corrcoef(drawn.flatten(1))[0, 1:]).max() < 0.08
-    assert not chance.uniform(chance.fold(keys, 1), 50, 40).equal(drawn)
+    assert not rng.uniform(rng.fold(keys, 1), 50, 40).equal(drawn)
 
 
 def test_a_lane_has_the_same_bits_whatever_ran_before_it():
@@ -183,8 +184,8 @@ def test_weights_come_back_from_a_file(tmp_path):
 
 
 def test_a_name_gives_its_own_random_numbers():
-    assert chance.key(0, "order", 1) != chance.key(0, "order", 2) != chance.key(1, "order", 2)
-    assert chance.key(0, "order", 1) == 4489457307835839548  # for good: results in git depend on it
+    assert rng.key(0, "order", 1) != rng.key(0, "order", 2) != rng.key(1, "order", 2)
+    assert rng.key(0, "order", 1) == 4489457307835839548  # for good: results in git depend on it
 
 
 def test_seeded_is_as_before_after_the_block():
@@ -192,6 +193,6 @@ def test_seeded_is_as_before_after_the_block():
     expected = torch.rand(2)
     torch.manual_seed(0)
     first = torch.rand(1)
-    with chance.seeded(4, "x"):
+    with rng.seeded(4, "x"):
         nn.Linear(3, 3)
     assert torch.cat([first, torch.rand(1)]).equal(expected)

@@ -18,18 +18,18 @@ from pyarrow import parquet
 from sources import CONFIG, Set, encoded, stored
 from zoo import photograph, png
 
-from recipe.checks import prepare as claims
-from recipe.data.arrays import Arrays, Parquet
-from recipe.data.decoding import decode
-from recipe.data.folder import Folder
-from recipe.data.fresh import Form, example, fresh
-from recipe.data.fresh import given as handed_in
-from recipe.data.prepare import prepare
+from recipe.config.instantiate import part
 from recipe.data.store import Store
-from recipe.data.value_range import BYTE, DEEP, Range, measured, spread
-from recipe.data.value_range import stored as stored_values
+from recipe.decode.pool import decode
+from recipe.decode.value_range import BYTE, DEEP, Range, measured, spread
+from recipe.decode.value_range import stored as stored_values
 from recipe.errors import RecipeError
-from recipe.parts import part
+from recipe.serve.inputs import Form, example, fresh
+from recipe.serve.inputs import given as handed_in
+from recipe.sources.arrays import Arrays, Parquet
+from recipe.sources.folder import Folder
+from recipe.stages.prepare import checks as claims
+from recipe.stages.prepare.write_store import prepare
 
 TWELVE = Range(0, 4095)
 
@@ -207,7 +207,7 @@ def test_values_beyond_the_range_are_noted():
 
 @pytest.mark.parametrize("words", [{"size": [8, 8, 8]}, {"value_range": [4095, 0]}], ids=str)
 def test_a_value_that_a_source_refuses_names_its_place_once(tmp_path, words):
-    target = {"_target_": "recipe.data.folder.Folder", "root": str(tmp_path), "size": 8, **words}
+    target = {"_target_": "recipe.sources.folder.Folder", "root": str(tmp_path), "size": 8, **words}
     with pytest.raises(RecipeError, match=f"^conf/data: `{next(iter(words))}: "):
         part(OmegaConf.create({"data": target}), "data")
 

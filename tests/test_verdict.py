@@ -2,11 +2,11 @@
 
 import pytest
 
-from recipe import track
-from recipe.checks import verdict
-from recipe.checks.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, check
-from recipe.examination import Examination
-from recipe.report import Report
+from recipe import verdict
+from recipe.checks.examine import Examination
+from recipe.stages.stage_report import Report
+from recipe.tracking import tracker
+from recipe.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, check
 
 NEEDED = "About 340 validation examples would decide (there are 22)."
 
@@ -46,9 +46,9 @@ def test_what_would_decide_stands_in_table_report_and_description(unsure):
     assert NEEDED in str(Examination(unsure))
     assert content["checks"][0]["verdict"] == UNDECIDED
     assert content["checks"][0]["needed"] == NEEDED
-    assert "**undecided: answers_are_better**" in track.described(content)
-    assert NEEDED in track.described(content)
-    assert "all 1 gates open" in track.described(content)
+    assert "**undecided: answers_are_better**" in tracker.described(content)
+    assert NEEDED in tracker.described(content)
+    assert "all 1 gates open" in tracker.described(content)
 
 
 def test_evidence_of_decided_checks_has_no_word_on_what_would_decide():

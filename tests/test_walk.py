@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import put
 
-from recipe.data import walk as walk_module
-from recipe.data.problems import LINK, STRAY, UNREADABLE
-from recipe.data.walk import LEFT_OVER, LEFT_OVER_FILES, left_over, walk
+from recipe.problems import LINK, STRAY, UNREADABLE
+from recipe.sources import list_files as walk_module
+from recipe.sources.list_files import LEFT_OVER, LEFT_OVER_FILES, left_over, walk
 
 
 def names(below) -> list[str]:
@@ -88,7 +88,7 @@ def test_what_never_ends_is_not_read(tmp_path, device):
 def test_the_root_of_the_system_has_no_files_of_the_kernel(tmp_path, monkeypatch):
     """A root above /proc: its own folders, not links."""
     put(tmp_path, "a/1", "proc/kmsg", content=b"x")
-    monkeypatch.setattr("recipe.data.walk._kernel", lambda: {-1})
+    monkeypatch.setattr("recipe.sources.list_files._kernel", lambda: {-1})
     identity = walk_module._identity
     monkeypatch.setattr(walk_module, "_identity", lambda p: (-1, 0) if str(p).endswith("/proc") else identity(p))
     below = walk(tmp_path)

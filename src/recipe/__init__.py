@@ -11,7 +11,7 @@ FROM = {
     "Declare": "recipe.checks.setup",
     "RecipeError": "recipe.errors",
     "Setup": "recipe.checks.setup",
-    "examine": "recipe.examination",
+    "examine": "recipe.checks.examine",
 }
 
 

@@ -84,10 +84,10 @@ def _decided(given) -> int:
 
 
 def _worked(overrides: list[str]) -> int:
-    from recipe.config import resolved, root
-    from recipe.join import join
-    from recipe.launch import compose_cli
-    from recipe.search.worker import NoSearch
+    from recipe.config.compose import resolved, root
+    from recipe.config.hydra_app import compose_cli
+    from recipe.stages.tune.join import join
+    from recipe.stages.tune.worker import NoSearch
 
     os.chdir(root())
     with masking():
@@ -104,9 +104,9 @@ def _worked(overrides: list[str]) -> int:
 def _predicted(given) -> int:
     import torch
 
-    from recipe import predict
-    from recipe.data.fresh import ARRAYS, TABLES, fresh
-    from recipe.system import load as load_system
+    from recipe.serve import predict
+    from recipe.serve.inputs import ARRAYS, TABLES, fresh
+    from recipe.serve.system import load as load_system
 
     path, out = Path(given.input).expanduser(), given.out and Path(given.out).expanduser()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -150,13 +150,13 @@ def _told(answer, classes: list[str]) -> int:
 
 def _printable(text: str) -> str:
     """Without control characters: a terminal obeys them, and a system's names may be anyone's."""
-    from recipe.data.problems import shown
+    from recipe.problems import shown
 
     return "\n".join(map(shown, text.split("\n")))
 
 
 def _listed() -> int:
-    from recipe.examination import CHECKS
+    from recipe.checks.examine import CHECKS
 
     for name, check in CHECKS.items():
         print(f"{name:<36} {'gate' if check.fixed['gate'] else 'note'}  {check.fixed['claim']}")
@@ -165,8 +165,8 @@ def _listed() -> int:
 
 def _examined(given) -> int:
     setup = load(given.setup)
-    from recipe.checks import verdict
-    from recipe.examination import examine
+    from recipe import verdict
+    from recipe.checks.examine import examine
 
     started = time.monotonic()
 
@@ -192,7 +192,7 @@ def load(place: str):
     Raises RecipeError that says which part of it is wrong.
     """
     from recipe.checks.setup import Setup
-    from recipe.checks.verdict import cause
+    from recipe.verdict import cause
 
     module_name, _, name = place.partition(":")
     if not module_name or not name:

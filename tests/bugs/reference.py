@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset, TensorDataset
 
 from recipe.checks.setup import Setup
-from recipe.data.sources import Digits
+from recipe.sources.digits import Digits
 
 torch.set_num_threads(1)
 

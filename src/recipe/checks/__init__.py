@@ -1,1 +1,1 @@
-"""Claims, measured: one subject a file."""
+"""Claims about a training (a Setup), one subject a file."""

@@ -5,11 +5,11 @@ import multiprocessing
 import torch
 from torch import Tensor
 
-from recipe.checks.door import numbers
+from recipe.checks.inputs import numbers
+from recipe.checks.measurements.short_run import train
 from recipe.checks.setup import Mapped, Setup, once
-from recipe.checks.training import train
-from recipe.checks.verdict import Verdict, above, below, check, exactly, skip
-from recipe.train.chance import seeded
+from recipe.rng import seeded
+from recipe.verdict import Verdict, above, below, check, exactly, skip
 
 NONE = "there is no augmentation"
 

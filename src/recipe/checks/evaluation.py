@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from recipe.checks import loss
-from recipe.checks.door import at_the_door, flat, numbers
+from recipe.checks.dependencies import named
+from recipe.checks.inputs import at_the_door, flat, numbers
 from recipe.checks.setup import Setup, once
-from recipe.checks.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
-from recipe.checks.wiring import named
-from recipe.train.chance import generator
+from recipe.rng import generator
+from recipe.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
 
 
 def measure(s: Setup, model: nn.Module, batch_size: int = 64, backwards: bool = False) -> float:

@@ -6,11 +6,11 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from recipe.checks.door import at_the_door
+from recipe.checks.inputs import at_the_door
 from recipe.checks.setup import Setup, once
-from recipe.checks.step import Steps, first_steps, origin, walk
-from recipe.checks.verdict import FAIL, Verdict, above, below, check, exactly, skip
-from recipe.train.chance import seeded
+from recipe.checks.training_step import Steps, first_steps, origin, walk
+from recipe.rng import seeded
+from recipe.verdict import FAIL, Verdict, above, below, check, exactly, skip
 
 
 @check(source="Karpathy, most common neural net mistakes, no. 3; wenet-e2e/wekws#72")

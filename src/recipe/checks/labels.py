@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from recipe.checks.setup import Setup
-from recipe.checks.verdict import FAIL, PASS, Verdict, check, exactly, skip
-from recipe.train.chance import seeded
+from recipe.rng import seeded
+from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip
 
 
 def targets(dataset, some: Tensor) -> Tensor:

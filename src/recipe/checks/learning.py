@@ -2,12 +2,11 @@
 
 import torch
 
-from recipe.checks import loss, power
+from recipe.checks import loss
 from recipe.checks.gradient import mixes
-from recipe.checks.leaks import neighbours
-from recipe.checks.power import Estimate
-from recipe.checks.setup import Setup
-from recipe.checks.signal import (
+from recipe.checks.leakage import neighbours
+from recipe.checks.measurements.short_run import seeing
+from recipe.checks.measurements.signal import (
     UNTOLD,
     columns_may_say_nothing,
     losses_on_val,
@@ -16,10 +15,12 @@ from recipe.checks.signal import (
     seen_share,
     shifted_rows,
 )
-from recipe.checks.step import first_steps
-from recipe.checks.training import seeing
-from recipe.checks.verdict import FAIL, PASS, UNDECIDED, Verdict, above, below, check, skip, undecided
-from recipe.train.chance import seeded
+from recipe.checks.setup import Setup
+from recipe.checks.training_step import first_steps
+from recipe.metrics import power
+from recipe.metrics.power import Estimate
+from recipe.rng import seeded
+from recipe.verdict import FAIL, PASS, UNDECIDED, Verdict, above, below, check, skip, undecided
 
 
 def _by_heart(s: Setup, optimizer, model, steps: int, size: int, limit: float) -> tuple[float, float]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recipe.checks import tasks
+from recipe import task
 from recipe.checks.setup import Setup, once
-from recipe.checks.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
-from recipe.train.chance import generator
+from recipe.rng import generator
+from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
 
 STEPS = 400
 
@@ -127,9 +127,9 @@ def _sound(s: Setup, through: Callable) -> bool:
     except (RuntimeError, ValueError):  # BCELoss refuses what lies outside 0..1
         return False
     if s.kind == "regression":
-        return not found.endless and tasks.ranks_agree(found.outputs, y) > 0.9
+        return not found.endless and task.ranks_agree(found.outputs, y) > 0.9
     threshold = 0.5 if s.kind == "binary" and found.outputs.min() >= 0 else 0.0
-    return not found.endless and tasks.right(s.kind, found.outputs, y, threshold).double().mean().item() > 0.9
+    return not found.endless and task.right(s.kind, found.outputs, y, threshold).double().mean().item() > 0.9
 
 
 @once
@@ -181,7 +181,7 @@ def loss_is_bounded(s: Setup) -> Verdict:
 
 def wants_the_target_itself(s: Setup) -> bool:
     """Of a regression: where the loss is lowest, the outputs are the targets, and not a function of them."""
-    return tasks.right(s.kind, best(s).outputs, s.batch(32)[1]).item() > 0.98
+    return task.right(s.kind, best(s).outputs, s.batch(32)[1]).item() > 0.98
 
 
 def density(s: Setup) -> bool:
@@ -222,7 +222,7 @@ def loss_hears_every_example(s: Setup) -> Verdict:
         z = torch.randn((len(y), *s.shape), generator=generator(s.seed, "say", draw)).to(y.device).requires_grad_()
         (g,) = torch.autograd.grad(s.loss(at.allowed(z), y), z)
         heard |= (g != 0).reshape(len(y), -1).any(1)
-    counted = tasks.counts(s.kind, torch.zeros(1, *s.shape), y)
+    counted = task.counts(s.kind, torch.zeros(1, *s.shape), y)
     return exactly(int((~heard & counted.reshape(len(y), -1).any(1)).sum()), 0)
 
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from recipe.checks.measurements.short_run import seeing
 from recipe.checks.setup import Setup, once
-from recipe.checks.training import seeing
-from recipe.checks.verdict import FAIL, PASS, Verdict, below, check, skip
+from recipe.verdict import FAIL, PASS, Verdict, below, check, skip
 
 
 @once

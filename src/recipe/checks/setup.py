@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from recipe.checks import tasks
-from recipe.checks.refuse import refuse
+from recipe import task
+from recipe.checks.validate_setup import refuse
 from recipe.errors import RecipeError
+from recipe.rng import generator, key, seeded
 from recipe.train import loop
-from recipe.train.chance import generator, key, seeded
 
 STEPS = 1500  # at most about so many in one short training
 FLOATS = 30_000_000  # numbers of input that a check holds at once: 120 MB of float32
@@ -206,7 +206,7 @@ class Setup:
     @cached_property
     def kind(self) -> str:
         """The task, as told or as targets and loss show."""
-        return self.task or tasks.tell(torch.Size((2, *self.shape)), self.batch(32)[1], self.loss)
+        return self.task or task.tell(torch.Size((2, *self.shape)), self.batch(32)[1], self.loss)
 
     @property
     def discrete(self) -> bool:
@@ -227,11 +227,11 @@ class Setup:
 
     def right(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Whether each target that counts is met; for regression R2, 0-d."""
-        return tasks.right(self.kind, outputs, y, self.threshold if self.kind == "binary" else 0.0)
+        return task.right(self.kind, outputs, y, self.threshold if self.kind == "binary" else 0.0)
 
     def agreement(self, outputs: Tensor, y: Tensor) -> float:
         """Accuracy; for regression the rank correlation: a loss may want a function of the target, as its logarithm."""
-        return tasks.ranks_agree(outputs, y) if self.kind == "regression" else self.score(outputs, y)
+        return task.ranks_agree(outputs, y) if self.kind == "regression" else self.score(outputs, y)
 
     def score(self, outputs: Tensor, y: Tensor) -> float:
         """Accuracy from 0 to 1; for regression R2."""

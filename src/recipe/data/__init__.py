@@ -1,1 +1,1 @@
-"""Source, store, split, batches."""
+"""From the store to batches: the contract of a source, groups, splits, decisions, streaming."""

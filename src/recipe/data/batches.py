@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recipe.data.contract import FEATURES, TEXT
+from recipe.data.source import FEATURES, TEXT
 from recipe.data.store import Store
 from recipe.data.streaming import File, Rows, Scale, moments
 from recipe.errors import RecipeError

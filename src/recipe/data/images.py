@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.data.value_range import white_of
+from recipe.decode.value_range import white_of
 from recipe.errors import RecipeError
 
 PIL_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "LAB": "RGB"}
@@ -13,7 +13,7 @@ CHANNELS = (1, 2, 3, 4)
 
 
 def as_array(image, notes: list[str]) -> tuple[np.ndarray, float]:
-    """((C, H, W) uint8 or float32, its `white`, as in recipe.data.value_range). What was converted is noted.
+    """((C, H, W) uint8 or float32, its `white`, as in recipe.decode.value_range). What was converted is noted.
 
     Tensors are channels first, PIL images and arrays channels last, as in torchvision; where only the other order can
     be meant, as in an array (3, 32, 32), it is taken. Integers of 16 bits become 0..1; other types keep their values.

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recipe.addresses import masked
-from recipe.data import decoding
-from recipe.data.contract import FEATURES, IMAGE, TEXT, Contents
 from recipe.data.images import as_array, preview
-from recipe.data.pixels import content_hash
-from recipe.data.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Bad, Problem
-from recipe.data.value_range import Measured, measured
+from recipe.data.source import FEATURES, IMAGE, TEXT, Contents
+from recipe.decode import pool
+from recipe.decode.pixels import content_hash
+from recipe.decode.value_range import Measured, measured
+from recipe.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Bad, Problem
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Item:
 def items(source, said: Contents, indices: Sequence[int], limits, workers: int) -> Iterator[Item | Problem]:
     """An Item or a Problem per index, in that order."""
     if said.encoded:
-        decoded = decoding.decode((source.encoded(i) for i in indices), limits, workers, said.value_range)
+        decoded = pool.decode((source.encoded(i) for i in indices), limits, workers, said.value_range)
         for index, found in zip(indices, decoded, strict=True):
             yield _guarded(said, index, _from_file, found, said)
     else:

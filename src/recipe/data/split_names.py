@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from recipe.data.problems import shown
 from recipe.errors import RecipeError
+from recipe.problems import shown
 
 NAMES = ("train", "val", "test")
 CALLED = {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.data.contract import IMAGE
+from recipe.data.source import IMAGE
 from recipe.errors import RecipeError
 from recipe.files import present, read_json
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recipe.errors import RecipeError
-from recipe.train.chance import uniform
+from recipe.rng import uniform
 
 Strength = float | Tensor
 GREY = (0.2989, 0.587, 0.114)  # of red, green and blue, as in v2

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from recipe.train import chance
+from recipe import rng
 
 WHOLE_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
@@ -11,7 +11,7 @@ WHOLE_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 @torch.library.custom_op("recipe::draw", mutates_args=())
 def draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
     """Uniform numbers of the call-th use of a key: (*shape) for a key (2,), (M, *shape) for keys (M, 2)."""
-    return chance.uniform(chance.fold(key, call), *shape)
+    return rng.uniform(rng.fold(key, call), *shape)
 
 
 @draw.register_fake
@@ -57,7 +57,7 @@ class Keyed(nn.Module):
 
 
 def _draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
-    return chance.uniform(chance.fold(key, call), *shape)
+    return rng.uniform(rng.fold(key, call), *shape)
 
 
 def dropped(x: Tensor, keep: Tensor, p: Tensor) -> Tensor:
@@ -82,4 +82,4 @@ def keyed(model: nn.Module) -> list[Keyed]:
 def give_keys(layers: list[Keyed], key: Tensor) -> None:
     """A key for each layer, from that of the step."""
     for i, layer in enumerate(layers):
-        layer.key, layer.calls = chance.fold(key, i), 0
+        layer.key, layer.calls = rng.fold(key, i), 0

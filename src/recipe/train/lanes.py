@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from recipe.checks.verdict import cause
+from recipe import rng
 from recipe.data.batches import Part
 from recipe.data.streaming import batches
-from recipe.train import augment, chance, dropout, layers, mixup, order
+from recipe.train import augment, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
 from recipe.train.lane import Lane
 from recipe.train.loop import autocast, outputs
 from recipe.train.updates import Update
+from recipe.verdict import cause
 
 CHUNK = 256  # examples of an evaluation that go through all nets together
 BLOCK = 64  # steps whose batches are listed at once
@@ -51,7 +52,7 @@ class Lanes:
         self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
         self.update = Update([lane.optimizer for lane in lanes], self.flat, [lane.cooldown for lane in lanes])
         device, seeds = self.flat.device, [lane.seed for lane in lanes]
-        self.drops, self.views = (chance.keys(seeds, use).to(device) for use in ("dropout", "augment"))
+        self.drops, self.views = (rng.keys(seeds, use).to(device) for use in ("dropout", "augment"))
         self._settle()
 
     def _others(self) -> list[str]:
@@ -140,10 +141,10 @@ class Lanes:
     def _step(self, n: int, x: Tensor, y: Tensor) -> Tensor:
         """Forward, backward, step on x (M, B, ...) and y (M, B); the loss before it (M,)."""
         if self.augment:
-            x = self._augmented(x, chance.fold(self.views, n))
-        keys = chance.fold(self.drops, n)
+            x = self._augmented(x, rng.fold(self.views, n))
+        keys = rng.fold(self.drops, n)
         for i, (name, layer) in enumerate(self.dropouts.items()):
-            self.held[f"{name}.key"], layer.calls = chance.fold(keys, i), 0
+            self.held[f"{name}.key"], layer.calls = rng.fold(keys, i), 0
         lam = None
         if self.mixing:
             lam = self.flat.new_tensor([mixup.share(lane.mixup, lane.seed, n) for lane in self.lanes])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from recipe import rng
 from recipe.data.batches import Part
 from recipe.data.streaming import Rows, batches
-from recipe.train import augment, chance, dropout, mixup, order
+from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 
 CHUNK = 1000  # examples of an evaluation that go through the net together
@@ -84,17 +85,17 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
     """
     layers, one_step = dropout.keyed(lane.model), lane.step or train_step
     rates = [(group, group["lr"]) for group in lane.optimizer.param_groups] if lane.decay else []
-    drops, views = (chance.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
+    drops, views = (rng.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
-    with chance.seeded(lane.seed, "train", first):
+    with rng.seeded(lane.seed, "train", first):
         index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share)
         for n, (x, y) in enumerate(batches(part, index), first):
             if channels_last(x):
                 x = x.contiguous(memory_format=torch.channels_last)
             loss = lane.loss
-            dropout.give_keys(layers, chance.fold(drops, n))
+            dropout.give_keys(layers, rng.fold(drops, n))
             if lane.augment:
-                x = augment.apply(lane.augment, x, chance.fold(views, n))
+                x = augment.apply(lane.augment, x, rng.fold(views, n))
             if lane.mixup:
                 lam = mixup.share(lane.mixup, lane.seed, n)
                 x, loss = mixup.mixed(x, lam, 0), mixup.mixed_loss(lane.loss, lam)

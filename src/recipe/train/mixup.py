@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from torch import Tensor
 
-from recipe.train.chance import key
+from recipe.rng import key
 
 BLOCK = 1024  # steps drawn at a time
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from recipe.train.chance import generator
+from recipe.rng import generator
 
 
 def subset(count: int, share: float, seed: int) -> Tensor:

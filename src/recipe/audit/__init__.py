@@ -1,1 +1,0 @@
-"""What is in the data: statistics, copies, outliers, order."""

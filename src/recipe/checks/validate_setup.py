@@ -1,0 +1,66 @@
+"""What a Setup must be: refused at once, by the name of the part, where it cannot be used."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from recipe import task
+from recipe.errors import RecipeError
+from recipe.verdict import cause
+
+
+def refuse(s) -> None:
+    """Raises RecipeError where a part of the Setup `s` is of the wrong kind."""
+    calls = {"model": s.model, "loss": s.loss, "optimizer": s.optimizer}
+    for name, part in calls.items():
+        if name != "loss" and isinstance(part, (nn.Module, torch.optim.Optimizer)):
+            hint = "lambda: Net()" if name == "model" else "lambda model: Adam(model.parameters())"
+            raise RecipeError(f"Setup: {name} must make a fresh one at each call; write {name}={hint}.")
+    parts = calls | {n: getattr(s, n) for n in ("augment", "schedule", "train_step", "evaluate", "fit", "collate")}
+    for name, part in parts.items():
+        if not callable(part) and not (part is None and name not in calls):
+            raise RecipeError(f"Setup: {name} must be callable, it is a {type(part).__name__}.")
+    for name in ("train", "val"):
+        data = getattr(s, name)
+        if isinstance(data, (IterableDataset, DataLoader)) or not hasattr(data, "__getitem__"):
+            raise RecipeError(
+                f"Setup: {name} must be a map-style data set, with len(d) and d[i] -> (input, target); "
+                f"it is a {type(data).__name__}."
+            )
+        if len(data) < 2:
+            raise RecipeError(f"Setup: {name} has {len(data)} examples, it needs 2 or more.")
+    for name, valid in (("schedule_per", ("step", "epoch")), ("task", (None, *task.TASKS))):
+        if getattr(s, name) not in valid:
+            raise RecipeError(f"Setup: {name} is {getattr(s, name)!r}, it must be one of {', '.join(map(str, valid))}.")
+    for name, least in (("batch_size", 1), ("epochs", 1), ("workers", 0)):
+        if not isinstance(getattr(s, name), int) or getattr(s, name) < least:
+            raise RecipeError(f"Setup: {name} is {getattr(s, name)!r}, it must be a whole number from {least}.")
+
+
+def try_out(s) -> None:
+    """Builds one of each part and passes a batch, so that what cannot work at all is said at once.
+
+    Raises RecipeError that names the part.
+    """
+    for name, dataset in (("train", s.train), ("val", s.val)):
+        s.collated([dataset[0], dataset[1]], name)
+    _ = s.seen, s.unseen
+    x, y = s.batch(2)
+    with torch.no_grad():
+        try:
+            out = s.fresh().eval()(x)
+        except Exception as error:
+            raise RecipeError(f"Setup: the model cannot take inputs {tuple(x.shape)}: {cause(error)}") from None
+    if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != len(x):
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise RecipeError(f"Setup: the model gives {shape} for {len(x)} inputs; it must give one row per input.")
+    try:
+        value = s.loss(out, y)
+    except Exception as error:
+        raise RecipeError(
+            f"Setup: the loss cannot take outputs {tuple(out.shape)} and targets {tuple(y.shape)} "
+            f"of {y.dtype}: {cause(error)}"
+        ) from None
+    if not isinstance(value, Tensor) or value.ndim:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise RecipeError(f"Setup: the loss gives {shape}, it must give one number: the mean over the batch.")

@@ -1,0 +1,49 @@
+"""What a config group names, built: the door to `hydra.utils.instantiate`."""
+
+from hydra.errors import HydraException
+from hydra.utils import get_method, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from recipe.config.compose import RUNTIME
+from recipe.errors import RecipeError
+from recipe.verdict import cause
+
+
+def part(cfg: DictConfig, group: str, **kwargs):
+    """What conf/<group>/ names, built.
+
+    Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
+    or the exception its own code raised.
+    """
+    target = cfg[group].get("_target_", "nothing")
+    try:
+        if set(cfg[group]) == {"_target_", "_partial_"} and not kwargs:
+            return get_method(target)  # the function itself: Hydra's partial checks its target anew at every call
+        return instantiate(cfg[group], **kwargs)
+    except HydraException as error:
+        inner = error.__cause__ or error
+        while isinstance(inner, HydraException) and inner.__cause__:
+            inner = inner.__cause__
+        if isinstance(inner, RecipeError):  # it says itself what is wrong
+            raise RecipeError(f"conf/{group}: {inner}") from None
+        raise RecipeError(
+            f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
+            f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
+        ) from None
+
+
+def plain_all(cfg: DictConfig) -> dict:
+    """The whole config as a plain dict, without where it runs."""
+    return {k: v for k, v in OmegaConf.to_container(cfg, resolve=True).items() if k != RUNTIME}
+
+
+def plain(cfg, group: str) -> dict:
+    """A config group as a plain dict."""
+    return OmegaConf.to_container(cfg[group], resolve=True)
+
+
+def data_name(cfg) -> str:
+    """The class of the data set that the config names; of one in given splits the class of its train part."""
+    data = plain(cfg, "data")
+    first = data.get("train")
+    return (first if isinstance(first, dict) else data)["_target_"].rsplit(".", 1)[-1]

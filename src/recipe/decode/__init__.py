@@ -1,0 +1,1 @@
+"""Image files that others made, decoded in a process of their own."""

@@ -1,0 +1,119 @@
+"""From a config to a model, and one training."""
+
+import warnings
+from collections.abc import Callable
+
+from omegaconf import DictConfig
+
+from recipe.config.compose import TRAINING, change
+from recipe.config.instantiate import part
+from recipe.data.batches import Data
+from recipe.errors import RecipeError
+from recipe.files import fingerprint
+from recipe.models.plain import Resize
+from recipe.rng import seeded
+from recipe.train import augment, engine
+from recipe.train.lane import Lane, Trained
+from recipe.train.loop import train_step
+from recipe.verdict import cause
+
+
+def model(cfg: DictConfig, data: Data, seed: int):
+    """A fresh model whose weights depend on `seed` alone, with its lazy layers sized by a training example."""
+    return network(cfg, len(data.classes), data.train.x[:2], seed)
+
+
+def network(cfg: DictConfig, classes: int, inputs, seed: int):
+    """As `model`, of so many classes; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
+    import torch
+
+    with seeded(seed, "init"):
+        net = part(cfg, "model", num_classes=classes)
+        if not isinstance(net, torch.nn.Module):
+            raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
+        if cfg.train.input_size:
+            net = torch.nn.Sequential(_smaller(cfg.train.input_size, inputs), net)
+        net.to(inputs.device)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.filterwarnings("ignore", message="Lazy modules")
+            try:
+                out = net.eval()(inputs)
+            except Exception as error:
+                raise RecipeError(
+                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(inputs.shape)}: {cause(error)}"
+                ) from None
+    if tuple(out.shape) != (2, classes):
+        raise RecipeError(
+            f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give logits "
+            f"(2, {classes}): one per class."
+        )
+    return net.train()
+
+
+def _smaller(size: int, inputs) -> Resize:
+    """What makes the inputs smaller, as part of the model: so every later stage, and its saved weights, has it."""
+    sides = inputs.shape[2:]
+    if not sides or size >= max(sides):
+        given = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
+        raise RecipeError(f"`train.input_size: {size}` makes nothing smaller: the inputs are {given}.")
+    return Resize(size)
+
+
+def optimizer(cfg: DictConfig, net):
+    """Built on the parameters that ask for a gradient."""
+    build = part(cfg, "optimizer")
+    if not callable(build):
+        raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` needs the line `_partial_: true`.")
+    try:
+        return build([p for p in net.parameters() if p.requires_grad])
+    except Exception as error:
+        raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` cannot be built: {cause(error)}") from None
+
+
+def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs) -> Lane:
+    """One training from a config with dotted `changes`; kwargs are passed to Lane.
+
+    Lanes of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
+    """
+    cfg = change(cfg, changes or {}, TRAINING)  # a copy of all of it takes longer than the model
+    net = model(cfg, data, seed)
+    device = data.train.y.device.type
+    if cfg.train.precision != "float32" and (cfg.train.precision, device) != ("bfloat16", "cuda"):
+        raise RecipeError(
+            f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
+            "a CPU without instructions for it does 6 to 8 times slower)."
+        )
+    if cfg.train.decay > 1:
+        raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
+    own = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
+    return Lane(
+        net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **own | kwargs,
+    )  # fmt: skip
+
+
+def augmentation(cfg: DictConfig, data: Data):
+    """Of the standardised images of `data`: it sees them in 0..1."""
+    return augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
+
+
+def own_step(cfg: DictConfig) -> Callable | None:
+    """A person's train_step; None where it is the plain one."""
+    step = part(cfg, "step")
+    return None if step is train_step else step
+
+
+def train(cfg: DictConfig, data: Data, lanes: list[Lane], run, name: str, **kwargs) -> list[Trained]:
+    """Trains lanes of a stage together; kwargs go to engine.train. `name` tells them from the stage's others.
+
+    Under DVC a training that was killed goes on where it was: its checkpoints lie under .recipe/, keyed by all that
+    the stage depends on, until the stage is done.
+    """
+
+    def say(text: str) -> None:
+        run.say(f"{name}: {text}")
+
+    folder = run.checkpoints and run.checkpoints / fingerprint(name)
+    return engine.train(
+        lanes, data.train, data.val, eval_every=cfg.train.eval_every, folder=folder, say=say, **kwargs
+    )  # fmt: skip

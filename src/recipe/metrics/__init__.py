@@ -1,0 +1,1 @@
+"""How good predictions are, with intervals: scores, calibration, comparison, statistical power."""

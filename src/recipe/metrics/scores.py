@@ -1,0 +1,132 @@
+"""How good probabilities are, and how far each number can be trusted: proper scores, calibration, bootstrap."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Z95 = 1.959963984540054  # 97.5th percentile of the normal distribution
+TINY = 1e-12  # a probability of zero would cost infinitely much
+BINS = 15  # of confidence
+DRAWS = 2000  # of a bootstrap
+AT_ONCE = 2**22  # numbers of a bootstrap's draws that are held together
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of probabilities (N, K) against labels (N,): accuracy, mean negative log-likelihood (nats), Brier score (0 to 2:
+    the sum over classes), expected calibration error."""
+
+    accuracy: float
+    nll: float
+    brier: float
+    ece: float
+    count: int
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy (Wilson 1927): right also near 1, where the plain one is not."""
+        n, p = self.count, self.accuracy
+        centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+        half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def quality(p: Tensor, y: Tensor) -> Quality:
+    p = p.double()
+    means = (f(p, y).mean().item() for f in (right, nlls, briers))
+    return Quality(*means, calibration_error(p, y), len(y))
+
+
+def right(p: Tensor, y: Tensor) -> Tensor:
+    """(N,) 1 where the likeliest class is the label, else 0."""
+    return (p.argmax(1) == y).double()
+
+
+def nlls(p: Tensor, y: Tensor) -> Tensor:
+    """(N,) negative log-likelihoods in nats."""
+    return -p[torch.arange(len(y)), y].double().clamp_min(TINY).log()
+
+
+def briers(p: Tensor, y: Tensor) -> Tensor:
+    """(N,) squared distances to the certain answer, summed over classes (Brier 1950)."""
+    return (p.double() - torch.nn.functional.one_hot(y, p.shape[1])).square().sum(1)
+
+
+def calibration_error(p: Tensor, y: Tensor, bins: int = BINS) -> float:
+    """Expected calibration error over equally wide bins of confidence (Guo et al. 2017)."""
+    return sum(share * abs(confidence - accuracy) for _, confidence, accuracy, share in reliability(p, y, bins))
+
+
+def reliability(p: Tensor, y: Tensor, bins: int = BINS) -> list[tuple[int, float, float, float]]:
+    """(bin, mean confidence, accuracy, share of examples) of each bin that is not empty."""
+    confidence, hit, index = p.max(1).values.double(), right(p, y), _bins(p, bins)
+    return [
+        (b, confidence[index == b].mean().item(), hit[index == b].mean().item(), (index == b).double().mean().item())
+        for b in range(bins)
+        if (index == b).any()
+    ]
+
+
+def _bins(p: Tensor, bins: int) -> Tensor:
+    return (p.max(1).values * bins).long().clamp(max=bins - 1)
+
+
+# ---- intervals -----------------------------------------------------------------------------------------------
+
+
+def intervals(p: Tensor, y: Tensor, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals over examples of accuracy, nll, brier and ece.
+
+    A resampled ECE is biased upwards, and so is the ECE itself: it takes absolute values of what is partly noise. Read
+    its interval as how far it wanders, and compare two systems rather than one with zero.
+    """
+    gap = (p.max(1).values.double() - right(p, y)).unsqueeze(1)
+    in_bins = gap * torch.nn.functional.one_hot(_bins(p, BINS), BINS)
+    means = bootstrap(torch.cat([torch.stack([f(p, y) for f in (right, nlls, briers)], 1), in_bins], 1), seed)
+    values = {"accuracy": means[:, 0], "nll": means[:, 1], "brier": means[:, 2], "ece": np.abs(means[:, 3:]).sum(1)}
+    return {name: percentiles(v) for name, v in values.items()}
+
+
+def bootstrap(columns: Tensor, seed: int = 0) -> np.ndarray:
+    """(DRAWS, C): means of columns (N, C) over examples drawn with replacement, the same ones for every column.
+
+    Efron 1979. The columns of one draw stay paired.
+    """
+    values = columns.double().cpu().numpy()
+    # einsum and not @: its bits depend neither on threads nor on how many draws are held together
+    return np.concatenate([np.einsum("dn,nc->dc", t, values) for t in _draws(len(values), seed)]) / len(values)
+
+
+def _draws(count: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each example is in a draw: (some of the DRAWS, N)."""
+    chance, even = np.random.default_rng(seed), np.full(count, 1 / count)
+    together = max(1, AT_ONCE // count)
+    for at in range(0, DRAWS, together):
+        yield chance.multinomial(count, even, size=min(together, DRAWS - at)).astype(float)
+
+
+def fall(before: Tensor, after: Tensor, y: Tensor) -> tuple[float, float, float]:
+    """How much lower the mean nll is after, and its paired 95 % bootstrap interval over examples."""
+    return gained(nlls(before, y), nlls(after, y))
+
+
+def gained(before: Tensor, after: Tensor) -> tuple[float, float, float]:
+    """By how much the mean of (N,) numbers fell, and its paired 95 % bootstrap interval over examples."""
+    falls = before - after
+    return (falls.mean().item(), *percentiles(bootstrap(falls.unsqueeze(1))[:, 0]))
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """The 2.5th and the 97.5th."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def weighted(p: Tensor, times: list[int]) -> Tensor:
+    """(N, K): the mean of p (M, N, K), each member as often as it counts."""
+    used = [i for i, n in enumerate(times) if n]
+    shares = torch.tensor([times[i] for i in used], dtype=torch.float64) / sum(times)
+    return (p[used].double() * shares.view(-1, 1, 1)).sum(0)

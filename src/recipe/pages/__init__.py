@@ -1,1 +1,0 @@
-"""Evidence as pages for a person."""

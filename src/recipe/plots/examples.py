@@ -1,0 +1,104 @@
+"""The examples of a data set: what they look like, how many there are, how their statistics are distributed."""
+
+import numpy as np
+
+from recipe.plots.style import ACCENT, BAD, COLOURS, INK, drawing
+
+TILE, GAP, LINE, DPI = 76, 13, 12, 120  # pixels
+
+
+def tile(image, low: float, high: float):
+    """An input (C, H, W) as (TILE, TILE, 3) bytes on white, whole and with its own proportions."""
+    from PIL import Image
+
+    shown = np.nan_to_num((image - low) / max(high - low, 1e-9)).clip(0, 1)
+    shown = shown[:3] if len(shown) >= 3 else shown[:1].repeat(3, 0)
+    picture = Image.fromarray((shown.transpose(1, 2, 0) * 255).round().astype(np.uint8))
+    scale = TILE / max(picture.size)
+    size = [max(1, round(side * scale)) for side in picture.size]
+    small = picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+    square = Image.new("RGB", (TILE, TILE), "white")
+    square.paste(small, ((TILE - size[0]) // 2, (TILE - size[1]) // 2))
+    return np.asarray(square)
+
+
+def contact_sheet(path, blocks: list[tuple[str, list, list[str]]], across: int) -> None:
+    """Blocks of pictures, (title, tiles, captions of one or more lines); `across` tiles of one width in a row."""
+    first = next((tiles[0] for _, tiles, _ in blocks if tiles), np.zeros((TILE, TILE, 3)))
+    wide, lines = first.shape[1], max((c.count("\n") + 1 for _, _, cs in blocks for c in cs), default=1)
+    step, head = TILE + LINE * lines + 8, 30
+    rows = [-(-len(tiles) // across) for _, tiles, _ in blocks]
+    width, height = GAP + across * (wide + GAP), sum(head + n * step for n in rows) + GAP
+    canvas, texts, top = np.full((height, width, 3), 255, np.uint8), [], 0
+    for (title, tiles, captions), n in zip(blocks, rows, strict=True):
+        texts.append((GAP, top + head - 9, title, {"size": 9.5, "va": "baseline", "weight": "bold"}))
+        for i, (picture, caption) in enumerate(zip(tiles, captions, strict=True)):
+            x, y = GAP + i % across * (wide + GAP), top + head + i // across * step
+            canvas[y : y + TILE, x : x + wide] = picture
+            texts.append((x + wide / 2, y + TILE + 3, caption, {"size": 6, "ha": "center", "va": "top"}))
+        top += head + n * step
+    _paint(path, canvas, texts)
+
+
+def _paint(path, canvas, texts: list) -> None:
+    """A pixel of the canvas is a pixel of the file."""
+    height, width = canvas.shape[:2]
+    with drawing(path, width=width / DPI, height=height / DPI) as (figure, axis):
+        figure.set_layout_engine("none")
+        axis.set_position((0, 0, 1, 1))
+        axis.set_axis_off()
+        axis.imshow(canvas, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
+        for x, y, text, style in texts:
+            axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
+
+
+def class_counts(path, classes: list[str], series: dict[str, list[int]], title: str) -> None:
+    """Examples per class, a bar beside the other for each series."""
+    upright = len(classes) > 12 or max(map(len, classes)) > 9
+    bar = 0.8 / len(series)
+    with drawing(path, width=min(16, max(6.4, 0.3 * len(classes) + 2))) as (_, axis):
+        for i, (colour, (name, counts)) in enumerate(zip(COLOURS, series.items(), strict=False)):
+            at = [c + (i - (len(series) - 1) / 2) * bar for c in range(len(classes))]
+            drawn = axis.bar(at, counts, bar * 0.94, color=colour, label=name)
+            if bar * len(classes) <= 12:
+                axis.bar_label(drawn, fontsize=7 if len(series) > 1 else 8.5, color=INK, padding=1)
+        axis.set_xticks(range(len(classes)), classes, rotation=90 if upright else 0)
+        axis.tick_params(axis="x", length=0)
+        axis.set(title=title, xlabel="class", ylabel="examples")
+        if len(series) > 1:
+            axis.legend(ncols=len(series), loc="upper right", bbox_to_anchor=(1, 1.12))
+
+
+def intensities(path, edges, whole, classes: dict[str, list[float]]) -> None:
+    """Share of the values in each bin, a panel per class, with that of the whole data set as a line."""
+    across = min(5, max(1, len(classes)))
+    down = max(1, -(-len(classes) // across))
+    grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
+    with drawing(path, width=2.1 * across + 0.6, height=1.45 * down + 0.7, **grid) as (figure, axes):
+        for axis in axes.flat[len(classes) :]:
+            axis.set_axis_off()
+        for axis, (name, shares) in zip(axes.flat, classes.items(), strict=False):
+            axis.stairs(shares, edges, fill=True, color=ACCENT, alpha=0.55)
+            axis.stairs(whole, edges, color=INK, lw=0.9, baseline=None)
+            axis.set_yscale("log")
+            axis.yaxis.set_minor_formatter("")
+            axis.set_title(name, fontsize=9)
+        figure.supxlabel("value (line: all classes)", fontsize=9.5)
+        figure.supylabel("share of values", fontsize=9.5)
+
+
+def distributions(path, columns: dict[str, list[float]], limits: dict[str, float]) -> None:
+    """A histogram per column; a red line where a limit makes an example conspicuous."""
+    across = 4
+    down = -(-len(columns) // across)
+    with drawing(path, width=9.6, height=2.1 * down, nrows=down, ncols=across, squeeze=False) as (_, axes):
+        for axis in axes.flat[len(columns) :]:
+            axis.set_axis_off()
+        for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
+            axis.hist(values, bins=40, color=ACCENT, alpha=0.75)
+            if name in limits:
+                axis.axvline(limits[name], color=BAD, lw=1.2, ls="--")
+            axis.set(title=name, yscale="log")
+            axis.set_ylim(bottom=0.7)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("examples")

@@ -1,0 +1,1 @@
+"""The final system: saved, loaded, applied to new inputs."""

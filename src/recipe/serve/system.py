@@ -1,0 +1,221 @@
+"""The final system as a folder: all that leads from a person's file to probabilities.
+
+system.yaml             classes, what an input is and how a file becomes one, its scale, what the training examples were
+                        like, the members, the temperature
+members/*.safetensors   their weights
+
+The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
+The Python that the members are built of (`_target_`) is named by system.yaml, so a folder may come from anywhere: what
+is built is limited to recipe.serve.allowed_targets, and everything else needs the person's consent (`trust`).
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from recipe.config.compose import change
+from recipe.data.batches import Data
+from recipe.data.source import FEATURES
+from recipe.data.streaming import Scale
+from recipe.errors import RecipeError
+from recipe.experiment import build
+from recipe.files import present, read_json
+from recipe.metrics.calibration import tempered
+from recipe.metrics.scores import weighted
+from recipe.serve.allowed_targets import VARIABLE, explained, refused
+from recipe.serve.input_drift import Seen, seen, unlike
+from recipe.serve.inputs import FACTS, Form
+from recipe.serve.integrity import ANEW, checked_name, read_description, sha256, verified, write_description
+from recipe.train.checkpoint import load_weights, save_weights
+from recipe.verdict import cause
+
+FORMAT = 3
+BATCH = 1000  # inputs at a time
+
+
+@dataclass(frozen=True)
+class System:
+    """Members that answer together. counts: how often each of them counts."""
+
+    form: Form
+    classes: list[str]
+    scale: Scale
+    seen: Seen
+    members: list[nn.Module]
+    counts: list[int]
+    temperature: float
+    device: str
+
+    def predict(self, inputs: np.ndarray) -> Tensor:
+        """Probabilities (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
+
+        inputs may be a memory map: `BATCH` of them are read at a time. Raises RecipeError for another shape or type.
+        """
+        if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
+            raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form.told} each.")
+        parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
+        answers = [self.together(self.answers(self._entering(part))) for part in parts]
+        return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
+
+    def unlike(self, inputs: np.ndarray) -> list[str]:
+        """In what each of these inputs is unlike the training examples (see recipe.serve.input_drift); empty: in nothing."""
+        return unlike(self.seen, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
+
+    def answers(self, x: Tensor) -> Tensor:
+        """Each member's probabilities (M, N, K), float64, of inputs as they enter the net: standardised."""
+        with torch.no_grad():
+            return torch.stack([member(x).double().softmax(1).cpu() for member in self.members])
+
+    def together(self, p: Tensor) -> Tensor:
+        """(N, K) of the members' probabilities p (M, N, K)."""
+        return tempered(weighted(p, self.counts), self.temperature)
+
+    def _entering(self, raw: np.ndarray) -> Tensor:
+        return self.scale(torch.from_numpy(raw).to(self.device))
+
+
+# ---- to a folder and back --------------------------------------------------------------------------------------
+
+
+def save(
+    folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
+    temperature: float = 1.0, prepared: Path = Path("runs/prepare"),
+) -> list[str]:  # fmt: skip
+    """Writes the system anew; gives the names that must be trusted to load it, which are those of a person's own code.
+
+    members: (changes of cfg, weights or a safetensors file of them, how often the member counts). prepared: the folder
+    of the store that `data` was read from.
+    """
+    shutil.rmtree(folder / "members", ignore_errors=True)
+    entries, hashes = [], {}
+    for i, (changes, weights, count) in enumerate(members):
+        file = f"members/{i}.safetensors"
+        save_weights(weights if isinstance(weights, dict) else load_file(present(weights)), folder / file)
+        hashes[file] = sha256(folder / file)
+        changed = change(cfg, changes)
+        model = OmegaConf.to_container(changed.model, resolve=True)
+        entries.append({"weights": file, "count": count, "model": model, "input_size": changed.train.input_size})
+    facts = read_json(prepared / "store.json")
+    write_description(
+        folder / "system.yaml",
+        {
+            "format": FORMAT,
+            "recipe": _version(),
+            "classes": list(data.classes),
+            "inputs": {name: facts[name] for name in FACTS},
+            "mean": data.mean.flatten().tolist(),
+            "std": data.std.flatten().tolist(),
+            "seen": asdict(seen(data)),
+            "members": entries,
+            "files": hashes,
+            "temperature": float(temperature),
+        },
+    )
+    return sorted({one.target for entry in entries for one in refused(entry["model"], "model")})
+
+
+def _version() -> str:
+    try:
+        return version("recipe")
+    except PackageNotFoundError:  # run from the source
+        return ""
+
+
+def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -> System:
+    """The system that `save` wrote, ready to predict.
+
+    trust: exact dotted names of code outside of recipe.serve.allowed_targets that the members may be built of; the environment
+    variable RECIPE_TRUST adds to them. Raises RecipeError where a file is missing, damaged, a link or of another
+    format, where a member needs code that is not trusted, cannot be built, or its weights are of another shape.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RecipeError(f"{folder} is no folder. A system is written by the ensemble stage: dvc repro ensemble")
+    facts = _facts(folder / "system.yaml")
+    trust = {*trust, *os.environ.get(VARIABLE, "").replace(",", " ").split()}
+    try:
+        form = Form.of(facts["inputs"])
+        scale, known = _scale(facts, form, device), Seen(**facts["seen"])
+        entries, classes, temperature = facts["members"], list(facts["classes"]), float(facts["temperature"])
+        counts = [int(entry["count"]) for entry in entries]
+        named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
+        sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
+        sound = classes and all(isinstance(c, str) for c in classes) and temperature > 0 and min(counts) > 0
+        sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
+        sound = sound and len(facts["mean"]) == len(facts["std"]) == form.shape[0]
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
+        raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
+    if not sound:
+        raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system.")
+    files = verified(folder, facts.get("files"))
+    if unlisted := [name for _, _, name in named if checked_name(folder, name) not in files]:
+        raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {unlisted[0]}. {ANEW}")
+    if objections := [one for where, model, _ in named for one in refused(model, where, trust)]:
+        raise RecipeError(explained(objections, folder / "system.yaml"))
+    members = [
+        _member(folder, model, size, files[name], form, len(classes), device)
+        for (_, model, name), size in zip(named, sizes, strict=True)
+    ]
+    return System(form, classes, scale, known, members, counts, temperature, device)
+
+
+def _facts(file: Path) -> dict:
+    """What system.yaml holds, of this format and as it was written."""
+    facts, sealed = read_description(file)
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
+        raise RecipeError(f"{file} is not the description of a system.")
+    if facts["format"] > FORMAT:
+        raise RecipeError(
+            f"{file} has the format {facts['format']}, written by recipe {facts.get('recipe')}; this "
+            f"one reads up to {FORMAT}. Install the newer one."
+        )
+    if facts["format"] < FORMAT:
+        raise RecipeError(
+            f"{file} has the format {facts['format']}, written by an older recipe; this one reads "
+            f"{FORMAT}. Write it anew: dvc repro ensemble"
+        )
+    if not sealed:
+        raise RecipeError(f"{file} is damaged: its last line is not a SHA-256. {ANEW}")
+    return facts
+
+
+def _scale(facts: dict, form: Form, device: str) -> Scale:
+    """As recipe.data.batches makes it, to the bit."""
+    top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
+    features = form.kind == FEATURES
+    mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
+    shape = (-1,) if features else (-1, 1, 1)
+    return Scale(top, mean.view(shape), std.view(shape), features).to(device)
+
+
+def _member(
+    folder: Path, model: dict, size: int | None, weights: Path, form: Form, classes: int, device: str
+) -> nn.Module:
+    """model: what `allowlist.refused` has let pass."""
+    target = model["_target_"]
+    try:
+        cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
+        net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
+    except Exception as error:  # whatever the words of a description bring about in Hydra, torch or trusted code
+        reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
+        raise RecipeError(
+            f"{folder / 'system.yaml'}: a member is a `{target}`, which cannot be built here: "
+            f"{reason} A model of your own must be importable: run from the project, "
+            "or put the folder that holds it (src) on PYTHONPATH."
+        ) from None
+    try:
+        return load_weights(net, weights).eval()
+    except SafetensorError as error:
+        raise RecipeError(f"{weights} is damaged ({error}). {ANEW}") from None
+    except RuntimeError as error:
+        raise RecipeError(f"{weights} does not fit `{target}` as system.yaml describes it: {cause(error)}") from None

@@ -1,0 +1,217 @@
+"""Arrays in a NumPy archive, and encoded images in parquet files, as sources."""
+
+import bisect
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipe.data.images import Fit
+from recipe.data.source import FEATURES, IMAGE, TEXT
+from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
+from recipe.decode.value_range import Range
+from recipe.errors import RecipeError
+from recipe.problems import shown
+from recipe.sources.label_encoding import coded
+from recipe.sources.list_files import walk
+from recipe.sources.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
+
+
+class Arrays:
+    """Two arrays of an .npz file: inputs, and labels as numbers, names or one-hot rows. Held in memory.
+
+    (N, H, W), (N, H, W, C) and (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. Whole numbers
+    from 0 to 255 are bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y are
+    given splits. No pickle is loaded. group, split: the names of further arrays: of groups, and of splits.
+    value_range: values of black and white in images, recipe.decode.value_range.
+    """
+
+    def __init__(
+        self, file: str, inputs: str = "x", labels: str = "y", group: str | None = None,
+        classes: Sequence[str] | None = None, split: str | None = None,
+        value_range: Sequence[float] | None = None,
+    ):  # fmt: skip
+        self.value_range = Range.of(value_range)
+        archive = Archive.open(file, inputs)
+        self.inputs, values = archive.array(inputs), archive.array(labels)
+        if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
+            raise RecipeError(
+                f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: no images, rows or texts."
+            )
+        self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
+        if self.value_range and self.kind != IMAGE:
+            raise RecipeError(
+                f"{file}: `{inputs}` is {self.inputs.shape}, {self.kind}: `value_range` says what is black and white "
+                "in images. Leave it null: training standardises each column by itself."
+            )
+        if self.kind == IMAGE:
+            self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
+        self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []
+        self.names = archive.rows
+        where = f"{file}, `{labels}`"
+        values, classes = class_numbers(values, self.names, where, classes)
+        if values.ndim != 1 or len(values) != len(self.inputs):
+            raise RecipeError(
+                f"{file}: `{labels}` is {values.shape} for {len(self.inputs):,} examples in `{inputs}`; it must be one "
+                "label per example, a number, a name or a one-hot row."
+            )
+        self.targets, self.classes, self.problems = coded(values.tolist(), self.names, where, classes)
+        self.problems += not_finite(self.inputs, self.names) if self.kind == IMAGE else []
+        self.groups = archive.array(group).tolist() if group else None
+        self.given_split = archive.splits
+        if split is not None:
+            if self.given_split is not None:
+                raise RecipeError(
+                    f"{file}: `split: {split}` gives splits, and so do {archive.told}: name one of the two."
+                )
+            self.given_split = required(archive.array(split).tolist(), f"{file}, `{split}`")
+        elif self.given_split is None:
+            unused = [key for key in archive.content.files if key.casefold() in LIKELY and key != group]
+            refuse_unnamed({key: archive.array(key).tolist() for key in unused}, file)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int):
+        value = self.inputs[index]
+        return (str(value) if self.kind == TEXT else value), self.targets[index]
+
+
+class Parquet:
+    """Encoded images in parquet: one file, or a folder of them in the order of their names; a row per example.
+
+    image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are found too.
+    group, split, metadata: columns. Where `split` is not given, files that are all named as splits are given splits:
+    train-00000-of-00001.parquet, test/a.parquet. size, fit, channels: see recipe.data.images.Fit; without `size` the
+    images enter the net as they are. value_range: as in Folder. One row group of a file is in memory at a time.
+    """
+
+    def __init__(
+        self, file: str, image: str = "image", label: str = "label", group: str | None = None,
+        metadata: Sequence[str] = (), classes: Sequence[str] | None = None,
+        size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
+        value_range: Sequence[float] | None = None,
+    ):  # fmt: skip
+        self.value_range = Range.of(value_range)
+        self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
+        # (file, row group), and the first example of each
+        self.files, self.starts = _parts(Path(file).expanduser()), [0]
+        self.cache: tuple = (None, None)
+        wanted = [label, *(name for name in (group, split) if name), *metadata]
+        columns = {name: [] for name in wanted}
+        self.names = []
+        for part, number in self.files:
+            reader = _open(part, (image, *wanted))
+            _require_bytes(part, reader.schema_arrow.field(image))
+            table = reader.read_row_group(number, columns=wanted)
+            first = self._row(part)
+            self.names += [f"{part.name}, row {first + i}" for i in range(table.num_rows)]
+            for name in wanted:
+                columns[name] += table[name].to_pylist()
+            self.starts.append(self.starts[-1] + table.num_rows)
+        classes = classes or _class_names(self.files[0][0], label)
+        where = f"{file}, column `{shown(label)}`"
+        if classes and all(v is None or isinstance(v, int) for v in columns[label]):
+            self.targets, self.classes, self.problems = columns[label], list(classes), []
+        else:
+            self.targets, self.classes, self.problems = coded(columns[label], self.names, where, classes)
+        self.groups = columns[group] if group else None
+        self.metadata = {name: columns[name] for name in metadata}
+        if split:
+            self.given_split = required(columns[split], f"{file}, column `{shown(split)}`")
+        else:
+            self.given_split = self._splits_of_files(Path(file).expanduser())
+            self._refuse_unnamed(file, [image, *wanted])
+
+    def _splits_of_files(self, root: Path) -> list[str] | None:
+        """The split of each example by its file's name; None where no file, or one file alone, is named so."""
+        parts = list(dict.fromkeys(part for part, _ in self.files))
+        split = {part: _split_of_file(part.relative_to(root)) for part in parts} if root.is_dir() else {}
+        if not any(split.values()):
+            return None
+        if others := [part for part in parts if not split[part]]:
+            named = next(part for part in parts if split[part])
+            raise RecipeError(
+                f"{root}: `{shown(named.name)}` is named as a split and `{shown(others[0].name)}` is not: name all "
+                "files so, name a column in `split`, or move the others away."
+            )
+        lengths = [b - a for a, b in zip(self.starts, self.starts[1:], strict=False)]
+        return [split[part] for (part, _), count in zip(self.files, lengths, strict=True) for _ in range(count)]
+
+    def _refuse_unnamed(self, file: str, used: list[str]) -> None:
+        if self.given_split is None:
+            names = [
+                n for n in _open(self.files[0][0], ()).schema_arrow.names if n.casefold() in LIKELY and n not in used
+            ]
+            tables = [_open(part, names).read_row_group(number, columns=names) for part, number in self.files if names]
+            refuse_unnamed({n: [v for table in tables for v in table[n].to_pylist()] for n in names}, file)
+
+    def _row(self, part: Path) -> int:
+        """The first row, in its file, of the row group that comes next."""
+        before = [start for (other, _), start in zip(self.files, self.starts, strict=False) if other == part]
+        return self.starts[-1] - before[0]
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def encoded(self, index: int) -> tuple[str, bytes] | bytes | None:
+        at = bisect.bisect_right(self.starts, index) - 1
+        if self.cache[0] != at:
+            part, number = self.files[at]
+            self.cache = at, _open(part, (self.image,)).read_row_group(number, columns=[self.image])[self.image]
+        value = self.cache[1][index - self.starts[at]].as_py()
+        name, content = (value.get("path"), value.get("bytes")) if isinstance(value, dict) else (None, value)
+        return (name, content) if name and content is not None else content
+
+
+def _split_of_file(path: Path) -> str:
+    """By the first word of a file's name, as Hugging Face names them, or else by a folder that it lies in."""
+    words = [re.split(r"[-_.]", path.name)[0], *path.parts[:-1]]
+    return next((split for word in words if (split := split_of(word))), "")
+
+
+def _parts(path: Path) -> list[tuple[Path, int]]:
+    """(file, row group) of every part that has rows."""
+    files = [path / name for name, _ in walk(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise RecipeError(f"{path} is missing, or a folder without a .parquet file.")
+    found = [(f, g) for f in files for g in range(_open(f, ()).num_row_groups)]
+    if not found:
+        raise RecipeError(f"{path} has no row.")
+    return found
+
+
+def _open(path: Path, columns: Sequence[str]):
+    from pyarrow import ArrowException, parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (ArrowException, OSError) as error:
+        raise RecipeError(f"{path} cannot be read as parquet: {error}") from None
+    if absent := [name for name in columns if name not in file.schema_arrow.names]:
+        raise RecipeError(f"{path}: no column `{absent[0]}`; there are {', '.join(file.schema_arrow.names)}.")
+    return file
+
+
+def _require_bytes(path: Path, column) -> None:
+    import pyarrow
+
+    of, kind = pyarrow.types, column.type
+    if of.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    kind = getattr(kind, "storage_type", kind)
+    # large_binary, binary_view, a dictionary of binary and so on: each gives bytes
+    if of.is_nested(kind) or not (of.is_null(kind) or "binary" in str(kind)):
+        raise RecipeError(
+            f"{path}: the column `{shown(column.name)}` holds {column.type}; it must hold the bytes of image files, or "
+            "{bytes, path} as Hugging Face writes them."
+        )
+
+
+def _class_names(path: Path, label: str) -> list[str] | None:
+    """The names that Hugging Face's `datasets` writes beside a column of class numbers."""
+    written = (_open(path, ()).schema_arrow.metadata or {}).get(b"huggingface")
+    if not written:
+        return None
+    features = json.loads(written).get("info", {}).get("features", {})
+    return features.get(label, {}).get("names")

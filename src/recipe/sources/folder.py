@@ -1,0 +1,297 @@
+"""Folders of images as a source: one folder per class."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from recipe.data.images import Fit
+from recipe.data.split_names import refuse_unnamed, required, split_of
+from recipe.decode.value_range import Range
+from recipe.errors import RecipeError
+from recipe.problems import (
+    CLASS_LEVEL,
+    CONTRADICTION,
+    NO_EXAMPLE,
+    ODD_NAME,
+    STRAY,
+    Problem,
+    odd_name,
+    shown,
+    spelt,
+)
+from recipe.sources import coco
+from recipe.sources.class_levels import doubt, named_as_splits, splits_inside, splits_of
+from recipe.sources.join_by_name import join
+from recipe.sources.label_encoding import coded, in_order
+from recipe.sources.list_files import some, walk
+from recipe.sources.read_table import Rows, read_rows
+
+METADATA, FILE_COLUMN = "metadata.csv", "file_name"
+SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the folder's name
+
+
+class Folder:
+    """root/<class>/... or root/{train,val,test}/<class>/...: every file below a class folder is an example.
+
+    Whatever its name ends in: what is no image is found when it is decoded, and listed. Folders inside a class folder
+    are looked into. A split's folder becomes the column `given_split`. root/metadata.csv, where there is one, has a
+    column `file_name` (the path below root, or the last part of it) and any others; `group` names the one of groups,
+    `split` the one of splits.
+
+    classes_at: the level of folders that names the classes, below a split's; the names at the others become metadata,
+    level_1 and so on. labels: a csv, below root or with `../`, in place of class folders: its columns `file` and
+    `label` name each example and its class, the others are as those of metadata.csv, which is then not read.
+    annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: recipe.data.images.Fit.
+    value_range: stored values of black and white, recipe.decode.value_range.
+    """
+
+    def __init__(
+        self, root: str, size: int | Sequence[int], fit: str = "crop", channels: int = 3,
+        group: str | None = None, annotations: str | None = None, split: str | None = None,
+        value_range: Sequence[float] | None = None,
+        classes_at: int | None = None, labels: str | None = None, file: str | int = FILE_COLUMN,
+        label: str | int = "label",
+    ):  # fmt: skip
+        self.value_range = Range.of(value_range)
+        self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
+        if not self.root.is_dir():
+            raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")
+        below = walk(self.root)
+        self.problems, self.metadata, self.groups, self.annotations = below.problems, {}, None, {}
+        read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, coco) if name}
+        files = [name for name, _ in below.files if name not in read_otherwise]
+        if labels and classes_at:
+            raise RecipeError("`classes_at` chooses among folders, and `labels` names a table in their place: set one.")
+        if labels:
+            self._label_by_rows(files, labels, file, label, group, split)
+        else:
+            self._label_by_folders(below.folders, files, classes_at or 1)
+            self._doubt_level(below.folders, classes_at)
+            self._join_metadata(group, split)
+        self._report_names()
+        if annotations:
+            self._join_annotations(coco)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def encoded(self, index: int) -> Path:
+        return self.paths[index]
+
+    # ---- what is where
+
+    def _label_by_folders(self, folders: Sequence[str], files: Sequence[str], level: int) -> None:
+        """Each file's class and split are the names of folders that it lies in."""
+        splits = self._splits(folders, _tables_hint(files))
+        above = level - 1 + (1 if splits else 0)  # folders above those of the classes
+        self._report_empty(folders, files, above)
+        kept = [name for name in files if name.count("/") > above]
+        for name in (name for name in files if name.count("/") <= above):
+            self._report(STRAY, name, "in no class folder")
+        classes = [folder for folder in folders if folder.count("/") == above]
+        if not kept and not classes:
+            raise RecipeError(f"{self.root}: `classes_at: {level}`, and no folder lies that deep.")
+        if not kept:
+            empty = some([folder.split("/")[above] for folder in classes])
+            raise RecipeError(f"{self.root}: its class folders {empty} hold no file.")
+        first = {}
+        for folder in classes:
+            first.setdefault(folder.split("/")[above], f"`{folder}`")
+        names = sorted(first, key=in_order)
+        inner = sorted({folder.split("/")[-1] for folder in folders if folder.count("/") == above + 1})
+        if len(names) == 1 and len(inner) > 1 and not splits_of(inner):
+            raise RecipeError(
+                f"{self.root}: there is one class folder, `{shown(names[0])}`. If the folders in it are the classes, "
+                f"{some(inner)}, set `classes_at: {level + 1}`."
+            )
+        if len(names) == 1 and splits_of(inner):
+            raise RecipeError(
+                f"{self.root}: there is one folder, `{shown(names[0])}`, and it holds splits, {some(inner)}. Set "
+                f"`root: {shown(str(self.root / names[0]))}`."
+            )
+        if len(names) == 1 and (hint := _tables_hint(files)):
+            raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
+        number = {name: index for index, name in enumerate(names)}
+        self._take(kept, [number[name.split("/")[above]] for name in kept], [shown(name) for name in names])
+        self.problems += spelt({shown(name): shown(place) for name, place in first.items()})
+        at = 0 if splits else 1 if level == 1 and splits_inside(folders) else None
+        self.given_split = ["" if at is None else _part(name, at) for name in kept]
+
+    def _label_by_rows(
+        self, files: Sequence[str], labels: str, file: str | int, label: str | int, group: str | None, split: str | None
+    ) -> None:
+        """Each file's class is in its row of a table, as in many competitions of Kaggle."""
+        rows = read_rows(self.root / labels)
+        wanted, known = rows.column(file), set(files)
+        wanted = [name if name in known else _without_root(name, self.root) for name in wanted]
+        row_of, problems = join(wanted, rows.places, [shown(name) for name in files], rows.file)
+        # a file without a row has no label, so it cannot be an example
+        self.problems += rows.problems + [replace(problem, source=None) for problem in problems]
+        kept = [(name, row) for name, row in zip(files, row_of, strict=True) if row is not None]
+        if not kept:
+            raise RecipeError(
+                f"{self.root}: the column `{shown(rows.named(file))}` of {labels} names no file there. It begins with "
+                f"{some([str(name) for name in rows.column(file)[:2]])}, the files with {some(files[:2])}."
+            )
+        value = rows.column(label)
+        where = f"{labels}, column `{shown(rows.named(label))}`"
+        places = [rows.places[row] for _, row in kept]
+        targets, classes, problems = coded([value[row] for _, row in kept], places, where)
+        self._take([name for name, _ in kept], targets, classes)
+        self.problems += problems
+        parts = [_part(name, 0) for name in self.names]
+        self.given_split = parts if splits_of(parts) else [""] * len(parts)
+        self._take_columns(rows, [row for _, row in kept], (file, label), group, split, str(self.root / labels))
+
+    def _take(self, files: Sequence[str], targets: list, classes: list[str]) -> None:
+        self.paths = [self.root / name for name in files]
+        self.names = [shown(name) for name in files]
+        self.targets, self.classes = targets, classes
+
+    def _doubt_level(self, folders: Sequence[str], chosen: int | None) -> None:
+        """A gate where another level of folders may be the classes; metadata where conf says which level is."""
+        inside = 1 if self._splits(folders) else 0
+        if chosen is None:
+            folders, files = (["/".join(n.split("/")[inside:]) for n in names] for names in (folders, self.names))
+            why = doubt(sorted(set(folders) - {""}), files)
+            if why and (inside or not any(self.given_split)):  # cat/{train,val}: these are no classes
+                self._report(CLASS_LEVEL, self.root.name, why)
+            elif named := named_as_splits(self.classes):
+                told = f"{some(named)}, named as splits are, {'is' if len(named) == 1 else 'are'} read as classes: if "
+                told += "wrong, move what is of no class away, and splits to root/{train,val,test}/<class>"
+                self._report(CLASS_LEVEL, self.root.name, f"{told}; if right, set `classes_at: 1`")
+            return
+        for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
+            if level != chosen:
+                self.metadata[f"level_{level}"] = [_part(name, level - 1 + inside) for name in self.names]
+
+    def _splits(self, folders: Sequence[str], hint: str = "") -> list[str]:
+        """The folders of splits, where the root holds those instead of class folders. hint: what else may be meant."""
+        top = [folder for folder in folders if "/" not in folder]
+        named = [folder for folder in top if split_of(folder)]
+        splits = [folder for folder in named if any(other.startswith(f"{folder}/") for other in folders)]
+        beside = [folder for folder in top if folder not in splits]
+        if splits and beside:
+            raise RecipeError(
+                f"{self.root}: {some(splits)} holds class folders, as a split does, and {some(beside)} stands beside "
+                "it. Either all are splits or all are classes: move one."
+            )
+        if named and named == top and not splits:
+            raise RecipeError(
+                f"{self.root}: {some(named)} holds no class folders: make one folder per class in it.{hint}"
+            )
+        if not top:
+            raise RecipeError(
+                f"{self.root} holds no class folders: make one folder per class, named as the class.{hint}"
+            )
+        return splits
+
+    def _report_empty(self, folders: Sequence[str], files: Sequence[str], above: int) -> None:
+        """Classes without a file, and the topmost of the other folders that hold none."""
+        full = {name.rsplit("/", n)[0] for name in files for n in range(1, name.count("/") + 1)}
+        classes = {folder.split("/")[above] for folder in full if folder.count("/") >= above}
+        for folder in folders:
+            *outer, name = folder.split("/")
+            if len(outer) == above:
+                if name not in classes:
+                    self._report(NO_EXAMPLE, folder, "no file lies in this class folder")
+            elif folder not in full and (not outer or "/".join(outer) in full):
+                self._report(STRAY, folder, "an empty folder; is it a file's name?")
+
+    def _report(self, kind: str, name: str, detail: str) -> None:
+        self.problems.append(Problem(kind, shown(name), detail))
+
+    def _report_names(self) -> None:
+        by_case = defaultdict(list)
+        for index, path in enumerate(self.paths):
+            name = str(path.relative_to(self.root))
+            by_case[unicodedata.normalize("NFC", name).casefold()].append(index)
+            if odd := odd_name(name):
+                self.problems.append(Problem(ODD_NAME, self.names[index], odd, index))
+        for first, *others in by_case.values():
+            for index in others:
+                detail = f"differs from `{self.names[first]}` in case or normal form; other systems hold one of them"
+                self.problems.append(Problem(ODD_NAME, self.names[index], detail, index))
+
+    # ---- what is said about them
+
+    def _join_metadata(self, group: str | None, split: str | None) -> None:
+        if not (self.root / METADATA).is_file():
+            if group in self.metadata:
+                self.groups, group = self.metadata[group], None
+            if named := [f"`{key}: {name}`" for key, name in (("group", group), ("split", split)) if name is not None]:
+                raise RecipeError(f"{self.root}: {named[0]} names a column of {METADATA}, and there is no such file.")
+            return
+        rows = read_rows(self.root / METADATA)
+        row_of, problems = join(rows.column(FILE_COLUMN), rows.places, self.names, METADATA)
+        self.problems += rows.problems + problems
+        self._take_columns(rows, row_of, (FILE_COLUMN,), group, split, str(self.root / METADATA))
+        for name in self.metadata:
+            if name.casefold() in SAME_AS_CLASS and set(self.metadata[name]) & set(self.classes):
+                for index, value in enumerate(self.metadata[name]):
+                    given = self.classes[self.targets[index]]
+                    if value not in (None, "", given):
+                        detail = f"its folder says {given}, {rows.places[row_of[index]]} says {shown(value)}"
+                        self.problems.append(Problem(CONTRADICTION, self.names[index], detail, index))
+
+    def _take_columns(
+        self, rows: Rows, row_of: Sequence[int | None], read: Sequence[str | int], group: str | None,
+        split: str | None, where: str,
+    ) -> None:  # fmt: skip
+        """metadata, groups and given_split from the columns that say nothing else."""
+        read = {rows.index, *(rows.named(name) for name in read)}
+        joined = {
+            name: [None if row is None else values[row] for row in row_of]
+            for name, values in rows.columns.items()
+            if name not in read
+        }
+        if group in self.metadata:
+            self.groups = self.metadata[group]
+        elif group is not None:
+            self.groups = joined[rows.named(group)]
+        self._take_splits(joined, split and rows.named(split), where)
+        self.metadata |= joined
+
+    def _take_splits(self, joined: dict[str, list], split: str | None, where: str) -> None:
+        """The splits that a column of the metadata gives, where no folders do."""
+        by_folders = any(self.given_split)
+        if split is not None and by_folders:
+            raise RecipeError(f"{where}: `split: {split}` gives splits, and so do the folders: remove one of the two.")
+        if split is not None:
+            self.given_split = required(joined.pop(split), f"{where}, column `{shown(split)}`")
+        elif not by_folders:
+            refuse_unnamed(joined, where)
+
+    def _join_annotations(self, file: str) -> None:
+        read = coco.read(self.root / file)
+        row_of, problems = join(read.files, read.places, self.names, file)
+        self.problems += read.problems + problems
+        self.annotations = {
+            name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
+        }
+
+
+def _tables_hint(files: Sequence[str]) -> str:
+    """What to set where a table in the root may hold the labels; empty where there is no table."""
+    tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
+    return (
+        f" If the labels are in {some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`." if tables else ""
+    )
+
+
+def _part(name: str, level: int) -> str:
+    """The folder at this level (0 the first) of those that a file lies in; empty where it lies less deep."""
+    folders = name.split("/")[:-1]
+    return folders[level] if level < len(folders) else ""
+
+
+def _without_root(name: str, root: Path) -> str:
+    """A file's name below the root, where a row gives more of its path: train/1.png in a root that ends in /train."""
+    parts, ends = str(name).replace("\\", "/").split("/"), root.absolute().parts
+    for n in range(min(len(parts) - 1, len(ends)), 0, -1):
+        if tuple(parts[:n]) == ends[-n:]:
+            return "/".join(parts[n:])
+    return name

@@ -1,0 +1,209 @@
+"""A NumPy archive: its arrays by name, whole or in the splits that Keras' archives have (x_train, x_val, x_test)."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recipe.data.images import CHANNELS
+from recipe.data.split_names import NAMES, split_of
+from recipe.errors import RecipeError
+from recipe.problems import NOT_FINITE, Problem
+
+
+@dataclass(frozen=True)
+class Archive:
+    """parts: {train, val or test: (name in the archive with {} for that of an array, number of examples)}; "" for one
+    array that holds all of them."""
+
+    file: str
+    content: np.lib.npyio.NpzFile
+    parts: dict[str, tuple[str, int]]
+    held: dict[str, np.ndarray]  # arrays that were read and not yet asked for
+
+    @classmethod
+    def open(cls, file: str, inputs: str) -> "Archive":
+        """inputs: the name of the array that says how many examples there are.
+
+        Raises RecipeError where the file is no archive, or has no such array.
+        """
+        content = opened(Path(file).expanduser())
+        forms = _split_forms(content, inputs, file) or {"": "{}"}
+        held = {split: read(content, form.format(inputs), file) for split, form in forms.items()}
+        parts = {split: (form, len(held[split])) for split, form in forms.items()}
+        return cls(file, content, parts, {forms[split].format(inputs): array for split, array in held.items()})
+
+    def array(self, name: str) -> np.ndarray:
+        """The array of this name; of splits one behind the other, in the order of `rows`."""
+        found = {form.format(name): count for form, count in self.parts.values()}
+        arrays = {key: self.held.pop(key, None) for key in found}
+        arrays |= {key: read(self.content, key, self.file) for key, array in arrays.items() if array is None}
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        for key, count in found.items():
+            if len(arrays[key]) != count:
+                raise RecipeError(f"{self.file}: `{key}` has {len(arrays[key])} entries for {count} examples.")
+        (first, one), *others = arrays.items()
+        for key, other in others:
+            if other.shape[1:] != one.shape[1:] or _type(other) != _type(one):
+                raise RecipeError(
+                    f"{self.file}: `{first}` is {one.dtype} {one.shape}, `{key}` {other.dtype} {other.shape}: all "
+                    "splits must have one type, and one shape behind the number of examples."
+                )
+        return np.concatenate(list(arrays.values()))
+
+    @property
+    def rows(self) -> list[str]:
+        """Where each example stands."""
+        name = Path(self.file).name
+        places = [(f"{name}, {split}, row" if split else f"{name}, row", n) for split, (_, n) in self.parts.items()]
+        return [f"{place} {i}" for place, n in places for i in range(n)]
+
+    @property
+    def splits(self) -> list[str] | None:
+        """train, val or test per example; None where one array holds all of them."""
+        return None if "" in self.parts else [split for split, (_, count) in self.parts.items() for _ in range(count)]
+
+    @property
+    def told(self) -> str:
+        return ", ".join(f"`{form.format('x')}`" for form, _ in self.parts.values())
+
+
+def _split_forms(content, name: str, file: str) -> dict[str, str]:
+    """{split: form of the keys} for arrays such as `x_train` or `train_x`, in the order train, val, test."""
+    found: dict[str, str] = {}
+    for key in content.files:
+        if key.startswith(f"{name}_"):
+            rest, form = key[len(name) + 1 :], f"{{}}{key[len(name) :]}"
+        elif key.endswith(f"_{name}"):
+            rest, form = key[: -len(name) - 1], f"{key[: -len(name)]}{{}}"
+        else:
+            continue
+        if split := split_of(rest):
+            if split in found:
+                raise RecipeError(f"{file}: `{found[split].format(name)}` and `{key}` are both {split}: remove one.")
+            found[split] = form
+    if found and name in content.files:
+        other = next(iter(found.values())).format(name)
+        raise RecipeError(
+            f"{file}: `{name}` and `{other}` are both there, all examples and a split of them: keep one "
+            "of the two forms."
+        )
+    return {split: found[split] for split in NAMES if split in found}
+
+
+def _type(array: np.ndarray) -> str:
+    return "text" if array.dtype.kind == "U" else str(array.dtype)
+
+
+def opened(path: Path):
+    """Raises RecipeError where the file is missing or no archive."""
+    if not path.is_file():
+        raise RecipeError(f"{path} is missing. Write it with numpy.savez({path.name!r}, x=images, y=labels).")
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RecipeError(f"{path} cannot be read as a NumPy archive: {error}") from None
+    if isinstance(archive, np.ndarray):
+        raise RecipeError(
+            f"{path} holds one array; inputs and labels stand in one .npz: numpy.savez(file, x=.., y=..)."
+        )
+    return archive
+
+
+def read(archive, name: str, file: str) -> np.ndarray:
+    """Raises RecipeError where the array is missing, damaged or pickled."""
+    if name not in archive.files:
+        raise RecipeError(
+            f"{file}: no array `{name}`; there are {', '.join(archive.files) or 'none'}. conf/data/arrays.yaml names "
+            "them: `inputs: x` and `labels: y` are x and y, or x_train, y_train, x_test, ..."
+        )
+    try:
+        array = archive[name]
+    except ValueError as error:
+        reason = "it holds Python objects, which only a pickle could" if "allow_pickle" in str(error) else error
+        raise RecipeError(
+            f"{file}: `{name}` cannot be read: {reason}. Store numbers, or texts of dtype str: `{name}.astype(str)`."
+        ) from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RecipeError(f"{file}: `{name}` is damaged: {error}") from None
+    if not array.ndim:
+        raise RecipeError(f"{file}: `{name}` is one value; it must have an entry per example.")
+    return array
+
+
+# ---- what arrays mean ------------------------------------------------------------------------------------------------
+
+
+def channels_last(images: np.ndarray, where: str) -> np.ndarray:
+    """(N, H, W) and (N, H, W, C) as they are, (N, C, H, W) as (N, H, W, C).
+
+    The channels are the axis of 1 to 4 entries, else the shortest one. Raises RecipeError where that is neither the
+    first nor the last.
+    """
+    if images.ndim == 3:
+        return images
+    first, height, last = images.shape[1:]
+    if (first in CHANNELS) != (last in CHANNELS):
+        channels_first = first in CHANNELS
+    elif min(first, last) < height and first != last:
+        channels_first = first < last
+    else:
+        raise RecipeError(
+            f"{where} is {images.shape}: which axis holds the channels cannot be seen. Store images as (N, H, W, C)."
+        )
+    return images.transpose(0, 2, 3, 1) if channels_first else images
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 to 255 as uint8; all others as they are. Mere zeros and ones stay: they are a mask."""
+    if images.dtype.kind not in "iu" or images.dtype == np.uint8 or not images.size:
+        return images
+    return images.astype(np.uint8) if images.min() >= 0 and 1 < images.max() <= 255 else images
+
+
+def class_numbers(
+    values: np.ndarray, rows: Sequence[str], where: str, classes: Sequence[str] | None
+) -> tuple[np.ndarray, Sequence[str] | None]:
+    """((N,) labels, class names): a column (N, 1) flattened, one-hot rows (N, K) as the number of their class.
+
+    Raises RecipeError with the first row that is not one-hot.
+    """
+    if values.ndim != 2:
+        return values, classes
+    if values.shape[1] == 1:
+        return values[:, 0], classes  # as in the archives of Keras
+    count = values.shape[1]
+    if values.dtype.kind not in "buif":
+        raise RecipeError(f"{where} is {values.dtype} {values.shape}; it must be one label per example.")
+    whole = ((values == 0) | (values == 1)).all(1) & (values.sum(1) == 1)
+    if not whole.all():
+        at = int(np.argmin(whole))
+        row = ", ".join(f"{value:.4g}" for value in values[at][:8].astype(float)) + (", ..." if count > 8 else "")
+        place = rows[at] if at < len(rows) else f"row {at}"
+        raise RecipeError(
+            f"{where} is {values.shape}, and {place} is [{row}], not one-hot. Several labels per example, or shares of "
+            "classes, are not read yet: store one class number per example, as `y.argmax(1)`."
+        )
+    if classes is not None and len(classes) != count:
+        raise RecipeError(f"{where} has {count} one-hot columns, and `classes` names {len(classes)}.")
+    classes = [str(i) for i in range(count)] if classes is None else list(classes)
+    return np.array(classes)[values.argmax(1)], classes
+
+
+def not_finite(inputs: np.ndarray, rows: Sequence[str]) -> list[Problem]:
+    """A problem for each image with a NaN or an infinity: how many, and where the first of them is."""
+    if inputs.dtype.kind != "f":
+        return []
+    problems = []
+    for index, image in enumerate(inputs):
+        if not np.isfinite(image).all():
+            places = np.argwhere(~np.isfinite(image))
+            value = image[tuple(places[0])]
+            where = ", ".join(map(str, places[0].tolist()))
+            detail = f"{len(places):,} of its {image.size:,} values are no number, the first {value} at [{where}]"
+            problems.append(Problem(NOT_FINITE, rows[index], detail, index))
+    return problems

@@ -1,0 +1,153 @@
+"""The files that the configured source reads, as one hash that DVC can depend on, wherever they lie.
+
+DVC itself follows no link to a folder, sees nothing outside the project, and reads a device for ever. So the stage
+`source` looks at each run and writes resolved/source.json: numbers and a hash of names and contents, without paths or
+times. A file is read again only where its size, times or inode differ from those of the last look.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipe.errors import RecipeError
+from recipe.files import read_json, read_yaml, write_json, write_text
+from recipe.sources.list_files import walk
+
+MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
+# keys of the sources that come with the recipe which name what they read
+KEYS = {
+    "recipe.sources.folder.Folder": ("root",),
+    "recipe.sources.arrays.Arrays": ("file",),
+    "recipe.sources.arrays.Parquet": ("file",),
+    "recipe.sources.tables.Table": ("file",),
+    "recipe.sources.tables.Text": ("file",),
+    "recipe.sources.digits.Digits": (),
+    "recipe.sources.digits_flawed.DigitsFlawed": (),
+}
+GIVEN_SPLITS = "recipe.sources.given_splits.GivenSplits"  # its parts are data sets
+BELOW_ROOT = {"recipe.sources.folder.Folder": ("annotations", "labels")}  # a file below `root`, or ../ and so on
+OWN_FILES = "data"  # what a person's own source may read without naming it
+SETTLED = 2_000_000_000  # ns: a file this young may change once more without another time, on a coarse clock
+
+
+def write_manifest() -> str:
+    """Writes resolved/source.json for the source of resolved/prepare.yaml; gives a sentence on it."""
+    manifest = look(read_yaml(CONFIG)["data"])
+    write_json(MANIFEST, manifest)
+    files, size = (sum(entry[key] for entry in manifest.values()) for key in ("files", "bytes"))
+    return f"{files:,} files, {size / 1e6:,.1f} MB" if manifest else "the source reads no files of this project"
+
+
+def require_unchanged(data: dict) -> None:
+    """Raises RecipeError where the files of the source are not those of resolved/source.json.
+
+    What is read would count as what was hashed, and an earlier version of the files as up to date. data: the config.
+    """
+    if read_json(MANIFEST) != look(data):
+        raise RecipeError("the files of the source have changed since `dvc repro` looked at them. Run it again.")
+
+
+def look(data: dict) -> dict[str, dict]:
+    """{key of the source's config, or the folder it names: files, bytes and sha256 of all that lies there}."""
+    cache = _Cache.load()
+    manifest = {key: _hashed(place, cache) for key, place in places(data).items()}
+    cache.save()
+    return manifest
+
+
+def places(data: dict) -> dict[str, Path]:
+    """{key of a source's config: the file or folder that it names}.
+
+    A data set that torchvision downloads compares its own checksums. Of a person's own source, every text that names a
+    file or folder counts, and the folder data/; not the one that holds the project, which every stage changes.
+    """
+    target = str(data.get("_target_", ""))
+    if target.startswith("torchvision.") and "download" in data:
+        return {}
+    if target == GIVEN_SPLITS:
+        parts = {name: part for name, part in data.items() if isinstance(part, dict)}
+        return {f"{name}.{key}": place for name, part in parts.items() for key, place in places(part).items()}
+    if target in KEYS:
+        named = {key: _path(data[key]) for key in KEYS[target] if data.get(key)}  # what lacks, prepare says
+        below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key) and named}
+        return named | {key: named["root"] / name for key, name in below.items()}
+    named = {key: _path(text) for key, text in _texts(data) if text}
+    above = {*map(os.path.realpath, (Path.cwd(), *Path.cwd().parents))}
+    named = {key: path for key, path in named.items() if os.path.exists(path) and os.path.realpath(path) not in above}
+    return named | ({OWN_FILES: Path(OWN_FILES)} if os.path.isdir(OWN_FILES) else {})
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # that of Path raises where `~` is followed by no user's name
+
+
+def _texts(node, at: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, text) of every text in a config."""
+    if isinstance(node, str):
+        yield at, node
+    elif isinstance(node, dict | list):
+        for key, inner in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _texts(inner, f"{at}.{key}".lstrip("."))
+
+
+def _hashed(place: Path, cache: "_Cache") -> dict:
+    if not place.is_dir():
+        size, content = cache.read(os.path.realpath(place)) if place.is_file() else (0, "missing")
+        return {"files": int(place.is_file()), "bytes": size, "sha256": content}
+    below, total, content = walk(place), 0, hashlib.sha256()
+    for name, path in below.files:
+        size, inner = cache.read(path)
+        total += size
+        content.update(f"{name}\0{inner}\n".encode(errors="surrogateescape"))
+    for problem in below.problems:  # they are listed in problems.csv
+        content.update(f"{problem.kind}\0{problem.name}\0{problem.detail}\n".encode())
+    for folder in below.folders:  # an empty one may be a class
+        content.update(f"{folder}\n".encode(errors="surrogateescape"))
+    return {"files": len(below.files), "bytes": total, "sha256": content.hexdigest()}
+
+
+@dataclass
+class _Cache:
+    """{real path: [size, time of change, of the inode's change, inode, sha256]} of the last look, below .recipe/."""
+
+    known: dict[str, list]
+    used: dict[str, list]
+
+    @classmethod
+    def load(cls) -> "_Cache":
+        try:
+            known = json.loads(_cache_file().read_text())
+        except (OSError, ValueError):  # the first look, or a file that was cut
+            known = {}
+        return cls(known, {})
+
+    def save(self) -> None:
+        if self.used != self.known:
+            write_text(_cache_file(), json.dumps(self.used))
+
+    def read(self, path: str) -> tuple[int, str]:
+        """(bytes, sha256) of a file; (0, what is wrong with it) where it cannot be read."""
+        try:
+            status = os.stat(path)
+            stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+            entry = self.known.get(path)
+            if entry and entry[:4] == stamp:
+                self.used[path] = entry
+                return status.st_size, entry[4]
+            before = time.time_ns()
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            return 0, f"unreadable: {error.strerror}"
+        if status.st_ctime_ns < before - SETTLED:  # the other time may be set to any, and lie in the future
+            self.used[path] = [*stamp, content]
+        return status.st_size, content
+
+
+def _cache_file() -> Path:
+    """In the real repository, also from inside a temporary DVC experiment."""
+    return Path(os.environ.get("DVC_ROOT") or ".", ".recipe", "source_files.json")

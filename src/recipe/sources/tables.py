@@ -1,0 +1,150 @@
+"""Tables as sources: columns of features, or a column of texts."""
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from recipe.data.source import FEATURES, TEXT
+from recipe.data.split_names import refuse_unnamed, required
+from recipe.errors import RecipeError
+from recipe.problems import Bad, shown
+from recipe.sources.cells import Cells
+from recipe.sources.columns import LEVELS, dated, learn
+from recipe.sources.dates import times
+from recipe.sources.feature_encoding import Layout, encoded
+from recipe.sources.label_encoding import coded
+from recipe.sources.read_table import Rows, read_rows
+
+
+class Table:
+    """A csv, tsv or parquet file, a row per example: its columns as one row of features.
+
+    A column of numbers stays what it is, NaN where a cell is missing; money, percent and thousands are numbers, too.
+    Dates become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all
+    0 where it is missing; the rarer ones of more than `levels` share `other`. A column that lacks values gets another
+    of 0 and 1, `age is missing`. A cell of another kind than its column makes its row unreadable. A column that tells
+    rows apart (an index, ids) becomes metadata. What was recognised, and all that is odd, is in `problems`.
+
+    label, group, split: names of columns, or positions. split: the column that says train, val or test. metadata:
+    columns that are no features (identifiers, dates, sites) and that the audit gets to see. classes: the names in label
+    order, else what stands in the column. delimiter, encoding, decimal and thousands (signs), dates ({column: a format
+    of datetime.strptime}): None to recognise them.
+    """
+
+    kind = FEATURES
+
+    def __init__(
+        self, file: str, label: str | int, group: str | int | None = None, metadata: Sequence[str | int] = (),
+        classes: Sequence[str] | None = None, header: bool = True, delimiter: str | None = None,
+        split: str | int | None = None, encoding: str | None = None, decimal: str | None = None,
+        thousands: str | None = None, dates: Mapping[str, str] | None = None, levels: int = LEVELS,
+    ):  # fmt: skip
+        decimal = _decimal(file, decimal, thousands)
+        _require_encoding(file, encoding)
+        rows = read_rows(file, header=header, delimiter=delimiter, encoding=encoding)
+        label, aside = rows.named(label), [rows.named(name) for name in metadata]
+        _take_label(self, rows, label, classes)
+        self.groups = rows.column(group) if group is not None else None
+        roles = {label, *aside, *(rows.named(name) for name in (group, split) if name is not None)}
+        columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
+        _take_split(self, rows, split, list(columns))
+        formats = {rows.named(name): _format(file, name, form) for name, form in (dates or {}).items()}
+        learned = learn(rows, columns, decimal=decimal, levels=levels, formats=formats)
+        self.problems += learned.problems
+        self.metadata = {}
+        for name in aside:
+            self.metadata[name], notes = dated(rows, name, formats.get(name))
+            self.problems += notes
+        self.metadata |= learned.aside
+        if not learned.features:
+            why = "".join(f" {p.name}: {p.detail}." for p in learned.problems[:3])
+            raise RecipeError(f"{file}: no column is left for features beside the label `{shown(label)}`.{why}")
+        self.layout = Layout(learned.features, header, delimiter, encoding)
+        self.columns = self.layout.columns
+        if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
+            raise RecipeError(f"{file}: two columns become the feature `{shown(twice[0])}`: rename one of them.")
+        self.values, self.mistakes = encoded(self.layout.features, columns)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int):
+        if index in self.mistakes:
+            raise Bad(*self.mistakes[index])
+        return self.values[index], self.targets[index]
+
+
+class Text:
+    """A csv, tsv or parquet file with a text and a label in each row. quoted: false where quotes are plain characters.
+
+    text, label, group, metadata, split, delimiter, encoding: as in Table.
+    """
+
+    kind = TEXT
+
+    def __init__(
+        self, file: str, text: str | int, label: str | int, group: str | int | None = None,
+        metadata: Sequence[str | int] = (), classes: Sequence[str] | None = None, header: bool = True,
+        quoted: bool = True, delimiter: str | None = None, split: str | int | None = None,
+        encoding: str | None = None,
+    ):  # fmt: skip
+        _require_encoding(file, encoding)
+        rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter, encoding=encoding)
+        self.texts = rows.column(text)
+        _take_label(self, rows, label, classes)
+        self.groups = rows.column(group) if group is not None else None
+        self.metadata = {rows.named(name): rows.column(name) for name in metadata}
+        used = [rows.named(name) for name in (text, label, group, *metadata) if name is not None]
+        _take_split(self, rows, split, [name for name in rows.columns if name not in used])
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int):
+        return self.texts[index], self.targets[index]
+
+
+def _take_label(source: Table | Text, rows: Rows, label: str | int, classes: Sequence[str] | None) -> None:
+    """targets, classes, names and problems, as both kinds have them."""
+    where = f"{rows.file}, column `{shown(rows.named(label))}`"
+    source.targets, source.classes, problems = coded(rows.column(label), rows.places, where, classes)
+    source.names, source.problems = rows.places, rows.problems + problems
+
+
+def _take_split(source: Table | Text, rows: Rows, split: str | int | None, others: Sequence[str]) -> None:
+    """given_split of the named column; where none is named, none of the `others` may hold splits."""
+    if split is None:
+        refuse_unnamed({name: rows.columns[name] for name in others}, rows.file)
+    else:
+        where = f"{rows.file}, column `{shown(rows.named(split))}`"
+        source.given_split = required(rows.column(split), where)
+
+
+def _decimal(file: str | Path, decimal: str | None, thousands: str | None) -> str | None:
+    """The decimal sign that is given, or follows from that of the thousands."""
+    if decimal not in (None, ".", ","):
+        raise RecipeError(f'{file}: `decimal: "{decimal}"` must be "." or ",", or null to recognise it.')
+    if thousands not in (None, ".", ",", " ", "'"):
+        raise RecipeError(f'{file}: `thousands: "{thousands}"` must be ".", ",", " " or "\'", or null to recognise it.')
+    if thousands is not None and thousands == decimal:
+        raise RecipeError(f'{file}: `decimal` and `thousands` are both "{decimal}": they must differ.')
+    return decimal or {",": ".", ".": ","}.get(thousands)
+
+
+def _format(file: str | Path, name: str, form: str) -> str:
+    try:
+        times(["2020"], form)
+    except (ValueError, TypeError, re.error) as error:
+        raise RecipeError(f"{file}: `dates: {{{name}: {form}}}` is no format, as %d/%m/%Y is: {error}.") from None
+    return form
+
+
+def _require_encoding(file: str | Path, encoding: str | None) -> None:
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise RecipeError(
+            f"{file}: Python knows no `encoding: {encoding}`; common ones are utf-8, cp1252, latin-1, cp1251, utf-16."
+        ) from None

@@ -1,0 +1,1 @@
+"""What is in the data: statistics, duplicates, outliers, label noise, order, probes."""

@@ -1,0 +1,1 @@
+"""Examples that show the same picture: equal, or made from each other."""

@@ -1,0 +1,1 @@
+"""Questions about the inputs that linear probes answer before any network is trained."""

@@ -1,0 +1,1 @@
+"""The baselines that every later stage must beat."""

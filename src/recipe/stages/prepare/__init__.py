@@ -1,0 +1,1 @@
+"""From the source to the store: every example is read once."""

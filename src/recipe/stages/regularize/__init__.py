@@ -1,0 +1,1 @@
+"""Candidate changes against overfitting, one at a time; kept where the gain exceeds seed noise."""

@@ -1,0 +1,203 @@
+"""Figures of the regularize stage."""
+
+import numpy as np
+
+from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
+from recipe.stages.regularize.ablation import BASE, Ablation
+from recipe.stages.regularize.diagnostics import Activation
+from recipe.stages.regularize.learning_curve import LearningCurve
+
+GRID = "#e8ebee"
+
+
+def ladder(path, result: Ablation) -> None:
+    """Left the gain of each level with its interval, right the losses on train and val: their distance is the gap.
+
+    In the order in which the rungs were tried, each on top of what was kept by then.
+    """
+    entries = [(BASE, None, result.base, "")]
+    for step in result.steps:
+        for level in step.levels:
+            entries.append((level.name, level, level.arm, verdict_of(step, level)))
+    height = 0.34 * len(entries) + 1.4
+    with drawing(path, width=10.2, height=height, ncols=2, sharey=True, width_ratios=[1.25, 1]) as (_, (left, right)):
+        left.axvline(0, color=FAINT, lw=1)
+        reach = _reach([v.gain for _, v, _, _ in entries if v and v.gain])
+        for i, (_, level, arm, verdict) in enumerate(entries):
+            colour = ACCENT if verdict == "kept" else FAINT
+            if level and level.gain:
+                _interval(left, i, level.gain, colour, reach)
+            elif level:
+                text = level.skipped if len(level.skipped) < 62 else level.skipped[:60] + "…"
+                left.annotate(text, (0, i), (5, -3), textcoords="offset points", fontsize=7.5, color=BAD)
+            if arm and not arm.lost:
+                row = arm.score()
+                right.plot([row["train_loss"], row["val_loss"]], [i, i], color=FAINT, lw=1.5, zorder=1)
+                right.scatter(row["train_loss"], i, s=26, color=COLOURS[1], label="train" if not i else None)
+                right.scatter(row["val_loss"], i, s=26, color=ACCENT, label="val" if not i else None)
+        left.set_yticks(range(len(entries)), [name for name, _, _, _ in entries])
+        for tick, (_, _, _, verdict) in zip(left.get_yticklabels(), entries, strict=True):
+            tick.set(color=ACCENT if verdict == "kept" else INK, weight="bold" if verdict == "kept" else "normal")
+        left.set(xlim=reach, ylim=(len(entries) - 0.4, -0.6), xlabel="validation loss lowered by (nats)")
+        left.set_title("gain over what was kept by then (bold: kept)")
+        right.set(xscale="log", xlabel="loss (nats)", title="train and val: the gap")
+        right.tick_params(axis="y", length=0)
+        for axis in (left, right):
+            axis.grid(color=GRID, lw=0.6, axis="x" if axis is left else "both")
+            axis.set_axisbelow(True)
+        right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8, borderaxespad=0.2)
+
+
+def verdict_of(step, level) -> str:
+    if not level.gain:
+        return "skipped"
+    return "kept" if step.kept and level is step.best else "refused"
+
+
+def _reach(gains: list) -> tuple[float, float]:
+    """Ends of the axis that a single wide interval does not stretch: it is drawn with an arrow instead."""
+    if not gains:
+        return -1.0, 1.0
+    ends = np.array([[g.low, g.high] for g in gains])
+    middle = [g.mean for g in gains]
+    half = np.median(ends[:, 1] - ends[:, 0])
+    low, high = min(0, *middle, *ends[:, 0]), max(0, *middle, *ends[:, 1])
+    low, high = max(low, min(0, *middle) - 2 * half), min(high, max(0, *middle) + 2 * half)
+    room = 0.06 * (high - low)
+    return low - room, high + room
+
+
+def _interval(axis, at: int, gain, colour: str, reach: tuple[float, float]) -> None:
+    low, high = max(gain.low, reach[0]), min(gain.high, reach[1])
+    axis.plot([low, high], [at, at], color=colour, lw=2.5, solid_capstyle="butt")
+    for cut, mark, end in ((gain.low < low, "<", low), (gain.high > high, ">", high)):
+        if cut:
+            axis.plot(end, at, mark, color=colour, ms=7, clip_on=False)
+    axis.plot(gain.mean, at, "o", color=colour, ms=6)
+
+
+def curves(path, lanes: dict[str, list[list[dict]]]) -> None:
+    """A panel per rung, {name: a curve per seed}: train and val loss against steps, val of the first name in grey."""
+    across, base = min(4, len(lanes)), next(iter(lanes.values()))
+    down = -(-len(lanes) // across)
+    grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
+    with drawing(path, width=2.6 * across, height=1.9 * down + 0.4, **grid) as (figure, axes):
+        for axis in axes.flat[len(lanes) :]:
+            axis.set_axis_off()
+        for axis, (name, seeds) in zip(axes.flat, lanes.items(), strict=False):
+            kinds = ((base, "val_loss", FAINT, "val, base"), (seeds, "train_loss", COLOURS[1], "train"))
+            for mine, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
+                for i, curve in enumerate(mine):
+                    xy = [r["step"] for r in curve], [r[metric] for r in curve]
+                    axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
+            axis.set_title(name, fontsize=9)
+            axis.set(yscale="log")
+            axis.grid(color=GRID, lw=0.6)
+        figure.supxlabel("step", fontsize=9.5)
+        figure.supylabel("loss (nats)", fontsize=9.5)
+        axes[0][0].legend(fontsize=7.5)
+
+
+def learning_curves(path, curves: list[LearningCurve]) -> None:
+    """Error and loss against the size of the training set: dots the seeds, the law and its interval, twice the data."""
+    with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
+        for axis, curve in zip(axes[0], curves, strict=True):
+            scale, unit = (100, "error on validation (%)") if curve.metric == "error" else (1, "validation loss (nats)")
+            sizes, largest = curve.sizes, curve.sizes[-1]
+            for values in curve.values:
+                axis.plot(sizes, scale * values, "o", color=FAINT, ms=3.5, zorder=2)
+            if len(curve.values):
+                axis.plot(sizes, scale * curve.values.mean(0), "o", color=INK, ms=6, zorder=3, label="mean over seeds")
+            if curve.law:
+                at, low, high = curve.band.T
+                law = scale * curve.law.at(at)
+                axis.fill_between(at, scale * low, scale * high, color=ACCENT, alpha=0.15, lw=0)
+                axis.plot(at[at <= largest], law[at <= largest], color=ACCENT, lw=1.6)
+                axis.plot(at[at >= largest * 0.99], law[at >= largest * 0.99], color=ACCENT, lw=1.6, ls="--")
+                axis.plot(
+                    2 * largest, scale * curve.law.at(2 * largest), "D", color=ACCENT, ms=6, label="twice the data"
+                )
+                title = f"{curve.law.a * scale:.3g} + {curve.law.b * scale:.3g} n^-{curve.law.c:.2f}"
+                axis.set_title(title)
+            else:
+                axis.set_title(f"not extrapolated: {curve.refused}", fontsize=8.5, wrap=True)
+            axis.set(xscale="log", xlabel="training examples", ylabel=unit)
+            ticks = [*sizes, *([2 * largest] if curve.law else [])]
+            axis.set_xticks(ticks, [f"{n:,}" for n in ticks])
+            axis.minorticks_off()
+            axis.set_ylim(bottom=0)
+            axis.grid(color=GRID, lw=0.6)
+            if len(curve.values):
+                axis.legend(fontsize=8)
+
+
+def inputs(path, rows: list[tuple[str, "object"]]) -> None:
+    """A row of images (N, C, H, W) in 0..1 per change, the originals first: the same examples below each other."""
+    across = max(len(images) for _, images in rows)
+    size = 0.66
+    with drawing(
+        path, width=size * across + 1.7, height=size * len(rows) + 0.1, nrows=len(rows), ncols=across, squeeze=False
+    ) as (
+        figure,
+        axes,
+    ):
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
+        for line, (name, images) in zip(axes, rows, strict=True):
+            for axis in line:
+                axis.set(xticks=[], yticks=[])
+                for spine in axis.spines.values():
+                    spine.set_visible(False)
+            for axis, image in zip(line, images, strict=False):
+                picture = image[0] if len(image) == 1 else image[:3].permute(1, 2, 0)
+                axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=6)
+
+
+def first_layer(path, weights, most: int = 64) -> None:
+    """Filters (F, C, H, W) as pictures: of one channel red above and blue below 0, of three in colour, around grey."""
+    if weights is None:
+        with drawing(path, width=5, height=0.6) as (_, axis):
+            axis.set_axis_off()
+            axis.text(0, 0.4, "the first layer sees no picture")
+        return
+    kinds, size = weights.shape[1], "x".join(map(str, weights.shape[1:]))
+    tiles = weights if kinds in (1, 3) else weights.flatten(0, 1)[:, None]
+    shown = tiles[:most]
+    across = min(16, len(shown))
+    down = -(-len(shown) // across)
+    limit = float(shown.abs().max()) or 1.0
+    with drawing(path, width=0.5 * across + 0.4, height=0.5 * down + 0.3, nrows=down, ncols=across, squeeze=False) as (
+        figure,
+        axes,
+    ):
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, tile in zip(axes.flat, shown, strict=False):
+            if len(tile) == 1:
+                axis.imshow(tile[0], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+            else:
+                axis.imshow((tile.permute(1, 2, 0) / limit + 1) / 2, interpolation="nearest")
+        some = "" if len(shown) == len(tiles) else f", the first {len(shown)} of {len(tiles)}"
+        figure.suptitle(f"{len(weights)} filters of {size}{some}", x=0.01, ha="left", fontsize=9.5)
+
+
+def activations(path, layers: list[Activation]) -> None:
+    """A histogram per activation over all of val (counts on a log scale), with its dead units and saturated values."""
+    across = min(4, max(1, len(layers)))
+    down = max(1, -(-len(layers) // across))
+    with drawing(path, width=3.1 * across, height=2.3 * down + 0.3, nrows=down, ncols=across, squeeze=False) as (
+        _,
+        axes,
+    ):
+        for axis in axes.flat[len(layers) :]:
+            axis.set_axis_off()
+        for axis, layer in zip(axes.flat, layers, strict=False):
+            axis.stairs(
+                [max(c, 0.5) for c in layer.counts], layer.edges, fill=True, color=ACCENT, alpha=0.6, baseline=0.5
+            )
+            more = "" if layer.saturated is None else f", {layer.saturated:.0%} of values saturated"
+            axis.set_title(f"{layer.name}: {layer.units} units\n{layer.dead:.0%} dead{more}", fontsize=8.5)
+            axis.set(yscale="log", ylim=(0.5, None), xlabel="value")
+            axis.tick_params(labelsize=8)
+        axes[0][0].set_ylabel("values on val")

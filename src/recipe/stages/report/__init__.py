@@ -1,0 +1,1 @@
+"""The evidence of all stages as pages."""

@@ -1,0 +1,74 @@
+"""Where a number stands on an axis, in per cent of its width: what the pages' inline drawings need."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from recipe.formatting import finite, number
+
+LEFT, RIGHT = 2.0, 96.0  # room for the dots at both ends
+ROUND = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
+
+
+@dataclass(frozen=True)
+class Tick:
+    at: str
+    label: str
+    minor: bool  # hidden where the page is narrow
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`place(value)` is the value's x as an SVG length, `ticks` the axis below."""
+
+    share: Callable[[float], float]  # value -> 0 to 1
+    ticks: tuple[Tick, ...]
+
+    def place(self, value: float) -> str:
+        return _at(self.share(value))
+
+
+def _at(share: float) -> str:
+    return f"{LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, share)):.2f}%"
+
+
+def accuracy_scale(values: Iterable[float]) -> Scale:
+    """Logarithmic in the error, so that 98 and 99 per cent are as far apart as 0 and 50: the error halves.
+
+    No error at all has no place on such an axis: where a value has none, the right end stands for 100 per cent.
+    """
+    errors = [1 - v for v in values if finite(v)]
+    floor = next((r for r in ROUND if r <= 0.8 * min((e for e in errors if e > 0), default=0.1)), ROUND[-1])
+    perfect = 0 in errors
+    if perfect:
+        floor /= 2
+
+    def share(accuracy: float) -> float:
+        return math.log(max(1 - accuracy, floor)) / math.log(floor)
+
+    ticks = [
+        Tick(_at(share(1 - r)), f"{100 * (1 - r):.6g} %", minor=f"{r:g}"[-1] == "2")
+        for r in (1.0, *ROUND)
+        if r > floor or (r == floor and not perfect)
+    ]
+    if perfect:
+        ticks.append(Tick(_at(1.0), "100 %", minor=False))
+    return Scale(share, tuple(ticks))
+
+
+def loss_scale(values: Iterable[float]) -> Scale:
+    """Logarithmic in the loss; what is not positive stands at the left end."""
+    found = [v for v in values if finite(v) and v > 0]
+    low, high = 0.8 * min(found, default=0.1), 1.25 * max(found, default=1.0)
+    low = max(low, high * 1e-6)
+
+    def share(loss: float) -> float:
+        return math.log(max(loss, low) / low) / math.log(high / low)
+
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    tens = [v for v in every if f"{v:e}".startswith("1.0")]
+    return Scale(
+        share,
+        tuple(Tick(_at(share(v)), number(v), minor=v not in tens) for v in (tens if len(tens) > 2 else every)),
+    )

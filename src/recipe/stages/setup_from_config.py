@@ -1,0 +1,42 @@
+"""The configured training, as the checks examine it."""
+
+from omegaconf import DictConfig
+from torch.utils.data import TensorDataset
+
+from recipe import rng
+from recipe.checks import augmentation, dependencies, gradient, initialization, loss, training_step
+from recipe.checks.setup import Declare, Setup
+from recipe.config.instantiate import part
+from recipe.data.batches import Data
+from recipe.experiment import build
+from recipe.train import augment
+from recipe.verdict import checks_of
+
+OF_THE_MODEL = (
+    *checks_of(loss, initialization, dependencies, training_step, gradient),
+    "overfit_one_batch",
+)  # what another width may break
+OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
+
+
+def setup(cfg: DictConfig, data: Data) -> Setup:
+    """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
+    import torch
+
+    views = build.augmentation(cfg, data) if cfg.train.augment else None
+
+    def fresh():
+        return build.model(cfg, data, torch.initial_seed())
+
+    def augmented(image):
+        number = int(torch.randint(2**31, ()))  # the loader seeds the global generator, and each view must differ
+        return augment.apply(views, image[None], rng.keys([number], "augment")[0].to(image.device))[0]
+
+    return Setup(
+        model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),
+        train_step=part(cfg, "step"),
+        train=TensorDataset(data.train.x, data.train.y), val=TensorDataset(data.val.x, data.val.y),
+        augment=augmented if views else None,
+        batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
+        declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Given splits are obeyed, missing ones carved out of train."""
