@@ -4,10 +4,9 @@
 
 DIR holds natural_ants_bees/ (photographs in class folders) and cifar10/ (JPEGs in parquet). Half of the photographs are
 copied by random transforms. Strangers are the quarters of the other half, which share their backgrounds, and CIFAR-10
-pictures made larger. The family `tune`, of the even photographs, is the one that the constants of recipe.stages.audit were
-chosen on; `fresh`, other transforms of the odd photographs, is the one to report. A pair of two copies of one original
-counts neither way; every other pair that was not planted is wrong, though some are true.
-"""
+pictures made larger. The family `tune`, of the even photographs, is the one that the constants of recipe.stages.audit
+were chosen on; `fresh`, other transforms of the odd photographs, is the one to report. A pair of two copies of one
+original counts neither way; every other pair that was not planted is wrong, though some are true."""
 
 import argparse
 import hashlib

@@ -8,7 +8,6 @@ Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe 
 """
 
 from recipe.config.instantiate import data_name, plain
-from recipe.data.batches import load, read_test
 from recipe.data.store import Store
 from recipe.files import read_yaml, write_yaml
 from recipe.plots.training import pictures
@@ -22,16 +21,14 @@ from recipe.stages.ensemble.extended_training import leave_it_training
 from recipe.stages.ensemble.final_evaluation import mispredicted
 from recipe.stages.ensemble.members import configurations, train_pool
 from recipe.stages.runner import Report, stage
+from recipe.stages.splits import load_data, load_test
 from recipe.verdict import checks_of
-from recipe.verdict import run as run_checks
 
 
 @stage("ensemble", checks_of(claims))
 def main(cfg, run):
     name = data_name(cfg)
-    where = {"memory": cfg.runtime.memory, "workers": cfg.runtime.workers, "say": run.say}
-    data = load(plain(cfg, "data"), run.device, **where)
-    run.tracker.data(name, data.fingerprint, "training")
+    data = load_data(run)
     arms = configurations(read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), cfg.top)
     pool = train_pool(cfg, data, arms, run)
     chosen = member_weights.choose(member_weights.stacked(pool), data.val.y.cpu(), member_weights.seeds_of(pool))
@@ -45,8 +42,7 @@ def main(cfg, run):
     student = distil(cfg, data, pool, chosen, run) if cfg.distil else None
 
     # all that is chosen is chosen, and on disk; only now is the test set read
-    test = read_test(data, plain(cfg, "data"), run.device, **where)
-    run.tracker.data(name, data.fingerprint, "test")
+    test = load_test(run, data)
     found = results.measured(cfg, data, test, pool, chosen, longer, student, run.out)
     results.tables(found, run.out)
     figures.sizes(run.out / "sizes.png", found.sizes, chosen.path)
@@ -63,7 +59,7 @@ def main(cfg, run):
     result, *findings = results.findings(found)
     return Report(
         metrics=results.metrics(found),
-        checks=run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, where="conf/ensemble.yaml"),
+        checks=run.judge(claims, subject),
         predictions=results.predictions(found),
         scores=results.scores(found),
         evidence={"ensemble_beats_its_best_member": ["sizes.png"],

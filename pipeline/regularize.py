@@ -5,8 +5,6 @@ Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.cs
 """
 
 from recipe.checks.examine import CHECKS
-from recipe.config.instantiate import data_name, plain
-from recipe.data.batches import load
 from recipe.experiment.arms import TEST
 from recipe.files import read_json, read_yaml, write_csv, write_yaml
 from recipe.stages.regularize import ablation, augmentations, learning_curve
@@ -14,17 +12,16 @@ from recipe.stages.regularize import checks as claims
 from recipe.stages.regularize import figures as pictures
 from recipe.stages.regularize.diagnostics import COLUMNS, look_inside
 from recipe.stages.runner import Report, stage
+from recipe.stages.splits import load_data
 from recipe.verdict import checks_of
-from recipe.verdict import run as run_checks
 
 KNOWN = CHECKS | checks_of(claims)
 
 
 @stage("regularize", KNOWN)
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(data_name(cfg), data.fingerprint, "training")
-    verdicts, refused = augmentations.examiner(cfg, data, KNOWN, run)
+    data = load_data(run)
+    verdicts, refused = augmentations.examiner(cfg, data, run)
     base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
     result = ablation.climb(cfg, data, base, run, refused)
     inside = look_inside(cfg, data, result.pick)
@@ -43,8 +40,7 @@ def main(cfg, run):
     subject = claims.Regularized(result, baseline, inside.structure, inside.activations, inside.error, len(data.val))
     return Report(
         metrics={k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)},
-        checks=verdicts({}) + run_checks(checks_of(claims), subject, limits=cfg.checks, waive=cfg.waive, known=KNOWN,
-                                         where="conf/regularize.yaml"),
+        checks=verdicts({}) + run.judge(claims, subject),
         predictions=[s.prediction() for s in result.steps],
         scores=[result.base.score(), row],
         evidence=claims.EVIDENCE,

@@ -6,24 +6,18 @@ Writes  runs/report.html, runs/report.md, report.json, scores.csv (a row per sys
 
 from pathlib import Path
 
-from recipe import verdict
 from recipe.files import write_csv
 from recipe.stages.report import checks, evidence
 from recipe.stages.report.render import render_report
 from recipe.stages.report.reproduced import difference
 from recipe.stages.runner import Report, in_dvc, stage
+from recipe.verdict import checks_of
 
 
-@stage("report", verdict.checks_of(checks))
+@stage("report", checks_of(checks))
 def main(cfg, run):
     runs = Path("runs")
-    verdicts = verdict.run(
-        verdict.checks_of(checks),
-        checks.Reported(runs, evidence.read(runs)),
-        limits=cfg.checks,
-        waive=cfg.waive,
-        where="conf/report.yaml",
-    )
+    verdicts = run.judge(checks, checks.Reported(runs, evidence.read(runs)))
     found = evidence.read(runs, own=Report({}, verdicts).committed("report"))
     report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
     write_csv(run.out / "scores.csv", evidence.table(found), evidence.SCORES)

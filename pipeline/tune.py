@@ -5,10 +5,9 @@ Writes  runs/tune/best.yaml, finished.yaml (what trained to its end, the best fi
         best_so_far.png, slices.png, parallel.png, importances.png
 """
 
-from recipe.config.instantiate import data_name, plain
-from recipe.data.batches import load
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.stages.runner import Report, stage
+from recipe.stages.splits import load_data
 from recipe.stages.tune import checks as tune_checks
 from recipe.stages.tune import figures
 from recipe.stages.tune.compare import compare, finished, importances, progress, rivals, summary, unmodelled
@@ -16,13 +15,11 @@ from recipe.stages.tune.join import helped
 from recipe.stages.tune.trials import log
 from recipe.stages.tune.worker import NothingFound, open_search, take_part, trials_of
 from recipe.verdict import checks_of
-from recipe.verdict import run as run_checks
 
 
 @stage("tune", checks_of(tune_checks))
 def main(cfg, run):
-    data = load(plain(cfg, "data"), run.device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=run.say)
-    run.tracker.data(data_name(cfg), data.fingerprint, "training")
+    data = load_data(run)
     search = open_search(cfg, data, read_yaml("runs/regularize/best.yaml"), run.code_and_data, run.home, run.say)
     try:
         with helped(cfg, run.say):
@@ -49,7 +46,7 @@ def main(cfg, run):
         metrics={"val_loss": found.score["val_loss"], "val_accuracy": found.score["val_accuracy"],
                  "gain": found.gain.mean, "trials": len(rows),
                  **{state: sum(r["state"] == state for r in rows) for state in ("pruned", "failed")}},
-        checks=run_checks(checks_of(tune_checks), subject, limits=cfg.checks, waive=cfg.waive, where="conf/tune.yaml"),
+        checks=run.judge(tune_checks, subject),
         predictions=[found.prediction, *between],
         scores=[found.score],
         evidence={"best_is_inside_the_space": ["slices.png"], "gain_is_more_than_noise": ["best_so_far.png"],

@@ -15,7 +15,7 @@ from sources import put
 from recipe.errors import RecipeError
 from recipe.sources import source_files
 from recipe.sources.folder import Folder
-from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, require_unchanged, write_manifest
+from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, write_manifest
 
 FOLDER = "recipe.sources.folder.Folder"
 
@@ -222,10 +222,17 @@ def test_reading_files_that_were_not_looked_at_is_refused(project):
     data = linked(project)
     put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
     write_manifest()
-    require_unchanged(data)
+    with unchanged(data):
+        pass
     put(project, "data/images/a/3.png")
     with pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"):
-        require_unchanged(data)
+        with unchanged(data):
+            pytest.fail("the block runs on other files than were looked at")
+    write_manifest()
+    with pytest.raises(RecipeError, match="have changed"), unchanged(data):
+        put(project, "data/images/a/4.png")
+    with unchanged(data, checked=False):
+        pass
 
 
 def test_the_folder_reads_what_is_looked_at(project):

@@ -121,7 +121,7 @@ EDITS = {
     "the source's module": (lambda c: comment(c, "src/recipe/sources/digits.py"), {"prepare"}),
     "the module of a source that nobody chose": (lambda c: comment(c, "src/recipe/sources/digits_flawed.py"), set()),
     "a module of one stage": (lambda c: comment(c, "src/recipe/stages/regularize/learning_curve.py"), {"regularize"}),
-    "a module of the page": (lambda c: append(c, "src/recipe/pages/report.css", "/* more */\n"), {"report"}),
+    "a module of the page": (lambda c: append(c, "src/recipe/stages/report/report.css", "/* more */\n"), {"report"}),
     "a part of the user's that nobody chose": (lambda c: c.write("src/own/mine.py", ""), set()),
     "a search space": (lambda c: c.put("conf/space/default.yaml", **{"model.dropout": {"high": 0.4}}), {"tune"}),
 }

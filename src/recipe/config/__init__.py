@@ -1,1 +1,1 @@
-"""conf/ and params.yaml as one checked configuration per stage. The only importer of Hydra, with tracking/hydra_sweep."""
+"""conf/ and params.yaml as one checked configuration per stage. The door to Hydra, with tracking/hydra_sweep."""

@@ -23,7 +23,7 @@ class Contents:
 
     kind      d.kind: image; features, with d[i] -> (row of numbers, int) and their names d.columns; text, with a str
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: the store decodes the files
-    layout    d.layout: how the columns of a file became rows of features (recipe.sources.feature_encoding.Layout); None: otherwise
+    layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or None
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it as it is
     value_range  d.value_range: a recipe.decode.value_range.Range, or None: that of the type; knob: it can be set
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns

@@ -47,3 +47,8 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
             title="probability of the right class",
         )
         figure.colorbar(picture, ax=axis, pad=0.01)
+
+
+def first_batch(path, batch, data) -> None:
+    """The images that entered the net (recipe.checks.inputs.Door), decoded, with their classes."""
+    pictures(path, data.pictures(batch.entered[0]), [data.classes[int(c)] for c in batch.given[0][1]])

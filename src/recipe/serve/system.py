@@ -68,7 +68,7 @@ class System:
         return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
 
     def unlike(self, inputs: np.ndarray) -> list[str]:
-        """In what each of these inputs is unlike the training examples (see recipe.serve.input_drift); empty: in nothing."""
+        """In what each of these inputs is unlike the training examples (serve.input_drift); empty: in nothing."""
         return unlike(self.seen, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
     def answers(self, x: Tensor) -> Tensor:
@@ -134,9 +134,9 @@ def _version() -> str:
 def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -> System:
     """The system that `save` wrote, ready to predict.
 
-    trust: exact dotted names of code outside of recipe.serve.allowed_targets that the members may be built of; the environment
-    variable RECIPE_TRUST adds to them. Raises RecipeError where a file is missing, damaged, a link or of another
-    format, where a member needs code that is not trusted, cannot be built, or its weights are of another shape.
+    trust: exact dotted names of code outside of recipe.serve.allowed_targets that the members may be built of; the
+    environment variable RECIPE_TRUST adds to them. Raises RecipeError where a file is missing, damaged, a link or of
+    another format, where a member needs code that is not trusted, cannot be built, or its weights are of another shape.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -55,8 +55,8 @@ def read_rows(
     """The whole file. header: whether its first line names the columns; else they are called column 0, column 1, ...
 
     quoted: whether cells may stand in double quotes. delimiter, encoding: None to recognise them, see
-    recipe.sources.delimited_text. A line with another number of cells is a problem and is left out. Raises RecipeError where the
-    file is missing, of another kind, in an encoding that is not recognised or not well formed, with the line.
+    recipe.sources.delimited_text. A line with another number of cells is a problem and is left out. Raises RecipeError
+    where the file is missing, of another kind, in an encoding that is not recognised or not well formed, with the line.
     """
     path = Path(path).expanduser()
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):

@@ -5,6 +5,7 @@ DVC itself follows no link to a folder, sees nothing outside the project, and re
 times. A file is read again only where its size, times or inode differ from those of the last look.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -42,13 +43,18 @@ def write_manifest() -> str:
     return f"{files:,} files, {size / 1e6:,.1f} MB" if manifest else "the source reads no files of this project"
 
 
-def require_unchanged(data: dict) -> None:
-    """Raises RecipeError where the files of the source are not those of resolved/source.json.
+@contextlib.contextmanager
+def unchanged(data: dict, checked: bool = True) -> Iterator[None]:
+    """Raises RecipeError where, before or after the block, the source's files differ from resolved/source.json.
 
-    What is read would count as what was hashed, and an earlier version of the files as up to date. data: the config.
+    What the block reads would count as what was hashed, and an earlier version of the files as up to date. data: the
+    source's config. Unchecked, it does nothing.
     """
-    if read_json(MANIFEST) != look(data):
-        raise RecipeError("the files of the source have changed since `dvc repro` looked at them. Run it again.")
+    for part in ("before", "after"):
+        if checked and read_json(MANIFEST) != look(data):
+            raise RecipeError("the files of the source have changed since `dvc repro` looked at them. Run it again.")
+        if part == "before":
+            yield
 
 
 def look(data: dict) -> dict[str, dict]:

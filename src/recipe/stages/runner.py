@@ -16,6 +16,7 @@ import textwrap
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from omegaconf import OmegaConf
 
@@ -29,7 +30,8 @@ from recipe.files import digest, fingerprint, present, read_json, write_json
 from recipe.stages.stage_report import Report as Report  # what each script hands in
 from recipe.tracking import hydra_sweep
 from recipe.tracking.tracker import Tracker
-from recipe.verdict import PASS, SKIP, Verdict, table, validate
+from recipe.verdict import PASS, SKIP, Verdict, checks_of, table, validate
+from recipe.verdict import run as run_checks
 
 EVIDENCE = ("exact.json", "report.json")  # in DVC's cache, and rounded in git
 PAGES = [Path("runs/report.html"), Path("runs/report.md")]
@@ -45,6 +47,7 @@ class Run:
     out: Path
     tracker: Tracker
     cfg: object
+    checks: dict  # all that the stage may run, by name
     inputs: dict[str, str]  # {file: hash} of all that the stage depends on; empty when started by hand
     device: str = "cpu"
 
@@ -80,7 +83,16 @@ class Run:
         metrics = {k: row[k] for k in first} | {f"best/{k}": best[k] for k in ("step", *first)}
         self.tracker.lane(name, params, metrics, curve, main=main, seconds=trained.seconds)
 
-    def verdict(self, verdict: Verdict) -> None:
+    def judge(self, claims: ModuleType, subject) -> list[Verdict]:
+        """The verdicts of a module's checks on `subject`, under the limits and waivers of the stage's config."""
+        return run_checks(checks_of(claims), subject, waive=self.cfg.waive, **self.limits)
+
+    @property
+    def limits(self) -> dict:
+        """What conf says of the stage's checks, as `verdict.run` and `examine` take it."""
+        return {"limits": self.cfg.checks, "known": self.checks, "where": f"conf/{self.stage}.yaml"}
+
+    def show(self, verdict: Verdict) -> None:
         """Progress: one line per check, as it is known."""
         self.say(f"{verdict.mark:<9} {verdict.check:<28} {verdict.shown:<14} {verdict.bound}")
 
@@ -100,7 +112,7 @@ def stage(name: str, checks: dict):
                 with _locked(name):
                     cfg = checked(cfg)
                     validate(checks, cfg.checks, cfg.waive, f"conf/{name}.yaml or params.yaml")
-                    return _run(name, body, cfg)
+                    return _run(name, checks, body, cfg)
             except RecipeError as error:
                 return _end(f"{name}: {error}")
             except Exception:
@@ -128,7 +140,7 @@ def stage(name: str, checks: dict):
     return wrap
 
 
-def _run(name: str, body, cfg):
+def _run(name: str, checks: dict, body, cfg):
     tracked = _dvc_inputs(name)
     before = digest(tracked)
     _require_composed_code(name, before)
@@ -139,7 +151,7 @@ def _run(name: str, body, cfg):
         (out / file).unlink(missing_ok=True)
     tracker = Tracker(cfg, name, _run_name(name), commit=_commit(), folder=str(out))
     try:
-        run = Run(name, out, tracker, cfg, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
+        run = Run(name, out, tracker, cfg, checks, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
         if not run.in_dvc:
             run.say(f"writes to {out}")
         report = body(cfg, run)

@@ -5,12 +5,14 @@ from torch.utils.data import TensorDataset
 
 from recipe import rng
 from recipe.checks import augmentation, dependencies, gradient, initialization, loss, training_step
+from recipe.checks.examine import examine
 from recipe.checks.setup import Declare, Setup
 from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.experiment import build
+from recipe.stages.runner import Run
 from recipe.train import augment
-from recipe.verdict import checks_of
+from recipe.verdict import Verdict, checks_of
 
 OF_THE_MODEL = (
     *checks_of(loss, initialization, dependencies, training_step, gradient),
@@ -19,7 +21,7 @@ OF_THE_MODEL = (
 OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
 
 
-def setup(cfg: DictConfig, data: Data) -> Setup:
+def setup_from(cfg: DictConfig, data: Data) -> Setup:
     """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
     import torch
 
@@ -40,3 +42,8 @@ def setup(cfg: DictConfig, data: Data) -> Setup:
         batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
         declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
     )  # fmt: skip
+
+
+def examined(run: Run, setup: Setup, only: tuple[str, ...] = ()) -> list[Verdict]:
+    """The verdicts of all checks of a training, or of `only` some, each printed as it is known."""
+    return examine(setup, only=only, progress=run.show, **run.limits).verdicts

@@ -134,13 +134,13 @@ class Tracker:
         import mlflow
         from mlflow.models import Model, infer_signature
 
-        here = Path(__file__).parent
+        here = Path(__file__).parents[1]
         code = [here, *(folder for folder in [here.parent / "own"] if folder.is_dir())]
         with _silent("mlflow"):
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_experiment(experiment_id=self.experiment)
             logged = Model.log(
-                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=str(here / "served.py"),
+                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=str(here / "serve" / "mlflow_model.py"),
                 artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
                 input_example=request, signature=infer_signature(request, answer),
                 pip_requirements=requirements(), registered_model_name=self.name if register else None,

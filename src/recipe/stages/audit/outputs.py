@@ -1,4 +1,4 @@
-"""The audit's tables besides that of the examples: a row per pair of copies, and the answers of the probes."""
+"""The audit's files: a row per example, a row per pair of copies, the answers of the probes, the explorer."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.files import write_json, write_table
+from recipe.data.store import Store
+from recipe.files import write_json, write_table, write_text
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.duplicates.search import Pair
+from recipe.stages.audit.explorer import explore
 
 PAIRS = {
     "a": "id",
@@ -17,6 +19,14 @@ PAIRS = {
     "inliers": "corners that lie alike in both; 0 where they were compared as a whole",
     "kind": "exact, or what was done to the one to make the other",
 }
+
+
+def write(found: Audit, store: Store, name: str, seed: int, out: Path) -> None:
+    """examples.parquet, pairs.parquet, probes.json, explorer.html; `name` is that of the data set."""
+    write_table(out / "examples.parquet", found.columns, found.meanings)
+    write_pairs(found.pairs, found.columns["id"], out / "pairs.parquet")
+    write_probes(found, out / "probes.json")
+    write_text(out / "explorer.html", explore(found, store, name, seed))
 
 
 def write_pairs(pairs: Sequence[Pair], ids: np.ndarray, path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from omegaconf import DictConfig
+
+from recipe.files import read_json
 from recipe.stages.overfit.capacity_ladder import Rung, at_same_step
 from recipe.verdict import FAIL, Verdict, below, check, skip, undecided
 
@@ -14,6 +17,12 @@ class Ladder:
     lr: float | None
     optimizer: str
     lowest: float = 0.0  # nats of training loss that equal inputs with different labels leave to any model
+
+
+def subject(cfg: DictConfig, rungs: list[Rung], best: Rung, floor: float) -> Ladder:
+    """What the checks look at; floor: the training loss that no model can go below."""
+    baseline = read_json("runs/baseline/exact.json")["scores"][-1]
+    return Ladder(rungs, best, baseline, cfg.optimizer.get("lr"), cfg.optimizer._target_, floor)
 
 
 @check(source="Recipe 3, overfit")

@@ -1,12 +1,14 @@
 """Claims about reading the source. Each kind of problem belongs to one of them; problems.csv lists each problem."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from recipe import problems as kinds
 from recipe.decode.value_range import Spread
-from recipe.verdict import FAIL, Verdict, above, check, exactly, skip
+from recipe.stages.prepare.write_store import Prepared
+from recipe.verdict import FAIL, Verdict, above, check, checks_of, exactly, skip
 
 UNREADABLE = (
     kinds.UNREADABLE, "missing", "not a file", "unreadable", "empty", "only zeros", "not an image", "unknown format",
@@ -268,3 +270,13 @@ def sentences(r: Reading, verdicts: list[Verdict]) -> list[str]:
     """What the notes cannot say in a number."""
     failed = {v.check for v in verdicts if not v.ok}
     return [r.values.sentence()] if r.values and values_fill_their_range.__name__ in failed else []
+
+
+def reading(found: Prepared) -> Reading:
+    """What the checks look at."""
+    return Reading(found.counts, found.converted, found.unrepeatable, found.values, found.level)
+
+
+def evidence() -> dict[str, list[str]]:
+    """Every claim of this file is about lines of problems.csv."""
+    return {name: ["problems.csv"] for name in checks_of(sys.modules[__name__])}

@@ -7,7 +7,6 @@ from dataclasses import replace
 from omegaconf import DictConfig
 from torch import Tensor
 
-from recipe.checks.examine import examine
 from recipe.checks.setup import Setup
 from recipe.config.compose import change
 from recipe.config.instantiate import plain
@@ -15,13 +14,13 @@ from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.models.plain import Resize
 from recipe.rng import keys, seeded
-from recipe.stages import setup_from_config
 from recipe.stages.regularize.ablation import Ablation, Level, short
+from recipe.stages.setup_from_config import OF_THE_AUGMENTATION, examined, setup_from
 from recipe.train import augment, mixup
 from recipe.verdict import Verdict
 
 
-def examiner(cfg: DictConfig, data: Data, known: dict, run) -> tuple[Callable, Callable]:
+def examiner(cfg: DictConfig, data: Data, run) -> tuple[Callable, Callable]:
     """(verdicts(changes), refused(changes)) of an augmentation; each is examined once, with one model for all.
 
     refused: the gate that is closed, and what it measured; empty where the augmentation may be tried. A gate that
@@ -34,11 +33,8 @@ def examiner(cfg: DictConfig, data: Data, known: dict, run) -> tuple[Callable, C
         name = json.dumps(plain(on, "augment"), sort_keys=True)
         if name not in found:
             run.say(f"is the label kept by {short(plain(on, 'augment'))}?")
-            setup = _same_model(setup_from_config.setup(on, data), first)
-            found[name] = examine(
-                setup, only=setup_from_config.OF_THE_AUGMENTATION, limits=cfg.checks, known=known,
-                where="conf/regularize.yaml", progress=run.verdict,
-            ).verdicts  # fmt: skip
+            setup = _same_model(setup_from(on, data), first)
+            found[name] = examined(run, setup, only=OF_THE_AUGMENTATION)
         return found[name]
 
     def refused(changes: dict) -> str:

@@ -2,13 +2,19 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from recipe.data.decisions import ACTIONS, Decision
+from recipe.data.decisions import ACTIONS, COLUMNS, Decision
 from recipe.data.split_names import NAMES
 from recipe.data.splits import together
+from recipe.files import write_csv
 from recipe.problems import shown
 from recipe.stages.split.divide import ENOUGH, Division
 
+EVIDENCE = {name: ["classes.png"] for name in ("class_shares_agree", "every_class_is_in_every_split")}
+EVIDENCE["no_copies_across_splits"] = ["copies.csv"]
+CLASSES = "examples per class and split"
+FIGURES = {"classes.png": "Examples per class in train, val and test, after decisions.csv."}
 DONE = {"drop": "dropped", "relabel": "relabelled", "keep": "kept_by_decision"}
 REASONS = 8  # told of each action
 TOLD = 5  # classes that a sentence names
@@ -36,8 +42,8 @@ def sentences(division: Division) -> list[str]:
     """How the splits came about, where anything but a random division of all examples was done."""
     empty = ", ".join(map(shown, division.empty[:TOLD])) + (", ..." if len(division.empty) > TOLD else "")
     gone = f"No example is left of {empty}: no class any more." if division.empty else ""
-    said = [_of_given(division), _of_time(division), _of_rare(division), gone]
-    return [text for text in said if text]
+    how = [_of_given(division), _of_time(division), _of_rare(division), gone]
+    return [text for text in how if text]
 
 
 def _of_given(division: Division) -> str:
@@ -116,6 +122,11 @@ def proposals(division: Division) -> list[dict]:
             dropped = [] if name == stays else ids
             lines += [{"id": i, "action": "drop", "label": "", "reason": f"in {name}; {reason}"} for i in dropped]
     return lines
+
+
+def write_proposals(division: Division, path: Path) -> None:
+    """The proposals as a table that decisions.csv can take over."""
+    write_csv(path, proposals(division), COLUMNS)
 
 
 def reasons(decisions: dict[str, Decision]) -> list[str]:

@@ -3,11 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from recipe.data import expected_repeats
 from recipe.data.expected_repeats import Repeats
+from recipe.data.source import FEATURES
 from recipe.data.split_names import NAMES
+from recipe.data.splits import read_split
+from recipe.data.store import Store
 from recipe.stages.split.captions import crossing
 from recipe.stages.split.divide import Division
 from recipe.verdict import FAIL, Verdict, below, check, exactly, skip, undecided
@@ -42,6 +47,16 @@ class Written:
         """(K,) examples per class in a split; with `divided`, of those alone that were not given."""
         rows = [row for row in self.parts[name] if not divided or row["id"] in self.division.divided]
         return np.bincount([row["label"] for row in rows], minlength=len(self.classes))
+
+    def all_counts(self) -> dict[str, list[int]]:
+        """{split: examples per class}."""
+        return {name: self.counts(name).tolist() for name in self.parts}
+
+
+def written(out: Path, division: Division, store: Store) -> Written:
+    """The lists that were written to `out`, read back."""
+    rows = expected_repeats.repeats(store.inputs) if store.kind == FEATURES and division.given else None
+    return Written(read_split(out), division, store.dates(), rows)
 
 
 def _counted(names: Sequence[str]) -> Verdict:

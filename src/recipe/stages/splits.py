@@ -1,0 +1,24 @@
+"""The splits for a stage that trains, on its device and within the memory that conf/runtime grants."""
+
+from recipe.config.instantiate import data_name, plain
+from recipe.data import batches
+from recipe.data.batches import Data, Part
+from recipe.stages.runner import Run
+
+
+def load_data(run: Run) -> Data:
+    """Train and val, standardised by train; MLflow gets their fingerprint."""
+    data = batches.load(plain(run.cfg, "data"), run.device, **_reading(run))
+    run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
+    return data
+
+
+def load_test(run: Run, data: Data) -> Part:
+    """The test part, prepared as `data` was: to be read once, after every choice."""
+    test = batches.read_test(data, plain(run.cfg, "data"), run.device, **_reading(run))
+    run.tracker.data(data_name(run.cfg), data.fingerprint, "test")
+    return test
+
+
+def _reading(run: Run) -> dict:
+    return {"memory": run.cfg.runtime.memory, "workers": run.cfg.runtime.workers, "say": run.say}
