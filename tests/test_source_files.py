@@ -15,7 +15,7 @@ from sources import put
 from recipe.errors import RecipeError
 from recipe.sources import source_files
 from recipe.sources.folder import Folder
-from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, write_manifest
+from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, unchanged, write_manifest
 
 FOLDER = "recipe.sources.folder.Folder"
 
@@ -225,9 +225,11 @@ def test_reading_files_that_were_not_looked_at_is_refused(project):
     with unchanged(data):
         pass
     put(project, "data/images/a/3.png")
-    with pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"):
-        with unchanged(data):
-            pytest.fail("the block runs on other files than were looked at")
+    with (
+        pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"),
+        unchanged(data),
+    ):
+        pytest.fail("the block runs on other files than were looked at")
     write_manifest()
     with pytest.raises(RecipeError, match="have changed"), unchanged(data):
         put(project, "data/images/a/4.png")

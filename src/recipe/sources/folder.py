@@ -61,7 +61,7 @@ class Folder:
             raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")
         below = walk(self.root)
         self.problems, self.metadata, self.groups, self.annotations = below.problems, {}, None, {}
-        read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, coco) if name}
+        read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
         files = [name for name, _ in below.files if name not in read_otherwise]
         if labels and classes_at:
             raise RecipeError("`classes_at` chooses among folders, and `labels` names a table in their place: set one.")
@@ -73,7 +73,7 @@ class Folder:
             self._join_metadata(group, split)
         self._report_names()
         if annotations:
-            self._join_annotations(coco)
+            self._join_annotations(annotations)
 
     def __len__(self) -> int:
         return len(self.paths)
