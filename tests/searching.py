@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clone import ROOT
 from omegaconf import OmegaConf
-from test_regularize import DATA
+from test_ablation import DATA
 
 from recipe.config.compose import compose
 from recipe.data.batches import Data, Part

@@ -1,7 +1,7 @@
 """Augmentation, on whole batches where it is ours, image by image where it is a person's own.
 
 Ours are the transforms of torchvision.transforms.v2, each image with amounts of its own, in a few calls for the batch;
-tests/test_augment.py holds them against v2. Images are in 0..1 when an augmentation sees them (`on_pictures`).
+tests/train/test_augment.py holds them against v2. Images are in 0..1 when an augmentation sees them (`on_pictures`).
 
 An augmentation of ours is a frozen dataclass of strengths with `draws`, how many random numbers an image takes, and
 `on_batch(x (N, C, H, W), u (draws, N) in [0, 1)) -> (N, C, H, W)`. A strength is a number, or a tensor (N,) where the

@@ -44,7 +44,7 @@ def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
 
 
 def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(Path(__file__).parents[2])
     frame = load_breast_cancer(as_frame=True).frame
     frame.to_csv(tmp_path / "x.csv", index=False)
     prepare(Table(tmp_path / "x.csv", label="target"), CONFIG, tmp_path)

@@ -20,7 +20,7 @@ from recipe import Declare, RecipeError, Setup, cli, examine, task
 from recipe.checks import initialization, loss
 from recipe.checks.examine import CHECKS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FROZEN = "nothing_is_frozen_by_mistake"
 
 

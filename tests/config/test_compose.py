@@ -18,7 +18,7 @@ from recipe.config.resolve import resolve_all
 from recipe.config.schema import KNOBS, check_types
 from recipe.errors import RecipeError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

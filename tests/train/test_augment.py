@@ -30,7 +30,7 @@ from recipe.train.augment import (
     stack,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 KINDS = {  # two strengths of each, and none
     "affine": (Affine(20, 0.2, 1.0), Affine(5, 0.0, 0.5), Affine(0, 0, 0)),

@@ -23,7 +23,7 @@ def same(a, b) -> bool:
 
 
 def run(folder, mode: str, at: int) -> subprocess.CompletedProcess:
-    script = Path(__file__).with_name("killed.py")
+    script = Path(__file__).parents[1] / "killed.py"
     return subprocess.run([sys.executable, script, folder, mode, str(at)], capture_output=True, text=True)
 
 

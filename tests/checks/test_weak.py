@@ -16,7 +16,7 @@ SCORES = (
     "beats_a_blind_model", "inputs_of_others_are_worse", "labels_fit_inputs", "val_is_labelled_like_train",
     "val_follows_train", "training_loss_falls", "labels_are_clean", "predictions_settle",
 )  # fmt: skip
-PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data" / "natural_ants_bees"
+PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "natural_ants_bees"
 
 
 def split(x, y, at):

@@ -43,7 +43,7 @@ def digits():
 
 @pytest.fixture
 def audit_of(tmp_path, monkeypatch):
-    """(audit, store) of arrays; without the probes, which tests/test_probes.py looks at, unless they are asked for."""
+    """(audit, store) of arrays; without the probes (test_probes.py), unless they are asked for."""
 
     def run(images, targets, probes=False):
         if not probes:
@@ -56,7 +56,7 @@ def audit_of(tmp_path, monkeypatch):
 
 
 def flags_of(found, row):
-    """What is told of an example, but for its label: tests/test_measure.py looks at those."""
+    """What is told of an example, but for its label: tests/stages/audit/test_measure.py looks at those."""
     return set(found.columns["flags"][row].split("; ")) - {"", "suspect label"}
 
 

@@ -39,7 +39,7 @@ def audit_of(source, folder):
     prepare(source, config, folder)
     store = Store.open(config, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])  # tests/test_probes.py looks at them
+        patch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])  # see test_probes.py
         return audit(store, LIMITS, seed=0), store
 
 

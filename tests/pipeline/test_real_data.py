@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from pyarrow import parquet
 from sources import put, stored
-from test_familiar import data
+from test_input_drift import data
 
 from recipe.errors import RecipeError
 from recipe.serve.input_drift import seen, unlike
@@ -21,7 +21,7 @@ from recipe.sources.folder import Folder
 from recipe.sources.tables import Table, Text
 from recipe.stages.split.divide import Plan, divide
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"  # beside the project, where it is there at all
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
 
 

@@ -25,7 +25,7 @@ from recipe.stages.audit.outliers import MADE, isolation, made_otherwise, upper_
 from recipe.stages.audit.statistics import statistics
 from recipe.stages.prepare.write_store import prepare
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, where it is there at all
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"  # beside the project, where it is there at all
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
 LIMIT = LIMITS.outlier
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -262,7 +262,7 @@ def test_an_image_that_is_not_finite_is_named_with_the_place(tmp_path):
 @pytest.mark.parametrize("choice", ["mnist", "fashion_mnist"])
 def test_torchvisions_train_and_test_parts_are_given_splits(tmp_path, choice):
     """Tiny files in the form that torchvision downloads."""
-    data = OmegaConf.load(Path(__file__).parents[1] / f"conf/data/{choice}.yaml")
+    data = OmegaConf.load(Path(__file__).parents[2] / f"conf/data/{choice}.yaml")
     raw = tmp_path / data.train._target_.rpartition(".")[2] / "raw"
     raw.mkdir(parents=True)
     for name, count in (("train", 6), ("t10k", 4)):
@@ -279,7 +279,7 @@ def test_torchvisions_train_and_test_parts_are_given_splits(tmp_path, choice):
 
 @pytest.mark.parametrize("choice", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
 def test_each_of_torchvisions_sets_reads_both_of_its_parts(choice):
-    data = OmegaConf.load(Path(__file__).parents[1] / f"conf/data/{choice}.yaml")
+    data = OmegaConf.load(Path(__file__).parents[2] / f"conf/data/{choice}.yaml")
     assert (data.train.train, data.test.train, data.val) == (True, False, None)
     assert data.train._target_ == data.test._target_
 

@@ -1,6 +1,6 @@
 """A mistake ends in one message with the valid names and what to do, in exit code 1, and in nothing half-written.
 
-Names and types in params.yaml and conf/ are in test_config.py; here is what a person sees who types a command.
+Names and types in params.yaml and conf/ are in test_compose.py; here is what a person sees who types a command.
 """
 
 import shutil

@@ -59,7 +59,7 @@ def test_a_file_that_changes_between_two_readings_is_noticed(tmp_path):
     assert stored(Restless(), tmp_path)[0].unrepeatable == 32
 
 
-@pytest.mark.parametrize("file", sorted((Path(__file__).parents[1] / "conf/data").glob("*.yaml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "conf/data").glob("*.yaml")), ids=lambda f: f.stem)
 def test_every_option_of_a_source_stands_in_its_file(file):
     from hydra.utils import get_class
     from omegaconf import OmegaConf
