@@ -198,8 +198,8 @@ class Clone:
 
     def stage_runs(self, stage: str) -> list:
         """Executions of a stage, newest first: no lane, trial or member, no sweep."""
-        runs = self.runs(f"tags.`recipe.stages.runner` = '{stage}'")
-        return [r for r in runs if not {"recipe.lane", "recipe.tracking.hydra_sweep"} & set(r.data.tags)]
+        runs = self.runs(f"tags.`recipe.stage` = '{stage}'")
+        return [r for r in runs if not {"recipe.lane", "recipe.sweep"} & set(r.data.tags)]
 
     def last_run(self, stage: str):
         return self.stage_runs(stage)[0]

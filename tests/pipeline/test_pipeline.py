@@ -84,7 +84,7 @@ def test_a_run_says_what_made_it_and_what_it_found(whole):
         run, report = whole.last_run(stage), whole.report(stage)
         exact = json.loads(whole.read(f"runs/{stage}/exact.json"))
         tags = run.data.tags
-        assert tags["recipe.stages.runner"] == stage
+        assert tags["recipe.stage"] == stage
         assert tags["mlflow.source.git.commit"].startswith(commit)
         assert tags["recipe.evidence"] == fingerprint(json.loads(whole.read(f"runs/{stage}/report.json")))
         gates = {f"gate.{c['check']}": c["verdict"] for c in report["checks"] if c["gate"]}
@@ -138,7 +138,7 @@ def test_a_server_on_the_store_serves_the_runs(whole):
     server = whole.start(*command, "--workers", "1", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     try:
         _wait(server, f"{base}/health")
-        query = {"experiment_ids": ["1"], "filter": "tags.`recipe.stages.runner` = 'report'", "max_results": 5}
+        query = {"experiment_ids": ["1"], "filter": "tags.`recipe.stage` = 'report'", "max_results": 5}
         (run,) = _ask(f"{base}/api/2.0/mlflow/runs/search", query)["runs"]
         assert run["info"]["status"] == "FINISHED"
         files = _ask(f"{base}/api/2.0/mlflow/artifacts/list?run_id={run['info']['run_id']}")["files"]
@@ -241,7 +241,7 @@ def untouched(clone: Clone) -> None:
 def test_a_sweep_is_one_run_with_a_child_per_job(clone):
     said = clone.by_hand("baseline", "-m", "model=linear,convnet", "seed=0,1", "train.steps=20")
     assert "Traceback" not in said.text
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%model=linear,convnet%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%model=linear,convnet%'")
     jobs = children(clone, parent)
     assert {(j.data.params["model"], j.data.params["seed"]) for j in jobs} == {
         (model, seed) for model in ("linear", "convnet") for seed in "01"
@@ -261,7 +261,7 @@ def test_a_job_that_fails_does_not_stop_the_others(clone):
     assert "Traceback" not in said.text
     assert not (clone.root / said.folder / "0/report.json").exists()
     assert (clone.root / said.folder / "1/report.json").exists()
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%val=%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
     assert parent.info.status == "FAILED"
     assert {j.info.status for j in children(clone, parent)} == {"FAILED", "FINISHED"}
     untouched(clone)

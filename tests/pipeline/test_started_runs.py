@@ -67,7 +67,7 @@ def test_the_jobs_of_a_multirun_are_numbered_folders_of_one(clone):
     for job, val in enumerate(("0.1", "0.2")):
         assert overrides(clone, f"outputs/split/1/{job}") == [f"val={val}", f"+{LONG}"]
         assert (clone.root / f"outputs/split/1/{job}/report.json").is_file()
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%val=%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
     assert parent.data.tags["recipe.folder"] == "outputs/split/1"
 
 
@@ -114,7 +114,7 @@ def test_each_job_that_fails_is_named_at_the_end_and_the_others_run(clone):
     assert "Traceback" not in said.text
     written = [f for f in files(clone) if f.endswith(("error.txt", "report.json"))]
     assert written == [f"{said.folder}/{f}" for f in ("0/error.txt", "1/report.json", "2/error.txt")]
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%val=%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
     assert parent.info.status == "FAILED"
     assert "**val=0.9** failed: split: conf/split.yaml" in parent.data.tags["mlflow.note.content"]
 
@@ -139,7 +139,7 @@ def test_ctrl_c_between_two_jobs_ends_a_multirun_without_a_stack_trace(clone):
     assert "split: interrupted." in said
     assert "Traceback" not in said
     assert "split: 1 job" in said or "split: 2 jobs" in said
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%val=%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=%'")
     assert parent.info.status == "FAILED"
 
 

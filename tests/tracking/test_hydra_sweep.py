@@ -42,7 +42,7 @@ def test_a_job_that_fails_in_another_process_fails_the_multirun(clone, python):
     said = clone.run(python, "pipeline/split.py", "-m", *words, code=1)
     assert said.text.strip().splitlines()[-1].startswith("  #1 val=0.9: split: conf/split.yaml: val 0.9 and test 0.2")
     assert [(clone.root / said.folder / str(n) / "report.json").is_file() for n in range(3)] == [True, False, True]
-    (parent,) = clone.runs("tags.`recipe.tracking.hydra_sweep` LIKE '%val=0.1,0.9,0.2%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%val=0.1,0.9,0.2%'")
     jobs = clone.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert sorted(job.info.status for job in jobs) == ["FAILED", "FINISHED", "FINISHED"]
 

@@ -99,7 +99,7 @@ def _open(cfg, stage: str, words: list[str]) -> None:
     name = _cut(f"{stage} sweep" + (f": {', '.join(swept)}" if swept else ""), 100)
     folder = Path(os.path.relpath(cfg.hydra.sweep.dir))
     _current = Multirun(cfg, stage, folder, time.time() - 1, None)  # a file system's clock may be coarse
-    tags = {"recipe.tracking.hydra_sweep": _cut(" ".join(words), 5000), "recipe.folder": str(folder)}
+    tags = {"recipe.sweep": _cut(" ".join(words), 5000), "recipe.folder": str(folder)}
     with _store_may_fail():
         run = start(client, stages, stage, name, tags)
         _current.store = client, run

@@ -191,7 +191,7 @@ class Tracker:
         """A stage killed with -9 could not say so: its run is closed by the next one of this machine."""
         host = os.uname().nodename
         for run in self.client.search_runs(
-            [experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stages.runner` = '{self.stage}'"
+            [experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stage` = '{self.stage}'"
         ):
             name, _, pid = run.data.tags.get("recipe.process", "").partition(":")
             if name == host and pid and not _alive(int(pid)):
@@ -204,7 +204,7 @@ def start(client, experiment: str, stage: str, name: str, tags: dict, seconds: f
         "mlflow.source.name": f"pipeline/{stage}.py",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "recipe.stages.runner": stage,
+        "recipe.stage": stage,
         "recipe.process": f"{os.uname().nodename}:{os.getpid()}",
     } | tags
     began = int((time.time() - seconds) * 1000)
