@@ -1,6 +1,5 @@
 """How good probabilities are, and how far each number can be trusted: proper scores, calibration, bootstrap."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Z95 = 1.959963984540054  # 97.5th percentile of the normal distribution
+from recipe.metrics.intervals import wilson
+
 TINY = 1e-12  # a probability of zero would cost infinitely much
 BINS = 15  # of confidence
 DRAWS = 2000  # of a bootstrap
@@ -27,11 +27,9 @@ class Quality:
     count: int
 
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the accuracy (Wilson 1927): right also near 1, where the plain one is not."""
-        n, p = self.count, self.accuracy
-        centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-        half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        """Wilson's 95 % interval of the accuracy."""
+        low, high = wilson(self.accuracy, self.count)
+        return float(low), float(high)
 
 
 def quality(p: Tensor, y: Tensor) -> Quality:

@@ -10,7 +10,7 @@ from recipe.errors import RecipeError
 from recipe.sources.digits import Digits
 from recipe.stages.audit.class_balance import balance, confusions, sentence
 from recipe.stages.audit.embeddings import of_columns, of_images, of_texts
-from recipe.stages.audit.labels import folds, out_of_fold, suspects, suspects_by_loss, suspects_from, wilson
+from recipe.stages.audit.labels import folds, out_of_fold, suspects, suspects_by_loss, suspects_from
 
 
 @pytest.fixture(scope="module")
@@ -200,12 +200,6 @@ def test_balance():
     assert found.effective == pytest.approx(1.755, abs=0.001)
     assert balance(np.arange(40) % 4, 4).effective == pytest.approx(4)
     assert balance(np.zeros(5, int), 2).ratio == float("inf")
-
-
-def test_wilson_covers():
-    rng = np.random.default_rng(0)
-    low, high = wilson(rng.binomial(60, 0.05, 4000), 60)
-    assert 0.93 < ((low <= 0.05) & (high >= 0.05)).mean() < 0.98
 
 
 def test_texts_are_judged():

@@ -9,6 +9,7 @@ import numpy as np
 from recipe.checks.repeated_rows import rows_repeat
 from recipe.data.expected_repeats import limits
 from recipe.metrics import power
+from recipe.metrics.intervals import wilson_half_width
 from recipe.stages.audit.bias import ENOUGH, MARGIN, Gain
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import Columns
@@ -231,7 +232,7 @@ def classes_have_enough_examples(a: Audited, width: float = 0.5, val: float = 0.
 
 def _width(n: np.ndarray) -> np.ndarray:
     """Of Wilson's 95 % interval of a share of n, where it is widest: at one half."""
-    return power.Z95 / (1 + power.Z95**2 / n) * 2 * np.sqrt(0.25 / n + power.Z95**2 / (4 * n**2))
+    return 2 * wilson_half_width(0.5, n, power.Z95)
 
 
 @check(source="Recipe 1, duplicate examples", gate=False)

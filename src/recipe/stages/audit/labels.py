@@ -17,6 +17,7 @@ import numpy as np
 
 from recipe.data.splits import assign
 from recipe.errors import RecipeError
+from recipe.metrics.intervals import wilson
 
 FOLDS = 5
 FEW = 500  # examples below which there are twice as many folds: each then learns from 90 % of them
@@ -29,7 +30,7 @@ FAR = 4.0  # times less probable than usual: a label is flagged
 ABOVE = 0.05  # of the way from always giving the commonest answer to knowing all: below, the features say nothing
 ROUNDS = 8  # of expectation maximisation
 TINY = 1e-6  # no probability is smaller
-SURE = 1.96  # standard errors
+Z = 1.96  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def suspects_from(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
     most = confident_joint(p, labels)
     return Suspects(
         ranks, suggested, given, flagged, accuracy, _rate(weight * float(wrong.mean()), most),
-        (_low(least), _high(most)), weak, "log-margin" if weak else "log-margin and noise posterior",
+        (_wilson(least)[0], _wilson(most)[1]), weak, "log-margin" if weak else "log-margin and noise posterior",
     )  # fmt: skip
 
 
@@ -260,22 +261,11 @@ def _rate(low: float, most: np.ndarray) -> tuple[float, float]:
     An empirical bracket: neither is right on every data set, and it is no finer than whole per cents.
     """
     count = most.sum()
-    high = wilson(max(count - np.trace(most), 0), count)[1]
+    high = wilson(max(count - np.trace(most), 0) / count, count, Z)[1]
     return float(np.floor(100 * low)) / 100, float(np.ceil(100 * max(low, high))) / 100
 
 
-def _low(counts: np.ndarray) -> np.ndarray:
-    return wilson(counts, np.maximum(counts.sum(0), 1))[0]
-
-
-def _high(counts: np.ndarray) -> np.ndarray:
-    return wilson(counts, np.maximum(counts.sum(0), 1))[1]
-
-
-def wilson(successes, trials) -> tuple:
-    """95 % interval of a share (Wilson 1927); arrays or numbers."""
-    share = successes / trials
-    middle = share + SURE**2 / (2 * trials)
-    half = SURE * np.sqrt(np.maximum(share * (1 - share), 0) / trials + SURE**2 / (4 * trials**2))
-    scale = 1 + SURE**2 / trials
-    return np.maximum((middle - half) / scale, 0), np.minimum((middle + half) / scale, 1)
+def _wilson(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of each count as a share of its column."""
+    totals = np.maximum(counts.sum(0), 1)
+    return wilson(counts / totals, totals, Z)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from recipe.metrics.calibration import fit_temperature, tempered
-from recipe.metrics.scores import TINY, Z95, nlls, quality, weighted
+from recipe.metrics.intervals import Z95
+from recipe.metrics.scores import TINY, nlls, quality, weighted
 
 FOLDS = 5
 SUBSETS = 50  # random ones of each size; all where there are fewer
