@@ -5,8 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from recipe.checks.initialization import norms_by_batch
 from recipe.checks.inputs import numbers
+from recipe.checks.measurements.activations import mixes_by_batch_norm
 from recipe.checks.setup import Setup
 from recipe.rng import generator, key, seeded
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
@@ -82,7 +82,7 @@ def batch_is_independent_in_training(s: Setup, moved: float = 1e-4) -> Verdict:
     """
     if s.declare.mixes_samples:
         return skip("examples are mixed, as declared")
-    if norms_by_batch(s):
+    if mixes_by_batch_norm(s):
         return skip("batch norm mixes a training batch on purpose")
     return below(_exchange(s, copy.deepcopy(s.noisy).train()).item(), moved)
 

@@ -1,13 +1,10 @@
 """The model before training: its loss, its weights and the signals in it."""
 
-import re
-
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from recipe.checks import loss
-from recipe.checks.setup import Setup, once
+from recipe.checks.measurements.activations import signals
+from recipe.checks.setup import Setup
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, skip
 
@@ -78,53 +75,6 @@ def units_differ(s: Setup, share: float = 0.5) -> Verdict:
     return Verdict(verdict.verdict, f"{worst:.4g} ({where})" if worst else 0.0, verdict.bound)
 
 
-class Signals(TorchDispatchMode):
-    """Notes what every activation and every product of a forward pass gave, functional ones included."""
-
-    ACTIVE = re.compile(r"aten\.(relu|threshold|hardtanh|clamp_min|gelu|silu|hardswish)_?\.")
-    BOUNDED = re.compile(r"aten\.(sigmoid|tanh)_?\.")
-    PRODUCT = re.compile(r"aten\.(addmm|mm|bmm|baddbmm|convolution|_convolution|linear)\.")
-
-    def __init__(self):
-        super().__init__()
-        self.dead: list[float] = []  # share of units, per activation
-        self.saturated: list[float] = []
-        self.scales: list[float] = []  # root mean square, per product
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        name = str(function)
-        self.names.add(name)
-        if isinstance(out, Tensor) and out.is_floating_point() and out.ndim > 1:
-            if self.ACTIVE.match(name):
-                self.dead.append(_units(out > 1e-4))
-            elif self.BOUNDED.match(name):
-                edge = 0.99 if "tanh" in name else 0.995
-                inside = out.abs() < edge if "tanh" in name else (out < edge) & (out > 1 - edge)
-                self.saturated.append(_units(inside))
-            elif self.PRODUCT.match(name):
-                self.scales.append(out.float().square().mean().sqrt().item())
-        return out
-
-
-def _units(alive: Tensor) -> float:
-    """The share of units that never are: a unit is a channel of an image, or else a last or second dimension."""
-    shares = [(~alive.transpose(0, axis).flatten(1).any(1)).double().mean().item() for axis in {1, alive.ndim - 1}]
-    return shares[0] if alive.ndim > 3 else min(shares)
-
-
-@once
-def signals(s: Setup) -> Signals:
-    """Of one forward pass of a fresh model in train mode, over up to 512 examples."""
-    noted = Signals()
-    with seeded(s.seed, "signals"), torch.no_grad():
-        model = s.fresh()
-        with noted:
-            model(s.some[0])
-    return noted
-
-
 @check(source="Lu et al. 2020, Dying ReLU; Glorot and Bengio 2010, saturation")
 def units_are_alive(s: Setup, share: float = 0.5) -> Verdict:
     """In every layer most units react to some input: not dead behind a ReLU, not saturated in a sigmoid or tanh.
@@ -164,8 +114,3 @@ def final_bias_fits(s: Setup, share: float = 0.5) -> Verdict:
     if not bias:
         return skip("there is no bias to set")
     return below((nothing - known) / max(abs(nothing), 1e-12), share)
-
-
-def norms_by_batch(s: Setup) -> bool:
-    """The model takes statistics of its batch while training, which mixes the batch's examples on purpose."""
-    return any("batch_norm" in name for name in signals(s).names)

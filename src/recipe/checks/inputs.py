@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from recipe.checks.measurements.adjacent_pixels import weaker_correlation
 from recipe.checks.setup import Setup, once
 from recipe.rng import seeded
 from recipe.verdict import Verdict, above, below, check, exactly, skip
@@ -149,16 +150,7 @@ def _scrambled(x: Tensor) -> float | None:
         readings.append(x.reshape(n, h, w, c).permute(0, 3, 1, 2))
     if h != w:
         readings.append(x.reshape(n, c, w, h).transpose(2, 3))
-    return max(_alike(r) for r in readings) - _alike(x) if readings else None
-
-
-def _alike(x: Tensor) -> float:
-    """The smaller of the correlations of horizontal and of vertical neighbours, each channel around its own mean."""
-    x = x - x.mean((0, 2, 3), keepdim=True)
-    pairs = ((x[..., 1:], x[..., :-1]), (x[..., 1:, :], x[..., :-1, :]))
-    return min(
-        ((a * b).mean() / (a.square().mean() * b.square().mean()).sqrt().clamp_min(1e-12)).item() for a, b in pairs
-    )
+    return max(weaker_correlation(r) for r in readings) - weaker_correlation(x) if readings else None
 
 
 @check(source="Humbatova et al. 2020, wrong position of the data shuffle operation")

@@ -6,9 +6,10 @@ from healthy import digits
 from torch import nn
 from torch.nn import functional as F
 
+from recipe.checks.measurements.adjacent_pixels import morans_i
 from recipe.models.plain import Resize, convnet, linear, mlp
 from recipe.stages.regularize import checks as claims
-from recipe.stages.regularize.diagnostics import activations, first_layer, neighbours, structure
+from recipe.stages.regularize.diagnostics import activations, first_layer, structure
 
 X, Y = digits()
 
@@ -67,10 +68,10 @@ def test_pixels_in_no_order_give_a_first_layer_without_structure():
 
 def test_noise_is_near_zero_and_a_smooth_filter_near_one():
     noise = torch.randn(50, 1, 9, 9, generator=torch.Generator().manual_seed(1))
-    assert abs(neighbours(noise)) < 0.06
+    assert abs(morans_i(noise)) < 0.06
     assert abs(structure(noise)) < 3
     slope = torch.linspace(-1, 1, 33)[None, None, :, None].expand(4, 1, 33, 33)
-    assert neighbours(slope) > 0.9
+    assert morans_i(slope) > 0.9
 
 
 def test_the_first_layer_is_found_behind_a_smaller_input_and_not_in_a_table():

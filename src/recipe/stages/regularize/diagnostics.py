@@ -1,15 +1,15 @@
 """Inside a trained net: the weights of its first layer, and how its activations behave on a whole split."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from recipe.checks.measurements.activations import BOUNDED, WatchOperations, activation_kind, active, by_unit, is_signal
+from recipe.checks.measurements.adjacent_pixels import morans_i
 from recipe.config.compose import change
 from recipe.data.batches import Data
 from recipe.experiment import build
@@ -18,9 +18,6 @@ from recipe.models.plain import Resize
 from recipe.train.loop import classes_of, outputs
 
 SHUFFLES = 400
-ACTIVE = re.compile(r"aten\.(relu|threshold|hardtanh|clamp_min|gelu|silu|hardswish|leaky_relu|elu|celu)_?\.")
-BOUNDED = re.compile(r"aten\.(sigmoid|tanh)_?\.")
-SILENT = 1e-4  # what a unit gives that is off: GELU and SiLU have a tail
 SATURATED = 0.97  # of |tanh|; of a sigmoid, the same place on its slope (Glorot and Bengio 2010; Karpathy, makemore 3)
 BINS = 60
 COLUMNS = ["name", "units", "dead", "saturated", "mean", "sd"]  # of a table of activations
@@ -77,15 +74,6 @@ def first_layer(model: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]
     return None
 
 
-def neighbours(weights: Tensor) -> float:
-    """Correlation of weights (F, C, H, W) side by side in their filter (Moran 1950): 0 of noise, near 1 if smooth."""
-    w = weights.double()
-    w = w - w.mean((2, 3), keepdim=True)
-    across, down = w[..., 1:] * w[..., :-1], w[..., 1:, :] * w[..., :-1, :]
-    pairs = across.numel() + down.numel()
-    return ((across.sum() + down.sum()) / pairs / w.square().mean().clamp_min(1e-300)).item()
-
-
 def structure(weights: Tensor, seed: int = 0) -> float:
     """How many standard errors the weights (F, C, H, W) are from noise: from themselves, shuffled in each filter."""
     chance = torch.Generator().manual_seed(seed)
@@ -93,9 +81,9 @@ def structure(weights: Tensor, seed: int = 0) -> float:
     shuffled = []
     for _ in range(SHUFFLES):
         order = torch.rand(flat.shape, generator=chance).argsort(-1)
-        shuffled.append(neighbours(flat.gather(-1, order).view(weights.shape)))
+        shuffled.append(morans_i(flat.gather(-1, order).view(weights.shape)))
     noise = torch.tensor(shuffled, dtype=torch.float64)
-    return ((neighbours(weights.cpu()) - noise.mean()) / noise.std().clamp_min(1e-12)).item()
+    return ((morans_i(weights.cpu()) - noise.mean()) / noise.std().clamp_min(1e-12)).item()
 
 
 # ---- activations ---------------------------------------------------------------------------------------------
@@ -122,22 +110,6 @@ class Activation:
         return {column: getattr(self, column) for column in COLUMNS}
 
 
-class _Watch(TorchDispatchMode):
-    """Hands each activation's kind and result on, functional ones included."""
-
-    def __init__(self, note: Callable[[str, Tensor], None]):
-        super().__init__()
-        self.note = note
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        if isinstance(out, Tensor) and out.is_floating_point() and out.ndim > 1:
-            for pattern in (ACTIVE, BOUNDED):
-                if found := pattern.match(str(function)):
-                    self.note(found[1], out)
-        return out
-
-
 def activations(model: nn.Module, x: Tensor, chunk: int = 500) -> list[Activation]:
     """Of every activation of `model` in eval mode, over all of x."""
     model.eval()
@@ -151,14 +123,17 @@ def _totals(model: nn.Module, parts, ends: list[tuple[float, float]] | None) -> 
     for part in parts:
         seen: list[dict] = []
 
-        def note(kind: str, out: Tensor, seen=seen) -> None:
+        def note(operation: str, out: Any, seen=seen) -> None:
+            kind = activation_kind(operation)
+            if kind is None or not is_signal(out):
+                return
             if len(seen) == len(totals):
                 totals.append({"kind": kind})
             seen.append(totals[len(seen)])
-            units = out.transpose(0, 1) if out.ndim > 3 else out.movedim(-1, 0)
-            _add(seen[-1], kind, units.flatten(1).double(), ends and ends[len(seen) - 1])
+            units = by_unit(out, 1 if out.ndim > 3 else -1)
+            _add(seen[-1], kind, units.double(), ends and ends[len(seen) - 1])
 
-        with torch.no_grad(), _Watch(note):
+        with torch.no_grad(), WatchOperations(note):
             model(part)
     return totals
 
@@ -169,13 +144,10 @@ def _add(total: dict, kind: str, rows: Tensor, ends: tuple[float, float] | None)
         total["low"] = min(total.get("low", float("inf")), rows.min().item())
         total["high"] = max(total.get("high", -float("inf")), rows.max().item())
         return
-    if kind in ("tanh", "sigmoid"):
-        inside = (rows if kind == "tanh" else 2 * rows - 1).abs() <= SATURATED
-        total["saturated"] = total.get("saturated", 0) + int((~inside).sum())
-        alive = inside.any(1)
-    else:
-        alive = (rows.abs() if kind in ("leaky_relu", "elu", "celu") else rows).gt(SILENT).any(1)
-    total["alive"] = total.get("alive", False) | alive
+    on = active(kind, rows, saturation=SATURATED)
+    if kind in BOUNDED:
+        total["saturated"] = total.get("saturated", 0) + int((~on).sum())
+    total["alive"] = total.get("alive", False) | on.any(1)
     total["sum"] = total.get("sum", 0.0) + rows.sum().item()
     total["squares"] = total.get("squares", 0.0) + rows.square().sum().item()
     total["count"] = total.get("count", 0) + rows.numel()
