@@ -1,4 +1,11 @@
-"""A check is a claim, measured. `@check` turns a function into one; `run` runs a file's checks on a subject."""
+"""A check is a claim, measured. `@check` turns a function into one; `run` runs a file's checks on a subject.
+
+A check may give a `finding`: one sentence for the reader that says what was compared, the effect with its unit and
+interval, n, and what to do. It is written for the case that the claim does not hold (a verdict that passes drops it),
+and terminal, report and MLflow show it in place of the claim and the bare bound:
+
+    return below(gain.mean, 0.0, finding=f"Four times the steps lower validation loss by {gain.mean:.3f} (95 % CI ...")
+"""
 
 import functools
 import inspect
@@ -7,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any, Protocol, cast
 
 from recipe.addresses import masked
 from recipe.errors import RecipeError
@@ -33,6 +41,7 @@ class Verdict:
     evidence: tuple[str, ...] = ()  # files in the stage's folder
     waived: str = ""  # the reason, where conf waives this gate
     needed: str = ""  # of an undecided check: how many examples, or which features, would decide it
+    finding: str = ""  # a sentence that the check gives where its claim does not hold: see the module's docstring
 
     @property
     def ok(self) -> bool:
@@ -58,56 +67,75 @@ class Verdict:
         """The measured value, short."""
         return f"{self.value:.4g}" if isinstance(self.value, float) else "" if self.value is None else str(self.value)
 
+    @property
+    def statement(self) -> str:
+        return statement(self.verdict, self.claim, self.finding)
 
-def near(value: float, expected: float, tolerance: float) -> Verdict:
-    return _judge(abs(value - expected) <= tolerance, value, f"{expected:.4g} ± {tolerance:.4g}")
-
-
-def below(value: float, limit: float) -> Verdict:
-    return _judge(value < limit, value, f"< {limit:.4g}")
-
-
-def above(value: float, limit: float) -> Verdict:
-    return _judge(value > limit, value, f"> {limit:.4g}")
+    @property
+    def measurement(self) -> str:
+        return measurement(self.verdict, self.shown, self.bound)
 
 
-def exactly(value, expected) -> Verdict:
-    return _judge(value == expected, value, f"= {expected}")
+def near(value: float, expected: float, tolerance: float, *, finding: str = "") -> Verdict:
+    return _judge(abs(value - expected) <= tolerance, value, f"{expected:.4g} ± {tolerance:.4g}", finding)
+
+
+def below(value: float, limit: float, *, finding: str = "") -> Verdict:
+    return _judge(value < limit, value, f"< {limit:.4g}", finding)
+
+
+def above(value: float, limit: float, *, finding: str = "") -> Verdict:
+    return _judge(value > limit, value, f"> {limit:.4g}", finding)
+
+
+def exactly(value: float | int | str, expected: float | int | str, *, finding: str = "") -> Verdict:
+    return _judge(value == expected, value, f"= {expected}", finding)
 
 
 def skip(reason: str) -> Verdict:
     return Verdict(SKIP, value=None, bound=reason)
 
 
-def bounded(outcome: str, value: float | int | str | None, bound: str) -> Verdict:
+def bounded(outcome: str, value: float | int | str | None, bound: str, *, finding: str = "") -> Verdict:
     """A verdict on a value; JSON has no NaN and no infinity, hence the text for one that is not finite."""
     if isinstance(value, float) and not math.isfinite(value):
         value = str(value)
-    return Verdict(outcome, value=value, bound=bound)
+    return Verdict(outcome, value=value, bound=bound, finding="" if outcome in (PASS, SKIP) else finding)
 
 
-def undecided(value: float | str | None, bound: str, needed: str) -> Verdict:
+def undecided(value: float | str | None, bound: str, needed: str, *, finding: str = "") -> Verdict:
     """The interval of `value` holds both answers, or an effect of the size looked for could not have been seen.
 
     needed: a sentence that says how many examples, or which features, would decide.
     """
-    return replace(bounded(UNDECIDED, value, bound), needed=needed)
+    return replace(bounded(UNDECIDED, value, bound, finding=finding), needed=needed)
 
 
-def _judge(holds, value, bound: str) -> Verdict:
-    return bounded(PASS if holds else FAIL, value, bound)  # a comparison with NaN is False, so NaN fails as it must
+def _judge(holds: bool, value: float | int | str, bound: str, finding: str) -> Verdict:
+    # a comparison with NaN is False, so NaN fails as it must
+    return bounded(PASS if holds else FAIL, value, bound, finding=finding)
 
 
-def check(*, source: str, gate: bool = True) -> Callable:
+class Check(Protocol):
+    """A claim that can be measured: what `@check` makes of a function."""
+
+    __name__: str
+    __module__: str
+    fixed: dict[str, Any]  # what is known of its verdict before it runs: check, claim, source, gate, hint
+
+    def __call__(self, subject: Any, **limits: Any) -> Verdict: ...
+
+
+def check(*, source: str, gate: bool = True) -> Callable[[Callable[..., Verdict]], Check]:
     """Turns `f(subject, **limits) -> Verdict` into a check.
 
     Its name is the function's, its claim the docstring's first line, its hint the rest of the docstring. `gate=False`
     makes it a note: shown, but the pipeline goes on.
     """
 
-    def wrap(function):
-        claim, _, hint = inspect.getdoc(function).partition("\n")
-        fixed = {
+    def wrap(function: Callable[..., Verdict]) -> Check:
+        claim, _, hint = (inspect.getdoc(function) or "").partition("\n")
+        fixed: dict[str, Any] = {
             "check": function.__name__,
             "claim": claim.strip(),
             "source": source,
@@ -116,17 +144,18 @@ def check(*, source: str, gate: bool = True) -> Callable:
         }
 
         @functools.wraps(function)
-        def measured(subject, **limits) -> Verdict:
+        def measured(subject: Any, **limits: Any) -> Verdict:
             return replace(function(subject, **limits), **fixed)
 
-        measured.fixed = fixed  # what marks a check, and what is known of it even when it crashes
-        return measured
+        made = cast(Check, measured)
+        made.fixed = fixed  # what marks a check
+        return made
 
     return wrap
 
 
-def checks_of(*modules: ModuleType) -> dict[str, Callable]:
-    """{name: check} of the checks that these modules define, in the order in which they stand there."""
+def checks_of(*modules: ModuleType) -> dict[str, Check]:
+    """{name: check} of the checks that these modules define, in their order in the file."""
     return {
         name: f
         for module in modules
@@ -136,13 +165,13 @@ def checks_of(*modules: ModuleType) -> dict[str, Callable]:
 
 
 def run(
-    checks: Mapping[str, Callable],
-    subject,
+    checks: Mapping[str, Check],
+    subject: Any,
     *,
     limits: Mapping[str, Mapping] | None = None,
     waive: Mapping[str, str] | None = None,
     where: str = "",
-    known: Mapping[str, Callable] | None = None,
+    known: Mapping[str, Check] | None = None,
     progress: Callable[[Verdict], None] = lambda verdict: None,
 ) -> list[Verdict]:
     """Runs each check on `subject`; one that crashes becomes an `error` verdict and the others still run.
@@ -161,8 +190,8 @@ def run(
     return verdicts
 
 
-def validate(checks: Mapping[str, Callable], limits: Mapping, waive: Mapping, where: str) -> None:
-    """Every name is a check's, every limit one of its own, every waiver has a reason; else RecipeError."""
+def validate(checks: Mapping[str, Check], limits: Mapping[str, Mapping], waive: Mapping[str, str], where: str) -> None:
+    """Raises RecipeError for a name that is not a check's, an unknown limit, or a waiver without a reason."""
     for name in (*limits, *waive):
         if name not in checks:
             raise RecipeError(f"{where}: no check called {name}; this stage's checks are {', '.join(sorted(checks))}.")
@@ -175,17 +204,34 @@ def validate(checks: Mapping[str, Callable], limits: Mapping, waive: Mapping, wh
             raise RecipeError(f"{where}: {name} is waived without a reason; write `waive: {{{name}: why}}`.")
 
 
-def _run_one(function, subject, limits: Mapping) -> Verdict:
+def _run_one(function: Check, subject: Any, limits: Mapping) -> Verdict:
     try:
         return function(subject, **limits)
-    except Exception as error:  # a person's model may fail in any way; that is a verdict, not the end
+    except Exception as error:  # the code under examination may fail in any way; that is a verdict
         return Verdict(ERROR, value=cause(error), bound="the check runs to its end", **function.fixed)
+
+
+def statement(outcome: str, claim: str, finding: str) -> str:
+    """A verdict as a sentence: the finding that the check gives, else its claim with the outcome."""
+    if finding:
+        return finding
+    prefix = {FAIL: "Does not hold: ", UNDECIDED: "Undecided: ", ERROR: "Could not be checked: ", SKIP: "Skipped: "}
+    return prefix.get(outcome, "") + claim
+
+
+def measurement(outcome: str, value: str, bound: str) -> str:
+    """What was measured and which bound the claim needs, in a phrase: `measured 0.551, required < 0.02`."""
+    if outcome == SKIP:
+        return bound
+    if outcome == ERROR:
+        return f"the check itself crashed: {value}"
+    return f"{f'measured {value}' if value else 'nothing measured'}, required {bound}"
 
 
 def table(verdicts: list[Verdict]) -> str:
     """One row per check: verdict, gate or note, name, measured value, bound.
 
-    Below a waived check stands the reason, below an undecided one what would decide it.
+    Below a check that does not hold follow its finding, the reason where it is waived, and what would decide it.
     """
     width = max((len(v.check) for v in verdicts), default=0)
     marks = max((len(v.mark) for v in verdicts), default=0)
@@ -193,15 +239,18 @@ def table(verdicts: list[Verdict]) -> str:
     for v in verdicts:
         kind = "gate" if v.gate else "note"
         rows.append(f"  {v.mark:<{marks}}  {kind}  {v.check:<{width}}  {v.shown[:40]:>10}  {v.bound}".rstrip())
-        rows += [f"          waived: {v.waived}"] if v.waived else []
-        rows += [f"          {v.needed}"] if v.needed else []
+        below_row = (v.finding, f"waived: {v.waived}" if v.waived else "", v.needed)
+        rows += [f"          {text}" for text in below_row if text]
     return "\n".join(rows)
 
 
-def explained(v: Verdict) -> str:
-    """A closed gate in full: claim, measured value, bound, source, and where to look."""
-    lines = [f"{v.check}: {v.claim}", f"  measured {v.shown}, must be {v.bound}  [{v.source}]"]
-    return "\n".join([*lines, *textwrap.wrap(v.hint, 108, initial_indent="  ", subsequent_indent="  ")])
+def explained(v: Verdict, indent: str = "") -> str:
+    """A closed gate in full: what was found, measured value, bound, source, and where to look."""
+    inner = f"{indent}  "
+    lines = [f"{indent}{v.check}: {v.statement}", f"{inner}{v.measurement}  [{v.source}]"]
+    if v.finding:
+        lines.insert(1, f"{inner}Claim: {v.claim}")
+    return "\n".join([*lines, *textwrap.wrap(v.hint, 112, initial_indent=inner, subsequent_indent=inner)])
 
 
 def cause(error: Exception) -> str:

@@ -84,7 +84,7 @@ def closed(clone, said, stage: str, gate: str, report: dict) -> None:
     assert (verdict["verdict"], verdict["gate"]) == ("fail", True)
     shown = f"{verdict['value']:.4g}" if isinstance(verdict["value"], float) else str(verdict["value"])
     terminal = " ".join(said.text.split())
-    for words in (gate, verdict["claim"], f"measured {shown}, must be {verdict['bound']}", verdict["hint"]):
+    for words in (gate, verdict["claim"], f"measured {shown}, required {verdict['bound']}", verdict["hint"]):
         assert words in terminal
     assert "Traceback" not in said.text
     run = next(r for r in clone.stage_runs(stage) if r.data.tags.get(f"gate.{gate}") == "fail")

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from recipe.files import digest, fingerprint, present, read_json, write_json
 from recipe.stages.stage_report import Report as Report  # what each script hands in
 from recipe.tracking import hydra_sweep
 from recipe.tracking.tracker import Tracker
-from recipe.verdict import PASS, SKIP, Verdict, checks_of, table, validate
+from recipe.verdict import PASS, SKIP, Verdict, checks_of, explained, table, validate
 from recipe.verdict import run as run_checks
 
 EVIDENCE = ("exact.json", "report.json")  # in DVC's cache, and rounded in git
@@ -352,11 +351,7 @@ def _close(name: str, closed: list[Verdict], out: Path):
     """Exit code 1, after the evidence is written; the report page shows the closed gate and no later stage."""
     lines = [f"{name}: {len(closed)} gate(s) closed, so no later stage will run."]
     for v in closed:
-        lines += [
-            f"  {v.check}: {v.claim}",
-            f"    measured {v.shown}, must be {v.bound}  [{v.source}]",
-            textwrap.fill(v.hint, 112, initial_indent="    ", subsequent_indent="    "),
-        ]
+        lines.append(explained(v, "  "))
     lines.append(f"  Every check of this stage: {out / 'report.json'}")
     if in_dvc(name):
         lines.append("  The report, with this gate and its evidence: runs/report.html")

@@ -47,7 +47,7 @@ class Report:
     def exact(self, stage: str) -> dict:
         """exact.json: every number as it was computed."""
         checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
-        optional = ("waived", "needed")
+        optional = ("waived", "needed", "finding")
         return {
             "stage": stage,
             "findings": [text for text in (self.summary, *self.findings) if text],

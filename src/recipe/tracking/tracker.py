@@ -37,6 +37,7 @@ from recipe.tracking.mlflow_store import (
     uri_of,
     where,
 )
+from recipe.verdict import measurement, statement
 
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
 # MLflow colours a run by its id, so that two curves of one chart may look alike: children get these, in turn
@@ -283,8 +284,9 @@ def described(content: dict) -> str:
     for c in (c for c in checks if c["verdict"] in ("fail", "error", "undecided")):
         undecided = c["verdict"] == "undecided"
         kind = "undecided" if undecided else "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"
-        value = shown(c["value"]) if c["value"] is not None else "nothing"
-        lines += ["", f"- **{kind}: {c['check']}**: {c['claim']} Measured {value}, must be {c['bound']}."]
+        value = shown(c["value"]) if c["value"] is not None else ""
+        sentence = statement(c["verdict"], c["claim"], c.get("finding", ""))
+        lines += ["", f"- **{kind}: {c['check']}**: {sentence} ({measurement(c['verdict'], value, c['bound'])})"]
         lines += [f"  {c['hint']}"] if c in closed else []
         lines += [f"  {c['needed']}"] if c.get("needed") else []
         lines += [f"  Waived: {c['waived']}"] if c.get("waived") else []

@@ -249,7 +249,8 @@ def test_an_undecided_gate_is_shown_like_a_note_with_what_would_decide_it(tmp_pa
     assert found.metrics["undecided"] == 1
     assert "1 undecided" in found.counts
     for text in (words(rendered(runs)[0]), plain(rendered(runs)[1])):
-        assert "undecided: measured 0.012, must be > 0.03; About 340 examples would decide." in text
+        assert f"Undecided: {unsure['claim']} About 340 examples would decide." in text
+        assert "measured 0.012, required > 0.03" in text
         assert "Every gate is open" in text
 
 
@@ -260,7 +261,9 @@ def test_a_closed_gate_comes_first_and_ends_the_report(tmp_path, verdict, value)
     for text in (words(page[page.index("<main>") :]), plain(twin)):
         start = text[:700]
         assert "Closed at baseline: overfit_one_batch" in start
-        assert ("measured 0.5514, must be < 0.02" if verdict == "fail" else "ValueError: no loss (loop.py:12)") in start
+        assert (
+            "measured 0.5514, required < 0.02" if verdict == "fail" else "ValueError: no loss (loop.py:12)"
+        ) in start
         assert "Where to look when overfit_one_batch fails" in start
         assert "train_loss_is_low" not in text  # a stale report.json of a later stage lies there
         assert "98.61" not in text

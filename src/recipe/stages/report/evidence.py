@@ -11,6 +11,7 @@ from pathlib import Path
 from recipe.config.compose import STAGES
 from recipe.files import fingerprint
 from recipe.formatting import count, line, number, numeric, percent
+from recipe.verdict import measurement, statement
 
 DONE, CLOSED, WAIVED, NOT_RUN = "done", "closed", "waived", "not run"
 
@@ -30,6 +31,7 @@ class Check:
     evidence: tuple[str, ...]
     waived: str
     needed: str = ""  # what would decide an undecided check
+    finding: str = ""  # what the check itself says where its claim does not hold
 
     @property
     def state(self) -> str:
@@ -39,16 +41,14 @@ class Check:
         return "waived" if self.waived else "closed" if self.gate else "note"
 
     @property
-    def finding(self) -> str:
-        """`measured 0.5514, must be < 0.02`, or why there is no measurement."""
-        if self.verdict == "skip":
-            return f"skipped: {self.bound}" if self.bound else "skipped"
-        if self.verdict == "error":
-            return f"the check itself crashed: {self.measured}"
-        measured = f"{f'measured {self.measured}' if self.measured else 'nothing measured'}, must be {self.bound}"
-        if self.verdict == "undecided":
-            return f"undecided: {measured}" + (f"; {self.needed}" if self.needed else "")
-        return measured
+    def statement(self) -> str:
+        """What was found, in a sentence."""
+        return statement(self.verdict, self.claim, self.finding)
+
+    @property
+    def measurement(self) -> str:
+        """`measured 0.5514, required < 0.02`, or why there is no measurement."""
+        return measurement(self.verdict, self.measured, self.bound)
 
 
 @dataclass(frozen=True)
@@ -256,6 +256,7 @@ def _check(raw: dict) -> Check:
         evidence=tuple(str(f) for f in _list(raw.get("evidence"))),
         waived=line(raw.get("waived"), 400),
         needed=line(raw.get("needed"), 600),
+        finding=line(raw.get("finding"), 600),
     )
 
 
