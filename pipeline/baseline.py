@@ -1,15 +1,15 @@
 """Baseline: does the training code work, and what must every model beat?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv
-Writes  runs/baseline/report.json, floors/, curves.png, door.png, dynamics.png
+Writes  runs/baseline/report.json, baselines/, curves.png, door.png, dynamics.png
 """
 
 from recipe.checks.examine import CHECKS
 from recipe.checks.inputs import at_the_door
-from recipe.experiment.saved import save_floors
+from recipe.experiment.saved import save_baselines
 from recipe.plots import training as figures
 from recipe.stages.baseline import captions, checks
-from recipe.stages.baseline.baselines import subject_of, train_floors
+from recipe.stages.baseline.baselines import subject_of, train_baselines
 from recipe.stages.runner import Report, stage
 from recipe.stages.setup_from_config import examined, setup_from
 from recipe.stages.splits import load_data
@@ -22,14 +22,14 @@ def main(cfg, run):
     setup = setup_from(cfg, data)
     figures.first_batch(run.out / "door.png", at_the_door(setup), data)
     verdicts = examined(run, setup)
-    floors = train_floors(cfg, data, run)
-    save_floors(run.out / "floors", floors)
-    verdicts += run.judge(checks, subject_of(cfg, data, floors))
-    figures.curves(run.out / "curves.png", {f.name: [t.curve for t in f.trained] for f in floors[1:]})
-    figures.dynamics(run.out / "dynamics.png", *floors[-1].watched(data))
-    scores = [floor.score() for floor in floors]
+    baselines = train_baselines(cfg, data, run)
+    save_baselines(run.out / "baselines", baselines)
+    verdicts += run.judge(checks, subject_of(cfg, data, baselines))
+    figures.curves(run.out / "curves.png", captions.curves(baselines))
+    figures.dynamics(run.out / "dynamics.png", *baselines[-1].label_probabilities(data))
+    scores = [baseline.score() for baseline in baselines]
     return Report(
-        {k: scores[-1][k] for k in captions.METRICS}, verdicts, scores=scores,
+        captions.metrics(scores), verdicts, scores=scores,
         evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(scores),
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Ensemble: squeeze out what is left on validation, then read the test set once.
 
-Reads   runs/prepare/ (the store), runs/split/{train,val,test}.csv, runs/baseline/floors/,
+Reads   runs/prepare/ (the store), runs/split/{train,val,test}.csv, runs/baseline/baselines/,
         runs/tune/{best.yaml,finished.yaml,report.json}
 Writes  runs/ensemble/members/*.safetensors, choice.yaml, system/ (what `recipe predict` loads), predictions.parquet,
         sizes.csv, calibration.csv, longer.csv, comparisons.csv, mispredictions.html, suspects.csv (lines for

@@ -56,3 +56,21 @@ def metric(name: str, value) -> str:
 
 def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def interval(low: float, high: float, confidence: float = 0.95, decimals: int = 3) -> str:
+    """`95 % CI 0.016 to 0.037`."""
+    return f"{100 * confidence:.4g} % CI {low:.{decimals}f} to {high:.{decimals}f}"
+
+
+def lowering(mean: float, low: float, high: float, what: str, sample: str, confidence: float = 0.95) -> str:
+    """`lowers validation loss by 0.026 (95 % CI 0.016 to 0.037, 6 seeds)`; where the mean is negative, raises.
+
+    mean, low, high: by how much `what` falls. sample: what the interval is over, with its number.
+    """
+    verb = "lowers"
+    if mean < 0:
+        verb, mean, low, high = "raises", -mean, -high, -low
+    half = (high - low) / 2
+    decimals = max(3, -math.floor(math.log10(half))) if half > 0 and math.isfinite(half) else 3
+    return f"{verb} {what} by {mean:.{decimals}f} ({interval(low, high, confidence, decimals)}, {sample})"

@@ -16,7 +16,7 @@ from recipe.data.store import Store
 from recipe.errors import RecipeError
 from recipe.files import write_csv
 from recipe.sources.tables import Table
-from recipe.stages.baseline.baselines import train_floors
+from recipe.stages.baseline.baselines import train_baselines
 from recipe.stages.prepare.write_store import prepare
 from recipe.stages.split.divide import Plan, divide
 
@@ -43,7 +43,7 @@ def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
     assert data.pictures(data.train.x)[0, 0, 1, 0] == 0.5
 
 
-def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
+def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     frame = load_breast_cancer(as_frame=True).frame
     frame.to_csv(tmp_path / "x.csv", index=False)
@@ -55,9 +55,13 @@ def test_a_table_is_learned_beside_its_floors(tmp_path, monkeypatch):
     cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
     cfg.model = OmegaConf.load("conf/model/mlp.yaml")
     run = SimpleNamespace(lane=lambda *args, **more: None, checkpoints=None, say=lambda text: None)
-    floors = train_floors(cfg, data, run)
-    assert [floor.name for floor in floors] == ["constant", "linear", "mlp"]  # a convnet needs neighbouring pixels
-    assert floors[-1].score()["val_accuracy"] > 0.9 > floors[0].score()["val_accuracy"] + 0.2
+    baselines = train_baselines(cfg, data, run)
+    assert [baseline.name for baseline in baselines] == [
+        "constant",
+        "linear",
+        "mlp",
+    ]  # a convnet needs neighbouring pixels
+    assert baselines[-1].score()["val_accuracy"] > 0.9 > baselines[0].score()["val_accuracy"] + 0.2
 
 
 def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path):

@@ -68,14 +68,14 @@ def test_early_stopping_is_not_judged_by_the_examples_that_chose_the_step():
     for i, t in enumerate(noisy):
         t.curve[-1]["val_loss_a"] += i * 1e-3
     base, stopped = Arm("base", {}, noisy), Arm("stopped", {}, noisy, early_stopping=True)
-    assert not gain(base, stopped, 0.95).real
+    assert not gain(base, stopped, 0.95).significant
     assert gain(base, stopped, 0.95).mean == pytest.approx(0.0, abs=0.01)
 
 
 def test_early_stopping_that_helps_is_seen():
     rising = [lane([1.0, 0.3 + i / 100, 0.9], [1.0, 0.3, 0.9]) for i in range(4)]
     result = gain(Arm("base", {}, rising), Arm("stopped", {}, rising, early_stopping=True), 0.95)
-    assert result.real
+    assert result.significant
     assert not math.isnan(result.high)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from recipe.metrics import scores as q
-from recipe.metrics.comparison import mcnemar, versus
+from recipe.metrics.comparison import compare, mcnemar
 
 
 def random(n: int, k: int = 4, seed: int = 0, sure: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,17 +92,17 @@ def test_mcnemar_is_the_sign_test_of_the_examples_that_one_alone_gets_right(one,
 
 def test_a_system_is_no_better_than_itself():
     p, y = random(100)
-    found = versus("a", p, "b", p, y)
+    found = compare("a", p, "b", p, y)
     assert (found.accuracy, found.nll, found.p) == ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0)
-    assert not found.real
+    assert not found.significant
 
 
 def test_a_difference_is_paired_and_has_a_sign():
     p, y = random(300, sure=3.0)
     blurred = (p.log() / 3).softmax(1)
-    found, back = versus("a", p, "b", blurred, y), versus("b", blurred, "a", p, y)
-    assert found.real
-    assert not back.real
+    found, back = compare("a", p, "b", blurred, y), compare("b", blurred, "a", p, y)
+    assert found.significant
+    assert not back.significant
     assert found.nll[0] == pytest.approx(q.quality(p, y).nll - q.quality(blurred, y).nll)
     assert found.nll[1] < found.nll[0] < found.nll[2] < 0
     assert found.nll == pytest.approx([-back.nll[0], -back.nll[2], -back.nll[1]])
@@ -112,7 +112,7 @@ def test_a_difference_is_paired_and_has_a_sign():
 def test_pairing_tells_what_two_separate_intervals_cannot():
     p, y = random(300, sure=3.0)
     slightly = (p.log() * 0.8).softmax(1)
-    found = versus("a", p, "b", slightly, y)
+    found = compare("a", p, "b", slightly, y)
     alone = [q.intervals(x, y)["nll"] for x in (p, slightly)]
     assert alone[0][1] > alone[1][0]  # they overlap
     assert found.nll[2] - found.nll[1] < 0.4 * (alone[0][1] - alone[0][0])
@@ -122,7 +122,7 @@ def test_who_is_right_alone_is_counted():
     y = torch.zeros(10, dtype=torch.long)
     good = torch.tensor([[0.9, 0.1]] * 8 + [[0.1, 0.9]] * 2)
     bad = torch.tensor([[0.1, 0.9]] * 6 + [[0.9, 0.1]] * 4)
-    found = versus("good", good, "bad", bad, y)
+    found = compare("good", good, "bad", bad, y)
     assert (found.only_system, found.only_other) == (6, 2)
     assert found.accuracy[0] == pytest.approx(0.4)
-    assert "+40.0 points" in found.told()
+    assert "+40.0 points" in found.sentence()

@@ -8,16 +8,16 @@ import torch
 from recipe.experiment.arms import Gain
 from recipe.metrics.power import Estimate
 from recipe.stages.baseline import checks as baseline_checks
-from recipe.stages.baseline.baselines import Floor, over_constant
+from recipe.stages.baseline.baselines import Baseline, over_constant
 from recipe.stages.overfit import checks as overfit_checks
 from recipe.stages.regularize import checks as regularize_checks
 
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
 
-def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, columns=False, on=None, unfinished=()):
+def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, tabular=False, on=None, lost=()):
     over = [Estimate(*of, n) for of in (constant, linear)]
-    return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(unfinished), *over, columns)
+    return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, tabular)
 
 
 def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", lowest=0.0, rungs=()):
@@ -35,7 +35,7 @@ def arm(train_loss=0.1, val_loss=0.1):
 
 
 def regularized(pick=None, floor=0.2, error=0.0, examples=0, gains=()):
-    steps = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.real) for i, g in enumerate(gains)]
+    steps = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.significant) for i, g in enumerate(gains)]
     result = SimpleNamespace(pick=pick or arm(), base=arm(), steps=steps, kept=[s.name for s in steps if s.kept])
     rows = {"constant": {"train_loss": 2.3, "val_loss": 2.3}, "mlp": {"val_loss": floor}}
     return regularize_checks.Regularized(result, rows, None, [], error, examples)
@@ -45,7 +45,7 @@ def regularized(pick=None, floor=0.2, error=0.0, examples=0, gains=()):
     ("claim", "healthy", "broken"),
     [
         (baseline_checks.nothing_fancy_yet, baselines(), baselines(on={"train.mixup": 0.2})),
-        (baseline_checks.every_lane_is_finite, baselines(), baselines(unfinished=["mlp seed 1"])),
+        (baseline_checks.every_lane_is_finite, baselines(), baselines(lost=["mlp seed 1"])),
         (baseline_checks.model_beats_the_constant, baselines(), baselines(constant=(0.0, 0.01))),
         (baseline_checks.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
         (overfit_checks.training_set_is_learned, ladder(), ladder(loss=0.2)),
@@ -69,7 +69,7 @@ def test_a_planted_bug_is_told_from_a_healthy_stage(claim, healthy, broken):
     ("claim", "subject"),
     [
         (baseline_checks.model_beats_the_constant, baselines(constant=(0.05, 0.19), n=22)),
-        (baseline_checks.model_beats_the_constant, baselines(constant=(0.0, 0.01), columns=True)),
+        (baseline_checks.model_beats_the_constant, baselines(constant=(0.0, 0.01), tabular=True)),
         (baseline_checks.model_beats_the_linear_floor, baselines(linear=(-0.02, 0.02))),
         (overfit_checks.capacity_lowers_training_loss, ladder(rungs=(0.0101, 0.0102))),
         (regularize_checks.pick_beats_the_baseline, regularized(floor=0.09, error=0.02, examples=60)),
@@ -88,7 +88,7 @@ def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
     y = (torch.rand(2000, generator=chance) < 0.023).long()
     prior = torch.tensor([0.977, 0.023]).log()
     z = torch.stack([torch.zeros(2000), -3.8 + 2.0 * y + 0.5 * torch.randn(2000, generator=chance)], 1)
-    constant, model = (Floor(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
+    constant, model = (Baseline(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
     assert (z.argmax(1) == y).double().mean() == (y == 0).double().mean()  # accuracy is the constant's
     data = SimpleNamespace(val=SimpleNamespace(y=y))
     subject = baseline_checks.Baselines([], {}, [], over_constant(data, model, constant), None, True)
@@ -99,7 +99,7 @@ def test_a_model_that_is_right_and_far_too_sure_beats_the_constant():
     y = torch.arange(400) % 2
     right = torch.arange(400) % 10 > 2  # 70 %
     z = 30.0 * torch.nn.functional.one_hot(torch.where(right, y, 1 - y), 2)
-    constant, model = (Floor("", [], [], {}, [v]) for v in (torch.zeros(400, 2), z))
+    constant, model = (Baseline("", [], [], {}, [v]) for v in (torch.zeros(400, 2), z))
     assert torch.nn.functional.cross_entropy(z, y) > 5
     found = over_constant(SimpleNamespace(val=SimpleNamespace(y=y)), model, constant)
     assert found.value > found.margin(2.5)

@@ -310,7 +310,7 @@ def checked(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def onto(kept: dict, change: dict) -> dict:
+def merge_changes(kept: dict, change: dict) -> dict:
     """Both; where a whole group is replaced, without what was changed inside it before."""
     groups = tuple(f"{key}." for key, value in change.items() if isinstance(value, dict))
     return {key: value for key, value in kept.items() if not key.startswith(groups)} | change

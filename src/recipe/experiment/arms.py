@@ -44,7 +44,7 @@ class Gain:
     n: int
 
     @property
-    def real(self) -> bool:
+    def significant(self) -> bool:
         """The interval excludes zero, on the good side."""
         return self.low > 0
 

@@ -1,4 +1,4 @@
-"""One temperature that makes confidences mean what they say (Guo et al. 2017, On calibration of modern nets)."""
+"""Temperature scaling (Guo et al. 2017, On calibration of modern neural networks)."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,14 @@ from torch import Tensor
 
 from recipe.metrics.scores import TINY, fall, intervals, quality
 
-LEAST, MOST = 0.05, 20.0  # temperatures; val without a single mistake asks for zero
-HALVINGS = 60  # of the range, which is more than a double can tell apart
+LEAST, MOST = 0.05, 20.0  # temperatures; val without a single mistake has its optimum at zero
+HALVINGS = 60  # of the range: beyond the precision of a double
 SHOWN = ("nll", "brier", "ece")
 
 
 def tempered(p: Tensor, temperature: float) -> Tensor:
-    """Probabilities (N, K) ** (1 / temperature), as shares: above 1 less confident. Ranks and answers stay."""
+    """Probabilities (N, K) ** (1 / temperature), normalised: a temperature above 1 makes them less confident. The
+    order of the classes stays."""
     return (p.double().clamp_min(TINY).log() / temperature).softmax(-1)
 
 
@@ -21,8 +22,8 @@ def fit_temperature(p: Tensor, y: Tensor) -> float:
     """The temperature with the lowest mean negative log-likelihood of probabilities (N, K) against labels (N,).
 
     It divides the logarithm of the ensemble's mean probability, so members are averaged first and calibrated together
-    (Rahaman and Thiery 2021: the other way round leaves the mean underconfident). The loss is convex in its inverse,
-    with a derivative that rises: bisection.
+    (Rahaman and Thiery 2021: the other way round leaves the mean underconfident). The loss is convex in the inverse
+    temperature, so its derivative rises: bisection.
     """
     log_p = p.double().clamp_min(TINY).log()
     label = log_p[torch.arange(len(y)), y]
@@ -36,19 +37,19 @@ def fit_temperature(p: Tensor, y: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Before and after the temperature, on one split: value and 95 % bootstrap interval over examples of each measure,
-    and the interval of how much the nll falls, paired."""
+    """Before and after temperature scaling, on one split: each measure with its 95 % bootstrap interval over examples,
+    and by how much the nll falls, with its paired interval."""
 
     split: str
     before: dict[str, tuple[float, float, float]]
     after: dict[str, tuple[float, float, float]]
     fall: tuple[float, float, float]
 
-    def rows(self) -> list[dict]:
+    def rows(self) -> list[dict[str, str | float]]:
         return [
             {"split": self.split, "temperature": name, "measure": measure, "value": value, "low": low, "high": high}
-            for name, found in (("before", self.before), ("after", self.after))
-            for measure, (value, low, high) in found.items()
+            for name, measures in (("before", self.before), ("after", self.after))
+            for measure, (value, low, high) in measures.items()
         ]
 
 

@@ -1,4 +1,4 @@
-"""How good probabilities are, and how far each number can be trusted: proper scores, calibration, bootstrap."""
+"""Proper scores, calibration error and bootstrap intervals of predicted probabilities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recipe.metrics.intervals import wilson
 
-TINY = 1e-12  # a probability of zero would cost infinitely much
+TINY = 1e-12  # a probability of zero would have an infinite loss
 BINS = 15  # of confidence
 DRAWS = 2000  # of a bootstrap
 AT_ONCE = 2**22  # numbers of a bootstrap's draws that are held together
@@ -34,8 +34,8 @@ class Quality:
 
 def quality(p: Tensor, y: Tensor) -> Quality:
     p = p.double()
-    means = (f(p, y).mean().item() for f in (right, nlls, briers))
-    return Quality(*means, calibration_error(p, y), len(y))
+    accuracy, nll, brier = (f(p, y).mean().item() for f in (right, nlls, briers))
+    return Quality(accuracy, nll, brier, calibration_error(p, y), len(y))
 
 
 def right(p: Tensor, y: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def nlls(p: Tensor, y: Tensor) -> Tensor:
 
 
 def briers(p: Tensor, y: Tensor) -> Tensor:
-    """(N,) squared distances to the certain answer, summed over classes (Brier 1950)."""
+    """(N,) squared distances to the one-hot label, summed over classes (Brier 1950)."""
     return (p.double() - torch.nn.functional.one_hot(y, p.shape[1])).square().sum(1)
 
 
@@ -79,7 +79,7 @@ def intervals(p: Tensor, y: Tensor, seed: int = 0) -> dict[str, tuple[float, flo
     """95 % bootstrap intervals over examples of accuracy, nll, brier and ece.
 
     A resampled ECE is biased upwards, and so is the ECE itself: it takes absolute values of what is partly noise. Read
-    its interval as how far it wanders, and compare two systems rather than one with zero.
+    its interval as its variability, and compare two systems rather than one with zero.
     """
     gap = (p.max(1).values.double() - right(p, y)).unsqueeze(1)
     in_bins = gap * torch.nn.functional.one_hot(_bins(p, BINS), BINS)
@@ -100,19 +100,19 @@ def bootstrap(columns: Tensor, seed: int = 0) -> np.ndarray:
 
 def _draws(count: int, seed: int) -> Iterator[np.ndarray]:
     """How often each example is in a draw: (some of the DRAWS, N)."""
-    chance, even = np.random.default_rng(seed), np.full(count, 1 / count)
+    generator, even = np.random.default_rng(seed), np.full(count, 1 / count)
     together = max(1, AT_ONCE // count)
     for at in range(0, DRAWS, together):
-        yield chance.multinomial(count, even, size=min(together, DRAWS - at)).astype(float)
+        yield generator.multinomial(count, even, size=min(together, DRAWS - at)).astype(float)
 
 
 def fall(before: Tensor, after: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """How much lower the mean nll is after, and its paired 95 % bootstrap interval over examples."""
+    """By how much the mean nll falls, and its paired 95 % bootstrap interval over examples."""
     return gained(nlls(before, y), nlls(after, y))
 
 
 def gained(before: Tensor, after: Tensor) -> tuple[float, float, float]:
-    """By how much the mean of (N,) numbers fell, and its paired 95 % bootstrap interval over examples."""
+    """By how much the mean of (N,) numbers falls, and its paired 95 % bootstrap interval over examples."""
     falls = before - after
     return (falls.mean().item(), *percentiles(bootstrap(falls.unsqueeze(1))[:, 0]))
 
@@ -124,7 +124,7 @@ def percentiles(values: np.ndarray) -> tuple[float, float]:
 
 
 def weighted(p: Tensor, times: list[int]) -> Tensor:
-    """(N, K): the mean of p (M, N, K), each member as often as it counts."""
+    """(N, K): the mean of p (M, N, K), member m with the weight times[m]."""
     used = [i for i, n in enumerate(times) if n]
     shares = torch.tensor([times[i] for i in used], dtype=torch.float64) / sum(times)
     return (p[used].double() * shares.view(-1, 1, 1)).sum(0)

@@ -13,12 +13,12 @@ from recipe.config.compose import compose
 from recipe.data.batches import Data, Part
 from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.experiment.saved import save_floors
+from recipe.experiment.saved import save_baselines
 from recipe.files import read_csv, read_table, read_yaml, write_table, write_yaml
 from recipe.metrics.calibration import calibration, tempered
-from recipe.metrics.comparison import versus
+from recipe.metrics.comparison import compare
 from recipe.metrics.scores import fall, quality, weighted
-from recipe.stages.baseline.baselines import Floor
+from recipe.stages.baseline.baselines import Baseline
 from recipe.stages.ensemble import checks as claims
 from recipe.stages.ensemble import distillation, final_evaluation, member_weights, results
 from recipe.stages.ensemble.extended_training import COOLDOWN, leave_it_training
@@ -83,14 +83,14 @@ def ran(tmp_path_factory) -> Ran:
     """All that pipeline/ensemble.py does."""
     cfg, run = config(), Silent(tmp_path_factory.mktemp("ensemble"))
     (untuned,) = build.train(cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], Silent(run.out), "untuned")
-    floor = Floor("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
-    save_floors(run.out / "floors", [Floor("constant", [], [], {}), floor])
+    floor = Baseline("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
+    save_baselines(run.out / "baselines", [Baseline("constant", [], [], {}), floor])
     pool = train_pool(cfg, DATA, configurations(ACCEPTED, FINISHED, cfg.top), run)
     chosen = member_weights.choose(member_weights.stacked(pool), DATA.val.y, member_weights.seeds_of(pool))
     write_yaml(run.out / "choice.yaml", member_weights.content(chosen, pool))
     longer = leave_it_training(cfg, DATA, pool[0], run)
     student = distillation.distil(cfg, DATA, pool, chosen, run)
-    baselines = run.out / "floors"
+    baselines = run.out / "baselines"
     found = results.measured(cfg, DATA, TEST, pool, chosen, longer, student, run.out, baselines)
     results.tables(found, run.out)
     return Ran(cfg, run, pool, chosen, found)
@@ -329,9 +329,10 @@ def seen_before(ran):
 def labels_moved(ran):
     """The test set's labels count from another zero."""
     test = dataclasses.replace(TEST, y=(TEST.y + 1) % 10)
-    found = results.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    baselines = ran.run.out / "baselines"
+    found = results.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, baselines)
     subject = results.subject(DATA, test, found, ran.run.out, anew(ran, test))
-    results.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, ran.run.out / "floors")
+    results.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, baselines)
     return subject
 
 
@@ -352,7 +353,7 @@ PLANTED = {
     ],
     "temperature_helps_where_it_was_not_fitted": [replaced(held_out=lambda ran: (0.02, 0.05))],
     "final_beats_the_untuned_baseline": [
-        replaced(untuned=lambda ran: versus("a", ran.found.systems[0].p_test, "b", ran.found.final.p_test, TEST.y))
+        replaced(untuned=lambda ran: compare("a", ran.found.systems[0].p_test, "b", ran.found.final.p_test, TEST.y))
     ],
     "training_was_long_enough": [replaced(longer=lambda ran: too_short(ran))],
 }  # fmt: skip
@@ -375,7 +376,7 @@ def test_planted_bugs_are_noticed(ran, name, bug):
 
 
 def test_two_systems_that_answer_alike_are_undecided(ran):
-    same = versus("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y)
+    same = compare("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y)
     subject = dataclasses.replace(ran.subject(), untuned=same)
     assert verdicts(subject)["final_beats_the_untuned_baseline"] == UNDECIDED
 

@@ -11,13 +11,13 @@ from healthy import digits
 from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
-from recipe.config.compose import change, compose, onto
+from recipe.config.compose import change, compose, merge_changes
 from recipe.data.batches import Data, Part
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
 from recipe.models.plain import Resize, convnet
-from recipe.stages.baseline.baselines import simplified
+from recipe.stages.baseline.baselines import regularizers
 from recipe.stages.regularize import ablation, augmentations
 from recipe.stages.regularize import checks as claims
 from recipe.train.lane import Trained
@@ -145,7 +145,7 @@ CUTOUT = {"_target_": "recipe.train.augment.Cutout", "share": 0.25, "chance": 0.
 def test_a_group_is_replaced_as_a_whole():
     cfg = config()
     kept = {"train.augment": True, "augment.degrees": 9.0, "model.dropout": 0.1}
-    changes = onto(kept, {"augment": FLIP})
+    changes = merge_changes(kept, {"augment": FLIP})
     assert changes == {"train.augment": True, "model.dropout": 0.1, "augment": FLIP}
     assert OmegaConf.to_container(change(cfg, changes).augment) == FLIP
     with pytest.raises(RecipeError, match=r"no `augment\.degrees`"):
@@ -191,7 +191,7 @@ def test_a_lane_gets_mixup_share_and_patience():
 
 
 def test_regularisers_are_off_before_this_stage():
-    listed = simplified(compose("baseline", ROOT))
+    listed = regularizers(compose("baseline", ROOT))
     assert {"train.mixup", "train.patience", "model.dropout2d", "loss.label_smoothing", "model.dropout"} <= set(listed)
     assert not any(listed.values())
 

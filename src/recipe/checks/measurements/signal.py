@@ -31,7 +31,7 @@ def losses_on_val(s: Setup) -> dict[str, Tensor]:
     own, others = (s.outputs(seeing(s).model, part) for part in (x, x[order]))
     if s.kind in ("classification", "binary", "sequence") and not at.needed:
         # how sure the answers are is no matter here: a model trained too long is right, and too sure
-        factor = min(power.SURE, key=lambda f: _each(s, f * own, y).mean().item())
+        factor = min(power.CONFIDENCE_KEPT, key=lambda f: _each(s, f * own, y).mean().item())
         own, others = factor * own, factor * others
     return {
         "seeing": _each(s, own, y),

@@ -1,9 +1,11 @@
-"""The dumb baselines: constant, linear, a small conv net, and the chosen model, through one training and evaluation."""
+"""The reference models: constant, linear, a small conv net and the configured model, trained and evaluated alike."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from recipe.config.compose import leaves
@@ -15,26 +17,38 @@ from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
 from recipe.models.plain import Constant
 from recipe.stages.baseline.checks import Baselines
+from recipe.stages.runner import Run
 from recipe.train.lane import Trained
 from recipe.train.loop import classes_of, evaluate, outputs
 
 WATCHED = 24  # validation examples whose predictions are followed
+REGULARIZERS = (
+    "train.augment",
+    "train.mixup",
+    "train.decay",
+    "train.patience",
+    "train.early_stopping",
+    "model.dropout",
+    "model.dropout2d",
+    "optimizer.weight_decay",
+    "loss.label_smoothing",
+)
 
 
 @dataclass
-class Floor:
-    """One system: its trainings, a seed each, and what it said on a fixed batch over time (seed 0).
+class Baseline:
+    """One system: its trainings, one per seed, and its predictions for a fixed batch over the first of them.
 
-    changes: what of it a network is built from, as `build.model` needs it; of the constant, nothing.
+    changes: what its network is built from, as `build.model` needs it; empty for the constant.
     """
 
     name: str
     trained: list[Trained]
-    dynamics: list[tuple[int, torch.Tensor]]  # (step, probabilities (B, K))
+    dynamics: list[tuple[int, Tensor]]  # (step, probabilities (B, K))
     changes: dict
-    on_val: list[torch.Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
+    val_outputs: list[Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
 
-    def watched(self, data: Data) -> tuple[list[int], torch.Tensor, list[str]]:
+    def label_probabilities(self, data: Data) -> tuple[list[int], Tensor, list[str]]:
         """(steps, probability of the right class (steps, B), labels) of the fixed batch."""
         labels = data.val.y[: len(self.dynamics[0][1])].cpu()
         right = torch.stack([p[torch.arange(len(labels)), labels] for _, p in self.dynamics])
@@ -44,62 +58,52 @@ class Floor:
         return score(self.name, [t.curve[-1] for t in self.trained])
 
 
-def simplified(cfg: DictConfig) -> dict[str, object]:
+def regularizers(cfg: DictConfig) -> dict[str, object]:
     """{key: value} of every regulariser that the configuration knows: all must be off before regularize."""
-    every = leaves(cfg)
-    keys = (
-        "train.augment",
-        "train.mixup",
-        "train.decay",
-        "train.patience",
-        "train.early_stopping",
-        "model.dropout",
-        "model.dropout2d",
-        "optimizer.weight_decay",
-        "loss.label_smoothing",
-    )
-    return {k: every[k] for k in keys if k in every}
+    values = leaves(cfg)
+    return {key: values[key] for key in REGULARIZERS if key in values}
 
 
-def constant(cfg: DictConfig, data: Data) -> Floor:
-    """Not trained: the best constant answer is known."""
+def constant(cfg: DictConfig, data: Data) -> Baseline:
+    """The best constant answer; it is known without training."""
     model, loss = Constant(data.train.y, len(data.classes)).to(data.train.x.device), part(cfg, "loss")
-    seen, unseen = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
-    row = {"step": 0, "train_loss": seen.loss, "train_accuracy": seen.accuracy}
-    row |= {"val_loss": unseen.loss, "val_accuracy": unseen.accuracy}
-    return Floor("constant", [Trained(curve=[row], ended="not trained")], [], {}, [unseen.logits])
+    train, val = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
+    row = {"step": 0, "train_loss": train.loss, "train_accuracy": train.accuracy}
+    row |= {"val_loss": val.loss, "val_accuracy": val.accuracy}
+    return Baseline("constant", [Trained(curve=[row], ended="not trained")], [], {}, [val.logits])
 
 
-def train_floors(cfg: DictConfig, data: Data, run) -> list[Floor]:
-    """constant, then each of conf's floors that is not the chosen model itself, then the chosen model.
+def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
+    """The constant, each baseline of conf that differs from the configured model, and the configured model.
 
-    Rows of features have no neighbouring pixels, so that the convnet is no floor for them.
+    Rows of features have no neighbouring pixels, so the convnet is left out for them.
     """
-    floors = [constant(cfg, data)]
-    run.lane("constant", floors[0].trained[0], {"model": "constant"})
+    baselines = [constant(cfg, data)]
+    run.lane("constant", baselines[0].trained[0], {"model": "constant"})
     images = data.train.x.ndim == 4
-    others = {n: m for n, m in cfg.floors.items() if m != cfg.model and (images or n != "convnet")}
+    others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (images or n != "convnet")}
     for name, model in {**others, "model": cfg.model}.items():
-        floors.append(_train(OmegaConf.merge(cfg, {"model": None}, {"model": model}), name, data, run))
-    return floors
+        with_model = cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))
+        baselines.append(_train(with_model, name, data, run))
+    return baselines
 
 
-def _train(cfg: DictConfig, name: str, data: Data, run) -> Floor:
-    chosen = name == "model"
-    name = cfg.model._target_.rsplit(".", 1)[-1] if chosen else name
+def _train(cfg: DictConfig, name: str, data: Data, run: Run) -> Baseline:
+    configured = name == "model"
+    name = cfg.model._target_.rsplit(".", 1)[-1] if configured else name
     seeds = lane_seeds(cfg)
     trained = build.train(cfg, data, [build.lane(cfg, data, seed) for seed in seeds], run, name, watch=WATCHED)
     for seed, lane in zip(seeds, trained, strict=True):
-        run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=chosen and seed == seeds[0])
+        run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=configured and seed == seeds[0])
     first = trained[0]
-    dynamics = [(row["step"], said.softmax(1).cpu()) for row, said in zip(first.curve, first.watched, strict=True)]
+    dynamics = [(row["step"], logits.softmax(1).cpu()) for row, logits in zip(first.curve, first.watched, strict=True)]
     changes = {"model": plain(cfg, "model"), "train.input_size": cfg.train.input_size}
     net = build.model(cfg, data, seeds[0])
-    on_val = [outputs(load(net, t.last), data.val.x) for t in trained if not t.lost]
-    return Floor(name, trained, dynamics, changes, on_val)
+    val_outputs = [outputs(_loaded(net, t.last), data.val.x) for t in trained if not t.lost]
+    return Baseline(name, trained, dynamics, changes, val_outputs)
 
 
-def load(net: torch.nn.Module, weights: dict) -> torch.nn.Module:
+def _loaded(net: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     net.load_state_dict(weights)
     return net
 
@@ -107,43 +111,43 @@ def load(net: torch.nn.Module, weights: dict) -> torch.nn.Module:
 # ---- compared example by example -----------------------------------------------------------------------------
 
 
-def subject_of(cfg: DictConfig, data: Data, floors: list[Floor]) -> Baselines:
-    """What the baseline stage's checks look at; floors: the constant first, the chosen model last."""
-    linear = next((f for f in floors[:-1] if f.name == "linear"), None)
-    constant, model = floors[0], floors[-1]
+def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baselines:
+    """What the baseline stage's checks look at; baselines: the constant first, the configured model last."""
+    linear = next((b for b in baselines[:-1] if b.name == "linear"), None)
+    constant, model = baselines[0], baselines[-1]
     return Baselines(
-        [f.score() for f in floors],
-        simplified(cfg),
-        [t.ended for f in floors for t in f.trained if t.lost],
-        over_constant(data, model, constant) if model.on_val else None,
-        over_linear(data, model, linear) if linear and linear.on_val and model.on_val else None,
-        data.train.x.ndim == 2,
+        scores=[b.score() for b in baselines],
+        regularizers=regularizers(cfg),
+        lost=[t.ended for b in baselines for t in b.trained if t.lost],
+        over_constant=over_constant(data, model, constant) if model.val_outputs else None,
+        over_linear=over_linear(data, model, linear) if linear and linear.val_outputs and model.val_outputs else None,
+        tabular=data.train.x.ndim == 2,
     )
 
 
-def over_constant(data: Data, model: Floor, constant: Floor) -> Estimate:
+def over_constant(data: Data, model: Baseline, constant: Baseline) -> Estimate:
     """The share of the constant's negative log-likelihood on val that the model saves; mean over seeds.
 
-    How sure the answers are is no matter: outputs are drawn towards the constant's as far as that lowers their loss.
-    A model that was trained too long is right, and too sure. The error is over examples.
+    The model's confidence does not count: its outputs are shrunk towards the constant's as far as that lowers its loss,
+    since a model that was trained for too long is right but overconfident. The standard error is over examples.
     """
-    y, (prior,) = classes_of(data.val.y), constant.on_val
+    y, (prior,) = classes_of(data.val.y), constant.val_outputs
     worse = cross_entropy(prior.double(), y, reduction="none")
-    return share_saved(torch.stack([_at_best(z.double(), prior.double(), y) for z in model.on_val]).mean(0), worse)
+    better = torch.stack([_best_shrunk(z.double(), prior.double(), y) for z in model.val_outputs]).mean(0)
+    return share_saved(better, worse)
 
 
-def _at_best(z: torch.Tensor, prior: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    losses = [cross_entropy(sure * z + (1 - sure) * prior, y, reduction="none") for sure in power.SURE]
+def _best_shrunk(z: Tensor, prior: Tensor, y: Tensor) -> Tensor:
+    """The losses (N,) of outputs z, mixed with the prior's in the proportion that has the lowest mean loss."""
+    losses = [cross_entropy(kept * z + (1 - kept) * prior, y, reduction="none") for kept in power.CONFIDENCE_KEPT]
     return min(losses, key=lambda each: each.mean().item())
 
 
-def over_linear(data: Data, model: Floor, linear: Floor) -> Estimate:
+def over_linear(data: Data, model: Baseline, linear: Baseline) -> Estimate:
     """By how many nats the model's negative log-likelihood on val is below the linear one's; mean over seeds."""
     y = classes_of(data.val.y)
-    means = [
-        torch.stack([cross_entropy(z.double(), y, reduction="none") for z in f.on_val]).mean(0) for f in (model, linear)
-    ]
-    return paired(*means)
-
-
-# ---- kept for the one comparison on test ---------------------------------------------------------------------
+    model_losses, linear_losses = (
+        torch.stack([cross_entropy(z.double(), y, reduction="none") for z in baseline.val_outputs]).mean(0)
+        for baseline in (model, linear)
+    )
+    return paired(model_losses, linear_losses)

@@ -6,7 +6,7 @@ import torch
 
 from recipe.metrics import power
 from recipe.metrics.calibration import Calibration
-from recipe.metrics.comparison import Versus
+from recipe.metrics.comparison import Comparison
 from recipe.metrics.power import Estimate
 from recipe.metrics.scores import Quality
 from recipe.stages.ensemble.extended_training import Longer
@@ -29,7 +29,7 @@ class Final:
     over_constant: Estimate  # the share of the constant's loss on test that the final system saves
     on_val: Estimate  # the same on val
     columns: bool  # the inputs are columns of a table, which may say nothing of the label
-    untuned: Versus  # the final system against the untuned baseline, on test
+    untuned: Comparison  # the final system against the untuned baseline, on test
     longer: Longer | None
 
 
@@ -130,7 +130,7 @@ def final_beats_the_untuned_baseline(f: Final) -> Verdict:
         found = power.of_interval(mean, low, high, f.test.count)
         more = power.about(found, abs(mean), power.Z95, "test examples")
         return undecided(mean, bound, f"The interval holds zero. {more}")
-    return Verdict(PASS if f.untuned.real else FAIL, mean, bound)
+    return Verdict(PASS if f.untuned.significant else FAIL, mean, bound)
 
 
 @check(source="Recipe 6, leave it training", gate=False)

@@ -8,9 +8,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from recipe.data.batches import Data, Part
-from recipe.experiment.saved import saved_floors
+from recipe.experiment.saved import read_baselines
 from recipe.files import write_table
-from recipe.metrics.comparison import Versus, versus
+from recipe.metrics.comparison import Comparison, compare
 from recipe.metrics.scores import nlls, quality, weighted
 from recipe.models.plain import Constant
 from recipe.stages.ensemble.member_weights import Choice, best_member, stacked
@@ -48,7 +48,7 @@ def systems(
     """
     constant = Constant(data.train.y.cpu(), len(data.classes)).logits.detach().double().softmax(0)
     found = [System("constant", 0, constant.expand(len(data.val), -1), constant.expand(len(test), -1))]
-    floors = saved_floors(baselines)
+    floors = read_baselines(baselines)
     for floor in floors:
         name = floor["system"] + (UNTUNED if floor is floors[-1] else "")
         parts = (data.val, test)
@@ -68,14 +68,14 @@ def systems(
     return found
 
 
-def comparisons(found: list[System], y: Tensor) -> list[Versus]:
+def comparisons(found: list[System], y: Tensor) -> list[Comparison]:
     """On test: the final system, which is the last, against each other one; the distilled network against a member."""
     *others, chosen = found
     pairs = [(chosen, other) for other in others]
     named = {s.name: s for s in found}
     if STUDENT in named:
         pairs.append((named[STUDENT], named[BEST_MEMBER]))
-    return [versus(a.name, a.p_test, b.name, b.p_test, y) for a, b in pairs]
+    return [compare(a.name, a.p_test, b.name, b.p_test, y) for a, b in pairs]
 
 
 # ---- the table -----------------------------------------------------------------------------------------------

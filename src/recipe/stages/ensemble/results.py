@@ -10,7 +10,7 @@ from recipe.data.batches import Data, Part
 from recipe.experiment.arms import score
 from recipe.files import read_table, read_yaml, write_csv
 from recipe.metrics.calibration import Calibration, calibration
-from recipe.metrics.comparison import Versus
+from recipe.metrics.comparison import Comparison
 from recipe.metrics.power import share_saved
 from recipe.metrics.scores import nlls, quality, weighted
 from recipe.stages.ensemble import final_evaluation
@@ -32,7 +32,7 @@ class Squeezed:
     student: Member | None
     sizes: list[Size]
     systems: list[System]  # the final one last
-    versus: list[Versus]
+    versus: list[Comparison]
     on_val: Calibration
     on_test: Calibration
     y_val: torch.Tensor
@@ -47,14 +47,14 @@ class Squeezed:
         """The final system without its temperature."""
         return next(s for s in self.systems if s.name == self.choice.name)
 
-    def of(self, name: str) -> Versus:
+    def of(self, name: str) -> Comparison:
         """The final system against the one of that name."""
         return next(v for v in self.versus if v.system == self.final.name and v.other == name)
 
 
 def measured(
     cfg: DictConfig, data: Data, test: Part, pool: list[Member], choice: Choice, longer: Longer | None,
-    student: Member | None, out: Path, baselines: Path = Path("runs/baseline/floors"),
+    student: Member | None, out: Path, baselines: Path = Path("runs/baseline/baselines"),
 ) -> Squeezed:  # fmt: skip
     """Everything on test at once, with a choice that is made."""
     y_val, y_test = data.val.y.cpu(), test.y.cpu()
@@ -127,7 +127,7 @@ def predictions(s: Squeezed) -> list[dict]:
             "change": f"{s.choice.name} → one network, distilled",
             "expected": "test_nll below the best member's",
             "measured": f"{better.nll[0]:+.4f} [{better.nll[1]:+.4f}, {better.nll[2]:+.4f}] over test examples",
-            "outcome": "confirmed" if better.real else "refuted",
+            "outcome": "confirmed" if better.significant else "refuted",
         })  # fmt: skip
     return found + ([s.longer.prediction()] if s.longer else [])
 
@@ -161,7 +161,7 @@ def findings(s: Squeezed) -> list[str]:
         if v.other in (final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
         or v.other.endswith(final_evaluation.UNTUNED)
     ]
-    found += [f"On test, {v.told()}." for v in named]
+    found += [f"On test, {v.sentence()}." for v in named]
     return found + ([s.longer.told()] if s.longer else [])
 
 

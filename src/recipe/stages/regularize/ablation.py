@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.compose import change as changed
-from recipe.config.compose import leaves, onto
+from recipe.config.compose import leaves, merge_changes
 from recipe.data.batches import Data
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
 
@@ -49,7 +49,7 @@ class Step:
 
     @property
     def kept(self) -> bool:
-        return bool(self.gain and self.gain.real)
+        return bool(self.gain and self.gain.significant)
 
     @property
     def outcome(self) -> str:
@@ -119,7 +119,7 @@ def _try(cfg: DictConfig, data: Data, step: Step, asked: list[dict], result: Abl
             level.skipped = reason
             continue
         level.change = worked_out(cfg, result.changes, change)
-        changes = onto(result.changes, level.change)
+        changes = merge_changes(result.changes, level.change)
         if {"augment", "train.augment"} & set(level.change) and (reason := refused(changes)):
             level.skipped = reason
         elif _same_trainings(level.change, cfg, result.changes):

@@ -62,7 +62,7 @@ def gain_is_more_than_noise(s: Search) -> Verdict:
     if g.low <= 0 <= g.high and g.n > 1:
         more = power.about(power.of_interval(g.mean, g.low, g.high, g.n), abs(g.mean), power.Z95, "seeds")
         return undecided(g.mean, bound, f"The interval over seeds holds zero. {more}")
-    return Verdict(PASS if g.real else FAIL, g.mean, bound)
+    return Verdict(PASS if g.significant else FAIL, g.mean, bound)
 
 
 @check(source="Recipe 5, tune", gate=False)

@@ -84,14 +84,14 @@ def compare(search: Search, trials: dict[str, list[Trial]], run) -> Comparison:
     fresh = change(cfg, {"seed": cfg.seed + 1000})
     arms = train_arms(fresh, data, {ACCEPTED: start, "best trial": found}, run, main="best trial")
     difference = gain(arms[ACCEPTED], arms["best trial"], cfg.confidence)
-    winner = arms["best trial" if difference.real else ACCEPTED]
+    winner = arms["best trial" if difference.significant else ACCEPTED]
     prediction = {
         "change": f"best of {sum(map(len, trials.values()))} trials",
         "expected": "val_loss lower than the accepted recipe's",
         "measured": str(difference),
-        "outcome": "confirmed" if difference.real else "refuted",
+        "outcome": "confirmed" if difference.significant else "refuted",
     }
-    row = winner.score() | {"system": "tuned" if difference.real else f"tuned (the {ACCEPTED})"}
+    row = winner.score() | {"system": "tuned" if difference.significant else f"tuned (the {ACCEPTED})"}
     edges = at_edges(top.params, search.work.space)
     return Comparison(top, again(search, top), alone.value, difference, edges, winner.changes, row, prediction)
 
@@ -168,7 +168,7 @@ def importances(space: Space, trials: list[Trial]) -> dict[str, float]:
 
 
 def summary(found: Comparison, count: int) -> str:
-    better = "handed on" if found.gain.real else f"within seed noise: the {ACCEPTED} is handed on"
+    better = "handed on" if found.gain.significant else f"within seed noise: the {ACCEPTED} is handed on"
     g = found.gain
     return (
         f"Best of {count} trials ({found.best.sampler}): val_loss lower by {g.mean:+.4f} "

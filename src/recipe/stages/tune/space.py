@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.compose import TRAINING, change, is_group, leaves, nearest, onto
+from recipe.config.compose import TRAINING, change, is_group, leaves, merge_changes, nearest
 from recipe.config.schema import KNOBS, Knob, check_types
 from recipe.errors import RecipeError
 
@@ -204,7 +204,7 @@ def _check_values(cfg: DictConfig, key: str, values) -> None:
 def changes(space: Space, start: dict, params: dict) -> dict:
     """What a trial changes in the configuration: what was accepted, with the trial's values in place."""
     groups = {key: space[key].groups[value] for key, value in params.items() if space[key].groups}
-    return onto(start, groups) | {key: value for key, value in params.items() if key not in groups}
+    return merge_changes(start, groups) | {key: value for key, value in params.items() if key not in groups}
 
 
 def at_edges(params: dict, space: Space, share: float = 0.05) -> list[str]:
