@@ -1,6 +1,7 @@
 """A real clone of this project in a folder of its own, and the commands that a person types there."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from warm import Warm
 
 ROOT = Path(__file__).resolve().parents[1]
 UP_TO_DATE = "source:\n\talways changed"  # what `dvc status` says where nothing else has changed
@@ -32,6 +34,11 @@ SMALL = {
     "tune": {"trials": 4, "repeats": 2, "generation": 2, "trial_seeds": 1, "seeds": 2, "train": {"steps": 300}},
     "ensemble": {"members": 2, "top": 1, "longer": 2, "train": {"steps": 300}},
 }
+
+
+@functools.cache
+def warm() -> Warm:
+    return Warm()
 
 
 # Several scripts one after the other in one process, for importing takes longer than most of them: what Python does
@@ -109,10 +116,18 @@ class Clone:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
-    def run(self, *command: str, code: int | None = 0, **env: str) -> Said:
-        """A command run to its end; `code` is the exit code it must have, None for any."""
+    def run(self, *command: str, code: int | None = 0, cold: bool = False, **env: str) -> Said:
+        """A command run to its end; `code` is the exit code it must have, None for any.
+
+        cold: in a new interpreter, not in a fork of the warm one (tests/warm.py).
+        """
+        env = environment(self.root, **env)
+        if not cold:
+            shims = warm().shims
+            env["PATH"] = f"{shims}:{env['PATH']}"
+            command = tuple(str(shims / "python") if word == sys.executable else word for word in command)
         done = subprocess.run(
-            command, cwd=self.root, env=environment(self.root, **env), text=True, timeout=1800,
+            command, cwd=self.root, env=env, text=True, timeout=1800,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert code in (None, done.returncode), f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
@@ -121,16 +136,16 @@ class Clone:
     def dvc(self, *args: str, code: int | None = 0) -> Said:
         return self.run("dvc", *args, code=code)
 
-    def repro(self, *args: str, code: int | None = 0) -> Said:
-        return self.run("dvc", "repro", *args, code=code)
+    def repro(self, *args: str, code: int | None = 0, cold: bool = False) -> Said:
+        return self.run("dvc", "repro", *args, code=code, cold=cold)
 
     def by_hand(self, stage: str, *args: str, code: int | None = 0, **env: str) -> Said:
         return self.run(sys.executable, f"pipeline/{stage}.py", *args, code=code, **env)
 
-    def as_dvc(self, *stages: str, code: int | None = 0, **env: str) -> Said:
+    def as_dvc(self, *stages: str, code: int | None = 0, cold: bool = False, **env: str) -> Said:
         """What DVC runs for these stages, in one process."""
         forms = [([f"pipeline/{s}.py", "-cp", "../resolved", "-cn", s], {"DVC_STAGE": s}) for s in stages]
-        return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code, **env)
+        return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code, cold=cold, **env)
 
     def by_hand_each(self, stage: str, *overrides: str) -> list[Said]:
         """The stage by hand once per override, in one process."""

@@ -55,7 +55,7 @@ def test_what_a_stage_imports_while_it_runs_is_in_its_manifest(clone, stage):
     command = (sys.executable, "-c", RAN, f"pipeline/{stage}.py", "-cp", "../resolved", "-cn", stage)
     said = clone.run(*command, DVC_STAGE=stage).text
     ran = json.loads(re.search("^RAN (.*)$", said, re.MULTILINE)[1])
-    assert f"src/recipe/{'pages/render' if stage == 'report' else 'stage'}.py" in ran
+    assert f"src/recipe/{'stages/report/render' if stage == 'report' else 'stages/runner'}.py" in ran
     assert set(ran) - set(read_manifest(clone.root / f"resolved/{stage}.code")) == set()
 
 
