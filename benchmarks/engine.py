@@ -15,7 +15,7 @@ import statistics
 
 from engine_cases import CASES, Case, cpu, cuda, digits, in_turns, lanes, lean, ratio, say, shown, table
 
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.train.engine import train
 
 LANES = (1, 4, 16, 64)
@@ -64,7 +64,7 @@ def row(case: Case, spent: dict[tuple[str, int], list[float]], counts: list[int]
 
 def to(device: str, case: Case) -> Case:
     """The case with its data on a device; models follow the data."""
-    moved: tuple[Part, ...] = tuple(part.to(device) for part in case.data())
+    moved: tuple[Split, ...] = tuple(part.to(device) for part in case.data())
     return Case(case.what, case.make, lambda: moved, case.batch_size, case.steps, case.aim, case.most)
 
 

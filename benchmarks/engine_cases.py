@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from recipe import rng
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.models.plain import convnet, linear, mlp
 from recipe.sources.digits import Digits
 from recipe.stages.runner import _keep_memory
@@ -32,21 +32,21 @@ _keep_memory()
 
 
 @functools.cache
-def digits() -> tuple[Part, Part]:
+def digits() -> tuple[Split, Split]:
     """scikit-learn's digits (1x8x8), standardised: 1,024 to train on, 300 to look at."""
     source = Digits()
     x, y = torch.stack([torch.as_tensor(i) for i in source.images]).float()[:, None], torch.tensor(source.targets)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     x = ((x - x.mean()) / x.std())[order]
-    return Part(x[:1024], y[order][:1024].long(), []), Part(x[1024:1324], y[order][1024:1324].long(), [])
+    return Split(x[:1024], y[order][:1024].long(), []), Split(x[1024:1324], y[order][1024:1324].long(), [])
 
 
 @functools.cache
-def noise(channels: int, side: int) -> tuple[Part, Part]:
+def noise(channels: int, side: int) -> tuple[Split, Split]:
     """Images of noise with random labels, 512 and 128: what a step costs does not depend on what is in them."""
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(640, channels, side, side, generator=g), torch.randint(10, (640,), generator=g)
-    return Part(x[:512], y[:512], []), Part(x[512:], y[512:], [])
+    return Split(x[:512], y[:512], []), Split(x[512:], y[512:], [])
 
 
 def pooled(classes: int) -> nn.Module:
@@ -95,7 +95,7 @@ def lanes(case: Case, count: int, steps: int | None = None, first: int = 0, **mo
     return made
 
 
-def lean(lanes: list[Lane], part: Part, val: Part, eval_every: int) -> None:
+def lean(lanes: list[Lane], part: Split, val: Split, eval_every: int) -> None:
     """What one would write for speed: all data in memory, losses kept as tensors, one look at them per evaluation."""
     for lane in lanes:
         model, optimizer, loss_fn = lane.model, lane.optimizer, lane.loss

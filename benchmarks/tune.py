@@ -40,7 +40,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from recipe.config.compose import compose
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.models.plain import convnet, mlp
 from recipe.stages.runner import Run, prepare_torch
 from recipe.stages.tune import worker
@@ -291,7 +291,7 @@ def on_cifar(file: Path, train: int = 1500, val: int = 1000) -> Data:
     x, y = F.avg_pool2d(x, 2), torch.tensor(rows["label"])
     mean, std = x[:train].mean((0, 2, 3), keepdim=True)[0], x[:train].std((0, 2, 3), keepdim=True)[0]
     x = (x - mean) / std
-    parts = [Part(x[a:b], y[a:b], []) for a, b in ((0, train), (train, train + val))]
+    parts = [Split(x[a:b], y[a:b], []) for a, b in ((0, train), (train, train + val))]
     return Data(*parts, [str(i) for i in range(10)], mean, std, "cifar")
 
 

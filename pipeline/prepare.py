@@ -5,8 +5,8 @@ Writes  runs/prepare/{inputs.npy,texts.parquet,previews.parquet,examples.parquet
 """
 
 from recipe.config.instantiate import data_name, part, plain
-from recipe.decode.pool import Limits
-from recipe.sources.source_files import unchanged
+from recipe.decode.pool import DecodingLimits
+from recipe.sources.source_files import require_unchanged
 from recipe.stages.prepare import checks
 from recipe.stages.prepare.write_store import prepare
 from recipe.stages.runner import Report, stage
@@ -16,9 +16,14 @@ from recipe.verdict import checks_of
 @stage("prepare", checks_of(checks))
 def main(cfg, run):
     data = plain(cfg, "data")
-    with unchanged(data, checked=run.in_dvc):
+    with require_unchanged(data, checked=run.in_dvc):
         store = prepare(
-            part(cfg, "data"), data, run.out, run.say, limits=Limits(**cfg.decoding), workers=cfg.runtime.threads
+            part(cfg, "data"),
+            data,
+            run.out,
+            run.say,
+            limits=DecodingLimits(**cfg.decoding),
+            workers=cfg.runtime.threads,
         )
     run.tracker.data(data_name(cfg), store.fingerprint, "all")
     reading = checks.reading(store)

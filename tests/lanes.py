@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recipe import rng
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.models.plain import convnet, linear, mlp
 from recipe.train.lane import Lane
 
@@ -50,10 +50,10 @@ MODELS = {
 }
 
 
-def parts(device: str = "cpu", dtype=torch.float32) -> tuple[Part, Part]:
+def parts(device: str = "cpu", dtype=torch.float32) -> tuple[Split, Split]:
     """(train, val) of 200 and 90 digits."""
     x, y = X.to(device, dtype), Y.to(device)
-    return Part(x[:200], y[:200], []), Part(x[200:290], y[200:290], [])
+    return Split(x[:200], y[:200], []), Split(x[200:290], y[200:290], [])
 
 
 def lane(

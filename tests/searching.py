@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from test_ablation import DATA
 
 from recipe.config.compose import compose
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.stages.tune import worker
 from recipe.stages.tune.trials import Trial
 
@@ -25,7 +25,7 @@ SPACE = {
     "augment.degrees": {"low": 1.0, "high": 9.0, "when": {"train.augment": True}},
 }
 SMALL = Data(
-    Part(DATA.train.x[:96], DATA.train.y[:96], []), Part(DATA.val.x[:60], DATA.val.y[:60], []), DATA.classes,
+    Split(DATA.train.x[:96], DATA.train.y[:96], []), Split(DATA.val.x[:60], DATA.val.y[:60], []), DATA.classes,
     DATA.mean, DATA.std, "few digits",
 )  # fmt: skip
 

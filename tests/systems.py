@@ -11,7 +11,7 @@ from PIL import Image
 from zoo import exif
 
 from recipe.config.compose import change
-from recipe.data.batches import Data, Part, load, read_test
+from recipe.data.batches import Data, Split, load, read_test
 from recipe.data.store import Store
 from recipe.experiment import build
 from recipe.files import write_csv
@@ -38,7 +38,7 @@ TEMPERATURE = 1.7
 class Project:
     root: Path
     data: Data
-    unseen: Part  # the test examples
+    unseen: Split  # the test examples
     store: Store
 
     @property

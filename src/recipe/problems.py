@@ -18,7 +18,7 @@ ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
 
 PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note is to be known
 # kinds that close no gate
-NOTED = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE}
+NOTE_KINDS = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE}
 
 # kind: what to do about it. A file that cannot be decoded has the decoder's own kinds beside these.
 HINTS = {
@@ -46,7 +46,7 @@ HINTS = {
 }
 
 
-class Bad(Exception):
+class BadExample(Exception):
     """An example that cannot go into the store: (kind of problem, detail)."""
 
 
@@ -61,29 +61,29 @@ class Problem:
 
     @property
     def level(self) -> str:
-        return NOTE if self.kind in NOTED else PROBLEM
+        return NOTE if self.kind in NOTE_KINDS else PROBLEM
 
     def row(self, hints: Mapping[str, str]) -> dict:
-        return line(self.level, self.source, self.name, self.kind, self.detail, hints[self.kind])
+        return problem_row(self.level, self.source, self.name, self.kind, self.detail, hints[self.kind])
 
 
 COLUMNS = ["level", "source", "name", "problem", "detail", "hint"]
 
 
-def line(level: str, source: int | None, *texts: str) -> dict:
+def problem_row(level: str, source: int | None, *texts: str) -> dict:
     """texts: name, problem, detail, hint."""
     return dict(zip(COLUMNS, (level, "" if source is None else source, *texts), strict=True))
 
 
-def in_order(lines: list[dict]) -> list[dict]:
+def sort_rows(rows: list[dict]) -> list[dict]:
     """Problems in the order of the source; then notes, rare kinds first, so that what all files share hides nothing."""
-    often = Counter(line["problem"] for line in lines)
+    often = Counter(row["problem"] for row in rows)
 
-    def place(line: dict) -> tuple:
-        at = -1 if line["source"] == "" else line["source"]
-        return (0, 0, "", at) if line["level"] == PROBLEM else (1, often[line["problem"]], line["problem"], at)
+    def place(row: dict) -> tuple:
+        at = -1 if row["source"] == "" else row["source"]
+        return (0, 0, "", at) if row["level"] == PROBLEM else (1, often[row["problem"]], row["problem"], at)
 
-    return sorted(lines, key=place)
+    return sorted(rows, key=place)
 
 
 JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Indic scripts and emoji are written
@@ -134,7 +134,7 @@ def plain_spelling(name: str) -> str:
     return BLANKS.sub(" ", DASHES.sub(" ", folded)).strip()
 
 
-def spelt(places: Mapping[str, str]) -> Iterable[Problem]:
+def spelling_problems(places: Mapping[str, str]) -> Iterable[Problem]:
     """The class names that share their `plain_spelling`, or differ in a plural's s.
 
     places: {class name: where it stands first}.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.checks.repeated_rows import rows_repeat
-from recipe.data.expected_repeats import limits, numbered, repeats
+from recipe.data.expected_repeats import count_repeats, error_floor, row_codes
 from recipe.verdict import FAIL, PASS, UNDECIDED
 
 
@@ -19,7 +19,7 @@ def rounded(seed, rho, columns, decimals, n=1500):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 0.85), st.integers(3, 10), st.integers(0, 1))
 def test_rows_of_rounded_columns_that_hang_together_repeat_by_nature(seed, rho, columns, decimals):
-    found = repeats(rounded(seed, rho, columns, decimals))
+    found = count_repeats(rounded(seed, rho, columns, decimals))
     assert not found.excess, found
 
 
@@ -27,41 +27,41 @@ def test_rows_of_rounded_columns_that_hang_together_repeat_by_nature(seed, rho, 
 @given(st.integers(0, 10**6), st.floats(0, 0.7), st.integers(3, 10))
 def test_copies_are_more_than_the_columns_explain(seed, rho, columns):
     rows = rounded(seed, rho, columns, 2)
-    found = repeats(np.concatenate([rows, rows[:150]]))
+    found = count_repeats(np.concatenate([rows, rows[:150]]))
     assert found.excess, found
     assert not found.doubled
 
 
 def test_copies_of_measurements_do_not_explain_themselves():
     rows = np.random.default_rng(0).normal(size=(1000, 6))
-    found = repeats(np.concatenate([rows, rows[:30]]))
+    found = count_repeats(np.concatenate([rows, rows[:30]]))
     assert (found.rows, found.expected, found.excess) == (30, 0.0, True)
 
 
 def test_a_table_that_was_read_twice_closes_the_gate_and_some_copies_do_not():
     rows = np.random.default_rng(0).normal(size=(500, 6))
-    assert rows_repeat(repeats(np.concatenate([rows, rows])), gate=True).verdict == FAIL
-    some = repeats(np.concatenate([rows, rows[:50]]))
+    assert rows_repeat(count_repeats(np.concatenate([rows, rows])), gate=True).verdict == FAIL
+    some = count_repeats(np.concatenate([rows, rows[:50]]))
     assert rows_repeat(some, gate=True).verdict == UNDECIDED
     assert rows_repeat(some, gate=False).verdict == FAIL  # a note
-    assert rows_repeat(repeats(rows), gate=True).verdict == PASS
+    assert rows_repeat(count_repeats(rows), gate=True).verdict == PASS
 
 
 def test_one_row_that_stands_for_what_was_not_measured_is_named():
     chance = np.random.default_rng(0)
     rows = np.concatenate([chance.normal(size=(700, 6)), np.zeros((300, 6))])
-    found = repeats(rows)
+    found = count_repeats(rows)
     assert (found.rows, found.distinct, found.most, found.excess) == (299, 1, 300, True)
     assert "One row alone occurs 300 times" in rows_repeat(found, gate=True).needed
 
 
 def test_missing_values_are_equal_to_each_other():
-    assert repeats(np.array([[np.nan, 1.0], [np.nan, 1.0], [2.0, np.nan]])).rows == 1
+    assert count_repeats(np.array([[np.nan, 1.0], [np.nan, 1.0], [2.0, np.nan]])).rows == 1
 
 
 @pytest.mark.parametrize("values", [np.zeros((0, 3)), np.zeros((1, 3)), np.zeros((5, 1)), np.arange(6).reshape(6, 1)])
 def test_small_tables_are_counted_too(values):
-    assert repeats(values).rows == max(0, len(values) - len(np.unique(values, axis=0)))
+    assert count_repeats(values).rows == max(0, len(values) - len(np.unique(values, axis=0)))
 
 
 # ---- what equal rows allow -------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_small_tables_are_counted_too(values):
 
 def test_the_lowest_error_and_loss_follow_from_equal_rows():
     rows = np.array([[1, 2], [1, 2], [1, 2], [1, 2], [3, 4], [5, 6]])
-    found = limits(numbered(rows), np.array([0, 0, 0, 1, 1, 0]))
+    found = error_floor(row_codes(rows), np.array([0, 0, 0, 1, 1, 0]))
     assert (found.sets, found.examples) == (1, 4)
     assert found.error == pytest.approx(1 / 6)
     assert found.loss == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 6)
@@ -79,7 +79,7 @@ def test_the_lowest_error_and_loss_follow_from_equal_rows():
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=60))
 def test_no_function_of_the_input_is_better_than_the_limits(pairs):
     inputs, labels = (np.array(part) for part in zip(*pairs, strict=True))
-    found = limits(inputs, labels)
+    found = error_floor(inputs, labels)
     errors, losses = [], []
     for x in set(inputs):
         counts = np.bincount(labels[inputs == x])

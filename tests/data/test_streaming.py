@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from recipe import rng
 from recipe.data import streaming
-from recipe.data.batches import Part, load, read_test
-from recipe.data.streaming import File, Rows, ahead, batches, moments
+from recipe.data.batches import Split, load, read_test
+from recipe.data.streaming import InputsFile, StreamedInputs, batches, mean_and_std, read_ahead
 from recipe.errors import RecipeError
 from recipe.files import write_csv
 from recipe.train import engine, loop
@@ -82,7 +82,7 @@ def test_what_streams_has_the_bits_of_what_is_in_memory(kind, device, tmp_path, 
     for parts in (whole.train, disk.train), (whole.val, disk.val), tests:
         x, rows = (part.x for part in parts)
         assert isinstance(x, torch.Tensor)
-        assert isinstance(rows, Rows)
+        assert isinstance(rows, StreamedInputs)
         assert (rows.shape, rows.ndim, rows.device, rows.dtype, len(rows)) == (
             x.shape, x.ndim, x.device, x.dtype, len(x),
         )  # fmt: skip
@@ -119,7 +119,7 @@ def test_one_pass_gives_mean_and_deviation(tmp_path_factory, seed, chunk, mean, 
         np.save(path, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming, "CHUNK", chunk * 3)
-        found = moments(File(np.load(path, mmap_mode="r")), rows, features, 2)
+        found = mean_and_std(InputsFile(np.load(path, mmap_mode="r")), rows, features, 2)
     axes = 0 if features else (0, 2, 3)
     expected = [f(inputs[rows].astype(float), axes) for f in (np.nanmean, lambda x, a: np.nanstd(x, a, ddof=1))]
     for a, b in zip(found, expected, strict=True):
@@ -209,7 +209,7 @@ def test_no_random_number_comes_twice(folder):
 def test_the_largest_split_streams_and_is_told(folder):
     said, size = [], 4 * 3 * 6 * 6 / 2**30
     data = opened(folder, memory=115 * size, workers=2, say=said.append)
-    assert isinstance(data.train.x, Rows)
+    assert isinstance(data.train.x, StreamedInputs)
     assert isinstance(data.val.x, torch.Tensor)
     (text,) = said
     assert text.startswith("train (6.03e-05) streamed from disk, 2 threads")
@@ -220,7 +220,7 @@ def test_the_largest_split_streams_and_is_told(folder):
     # the test part gets what the others leave, the validation part here
     more = {"lists": folder, "folder": folder, "say": said.append}
     assert isinstance(read_test(data, CONFIG, "cpu", memory=111 * size, **more).x, torch.Tensor)
-    assert isinstance(read_test(data, CONFIG, "cpu", memory=109 * size, **more).x, Rows)
+    assert isinstance(read_test(data, CONFIG, "cpu", memory=109 * size, **more).x, StreamedInputs)
     assert said[-1].startswith("test (")
 
 
@@ -301,7 +301,7 @@ def test_what_is_read_ahead_comes_in_order_and_is_bounded(workers):
         return job
 
     found = []
-    for job in ahead(read, range(50), workers):
+    for job in read_ahead(read, range(50), workers):
         found.append(job)
         assert len(begun) <= job + 1 + workers
     assert found == list(range(50))
@@ -321,6 +321,6 @@ def test_an_error_of_the_training_ends_the_readers(folder):
 
 
 def test_a_part_in_memory_needs_no_file():
-    part = Part(torch.arange(6.0)[:, None], torch.arange(6), [])
+    part = Split(torch.arange(6.0)[:, None], torch.arange(6), [])
     (x, y), _ = batches(part, torch.tensor([[4, 1], [0, 0]]))
     assert x.flatten().tolist() == y.tolist() == [4, 1]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from zoo import exif, photograph, saved, zoo
 
 from recipe.decode.metadata import TEXTS
-from recipe.decode.pool import FACTS, PROBLEMS, Decoded, Limits, decode
+from recipe.decode.pool import FILE_METADATA, PROBLEMS, Decoded, DecodingLimits, decode
 from recipe.errors import RecipeError
 
 PHOTO = photograph(7, 48, 64)
@@ -41,7 +41,7 @@ def animals(tmp_path_factory):
 
 def sound(found: Decoded) -> None:
     """What holds of everything that decode yields."""
-    assert list(found.facts) == list(FACTS)
+    assert list(found.facts) == list(FILE_METADATA)
     for fact, value in found.facts.items():
         assert isinstance(value, str if fact in TEXTS else (int, float))
     assert (found.image is None) == (found.problem in PROBLEMS)
@@ -228,7 +228,7 @@ def slow(height: int) -> bytes:
 
 
 def test_a_file_that_takes_too_long_is_stopped():
-    found = list(decode([JPEG, slow(1200), JPEG], Limits(seconds=0.4)))
+    found = list(decode([JPEG, slow(1200), JPEG], DecodingLimits(seconds=0.4)))
     assert [d.problem for d in found] == ["", "too slow", ""]
     assert "0.4 CPU seconds" in found[1].detail
     sound(found[1])
@@ -245,10 +245,10 @@ def test_a_file_that_only_waits_is_stopped_too():
         threading.Timer(8.5, os.kill, (worker, signal.SIGCONT)).start()
         yield JPEG
 
-    found = list(decode(files(), Limits(seconds=0.8)))  # enough for it, and 8 seconds by the clock
+    found = list(decode(files(), DecodingLimits(seconds=0.8)))  # enough for it, and 8 seconds by the clock
     assert [d.problem for d in found] == ["too slow", ""]
     assert "8 seconds" in found[0].detail
-    assert next(decode([slow(400)], Limits(seconds=0.8))).problem == ""
+    assert next(decode([slow(400)], DecodingLimits(seconds=0.8))).problem == ""
 
 
 def spent(pid: int) -> int:
@@ -258,13 +258,15 @@ def spent(pid: int) -> int:
 
 def test_a_file_that_wants_too_much_memory_is_refused():
     large = saved(np.zeros((7000, 7000, 3), np.uint8), "PNG")
-    found = list(decode([JPEG, large, JPEG], Limits(memory=400 << 20)))
+    found = list(decode([JPEG, large, JPEG], DecodingLimits(memory=400 << 20)))
     assert [d.problem for d in found] == ["", "out of memory", ""]
     sound(found[1])
 
 
 def test_the_limit_of_pixels_is_one_of_limits():
-    found = list(decode([JPEG], Limits(pixels=320 * 240 - 1))) + list(decode([JPEG], Limits(pixels=320 * 240)))
+    found = list(decode([JPEG], DecodingLimits(pixels=320 * 240 - 1))) + list(
+        decode([JPEG], DecodingLimits(pixels=320 * 240))
+    )
     assert [d.problem for d in found] == ["too large", ""]
     assert "320 x 240" in found[0].detail
 

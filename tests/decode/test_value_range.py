@@ -21,7 +21,7 @@ from zoo import photograph, png
 from recipe.config.instantiate import part
 from recipe.data.store import Store
 from recipe.decode.pool import decode
-from recipe.decode.value_range import BYTE, DEEP, Range, measured, spread
+from recipe.decode.value_range import BYTE, DEEP, ValueRange, dataset_values, picture_values
 from recipe.decode.value_range import stored as stored_values
 from recipe.errors import RecipeError
 from recipe.serve.inputs import Form, example, fresh
@@ -31,7 +31,7 @@ from recipe.sources.folder import Folder
 from recipe.stages.prepare import checks as claims
 from recipe.stages.prepare.write_store import prepare
 
-TWELVE = Range(0, 4095)
+TWELVE = ValueRange(0, 4095)
 
 
 def saved(values: np.ndarray, kind: str = "PNG") -> bytes:
@@ -78,7 +78,7 @@ def verdict(found):
 
 def noted(pictures) -> bool:
     """Whether the note is made of pictures, each with its `white`."""
-    values = spread(np.array([measured(p, white) for p, white in pictures], np.float64), None, True)
+    values = dataset_values(np.array([picture_values(p, white) for p, white in pictures], np.float64), None, True)
     return not claims.values_fill_their_range(claims.Reading({}, {}, 0, values)).ok
 
 
@@ -161,7 +161,7 @@ def test_xrays_of_12_bits_fill_the_range_that_the_note_names(tmp_path):
 
 @given(st.integers(0, 60_000), st.integers(256, 5_000), st.randoms())
 def test_no_two_of_16_bits_become_one(low, width, random):
-    on = Range(low, min(low + width, 65535))
+    on = ValueRange(low, min(low + width, 65535))
     levels = np.array(sorted({random.randint(low, int(on.high)) for _ in range(50)}))
     values = on((levels / 65535).astype(np.float32)[None], DEEP, [])
     assert (np.diff(values) > 0).all()
@@ -185,7 +185,7 @@ def test_colour_of_16_bits_keeps_all_of_them(pack):
     assert np.array_equal(np.rint(plain.image * 65535), values)
     assert np.allclose(ranged.image, values / 4095, atol=1e-6)
     assert plain.content == ranged.content
-    assert plain.measured == ranged.measured
+    assert plain.picture_values == ranged.picture_values
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
@@ -193,7 +193,7 @@ def test_a_range_mends_files_whose_black_and_white_nobody_knows(dtype):
     values = np.random.default_rng(0).normal(0, 400, (20, 30)).astype(dtype)
     content = saved(values, "TIFF")
     assert next(decode([content])).problem == "no range"
-    found = next(decode([content], on=Range(-2000, 2000)))
+    found = next(decode([content], on=ValueRange(-2000, 2000)))
     assert found.problem == ""
     assert np.allclose(found.image[..., 0], (values + 2000.0) / 4000, atol=1e-6)
     assert found.notes == ()
@@ -271,7 +271,10 @@ def test_stored_values_are_those_of_the_file():
     assert stored_values(np.array([0, 7, 255], np.uint8), BYTE).tolist() == [0, 7, 255]
     assert stored_values(np.array([0, 7, 255], np.uint8), DEEP).tolist() == [0, 1799, 65535]
     assert stored_values(np.array([0.5], np.float32), 1.0).tolist() == [0.5]
-    assert measured(np.full((3, 3), np.nan, np.float32), 1.0)[0] != measured(np.full((3, 3), 0.5, np.float32), 1.0)[0]
+    assert (
+        picture_values(np.full((3, 3), np.nan, np.float32), 1.0)[0]
+        != picture_values(np.full((3, 3), 0.5, np.float32), 1.0)[0]
+    )
 
 
 def test_the_example_of_a_plain_folder_is_an_image_as_before(tmp_path):
@@ -299,10 +302,10 @@ def test_an_own_data_set_may_give_a_range(tmp_path):
 @given(st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 2), min_size=1, max_size=5))
 def test_every_suggestion_is_a_range(ends):
     pictures = [np.linspace(*sorted(pair), 50, dtype=np.float32) for pair in ends]
-    values = spread(np.array([measured(p[None], float("nan")) for p in pictures]), None, True)
+    values = dataset_values(np.array([picture_values(p[None], float("nan")) for p in pictures]), None, True)
     sentence = values.sentence()
     assert ("pictures are blank" in sentence) == (values.least == values.largest)
     for low, high in re.findall(r"`value_range: \[(\S+), (\S+)\]`", sentence):
         if float(low) != float(high):  # as far as six digits tell
-            Range.of([float(low), float(high)])
+            ValueRange.of([float(low), float(high)])
     assert "blank" in sentence or "`value_range: [" in sentence

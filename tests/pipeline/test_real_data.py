@@ -85,7 +85,7 @@ def test_which_images_are_unlike_the_training_images(images):
 
 def test_boxes_of_coco(tmp_path):
     file = SHARED / "detection/coco_tiny_val.json"
-    content, read = json.loads(file.read_text()), coco.read(file)
+    content, read = json.loads(file.read_text()), coco.read_annotations(file)
     assert read.problems == []
     assert sum(read.columns["ann_count"]) == len(content["annotations"]) == 815
     image = content["images"][0]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.serve.input_drift import seen, unlike
 
 
@@ -15,7 +15,7 @@ def data(raw: torch.Tensor) -> Data:
     axes = (0,) if raw.ndim == 2 else (0, 2, 3)
     mean, std = raw.mean(axes, keepdim=True)[0], raw.std(axes, keepdim=True)[0]
     std = torch.where(std <= 1e-6 * mean.abs(), torch.ones_like(std), std)
-    part = Part((raw - mean) / std, torch.zeros(len(raw), dtype=torch.long), [""] * len(raw))
+    part = Split((raw - mean) / std, torch.zeros(len(raw), dtype=torch.long), [""] * len(raw))
     return Data(part, part, ["a", "b"], mean, std, "")
 
 

@@ -9,9 +9,9 @@ from sources import problems, put, stored
 
 from recipe.errors import RecipeError
 from recipe.problems import CLASS_LEVEL, NO_EXAMPLE, NO_FILE, NO_ROW, STRAY
-from recipe.sources.class_levels import doubt
+from recipe.sources.class_levels import doubt_level
 from recipe.sources.folder import Folder
-from recipe.sources.label_encoding import in_order
+from recipe.sources.label_encoding import label_order
 from recipe.stages.prepare import checks as claims
 
 
@@ -41,7 +41,7 @@ CROSSED = {
 @pytest.mark.parametrize("case", CROSSED)
 def test_the_level_that_is_most_likely_is_named(case):
     files, level = CROSSED[case]
-    assert f"most likely at level {level}: set `classes_at: {level}`" in doubt(folders_of(files), files)
+    assert f"most likely at level {level}: set `classes_at: {level}`" in doubt_level(folders_of(files), files)
 
 
 ORDINARY = {
@@ -56,13 +56,13 @@ ORDINARY = {
 
 @pytest.mark.parametrize("case", ORDINARY)
 def test_ordinary_folders_raise_no_doubt(case):
-    assert doubt(folders_of(ORDINARY[case]), ORDINARY[case]) == ""
+    assert doubt_level(folders_of(ORDINARY[case]), ORDINARY[case]) == ""
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 4), min_size=2))
 def test_subfolders_with_names_of_their_own_raise_no_doubt(classes):
     files = [f"{name}/{name}{n}/{n}.png" for name, count in classes.items() for n in range(count)]
-    assert doubt(folders_of(files), files) == ""
+    assert doubt_level(folders_of(files), files) == ""
 
 
 @pytest.mark.parametrize("above", ["", "train", "TEST"])
@@ -200,13 +200,13 @@ def test_classes_are_in_the_order_of_the_numbers_in_their_names(tmp_path, names)
 
 @given(st.lists(st.text(max_size=6), unique=True))
 def test_any_names_have_one_order(names):
-    assert sorted(names, key=in_order) == sorted(reversed(names), key=in_order)
+    assert sorted(names, key=label_order) == sorted(reversed(names), key=label_order)
 
 
 @pytest.mark.parametrize("form", ["{}", "'{}'", '"{}"'])  # OpenML's files have names in quotes
 def test_numbers_come_by_size_also_in_quotes(form):
     names = [form.format(number) for number in ("-10", "-1", "0", "+1", "2", "10")]
-    assert sorted(sorted(names), key=in_order) == names
+    assert sorted(sorted(names), key=label_order) == names
 
 
 # ---- files beside a table ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from sources import ANY_FILE, put, stored
 
 from recipe.errors import RecipeError
 from recipe.problems import CONTRADICTION, NO_FILE, NO_ROW
-from recipe.sources.coco import read
+from recipe.sources.coco import COLUMNS, read_annotations
 from recipe.sources.folder import Folder
 
 
@@ -22,7 +22,7 @@ def coco(boxes, width=100, height=50, **more) -> bytes:
 
 def summed(tmp_path, *boxes, **more) -> dict:
     put(tmp_path, "coco.json", content=coco(boxes, **more))
-    return {name: values[0] for name, values in read(tmp_path / "coco.json").columns.items()}
+    return {name: values[0] for name, values in read_annotations(tmp_path / "coco.json").columns.items()}
 
 
 def test_annotations_are_summed_up_per_image(tmp_path):
@@ -80,7 +80,7 @@ def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_
     )
     table = store.table()
     assert [r["ann_count"] for r in table.to_pylist()] == [2, None]
-    assert all(table.schema.field(n).metadata[b"meaning"].decode() == m for n, m in coco.COLUMNS.items())
+    assert all(table.schema.field(n).metadata[b"meaning"].decode() == m for n, m in COLUMNS.items())
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_
 def test_a_json_of_another_form_is_refused_with_the_entry(tmp_path, content, message):
     put(tmp_path, "coco.json", content=content)
     with pytest.raises(RecipeError, match=message):
-        read(tmp_path / "coco.json")
+        read_annotations(tmp_path / "coco.json")

@@ -24,7 +24,7 @@ from recipe.problems import (
     UNREADABLE,
 )
 from recipe.sources.folder import Folder
-from recipe.sources.join_by_name import join
+from recipe.sources.join_by_name import join_rows
 from recipe.stages.prepare import checks as claims
 from recipe.stages.prepare.write_store import HINTS
 
@@ -182,7 +182,7 @@ def test_names_that_other_systems_read_differently_are_told(tmp_path):
         ([], "holds no class folders"),
         (["1.png"], "holds no class folders: make one folder per class"),
         (["train/1.png", "val/1.png"], "`train`, `val` holds no class folders: make one folder per class in it"),
-        (["train/a/1.png", "b/1.png"], "`train` holds class folders, as a split does, and `b` stands beside it"),
+        (["train/a/1.png", "b/1.png"], "`train` holds class folders, as a split does, and `b` lies beside it"),
         (["a/.hidden"], "its class folders `a` hold no file"),
     ],
 )
@@ -254,7 +254,7 @@ def test_a_group_without_metadata_is_refused(tmp_path):
 @given(st.lists(st.sampled_from(["a/1", "a/2", "b/1", "B/1", "c", "x/c"]), unique=True), st.data())
 def test_joining_pairs_each_file_with_one_row_and_reports_the_rest(names, data):
     wanted = data.draw(st.lists(st.sampled_from([*names, "1", "2", "c", "C", "gone", ""]), max_size=8))
-    row_of, told = join(wanted, [f"line {n}" for n in range(len(wanted))], names, "rows.csv")
+    row_of, told = join_rows(wanted, [f"line {n}" for n in range(len(wanted))], names, "rows.csv")
     taken = [row for row in row_of if row is not None]
     assert len(set(taken)) == len(taken)
     for name, row in zip(names, row_of, strict=True):

@@ -21,7 +21,8 @@ from recipe.stages.prepare.write_store import prepare
 @given(st.binary(max_size=120) | st.just(encoded()[:80]) | st.just(b"PK\x03\x04" + bytes(40)))
 def test_no_file_crashes_the_other_readers(tmp_path, content):
     readers = {
-        "x.npz": Arrays, "x.parquet": Parquet, "y.parquet": lambda f: Table(f, label="y"), "x.json": coco.read,
+        "x.npz": Arrays, "x.parquet": Parquet, "y.parquet": lambda f: Table(f, label="y"),
+        "x.json": coco.read_annotations,
     }  # fmt: skip
     for name, reader in readers.items():
         put(tmp_path, name, content=content)
@@ -39,12 +40,12 @@ def test_encoded_sources_are_the_same_bytes_with_more_workers(tmp_path):
 
 
 def test_a_picture_beyond_the_limit_is_a_problem_of_its_own(tmp_path):
-    from recipe.decode.pool import Limits
+    from recipe.decode.pool import DecodingLimits
 
     put(tmp_path / "root", "a/small.png", content=encoded((10, 10)))
     put(tmp_path / "root", "b/small.png", content=encoded((10, 12)))
     put(tmp_path / "root", "a/large.png", content=encoded((100, 100)))
-    found, _ = stored(Folder(tmp_path / "root", size=8), tmp_path / "out", limits=Limits(pixels=500))
+    found, _ = stored(Folder(tmp_path / "root", size=8), tmp_path / "out", limits=DecodingLimits(pixels=500))
     assert found.counts == {"too large": 1}
 
 

@@ -15,7 +15,14 @@ from sources import put
 from recipe.errors import RecipeError
 from recipe.sources import source_files
 from recipe.sources.folder import Folder
-from recipe.sources.source_files import GIVEN_SPLITS, KEYS, look, places, unchanged, write_manifest
+from recipe.sources.source_files import (
+    GIVEN_SPLITS,
+    KEYS,
+    hash_sources,
+    require_unchanged,
+    source_paths,
+    write_manifest,
+)
 
 FOLDER = "recipe.sources.folder.Folder"
 
@@ -79,10 +86,10 @@ def _replaced(file: Path) -> None:
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_behind_a_link_is_seen(project, settled, edit):
     data = linked(project)
-    before = look(data)
+    before = hash_sources(data)
     time.sleep(0.02)  # a tick of the clock of file systems
     EDITS[edit](project.parent / "elsewhere")
-    assert look(data) != before
+    assert hash_sources(data) != before
 
 
 SAME = {
@@ -107,9 +114,9 @@ def _moved(project: Path) -> None:
 def test_what_changes_no_content_changes_nothing(project, settled, edit):
     data = linked(project)
     put(project, "data/images/.cache/1.png")
-    before = look(data)
+    before = hash_sources(data)
     SAME[edit](project)
-    assert look(data) == before
+    assert hash_sources(data) == before
 
 
 def test_the_manifest_has_no_path_and_no_time(project):
@@ -131,9 +138,9 @@ def test_the_manifest_has_no_path_and_no_time(project):
 
 def test_a_settled_file_is_read_once(project, settled, monkeypatch):
     data = linked(project)
-    look(data)
+    hash_sources(data)
     monkeypatch.setattr(source_files.hashlib, "file_digest", None)
-    look(data)
+    hash_sources(data)
 
 
 def test_a_file_with_a_time_in_the_future_is_read_once_too(project, monkeypatch):
@@ -142,14 +149,14 @@ def test_a_file_with_a_time_in_the_future_is_read_once_too(project, monkeypatch)
         os.utime(file, (time.time() + 1e6, time.time() + 1e6))
     monkeypatch.setattr(source_files, "SETTLED", 0)
     time.sleep(0.02)
-    look(data)
+    hash_sources(data)
     monkeypatch.setattr(source_files.hashlib, "file_digest", None)
-    look(data)
+    hash_sources(data)
 
 
 def test_a_file_that_may_still_change_within_its_time_is_read_again(project):
     data = linked(project)
-    look(data)
+    hash_sources(data)
     assert not (project / ".recipe/source_files.json").exists()
 
 
@@ -164,7 +171,7 @@ def test_two_looks_are_equal_where_names_and_contents_are(tmp_path_factory, file
         root = tmp_path_factory.mktemp("files")
         for name, text in content.items():
             put(root, name, content=text)
-        looks.append(look({"_target_": FOLDER, "root": str(root)}))
+        looks.append(hash_sources({"_target_": FOLDER, "root": str(root)}))
     assert (looks[0] == looks[1]) == (files == other)
 
 
@@ -180,60 +187,64 @@ def test_each_source_of_conf_names_what_it_reads():
 
 def test_what_sources_name_is_looked_at(project):
     put(project, "data/a.npz", "elsewhere/b.csv", content=b"x")
-    assert places({"_target_": "recipe.sources.arrays.Arrays", "file": "~/x.npz", "labels": "y"}) == {
+    assert source_paths({"_target_": "recipe.sources.arrays.Arrays", "file": "~/x.npz", "labels": "y"}) == {
         "file": Path("~/x.npz").expanduser()
     }
-    assert places({"_target_": FOLDER, "root": "r", "annotations": "../coco.json", "group": "elsewhere"}) == {
+    assert source_paths({"_target_": FOLDER, "root": "r", "annotations": "../coco.json", "group": "elsewhere"}) == {
         "root": Path("r"), "annotations": Path("r/../coco.json"),
     }  # fmt: skip
-    assert places({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere", "download": True}) == {}
-    assert places({"_target_": "torchvision.datasets.ImageFolder", "root": "elsewhere"}) == {
+    assert source_paths({"_target_": "torchvision.datasets.MNIST", "root": "elsewhere", "download": True}) == {}
+    assert source_paths({"_target_": "torchvision.datasets.ImageFolder", "root": "elsewhere"}) == {
         "root": Path("elsewhere"), "data": Path("data"),
     }  # fmt: skip
     mnist = {"_target_": "torchvision.datasets.MNIST", "root": str(Path.home()), "download": True}
     given = {"_target_": "recipe.sources.given_splits.GivenSplits", "train": mnist, "val": None}
-    assert places(given | {"test": mnist}) == {}
+    assert source_paths(given | {"test": mnist}) == {}
     arrays = {"_target_": "recipe.sources.arrays.Arrays", "file": "x.npz"}
-    assert places(given | {"test": arrays}) == {"test.file": Path("x.npz")}
-    assert places({"_target_": "recipe.sources.digits.Digits"}) == {}
+    assert source_paths(given | {"test": arrays}) == {"test.file": Path("x.npz")}
+    assert source_paths({"_target_": "recipe.sources.digits.Digits"}) == {}
     own = {"_target_": "own.mine.Set", "folder": "elsewhere", "name": "no file", "inner": {"file": "elsewhere/b.csv"}}
-    assert places(own) == {"folder": Path("elsewhere"), "inner.file": Path("elsewhere/b.csv"), "data": Path("data")}
-    assert places(own | {"folder": "~about 5", "inner": None}) == {"data": Path("data")}
-    assert places(own | {"folder": ".", "inner": {"file": "/"}, "name": "../project"}) == {"data": Path("data")}
-    assert places({"_target_": FOLDER, "size": 8, "annotations": "coco.json"}) == {}  # prepare says what lacks
+    assert source_paths(own) == {
+        "folder": Path("elsewhere"),
+        "inner.file": Path("elsewhere/b.csv"),
+        "data": Path("data"),
+    }
+    assert source_paths(own | {"folder": "~about 5", "inner": None}) == {"data": Path("data")}
+    assert source_paths(own | {"folder": ".", "inner": {"file": "/"}, "name": "../project"}) == {"data": Path("data")}
+    assert source_paths({"_target_": FOLDER, "size": 8, "annotations": "coco.json"}) == {}  # prepare says what lacks
 
 
 def test_a_single_file_a_folder_of_parts_and_a_missing_one(project):
     for target, file in (("tables.Table", "t.csv"), ("arrays.Parquet", "parts")):
         data = {"_target_": f"recipe.data.{target}", "file": file}
-        missing = look(data)
+        missing = hash_sources(data)
         assert missing["file"] == {"files": 0, "bytes": 0, "sha256": "missing"}
         put(project.parent, "elsewhere/1", content=b"one")
         if file == "parts":
             (project / file).mkdir()
         (project / file / "1.parquet" if file == "parts" else project / file).symlink_to(project.parent / "elsewhere/1")
-        first = look(data)
+        first = hash_sources(data)
         assert (first["file"]["files"], first["file"]["bytes"]) == (1, 3)
         (project.parent / "elsewhere/1").write_bytes(b"two")
-        assert look(data) != first != missing
+        assert hash_sources(data) != first != missing
 
 
 def test_reading_files_that_were_not_looked_at_is_refused(project):
     data = linked(project)
     put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
     write_manifest()
-    with unchanged(data):
+    with require_unchanged(data):
         pass
     put(project, "data/images/a/3.png")
     with (
         pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"),
-        unchanged(data),
+        require_unchanged(data),
     ):
         pytest.fail("the block runs on other files than were looked at")
     write_manifest()
-    with pytest.raises(RecipeError, match="have changed"), unchanged(data):
+    with pytest.raises(RecipeError, match="have changed"), require_unchanged(data):
         put(project, "data/images/a/4.png")
-    with unchanged(data, checked=False):
+    with require_unchanged(data, checked=False):
         pass
 
 
@@ -241,7 +252,7 @@ def test_the_folder_reads_what_is_looked_at(project):
     data = linked(project)
     (project / "data/images/a/zero.png").symlink_to("/dev/zero")
     source = Folder(data["root"], size=8)
-    assert look(data)["root"]["files"] == len(source) == 4
+    assert hash_sources(data)["root"]["files"] == len(source) == 4
     assert [p.name for p in source.problems] == ["a/zero.png"]
 
 

@@ -10,24 +10,24 @@ from sources import ANY_FILE, CONFIG, put, stored
 
 from recipe.errors import RecipeError
 from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
-from recipe.sources.label_encoding import coded
+from recipe.sources.label_encoding import encode_labels
 from recipe.sources.read_table import read_rows
 from recipe.sources.tables import Table, Text
 from recipe.stages.prepare.write_store import prepare
 
 
 def test_labels_of_any_type_become_numbers_in_their_own_order():
-    assert coded([10, 9, 10], "abc", "x")[:2] == ([1, 0, 1], ["9", "10"])
-    assert coded(["b", "a", None, ""], "abcd", "x")[:2] == ([1, 0, None, None], ["a", "b"])
-    assert coded([1.0, "1", np.int64(2), b"x"], "abcd", "x")[:2] == ([0, 0, 1, 2], ["1", "2", "x"])
-    assert coded(["dog", "dgo"], "ab", "x", ["cat", "dog"])[:2] == ([1, "dgo"], ["cat", "dog"])
-    assert [p.kind for p in coded(["ham", "Ham"], ["line 1", "line 2"], "x")[2]] == [CLASS_SPELLING]
+    assert encode_labels([10, 9, 10], "abc", "x")[:2] == ([1, 0, 1], ["9", "10"])
+    assert encode_labels(["b", "a", None, ""], "abcd", "x")[:2] == ([1, 0, None, None], ["a", "b"])
+    assert encode_labels([1.0, "1", np.int64(2), b"x"], "abcd", "x")[:2] == ([0, 0, 1, 2], ["1", "2", "x"])
+    assert encode_labels(["dog", "dgo"], "ab", "x", ["cat", "dog"])[:2] == ([1, "dgo"], ["cat", "dog"])
+    assert [p.kind for p in encode_labels(["ham", "Ham"], ["line 1", "line 2"], "x")[2]] == [CLASS_SPELLING]
 
 
 @pytest.mark.parametrize("values", [[0.5, 1.5], list(range(300)), ["1.25", "3"]])
 def test_a_quantity_is_no_class(values):
     with pytest.raises(RecipeError, match="a quantity to predict, not a class"):
-        coded(values, [""] * len(values), "x.csv, column `y`")
+        encode_labels(values, [""] * len(values), "x.csv, column `y`")
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

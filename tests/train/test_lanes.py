@@ -14,7 +14,7 @@ from lanes import MODELS, Residual, lane, parts
 from torch import nn
 from torch.nn import functional as F
 
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.models.plain import mlp
 from recipe.train import engine, layers, loop, plan
 from recipe.train.augment import Affine, Flip, Several
@@ -103,7 +103,7 @@ def test_the_rate_falls_as_by_torchs_scheduler(mode, decay):
 @pytest.mark.parametrize("more", [{}, {"smoothing": 0.1}, {"mixup": 0.4}])
 def test_targets_may_be_probabilities(mode, more):
     hard, val = parts("cpu", torch.float64)
-    certain = Part(hard.x, F.one_hot(hard.y, 10).double(), [])
+    certain = Split(hard.x, F.one_hot(hard.y, 10).double(), [])
     # equal to classes where the probabilities are 0 and 1
     first, second = (
         engine.train([lane(seed=s, dtype=torch.float64, **more) for s in (0, 1)], part, val, eval_every=50, mode=mode)
@@ -113,7 +113,7 @@ def test_targets_may_be_probabilities(mode, more):
         for mine, other in zip(a.curve, b.curve, strict=True):
             assert mine == pytest.approx(other, abs=1e-12)
     # and to the loop that anyone would write where they are not
-    soft = Part(hard.x, torch.rand(200, 10, generator=torch.Generator().manual_seed(0)).double().softmax(1), [])
+    soft = Split(hard.x, torch.rand(200, 10, generator=torch.Generator().manual_seed(0)).double().softmax(1), [])
     a, b = (lane(seed=s, steps=1, batch_size=200, dtype=torch.float64) for s in (0, 0))
     a.loss = b.loss = nn.CrossEntropyLoss(label_smoothing=more.get("smoothing", 0.0))
     both = [a, lane(seed=1, steps=1, batch_size=200, dtype=torch.float64)]

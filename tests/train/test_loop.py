@@ -11,14 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from recipe import rng
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.models.plain import Constant, convnet, linear, mlp
 from recipe.train import checkpoint, engine, loop, mixup, order
 from recipe.train.lane import Lane
 
 X, Y = digits()
-TRAIN = Part(X[:100], Y[:100], [str(i) for i in range(100)])
-VAL = Part(X[100:150], Y[100:150], [str(i) for i in range(100, 150)])
+TRAIN = Split(X[:100], Y[:100], [str(i) for i in range(100)])
+VAL = Split(X[100:150], Y[100:150], [str(i) for i in range(100, 150)])
 
 
 def trained(steps=40, seed=0, batch_size=32, lr=1e-3, **more):

@@ -101,7 +101,7 @@ def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
     if numbers(s) and s.seen[0].ndim == 2:
-        return rows_repeat(expected_repeats.repeats(s.seen[0].cpu().numpy()), gate=True)
+        return rows_repeat(expected_repeats.count_repeats(s.seen[0].cpu().numpy()), gate=True)
     found, natural = _repeats(s.seen[0]), _shared(s)
     # two draws of tokens coincide as often within train as between val and train
     n = len(s.unseen[0])

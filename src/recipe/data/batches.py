@@ -11,35 +11,35 @@ from torch import Tensor, nn
 
 from recipe.data.source import FEATURES, TEXT
 from recipe.data.store import Store
-from recipe.data.streaming import File, Rows, Scale, moments
+from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64.
 
     A training part may have soft targets instead: y (N, K), probabilities of each class.
     """
 
-    x: Tensor | Rows
+    x: Tensor | StreamedInputs
     y: Tensor
     ids: list[str]
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def to(self, device: str) -> "Part":
-        return Part(self.x.to(device), self.y.to(device), self.ids)
+    def to(self, device: str) -> "Split":
+        return Split(self.x.to(device), self.y.to(device), self.ids)
 
 
 @dataclass(frozen=True)
 class Data:
     """Splits, and what leads from the net's input back to what it was: x * std + mean; of images, in 0..1."""
 
-    train: Part
-    val: Part
+    train: Split
+    val: Split
     classes: list[str]
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
@@ -71,12 +71,12 @@ def load(
             f"{config['_target_']} gives texts, and no model here reads them yet: prepare stores them, and training "
             "needs numbers. Until then give rows of features of them (data: table), such as word counts."
         )
-    file = File(store.inputs)
+    file = InputsFile(store.inputs)
     listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in ("train", "val")}
     scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
-    inputs = {name: Rows(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
+    inputs = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
     inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory, workers, say)}
-    parts = [Part(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()]
+    parts = [Split(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()]
     classes = [row["class"] for row in read_csv(lists / "classes.csv")]
     return Data(*parts, classes, scale.mean, scale.std, store.fingerprint)
 
@@ -85,17 +85,21 @@ def read_test(
     data: Data, config: dict, device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
-) -> Part:  # fmt: skip
+) -> Split:  # fmt: skip
     """The test part, prepared as `data` was, of which what is in memory counts as taken. Read it once, and last."""
     store = Store.open(config, folder)
-    file, (rows, y, ids) = File(store.inputs), _listed(lists / "test.csv", len(store.inputs))
-    inputs = {"test": Rows(file, rows, Scale(_top(file), data.mean, data.std, store.kind == FEATURES), device, workers)}
+    file, (rows, y, ids) = InputsFile(store.inputs), _listed(lists / "test.csv", len(store.inputs))
+    inputs = {
+        "test": StreamedInputs(
+            file, rows, Standardization(_top(file), data.mean, data.std, store.kind == FEATURES), device, workers
+        )
+    }
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory - 4 * taken / 2**30, workers, say)}
-    return Part(inputs["test"], y.to(device), ids)
+    return Split(inputs["test"], y.to(device), ids)
 
 
-def _in_memory(inputs: dict[str, Rows], memory: float, workers: int, say) -> list[str]:
+def _in_memory(inputs: dict[str, StreamedInputs], memory: float, workers: int, say) -> list[str]:
     """The splits that fit, the smallest first; says which do not."""
     gib = {name: 4 * math.prod(x.shape) / 2**30 for name, x in inputs.items()}
     fitting, room = [], memory
@@ -111,19 +115,19 @@ def _in_memory(inputs: dict[str, Rows], memory: float, workers: int, say) -> lis
     return fitting
 
 
-def _scale(file: File, rows: np.ndarray, features: bool, workers: int) -> Scale:
+def _scale(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> Standardization:
     """By mean and standard deviation of the training pixels of each channel (C, 1, 1), of each column (F,).
 
     The deviation of a column without spread, or without two values, is 1: it becomes 0 and not a rounding error
     divided by next to nothing.
     """
-    mean, std = (m / _top(file).double() for m in moments(file, rows, features, workers))
+    mean, std = (m / _top(file).double() for m in mean_and_std(file, rows, features, workers))
     if features:
-        return Scale(_top(file), mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
-    return Scale(_top(file), mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
+        return Standardization(_top(file), mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
+    return Standardization(_top(file), mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
 
 
-def _top(file: File) -> Tensor:
+def _top(file: InputsFile) -> Tensor:
     return torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
 
 

@@ -47,7 +47,7 @@ class Repeats:
         return self.excess and self.distinct > 0.5 * (self.count - self.rows)
 
 
-def repeats(values: np.ndarray) -> Repeats:
+def count_repeats(values: np.ndarray) -> Repeats:
     """Of the rows of a table (N, columns); equal means the same to the last bit, and all NaN are equal."""
     if not len(values):
         return Repeats(0, 0, 0, 0.0, 0)
@@ -62,7 +62,7 @@ def repeats(values: np.ndarray) -> Repeats:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ErrorFloor:
     """What no function of the inputs can go below, for equal inputs have different labels.
 
     sets, examples: how many different inputs and how many examples are concerned. error: share of wrong answers.
@@ -75,7 +75,7 @@ class Limits:
     loss: float
 
 
-def limits(which: np.ndarray, labels: np.ndarray) -> Limits:
+def error_floor(which: np.ndarray, labels: np.ndarray) -> ErrorFloor:
     """Of inputs (N,), equal where their numbers are, with labels (N,): of each set the commonest label is right.
 
     The empirical Bayes error and conditional entropy (Cover and Thomas 2006, Elements of information theory, chapter
@@ -89,7 +89,7 @@ def limits(which: np.ndarray, labels: np.ndarray) -> Limits:
     np.add.at(kinds, group, 1)
     loss = -(times * np.log(times / whole[group])).sum() / len(labels)
     mixed = kinds > 1
-    return Limits(int(mixed.sum()), int(whole[mixed].sum()), float((whole - most).sum() / len(labels)), float(loss))
+    return ErrorFloor(int(mixed.sum()), int(whole[mixed].sum()), float((whole - most).sum() / len(labels)), float(loss))
 
 
 def _codes(column: np.ndarray, place: int) -> np.ndarray:
@@ -98,7 +98,7 @@ def _codes(column: np.ndarray, place: int) -> np.ndarray:
     return np.random.default_rng(place).integers(0, 2**64, which.max() + 1, dtype=np.uint64)[which]
 
 
-def numbered(values: np.ndarray) -> np.ndarray:
+def row_codes(values: np.ndarray) -> np.ndarray:
     """(N,) a number per row of a table (N, columns): equal where rows are."""
     return _sums(np.stack([_codes(column, j) for j, column in enumerate(np.asarray(values).T)], 1))
 

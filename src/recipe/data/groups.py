@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def joined(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def linked_groups(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """{name: the smallest name it is linked to, directly or through others}; independent of every order."""
     above = {name: name for name in names}
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from recipe.addresses import masked
 from recipe.data.images import as_array, preview
-from recipe.data.source import FEATURES, IMAGE, TEXT, Contents
+from recipe.data.source import FEATURES, IMAGE, TEXT, Description
 from recipe.decode import pool
 from recipe.decode.pixels import content_hash
-from recipe.decode.value_range import Measured, measured
-from recipe.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, Bad, Problem
+from recipe.decode.value_range import PictureValues, picture_values
+from recipe.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, BadExample, Problem
 
 
 @dataclass(frozen=True)
-class Item:
+class Example:
     index: int  # in the source
     label: int
     value: np.ndarray | str  # (C, H, W) or (F,), uint8 or float32; a text
@@ -25,10 +25,12 @@ class Item:
     facts: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     preview: bytes | None = None
-    measured: Measured | None = None  # of images: their stored values
+    picture_values: PictureValues | None = None  # of images: their stored values
 
 
-def items(source, said: Contents, indices: Sequence[int], limits, workers: int) -> Iterator[Item | Problem]:
+def read_examples(
+    source, said: Description, indices: Sequence[int], limits, workers: int
+) -> Iterator[Example | Problem]:
     """An Item or a Problem per index, in that order."""
     if said.encoded:
         decoded = pool.decode((source.encoded(i) for i in indices), limits, workers, said.value_range)
@@ -39,50 +41,52 @@ def items(source, said: Contents, indices: Sequence[int], limits, workers: int) 
             yield _guarded(said, index, _from_source, source, said)
 
 
-def _guarded(said: Contents, index: int, read, *args) -> Item | Problem:
+def _guarded(said: Description, index: int, read, *args) -> Example | Problem:
     try:
         if index in said.no_split:
-            raise Bad(UNKNOWN_SPLIT, said.no_split[index])
+            raise BadExample(UNKNOWN_SPLIT, said.no_split[index])
         return read(index, *args)
-    except Bad as bad:
+    except BadExample as bad:
         return Problem(bad.args[0], said.names[index], bad.args[1], index)
 
 
-def _from_file(index: int, found, said: Contents) -> Item:
+def _from_file(index: int, found, said: Description) -> Example:
     if found.problem:
-        raise Bad(found.problem, found.detail)
-    array, notes = fitted(found.image, said.fit)
+        raise BadExample(found.problem, found.detail)
+    array, notes = apply_fit(found.image, said.fit)
     larger = math.prod(found.image.shape[:2]) > array[0].size
-    label = known_label(said.targets[index], said.classes)
+    label = class_number(said.targets[index], said.classes)
     shown = preview(found.image) if larger else None
     facts = {name: None if value != value else value for name, value in found.facts.items()}  # nan: not known
-    return Item(index, label, array, found.content, facts, (*found.notes, *notes), shown, found.measured)
+    return Example(index, label, array, found.content, facts, (*found.notes, *notes), shown, found.picture_values)
 
 
-def fitted(image: np.ndarray, fit) -> tuple[np.ndarray, tuple[str, ...]]:
+def apply_fit(image: np.ndarray, fit) -> tuple[np.ndarray, tuple[str, ...]]:
     """A decoded (H, W, C) as it enters the store, (C, H, W), and what was done to it."""
     image, notes = fit(image) if fit else (image, ())
     return np.ascontiguousarray(image.transpose(2, 0, 1)), notes
 
 
-def _from_source(index: int, source, said: Contents) -> Item:
+def _from_source(index: int, source, said: Description) -> Example:
     try:
         item = source[index]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
         notes: list[str] = []
         # here, too: PIL decodes a file only when its pixels are asked for
-        value, white = FORMS[said.kind](item[0], notes)
-    except Bad:
+        value, white = CONVERSIONS[said.kind](item[0], notes)
+    except BadExample:
         raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
-        raise Bad(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
+        raise BadExample(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
     content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
     values = None
     if said.kind == IMAGE:
-        values = measured(value, white)
+        values = picture_values(value, white)
         value = said.value_range(value, white, notes) if said.value_range else value
-    return Item(index, known_label(item[1], said.classes), value, content, notes=tuple(notes), measured=values)
+    return Example(
+        index, class_number(item[1], said.classes), value, content, notes=tuple(notes), picture_values=values
+    )
 
 
 def _row(value, notes: list[str]) -> tuple[np.ndarray, float]:
@@ -103,13 +107,13 @@ def _text(value, notes: list[str]) -> tuple[str, float]:
 
 
 # what a source gives -> (as it is stored, `white` of images); what was converted is added to the notes
-FORMS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
+CONVERSIONS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
 
 
-def known_label(label, classes: Sequence[str]) -> int:
+def class_number(label, classes: Sequence[str]) -> int:
     """The class number; raises Bad for what is none."""
     value = label.item() if math.prod(getattr(label, "shape", (0,))) == 1 else label  # of NumPy or torch
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(classes):
         known = ", ".join(classes[:8]) if isinstance(value, str) else f"the whole numbers 0 to {len(classes) - 1}"
-        raise Bad(UNKNOWN_LABEL, "no label" if value is None else f"label {value!r}; known are {known}")
+        raise BadExample(UNKNOWN_LABEL, "no label" if value is None else f"label {value!r}; known are {known}")
     return value

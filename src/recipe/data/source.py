@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipe.data.split_names import normalised
-from recipe.decode.value_range import Range
+from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import Problem, shown
 
@@ -18,14 +18,14 @@ PER_EXAMPLE = ("groups", "given_split", "names", "targets")
 
 
 @dataclass(frozen=True)
-class Contents:
+class Description:
     """What a source says of itself; lists hold a value per example.
 
     kind      d.kind: image; features, with d[i] -> (row of numbers, int) and their names d.columns; text, with a str
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: the store decodes the files
     layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or None
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it as it is
-    value_range  d.value_range: a recipe.decode.value_range.Range, or None: that of the type; knob: it can be set
+    value_range  d.value_range: a recipe.decode.value_range.ValueRange, or None: that of the type; knob: it can be set
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns
     given_split  d.given_split, as train, val or test; no_split: {index: why} of the examples whose split is not known
     problems  d.problems: what the source found wrong before any example was read
@@ -39,7 +39,7 @@ class Contents:
     encoded: bool
     fit: object
     layout: object
-    value_range: Range | None
+    value_range: ValueRange | None
     knob: bool
     targets: Sequence | None
     groups: list[str]
@@ -51,7 +51,7 @@ class Contents:
     problems: list[Problem]
 
 
-def contents(source) -> Contents:
+def describe(source) -> Description:
     """Raises RecipeError where `source` is no data set, or what it offers does not fit its length."""
     name = type(source).__name__
     encoded = hasattr(source, "encoded")
@@ -79,10 +79,10 @@ def contents(source) -> Contents:
             raise RecipeError(f"{name}: d.{attribute} has {len(values)} entries for {total} examples.")
     texts = [[_text(v) for v in lists[a]] if lists[a] is not None else [""] * total for a in ("groups", "names")]
     splits, no_split = normalised(lists["given_split"] if lists["given_split"] is not None else [""] * total)
-    return Contents(
+    return Description(
         name, classes, total, kind, [str(c) for c in getattr(source, "columns", ())], encoded,
         getattr(source, "fit", None), getattr(source, "layout", None),
-        Range.of(getattr(source, "value_range", None)), hasattr(source, "value_range"), lists.get("targets"),
+        ValueRange.of(getattr(source, "value_range", None)), hasattr(source, "value_range"), lists.get("targets"),
         texts[0], splits, texts[1], no_split, **tables, problems=list(getattr(source, "problems", ())),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipe.data.groups import joined
+from recipe.data.groups import linked_groups
 from recipe.data.split_names import NAMES
 from recipe.errors import RecipeError
 from recipe.files import read_csv, write_csv
@@ -28,11 +28,11 @@ def shares(val: float, test: float, missing: Sequence[str] = ("val", "test")) ->
     return {"train": train, **asked} if asked else {}
 
 
-def together(examples: list[dict]) -> list[str]:
+def group_ids(examples: list[dict]) -> list[str]:
     """A name per example, the same for two that share a duplicate group or a group of the source, or are so linked."""
     own = [f"group {e['group']}" if e["group"] else f"copies {e['dup_group']}" for e in examples]
     copies = [f"copies {e['dup_group']}" for e in examples]
-    top = joined([*own, *copies], zip(own, copies, strict=True))
+    top = linked_groups([*own, *copies], zip(own, copies, strict=True))
     return [top[name] for name in own]
 
 

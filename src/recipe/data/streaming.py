@@ -26,7 +26,7 @@ CHUNK = 2**20  # values that a pass over a whole split holds at once
 GAP = 2**14  # bytes between two rows that are read through: as fast as another call
 
 
-class File:
+class InputsFile:
     """Rows of the array in a .npy file, read by calls of their own.
 
     A memory map would end the process with SIGBUS where the file was cut, and count all it has touched as its memory.
@@ -85,7 +85,7 @@ def _stamp(stat: os.stat_result) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Standardization:
     """From what is stored to what enters the net: bytes as 0..1, standardised; a feature that is missing becomes 0.
 
     top: 255 of bytes, else 1; a tensor, for CUDA divides by a number with another rounding.
@@ -101,11 +101,11 @@ class Scale:
         x = raw.float().div_(self.top).sub_(self.mean).div_(self.std)
         return x.nan_to_num_(nan=0.0) if self.features else x
 
-    def to(self, device: str) -> "Scale":
-        return Scale(self.top.to(device), self.mean.to(device), self.std.to(device), self.features)
+    def to(self, device: str) -> "Standardization":
+        return Standardization(self.top.to(device), self.mean.to(device), self.std.to(device), self.features)
 
 
-class Rows:
+class StreamedInputs:
     """A split's inputs on disk, where a Tensor (N, C, H, W) or (N, F) float32 is expected: x[i], len(x), x.split(n).
 
     What they give are Tensors on `device`. workers: threads that read ahead of `split` and `batches`; 0: none.
@@ -113,7 +113,7 @@ class Rows:
 
     dtype = torch.float32
 
-    def __init__(self, file: File, rows: np.ndarray, scale: Scale, device: str, workers: int):
+    def __init__(self, file: InputsFile, rows: np.ndarray, scale: Standardization, device: str, workers: int):
         self.file, self.rows, self.workers = file, rows, workers
         self.device, self.scale = torch.device(device), scale.to(device)
         self.shape = torch.Size((len(rows), *file.shape[1:]))
@@ -142,13 +142,13 @@ class Rows:
     def whole(self) -> Tensor:
         """All of it in memory."""
         x, at = torch.empty(self.shape, device=self.device), 0
-        for part in self.split(at_once(self.shape)):
+        for part in self.split(rows_per_chunk(self.shape)):
             x[at : at + len(part)] = part
             at += len(part)
         return x
 
     def _ahead(self, lists: Iterable[np.ndarray]) -> Iterator[Tensor]:
-        return map(self._finish, ahead(self._read, lists, self.workers))
+        return map(self._finish, read_ahead(self._read, lists, self.workers))
 
     def _read(self, rows: np.ndarray) -> Tensor:
         raw = self.file(rows)
@@ -158,12 +158,12 @@ class Rows:
         return self.scale(raw.to(self.device, non_blocking=True))
 
 
-def at_once(shape: tuple[int, ...]) -> int:
+def rows_per_chunk(shape: tuple[int, ...]) -> int:
     """Rows of a chunk of a pass over everything."""
     return max(1, CHUNK // max(1, math.prod(shape[1:])))
 
 
-def ahead(read: Callable, jobs: Iterable, workers: int) -> Iterator:
+def read_ahead(read: Callable, jobs: Iterable, workers: int) -> Iterator:
     """read(job) for every job, in their order; that many threads are so many jobs ahead. Ends with the first error."""
     if not workers:
         yield from map(read, jobs)
@@ -186,19 +186,19 @@ def batches(part, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """(x, y) of each step: those of a Part's examples index (steps, n), which is on the CPU."""
     here = index.to(part.y.device)
     labels = part.y.index_select(0, here.flatten()).view(*here.shape, *part.y.shape[1:])  # six times as fast as y[here]
-    if isinstance(part.x, Rows):
+    if isinstance(part.x, StreamedInputs):
         return zip(part.x.batches(index), labels, strict=True)
     return zip((part.x.index_select(0, line) for line in here), labels, strict=True)
 
 
-def moments(file: File, rows: np.ndarray, features: bool, workers: int) -> tuple[Tensor, Tensor]:
+def mean_and_std(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> tuple[Tensor, Tensor]:
     """(mean, standard deviation) of what is stored, float64, of each channel (C,) or column's known values (F,).
 
     One pass: chunks are joined as in Chan, Golub, LeVeque 1983. The deviation of fewer than two values is 0.
     """
     count = mean = square = torch.zeros(file.shape[1], dtype=torch.float64)
-    size = at_once(file.shape)
-    for raw in ahead(file, (rows[at : at + size] for at in range(0, len(rows), size)), workers):
+    size = rows_per_chunk(file.shape)
+    for raw in read_ahead(file, (rows[at : at + size] for at in range(0, len(rows), size)), workers):
         x = raw.transpose(0, 1).flatten(1).double()
         missing = x.isnan() if features else torch.zeros(1, 1, dtype=torch.bool)
         n = x.shape[1] - missing.sum(1)

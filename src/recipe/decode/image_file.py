@@ -16,17 +16,17 @@ import numpy as np
 from recipe.decode.containers import DECODED, PICTURES, Container, kind_of, walk
 from recipe.decode.metadata import unknown
 from recipe.decode.pixels import (
-    Decoded,
     NoRange,
+    Pixels,
+    as_pixels,
     content_hash,
     low_bytes,
     oddities,
-    plain,
     same_rows,
     sixteen_bits,
     upright,
 )
-from recipe.decode.value_range import DEEP, Measured, Range, measured
+from recipe.decode.value_range import DEEP, PictureValues, ValueRange, picture_values
 from recipe.problems import shown
 
 # what libjpeg says of headers that are odd but no damage; it then looks no further, and Pillow decodes
@@ -45,12 +45,12 @@ _SCALES = np.array([5000 // q if q < 50 else 200 - 2 * q for q in range(1, 101)]
 SUMS = np.clip((LUMINANCE * _SCALES[:, None] + 50) // 100, 1, 255).sum(1)
 
 
-class Refused(Exception):
+class BadFile(Exception):
     """A file that cannot be used: (problem, detail)."""
 
 
 @dataclass
-class Examined:
+class FileResult:
     """As recipe.decode.pool.Decoded, of one file."""
 
     facts: dict
@@ -59,20 +59,22 @@ class Examined:
     problem: str = ""
     detail: str = ""
     content: str = ""
-    measured: Measured | None = None
+    picture_values: PictureValues | None = None
 
 
-def examined(content: bytes, name: str | None, pixels: int, on: Range | None = None) -> Examined:
+def decode_file(content: bytes, name: str | None, pixels: int, on: ValueRange | None = None) -> FileResult:
     """Of one encoded file; raises nothing but what ends the process. pixels: the limit; on: a person's range."""
-    result = Examined(unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()})
+    result = FileResult(
+        unknown(name) | {"file_bytes": len(content), "file_sha256": hashlib.sha256(content).hexdigest()}
+    )
     try:
         decoded = _decoded(content, name, pixels, on is not None, result.facts, result.notes)
         result.content = content_hash(np.ascontiguousarray(decoded.pixels.transpose(2, 0, 1)))
-        result.measured = measured(decoded.pixels, decoded.white)
+        result.picture_values = picture_values(decoded.pixels, decoded.white)
         image = decoded.pixels if on is None else on(decoded.pixels, decoded.white, result.notes)
         result.notes += oddities(image)
         result.image = image
-    except Refused as refused:
+    except BadFile as refused:
         result.problem, result.detail = refused.args
     except MemoryError:
         result.problem, result.detail = "out of memory", "The decoder asked for more memory than the limit."
@@ -81,14 +83,14 @@ def examined(content: bytes, name: str | None, pixels: int, on: Range | None = N
     return result
 
 
-def _decoded(content: bytes, name: str | None, limit: int, ranged: bool, facts: dict, notes: list[str]) -> Decoded:
+def _decoded(content: bytes, name: str | None, limit: int, ranged: bool, facts: dict, notes: list[str]) -> Pixels:
     kind = facts["format"] = kind_of(content)
     _refuse_other(kind, content)
     if name is not None:
         notes += _odd_name(name, kind, facts["format_by_name"])
     container = walk(kind, content)
     if kind == "JPEG" and container.bits in (12, 16):
-        raise Refused("unknown format", f"A JPEG of {container.bits:g} bits per channel is not decoded here.")
+        raise BadFile("unknown format", f"A JPEG of {container.bits:g} bits per channel is not decoded here.")
     image = _opened(content, kind, container, facts)
     facts["bits"] = _bits(image) if math.isnan(container.bits) else container.bits
     _size(facts, image.size)
@@ -117,24 +119,24 @@ def _decoded(content: bytes, name: str | None, limit: int, ranged: bool, facts: 
 
 def _refuse_other(kind: str, content: bytes) -> None:
     if not content:
-        raise Refused("empty", "The file has 0 bytes.")
+        raise BadFile("empty", "The file has 0 bytes.")
     if kind in DECODED:
         return
     if not content.strip(b"\0"):
-        raise Refused("only zeros", f"All {len(content):,} bytes are zero.")
+        raise BadFile("only zeros", f"All {len(content):,} bytes are zero.")
     if kind in [word for _, word in PICTURES]:
-        raise Refused("unknown format", f"It is {kind}, which is not decoded here; convert it to PNG or JPEG.")
+        raise BadFile("unknown format", f"It is {kind}, which is not decoded here; convert it to PNG or JPEG.")
     start = content[:12].hex(" ")
-    raise Refused("not an image", f"It is {kind}." if kind else f"It begins with {start}, as no image format does.")
+    raise BadFile("not an image", f"It is {kind}." if kind else f"It begins with {start}, as no image format does.")
 
 
 def _refuse_size(size: tuple[int, int], limit: int) -> None:
     wide, high = size
     if not wide * high:
-        raise Refused("damaged", "The header says that the picture has no pixels.")
+        raise BadFile("damaged", "The header says that the picture has no pixels.")
     if wide * high > limit:
         mega = f"{wide:,} x {high:,} = {wide * high / 1e6:,.1f} million pixels, more than {limit / 1e6:g} million"
-        raise Refused("too large", f"The header says {mega}.")
+        raise BadFile("too large", f"The header says {mega}.")
 
 
 def _odd_name(name: str, kind: str, by_name: str) -> list[str]:
@@ -159,8 +161,8 @@ def _opened(content: bytes, kind: str, container: Container, facts: dict):
     except Exception as error:  # a damaged header may raise anything
         facts["decoder"] = said = _words(error)
         if container.cut:
-            raise Refused("truncated", "The file ends so early that nothing can be decoded.") from None
-        raise Refused("damaged", f"Its header cannot be read: {container.fault or said}.") from None
+            raise BadFile("truncated", "The file ends so early that nothing can be decoded.") from None
+        raise BadFile("damaged", f"Its header cannot be read: {container.fault or said}.") from None
     facts["mode"] = image.mode
     if kind == "JPEG":
         facts["jpeg_quality"] = _quality(image.quantization)
@@ -216,20 +218,20 @@ def _count_frames(image, kind: str, facts: dict, notes: list[str]) -> None:
     except MemoryError:
         raise
     except Exception as error:  # frames are found by walking through the file
-        raise Refused("damaged", f"Its frames cannot be counted: {_words(error)}.") from None
+        raise BadFile("damaged", f"Its frames cannot be counted: {_words(error)}.") from None
     if frames > 1 and kind == "ICO":
         notes.append("the largest of several sizes")
     elif frames > 1 and kind == "JPEG":  # telephones put a preview or a depth map behind the photograph
         notes.append("the first of several pictures (MPO)")
     elif frames > 1:
-        raise Refused("several pictures", f"The file holds {frames} frames or pages.")
+        raise BadFile("several pictures", f"The file holds {frames} frames or pages.")
 
 
 def _refuse_damage(content: bytes, kind: str, container: Container) -> None:
     if container.cut:
-        raise Refused("truncated", f"The file ends before the picture does{_missing(content, kind)}.")
+        raise BadFile("truncated", f"The file ends before the picture does{_missing(content, kind)}.")
     if container.fault:
-        raise Refused("damaged", f"The file was changed since it was written: {container.fault}.")
+        raise BadFile("damaged", f"The file was changed since it was written: {container.fault}.")
 
 
 def _missing(content: bytes, kind: str) -> str:
@@ -250,14 +252,14 @@ def _missing(content: bytes, kind: str) -> str:
 
 def _pixels(
     content: bytes, kind: str, image, limit: int, ranged: bool, facts: dict, notes: list[str]
-) -> tuple[Decoded, int]:
+) -> tuple[Pixels, int]:
     """(what was decoded, the orientation that is still to be applied)."""
     from PIL import Image
 
     if kind == "JPEG":
         pixels = _jpeg(content, image, facts, notes)
         if pixels is not None:
-            return Decoded(pixels), facts["orientation"]
+            return Pixels(pixels), facts["orientation"]
     turn = 1 if kind == "TIFF" else facts["orientation"]  # Pillow turns TIFFs by itself
     Image.MAX_IMAGE_PIXELS = limit  # for what is packed inside, as a PNG in an icon
     try:
@@ -269,20 +271,20 @@ def _pixels(
         image.load()
         if deep:
             notes.append("16 bits read as 8")
-            return plain(image, notes, ranged)._replace(white=DEEP), turn
-        return plain(image, notes, ranged), turn
+            return as_pixels(image, notes, ranged)._replace(white=DEEP), turn
+        return as_pixels(image, notes, ranged), turn
     except MemoryError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Refused("too large", f"It holds a picture of more than {limit / 1e6:g} million pixels.") from None
+        raise BadFile("too large", f"It holds a picture of more than {limit / 1e6:g} million pixels.") from None
     except NoRange as what:
-        raise Refused("no range", f"It holds {what}; what is black and what is white is not known.") from None
+        raise BadFile("no range", f"It holds {what}; what is black and what is white is not known.") from None
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         facts["decoder"] = said = _words(error)
         if "truncated" in said:
             said = f"The file ends before the picture does{_missing(content, kind)}."
-            raise Refused("truncated", said) from None
-        raise Refused("damaged", f"It cannot be decoded: {said}.") from None
+            raise BadFile("truncated", said) from None
+        raise BadFile("damaged", f"It cannot be decoded: {said}.") from None
 
 
 def _jpeg(content: bytes, image, facts: dict, notes: list[str]) -> np.ndarray | None:
@@ -298,7 +300,7 @@ def _jpeg(content: bytes, image, facts: dict, notes: list[str]) -> np.ndarray | 
             raise MemoryError from None
         if not HARMLESS.search(said):
             problem = "truncated" if "premature end of jpeg file" in said.lower() else "damaged"
-            raise Refused(problem, f"libjpeg says: {said}.") from None
+            raise BadFile(problem, f"libjpeg says: {said}.") from None
         notes.append("odd JPEG header, so damage was not looked for")
         return None
     return None if form == "CMYK" else pixels

@@ -4,7 +4,7 @@ import math
 
 from recipe.decode.containers import kind_by_name
 
-FACTS = {  # numbers are nan and texts empty where they are not known
+FILE_METADATA = {  # numbers are nan and texts empty where they are not known
     "file_bytes": "length of the file, bytes",
     "file_sha256": "SHA-256 of the file's bytes, hexadecimal",
     "format": "what the content is: JPEG, PNG, GIF, WEBP, BMP, TIFF, ICO, PPM, JPEG2000, AVIF, or what it is instead",
@@ -44,4 +44,6 @@ PROBLEMS = {
 
 def unknown(name: str | None) -> dict:
     """Every fact of a file of which nothing but its name is known."""
-    return {fact: "" if fact in TEXTS else math.nan for fact in FACTS} | {"format_by_name": kind_by_name(name or "")}
+    return {fact: "" if fact in TEXTS else math.nan for fact in FILE_METADATA} | {
+        "format_by_name": kind_by_name(name or "")
+    }

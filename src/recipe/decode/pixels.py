@@ -25,7 +25,7 @@ class NoRange(ValueError):
     """Values whose black and white nobody has said."""
 
 
-class Decoded(NamedTuple):
+class Pixels(NamedTuple):
     """pixels: (H, W, C) uint8, or float32: in 0..1 where the image has 16 bits or floats in 0..1, else as stored.
 
     alpha: share of pixels with alpha < 1. white: as in recipe.decode.value_range.
@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     white: float = BYTE
 
 
-def plain(image, notes: list[str], ranged: bool) -> Decoded:
+def as_pixels(image, notes: list[str], ranged: bool) -> Pixels:
     """`image` is Pillow's, loaded. 1 bit, palettes, CMYK and the like become grey or RGB; transparency is composited on
     white.
 
@@ -46,7 +46,7 @@ def plain(image, notes: list[str], ranged: bool) -> Decoded:
     # Pillow has brought the range of 16 bit PPM to 0..65535
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N") or (image.mode, image.format) == ("I", "PPM"):
         notes.append("16 bit grey to 0..1")
-        return Decoded(np.asarray(image).astype(np.float32)[..., None] / 65535, white=DEEP)
+        return Pixels(np.asarray(image).astype(np.float32)[..., None] / 65535, white=DEEP)
     if image.mode == "I" and not ranged:
         raise NoRange("32 bit integers")
     if image.mode in ("I", "F"):
@@ -55,21 +55,21 @@ def plain(image, notes: list[str], ranged: bool) -> Decoded:
         return _composited(image, notes)
     if image.mode == "1":
         notes.append("1 bit to grey")
-        return Decoded(np.asarray(image.convert("L"))[..., None])
+        return Pixels(np.asarray(image.convert("L"))[..., None])
     if image.mode not in ("L", "RGB"):
         notes.append(f"{'palette' if image.mode == 'P' else image.mode} to RGB")
         image = image.convert("RGB")
     pixels = np.asarray(image)
-    return Decoded(pixels.reshape(*pixels.shape[:2], -1))
+    return Pixels(pixels.reshape(*pixels.shape[:2], -1))
 
 
-def sixteen_bits(low, high, notes: list[str]) -> Decoded:
+def sixteen_bits(low, high, notes: list[str]) -> Pixels:
     """As `plain`, for colour with 16 bits: two images, of the low and the high byte of every value."""
     pixels = (np.asarray(high).astype(np.float32) * 256 + np.asarray(low)) / 65535
     notes.append("16 bit colour to 0..1")
     if pixels.shape[2] == 3:
-        return Decoded(pixels, white=DEEP)
-    return Decoded(*_on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0), DEEP)
+        return Pixels(pixels, white=DEEP)
+    return Pixels(*_on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0), DEEP)
 
 
 def low_bytes(content: bytes, kind: str, image):
@@ -134,21 +134,21 @@ def same_rows(pixels: np.ndarray) -> int:
     return int(np.argmax(differs[::-1])) if differs.any() else len(pixels)
 
 
-def _floats(pixels: np.ndarray, ranged: bool) -> Decoded:
+def _floats(pixels: np.ndarray, ranged: bool) -> Pixels:
     if not np.isfinite(pixels).all():
         raise NoRange("floats with NaN or infinity among them")
     white = white_of(pixels)
     if math.isnan(white) and not ranged:
         raise NoRange(f"floats from {pixels.min():.4g} to {pixels.max():.4g}")
-    return Decoded(pixels, white=white)
+    return Pixels(pixels, white=white)
 
 
-def _composited(image, notes: list[str]) -> Decoded:
+def _composited(image, notes: list[str]) -> Pixels:
     if image.mode in ("P", "PA"):
         notes.append("palette to RGB")
     grey = image.mode in ("1", "L", "LA", "La")
     pixels = np.asarray(image.convert("RGBA"))
-    return Decoded(*_on_white(pixels[..., : 1 if grey else 3], pixels[..., 3:], notes, WHITE))
+    return Pixels(*_on_white(pixels[..., : 1 if grey else 3], pixels[..., 3:], notes, WHITE))
 
 
 def _on_white(colour: np.ndarray, alpha: np.ndarray, notes: list[str], white: float) -> tuple[np.ndarray, float]:

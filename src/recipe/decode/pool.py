@@ -17,19 +17,19 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.decode.metadata import FACTS, PROBLEMS, unknown
-from recipe.decode.value_range import Measured, Range
+from recipe.decode.metadata import FILE_METADATA, PROBLEMS, unknown
+from recipe.decode.value_range import PictureValues, ValueRange
 from recipe.decode.worker import HEAD, WAIT
 from recipe.errors import RecipeError
 
-__all__ = ["FACTS", "PROBLEMS", "Decoded", "Limits", "decode"]
+__all__ = ["FILE_METADATA", "PROBLEMS", "Decoded", "DecodingLimits", "decode"]
 SOURCE = Path(__file__).resolve().parents[2]  # the folder in which the package stands
 
 File = Path | bytes | tuple[str, bytes] | None
 
 
 @dataclass(frozen=True)
-class Limits:
+class DecodingLimits:
     """What one file may cost. 50 million pixels took 0.5 (JPEG) to 4 CPU seconds (PNG with alpha) and up to 0.9 GB."""
 
     pixels: int = 50_000_000  # width * height in the header, before anything is decoded
@@ -42,7 +42,8 @@ class Decoded:
     """facts: a value for every name in FACTS. image: (H, W, C) with C = 1 or 3, upright; uint8, or float32 in 0..1
     where the file has 16 bits or floats, or on a person's range; None exactly where there is a problem. problem: "" or
     a name in PROBLEMS. detail: what was found, a sentence without a path of the machine. notes: conversions and
-    oddities that close no gate. content: SHA-256 of the picture on the range of its type. measured: its stored values.
+    oddities that close no gate. content: SHA-256 of the picture on the range of its type. picture_values: its stored
+    values.
     """
 
     facts: dict
@@ -51,11 +52,11 @@ class Decoded:
     detail: str
     notes: tuple[str, ...]
     content: str = ""
-    measured: Measured | None = None
+    picture_values: PictureValues | None = None
 
 
 def decode(
-    files: Iterable[File], limits: Limits = Limits(), workers: int = 1, on: Range | None = None
+    files: Iterable[File], limits: DecodingLimits = DecodingLimits(), workers: int = 1, on: ValueRange | None = None
 ) -> Iterator[Decoded]:
     """One Decoded per file, in the order given, while `files` is read: at most `workers` + 1 pictures are in memory.
 
@@ -95,7 +96,7 @@ def _rest(busy: deque, idle: deque) -> None:
         _end(worker)
 
 
-def _start(limits: Limits, on: Range | None) -> subprocess.Popen:
+def _start(limits: DecodingLimits, on: ValueRange | None) -> subprocess.Popen:
     # -P: not the folder one happens to stand in, where a numpy.py may lie
     given = asdict(limits) | {"on": [on.low, on.high] if on else None}
     command = [sys.executable, "-P", "-m", "recipe.decode.worker", json.dumps(given)]
@@ -134,7 +135,7 @@ def _encoded(name: Path | str) -> bytes:
         return str(name).encode("utf-8", "replace")
 
 
-def _answer(worker: subprocess.Popen, name: bytes | None, limits: Limits) -> Decoded:
+def _answer(worker: subprocess.Popen, name: bytes | None, limits: DecodingLimits) -> Decoded:
     received = _received(worker)
     if received is None:
         return _died(worker.wait(), name, limits)
@@ -142,7 +143,7 @@ def _answer(worker: subprocess.Popen, name: bytes | None, limits: Limits) -> Dec
     image = pixels.view(answer["dtype"]).reshape(answer["shape"]) if "shape" in answer else None
     return Decoded(
         answer["facts"], image, answer["problem"], answer["detail"], tuple(answer["notes"]), answer["content"],
-        Measured(*answer["measured"]) if image is not None else None,
+        PictureValues(*answer["picture_values"]) if image is not None else None,
     )  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def _received(worker: subprocess.Popen) -> tuple[dict, np.ndarray] | None:
     return json.loads(text), pixels
 
 
-def _died(code: int, name: bytes | None, limits: Limits) -> Decoded:
+def _died(code: int, name: bytes | None, limits: DecodingLimits) -> Decoded:
     """The verdict of the file that a worker was at when it ended."""
     facts = unknown(os.path.basename(os.fsdecode(name or b"")))
     if -code == signal.SIGPROF:

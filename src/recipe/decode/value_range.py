@@ -23,14 +23,14 @@ DEPTHS = (9, 10, 11, 12, 14)  # bits of scanners and cameras, whose files have 1
 
 
 @dataclass(frozen=True)
-class Range:
+class ValueRange:
     """Stored values from `low`, which becomes 0, to `high`, which becomes 1; what lies beyond becomes 0 or 1."""
 
     low: float
     high: float
 
     @classmethod
-    def of(cls, given: "Sequence[float] | Range | None") -> "Range | None":
+    def of(cls, given: "Sequence[float] | ValueRange | None") -> "ValueRange | None":
         """From conf/data/; raises RecipeError for what is no range."""
         if given is None or isinstance(given, cls):
             return given
@@ -82,7 +82,7 @@ def stored(pixels: np.ndarray, white: float) -> np.ndarray:
 # ---- measured ------------------------------------------------------------------------------------------------------
 
 
-class Measured(NamedTuple):
+class PictureValues(NamedTuple):
     """Of one picture: where its values lie but for a thousandth at either end, the least, the largest, and `white`.
 
     Of bytes all count: a dark photograph has a few bright pixels, a mask has none.
@@ -95,24 +95,24 @@ class Measured(NamedTuple):
     white: float
 
 
-def measured(pixels: np.ndarray, white: float) -> Measured:
+def picture_values(pixels: np.ndarray, white: float) -> PictureValues:
     """pixels: as decoded, of any shape."""
     if pixels.dtype == np.uint8 and white == BYTE:
         ends = float(pixels.min()), float(pixels.max())
-        return Measured(*ends, *ends, white)
+        return PictureValues(*ends, *ends, white)
     finite = pixels if np.isfinite(pixels).all() else pixels[np.isfinite(pixels)]
     if not finite.size:
-        return Measured(*[math.nan] * 4, white)
+        return PictureValues(*[math.nan] * 4, white)
     step = max(1, finite.size // SAMPLE)
     while step > 1 and math.gcd(step, math.prod(finite.shape[1:])) > 1:  # not one column or channel alone
         step += 1
     some = np.percentile(stored(finite.reshape(-1)[::step], white), TAILS)
     ends = stored(np.array([finite.min(), finite.max()], finite.dtype), white)
-    return Measured(*some.tolist(), *ends.tolist(), white)
+    return PictureValues(*some.tolist(), *ends.tolist(), white)
 
 
 @dataclass(frozen=True)
-class Spread:
+class DatasetValues:
     """Where the values of a data set lie, and where they could: from `black` to `white`, NaN where nobody says."""
 
     low: float  # but for a thousandth of a picture, and for 1 % of the pictures; likewise `high`
@@ -169,7 +169,7 @@ class Spread:
         return [*by_bits, ((low, high), why)]
 
 
-def spread(pictures: np.ndarray, given: Range | None, knob: bool) -> Spread | None:
+def dataset_values(pictures: np.ndarray, given: ValueRange | None, knob: bool) -> DatasetValues | None:
     """Of all pictures whose `white` is the commonest; None where there are none. pictures: (N, 5), a Measured each."""
     pictures = pictures[np.isfinite(pictures[:, 0])]
     if not len(pictures):
@@ -180,8 +180,8 @@ def spread(pictures: np.ndarray, given: Range | None, knob: bool) -> Spread | No
     low, high, least, largest, _ = pictures[same].T
     black = math.nan if math.isnan(white) else 0.0
     ends = (given.low, given.high) if given else (black, white)
-    measured = np.quantile(low, ASIDE), np.quantile(high, 1 - ASIDE), least.min(), largest.max()
-    return Spread(*map(float, measured), *ends, given is not None, knob)
+    ends_and_extremes = np.quantile(low, ASIDE), np.quantile(high, 1 - ASIDE), least.min(), largest.max()
+    return DatasetValues(*map(float, ends_and_extremes), *ends, given is not None, knob)
 
 
 def _number(value: float) -> str:

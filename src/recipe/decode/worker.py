@@ -19,8 +19,8 @@ import warnings
 
 import numpy as np
 
-from recipe.decode.image_file import Refused, examined
-from recipe.decode.value_range import Range
+from recipe.decode.image_file import BadFile, decode_file
+from recipe.decode.value_range import ValueRange
 
 WAIT = 10  # times the CPU seconds: how long a file may take on a slow disk or a machine with much else to do
 HEAD = struct.Struct("<qq")
@@ -29,19 +29,19 @@ HEAD = struct.Struct("<qq")
 def read(path: bytes | None) -> bytes:
     """The content of a regular file; raises Refused. The path itself is in no message: it is the machine's."""
     if path is None:
-        raise Refused("missing", "The cell is empty: it holds no bytes of an image.")
+        raise BadFile("missing", "The cell is empty: it holds no bytes of an image.")
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise Refused("not a file", "The name is that of a folder, a pipe or a device.")
+            raise BadFile("not a file", "The name is that of a folder, a pipe or a device.")
         with open(path, "rb") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         dangling = os.path.islink(path)
-        raise Refused("missing", "A link that points to nothing." if dangling else "No such file.") from None
+        raise BadFile("missing", "A link that points to nothing." if dangling else "No such file.") from None
     except OSError as error:
-        raise Refused("unreadable", f"The system says: {error.strerror}.") from None
+        raise BadFile("unreadable", f"The system says: {error.strerror}.") from None
     except ValueError:
-        raise Refused("missing", "No file can have this name: a zero byte is in it.") from None
+        raise BadFile("missing", "No file can have this name: a zero byte is in it.") from None
 
 
 def main(pixels: int, seconds: float, memory: int, on: list[float] | None = None) -> None:
@@ -66,24 +66,24 @@ def main(pixels: int, seconds: float, memory: int, on: list[float] | None = None
         name, content = (requests.read(n) if n >= 0 else None for n in lengths)
         signal.setitimer(signal.ITIMER_PROF, seconds)
         signal.setitimer(signal.ITIMER_REAL, WAIT * seconds)
-        answer, image = _verdict(name, content, pixels, Range.of(on))
+        answer, image = _verdict(name, content, pixels, ValueRange.of(on))
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _answer(answers, answer, b"" if image is None else memoryview(image).cast("B"))
 
 
 def _verdict(
-    name: bytes | None, content: bytes | None, pixels: int, on: Range | None
+    name: bytes | None, content: bytes | None, pixels: int, on: ValueRange | None
 ) -> tuple[dict, np.ndarray | None]:
     called = None if name is None else os.path.basename(os.fsdecode(name))
     unread = None
     try:
         content = read(name) if content is None else content
-    except Refused as refused:
+    except BadFile as refused:
         unread, content = refused, b""
     except MemoryError:
-        unread, content = Refused("out of memory", "The file is larger than the limit of memory."), b""
-    found = examined(content, called, pixels, on)
+        unread, content = BadFile("out of memory", "The file is larger than the limit of memory."), b""
+    found = decode_file(content, called, pixels, on)
     if unread:
         found.facts |= {"file_bytes": math.nan, "file_sha256": ""}
         found.problem, found.detail = unread.args

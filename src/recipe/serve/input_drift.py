@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from recipe.data.batches import Data
-from recipe.data.streaming import at_once
+from recipe.data.streaming import rows_per_chunk
 
 IMAGES = 1000  # training images that are looked at, evenly spread over them
 FACTOR = 2.0
@@ -33,13 +33,13 @@ def seen(data: Data) -> Seen:
     """What the training examples are like."""
     x, count = data.train.x, len(data.train)
     if x.ndim == 2:
-        ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(at_once(x.shape))]
+        ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(rows_per_chunk(x.shape))]
         low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)
         return Seen(*((end.cpu() * data.std + data.mean).tolist() for end in (low, high)))
     rows = torch.linspace(0, count - 1, min(count, IMAGES), dtype=torch.float64).long()
     # the mean moves no deviation
     found = torch.cat(
-        [contrast(x[some.to(data.train.y.device)].cpu() * data.std) for some in rows.split(at_once(x.shape))]
+        [contrast(x[some.to(data.train.y.device)].cpu() * data.std) for some in rows.split(rows_per_chunk(x.shape))]
     )
     low, high = found.quantile(torch.tensor([0.01, 0.99])).tolist()
     return Seen([low], [high])

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from recipe.data.images import Fit, lossless, preview
-from recipe.data.reading import FORMS, fitted
+from recipe.data.reading import CONVERSIONS, apply_fit
 from recipe.data.source import FEATURES, IMAGE
 from recipe.data.store import Store
 from recipe.decode import pool
-from recipe.decode.value_range import Range
+from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import RAGGED, UNREADABLE, shown
 from recipe.sources.delimited_text import DELIMITERS
-from recipe.sources.feature_encoding import Layout, encoded
+from recipe.sources.feature_encoding import Layout, encode_features
 from recipe.sources.folder import METADATA
-from recipe.sources.list_files import walk
-from recipe.sources.npz import as_bytes, opened, read
-from recipe.sources.read_table import Rows
+from recipe.sources.list_files import list_files
+from recipe.sources.npz import as_bytes, open_archive, read_array
+from recipe.sources.read_table import TableRows
 
 TABLES = {*DELIMITERS, ".parquet"}
 ARRAYS = {".npy", ".npz"}
@@ -44,9 +44,9 @@ class Form:
     columns: tuple[str, ...]  # of rows of features
     fit: Callable | None  # decoded (H, W, C) -> (as it enters the net, notes); None: as it is
     own: bool  # a person's own function has fitted the images, and is not here
-    limits: pool.Limits
+    limits: pool.DecodingLimits
     layout: Layout | None
-    value_range: Range | None = None  # stored values of black and white
+    value_range: ValueRange | None = None  # stored values of black and white
     files: bool = True  # prepare read files; else arrays, to which the range applies as well
 
     @classmethod
@@ -58,8 +58,8 @@ class Form:
         layout = Layout.of_facts(layout) if layout else None
         return cls(
             facts["kind"], tuple(facts["shape"]), facts["dtype"], tuple(facts["columns"]),
-            Fit(**fit) if fit and not own else None, own, pool.Limits(**limits or {}), layout,
-            Range(**ranged) if ranged else None, facts["files"] is not None,
+            Fit(**fit) if fit and not own else None, own, pool.DecodingLimits(**limits or {}), layout,
+            ValueRange(**ranged) if ranged else None, facts["files"] is not None,
         )  # fmt: skip
 
     @property
@@ -112,7 +112,7 @@ def from_images(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
         )
     odd = []
     if path.is_dir():
-        below = walk(path)
+        below = list_files(path)
         names = [name for name, _ in below.files if name != METADATA]
         files = [path / name for name in names]
         names = [shown(name) for name in names]
@@ -131,12 +131,12 @@ def decoded(files: Iterable, names: Iterable[str], form: Form, workers: int) -> 
         if found.problem:
             yield Fresh(name, None, f"{found.problem}: {found.detail}")
         else:
-            yield form.checked(name, fitted(found.image, form.fit)[0])
+            yield form.checked(name, apply_fit(found.image, form.fit)[0])
 
 
-def from_rows(rows: Rows, layout: Layout) -> Iterator[Fresh]:
+def from_rows(rows: TableRows, layout: Layout) -> Iterator[Fresh]:
     """The rows of a table in its order; lines that could not be split into cells are among them."""
-    values, mistakes = encoded(layout.features, rows.columns)
+    values, mistakes = encode_features(layout.features, rows.columns)
     found = [
         Fresh(place, None, mistakes[i][1]) if i in mistakes else Fresh(place, values[i])
         for i, place in enumerate(rows.places)
@@ -149,8 +149,8 @@ def from_rows(rows: Rows, layout: Layout) -> Iterator[Fresh]:
 def from_array(path: Path, form: Form) -> Iterator[Fresh]:
     """The first axis of an array counts the examples. Of an archive: its only array, or `x`."""
     if path.suffix.lower() == ".npz":
-        held = opened(path)
-        values = read(held, held.files[0] if len(held.files) == 1 else "x", str(path))
+        held = open_archive(path)
+        values = read_array(held, held.files[0] if len(held.files) == 1 else "x", str(path))
     else:
         try:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -173,7 +173,7 @@ def given(request, form: Form) -> Iterator[Fresh]:
     columns = {str(name): request[name].tolist() for name in request.columns}
     places = [f"row {i}" for i in range(len(request))]
     if form.layout:
-        return from_rows(form.layout.of(Rows("the request", columns, places)), form.layout)
+        return from_rows(form.layout.of(TableRows("the request", columns, places)), form.layout)
     if form.kind == FEATURES:
         return (_of_array(name, row, form) for name, row in zip(places, request.to_numpy(), strict=True))
     if "image" not in columns:
@@ -199,7 +199,7 @@ def example(form: Form, store: Store):
 
 def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:
     try:
-        value, white = FORMS[form.kind](value, [])
+        value, white = CONVERSIONS[form.kind](value, [])
         if form.value_range and not form.files:
             value = form.value_range(value, white, [])
     except (TypeError, ValueError) as error:

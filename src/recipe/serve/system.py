@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from recipe.config.compose import change
 from recipe.data.batches import Data
 from recipe.data.source import FEATURES
-from recipe.data.streaming import Scale
+from recipe.data.streaming import Standardization
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
@@ -49,7 +49,7 @@ class System:
 
     form: Form
     classes: list[str]
-    scale: Scale
+    scale: Standardization
     seen: Seen
     members: list[nn.Module]
     counts: list[int]
@@ -189,13 +189,13 @@ def _facts(file: Path) -> dict:
     return facts
 
 
-def _scale(facts: dict, form: Form, device: str) -> Scale:
+def _scale(facts: dict, form: Form, device: str) -> Standardization:
     """As recipe.data.batches makes it, to the bit."""
     top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
     features = form.kind == FEATURES
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
     shape = (-1,) if features else (-1, 1, 1)
-    return Scale(top, mean.view(shape), std.view(shape), features).to(device)
+    return Standardization(top, mean.view(shape), std.view(shape), features).to(device)
 
 
 def _member(

@@ -9,11 +9,11 @@ from pathlib import Path
 from recipe.data.images import Fit
 from recipe.data.source import FEATURES, IMAGE, TEXT
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
-from recipe.decode.value_range import Range
+from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import shown
-from recipe.sources.label_encoding import coded
-from recipe.sources.list_files import walk
+from recipe.sources.label_encoding import encode_labels
+from recipe.sources.list_files import list_files
 from recipe.sources.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
 
 
@@ -31,7 +31,7 @@ class Arrays:
         classes: Sequence[str] | None = None, split: str | None = None,
         value_range: Sequence[float] | None = None,
     ):  # fmt: skip
-        self.value_range = Range.of(value_range)
+        self.value_range = ValueRange.of(value_range)
         archive = Archive.open(file, inputs)
         self.inputs, values = archive.array(inputs), archive.array(labels)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
@@ -55,7 +55,7 @@ class Arrays:
                 f"{file}: `{labels}` is {values.shape} for {len(self.inputs):,} examples in `{inputs}`; it must be one "
                 "label per example, a number, a name or a one-hot row."
             )
-        self.targets, self.classes, self.problems = coded(values.tolist(), self.names, where, classes)
+        self.targets, self.classes, self.problems = encode_labels(values.tolist(), self.names, where, classes)
         self.problems += not_finite(self.inputs, self.names) if self.kind == IMAGE else []
         self.groups = archive.array(group).tolist() if group else None
         self.given_split = archive.splits
@@ -92,7 +92,7 @@ class Parquet:
         size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
         value_range: Sequence[float] | None = None,
     ):  # fmt: skip
-        self.value_range = Range.of(value_range)
+        self.value_range = ValueRange.of(value_range)
         self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
         # (file, row group), and the first example of each
         self.files, self.starts = _parts(Path(file).expanduser()), [0]
@@ -114,7 +114,7 @@ class Parquet:
         if classes and all(v is None or isinstance(v, int) for v in columns[label]):
             self.targets, self.classes, self.problems = columns[label], list(classes), []
         else:
-            self.targets, self.classes, self.problems = coded(columns[label], self.names, where, classes)
+            self.targets, self.classes, self.problems = encode_labels(columns[label], self.names, where, classes)
         self.groups = columns[group] if group else None
         self.metadata = {name: columns[name] for name in metadata}
         if split:
@@ -172,7 +172,9 @@ def _split_of_file(path: Path) -> str:
 
 def _parts(path: Path) -> list[tuple[Path, int]]:
     """(file, row group) of every part that has rows."""
-    files = [path / name for name, _ in walk(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
+    files = (
+        [path / name for name, _ in list_files(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
+    )
     if not files or not files[0].is_file():
         raise RecipeError(f"{path} is missing, or a folder without a .parquet file.")
     found = [(f, g) for f in files for g in range(_open(f, ()).num_row_groups)]

@@ -5,14 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from recipe.data.split_names import split_of
-from recipe.sources.list_files import some
+from recipe.sources.list_files import quote_some
 
 NEARLY_ALL = 0.8  # of the folders of a level, of their subfolders, and of the files
 # a number or a letter at the end that counts: site1, site-b, siteC, 2019
 COUNTED = re.compile(r"[\W_]*(\d+|(?<![A-Za-z])[A-Za-z]|(?<=[a-z])[A-Z])$")
 
 
-def doubt(folders: Sequence[str], files: Sequence[str]) -> str:
+def doubt_level(folders: Sequence[str], files: Sequence[str]) -> str:
     """Why the first level may not be the one of the classes, and which is; empty where nothing speaks against it.
 
     folders, files: names below the root, or below a split. A level is in doubt where nearly all folders of the one
@@ -27,7 +27,8 @@ def doubt(folders: Sequence[str], files: Sequence[str]) -> str:
     level = max(uncounted or shared)
     likely, other = (level, 1) if uncounted or _counted(first) else (1, level)
     return (
-        f"folders of level {level - 1} hold the same subfolders, {some(shared[level])}; level 1 is {some(first)}. "
+        f"folders of level {level - 1} hold the same subfolders, {quote_some(shared[level])}; level 1 is "
+        f"{quote_some(first)}. "
         f"The classes are most likely at level {likely}: set `classes_at: {likely}`, or else `classes_at: {other}`"
         f"{_splits_hint(first)}"
     )
@@ -36,7 +37,9 @@ def doubt(folders: Sequence[str], files: Sequence[str]) -> str:
 def _splits_hint(names: Sequence[str]) -> str:
     """What to do where these may be splits: with `classes_at` they would be divided."""
     named = named_as_splits(names)
-    return f". If {some(named)} are splits, rename them train, val and test: they are obeyed then" if named else ""
+    return (
+        f". If {quote_some(named)} are splits, rename them train, val and test: they are obeyed then" if named else ""
+    )
 
 
 def named_as_splits(classes: Sequence[str]) -> list[str]:

@@ -45,7 +45,7 @@ class Annotations:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(path: Path | str) -> Annotations:
+def read_annotations(path: Path | str) -> Annotations:
     """Raises RecipeError where the file is missing, no json or not of COCO's form, with the entry."""
     path = Path(path)
     images, boxes, categories = _entries(path)

@@ -19,7 +19,7 @@ from recipe.sources.cells import Cells
 from recipe.sources.decimal_signs import decimal_signs
 from recipe.sources.feature_encoding import BOOLEANS, OTHER, Boolean, Date, Feature, Names, Number, times_of
 from recipe.sources.numerals import number
-from recipe.sources.read_table import Rows
+from recipe.sources.read_table import TableRows
 
 LEVELS = 32  # of a column of names; the rarer ones become `other`
 MOST = 0.9  # a column with at least this share of numbers (dates) is one of them, and the other cells are mistakes
@@ -31,7 +31,7 @@ GAP_CODES = [-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0]
 
 
 @dataclass
-class Learned:
+class LearnedColumns:
     """features: in the order of the columns; aside: those that became metadata, {column: cells}."""
 
     features: list[Feature] = field(default_factory=list)
@@ -39,12 +39,12 @@ class Learned:
     problems: list[Problem] = field(default_factory=list)
 
 
-def learn(
-    rows: Rows, columns: Mapping[str, Cells], *, decimal: str | None = None, levels: int = LEVELS,
+def learn_features(
+    rows: TableRows, columns: Mapping[str, Cells], *, decimal: str | None = None, levels: int = LEVELS,
     formats: Mapping[str, str] | None = None,
-) -> Learned:  # fmt: skip
+) -> LearnedColumns:  # fmt: skip
     """columns: those that are to be features. decimal, formats ({column: of its dates}): None to recognise them."""
-    result = Learned()
+    result = LearnedColumns()
     signs = decimal_signs(columns, decimal)
     for name, cells in columns.items():
         column = _Column(name, cells, rows, [], decimal is not None)
@@ -60,21 +60,21 @@ def learn(
     return result
 
 
-def dated(rows: Rows, name: str, form: str | None) -> tuple[Sequence, list[Problem]]:
+def normalise_dates(rows: TableRows, name: str, form: str | None) -> tuple[Sequence, list[Problem]]:
     """(a column of metadata, its dates as ISO 8601 writes them; a note on that). Other columns are as in the file.
 
     form: of its dates; None to recognise it. A split by time reads dates in this form alone.
     """
     cells = Cells(rows.columns[name])
     column = _Column(name, cells, rows, [])
-    if cells.plain is not None or not cells.present or any(dates.typed(value) for value in cells.values):
+    if cells.plain is not None or not cells.present or any(dates.is_date(value) for value in cells.values):
         return rows.columns[name], []
     forms = [form] if form else dates.formats_of(*zip(*column.known, strict=True), MOST)
     if len(forms) != 1 or forms[0] == dates.ISO:
         return rows.columns[name], []
     when = times_of(cells, forms[0])
     if not form:
-        column.note(ASSUMED, f"dates as {dates.spoken(forms[0])}; they are kept in the form of ISO 8601")
+        column.note(ASSUMED, f"dates as {dates.describe_format(forms[0])}; they are kept in the form of ISO 8601")
     texts = [text if np.isnat(t) else dates.iso(t) for text, t in zip(cells.texts, when, strict=True)]
     return [texts[code] for code in cells.codes], column.problems
 
@@ -83,7 +83,7 @@ def dated(rows: Rows, name: str, form: str | None) -> tuple[Sequence, list[Probl
 class _Column:
     name: str
     cells: Cells
-    rows: Rows
+    rows: TableRows
     problems: list[Problem]
     sign_given: bool = False  # conf says the decimal sign, and with it that of the thousands
 
@@ -122,7 +122,7 @@ def _decided(c: _Column, sign: str | None, levels: int, form: str | None) -> Fea
     words = {text.lower() for text, _ in c.known[:10]}
     if len(words) == 2 and len(c.known) < 10 and {BOOLEANS.get(word) for word in words} == {0.0, 1.0}:
         return Boolean(c.name, c.gaps)
-    if any(dates.typed(value) for value in cells.values):
+    if any(dates.is_date(value) for value in cells.values):
         return _date(c, dates.ISO)
     texts, counts = zip(*c.known, strict=True)
     forms = dates.formats_of(texts, counts, MOST)
@@ -134,7 +134,7 @@ def _decided(c: _Column, sign: str | None, levels: int, form: str | None) -> Fea
 
 
 def _short(form: str) -> str:
-    return dates.spoken(form).partition(",")[0]
+    return dates.describe_format(form).partition(",")[0]
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def _note_form(c: _Column) -> None:
         c.note(ASSUMED, f"{count:,} numbers with a unit or groups of thousands: {example}")
 
 
-def _decimal_commas(rows: Rows, columns: Mapping[str, Cells]) -> list[Problem]:
+def _decimal_commas(rows: TableRows, columns: Mapping[str, Cells]) -> list[Problem]:
     """One note on the columns in which a comma separates the fraction."""
     texts = (text for cells in columns.values() for text in cells.texts if not text.isdecimal() and number(text, ","))
     if (text := next(texts, None)) is None:
@@ -244,10 +244,13 @@ def _date(c: _Column, form: str, given: bool = False) -> Feature | None:
     known = when[~np.isnat(when)]
     if not len(known):
         first = shown(c.known[0][0])[:40]
-        return c.note(AMBIGUOUS, f"no cell is a date as {dates.spoken(form)}; the first is {first!r}")
+        return c.note(AMBIGUOUS, f"no cell is a date as {dates.describe_format(form)}; the first is {first!r}")
     first, last = (str(day.astype("datetime64[D]")) for day in (known.min(), known.max()))
     if not given:
-        c.note(ASSUMED, f"dates as {dates.spoken(form)}, from {first} to {last}: year, month, weekday and days since")
+        c.note(
+            ASSUMED,
+            f"dates as {dates.describe_format(form)}, from {first} to {last}: year, month, weekday and days since",
+        )
     return Date(c.name, c.gaps, form, first, bool((known != known.astype("datetime64[D]")).any()))
 
 

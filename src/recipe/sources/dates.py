@@ -74,11 +74,11 @@ def iso(when: np.datetime64) -> str:
     return str(day if day == when else when.astype("datetime64[s]"))
 
 
-def typed(value) -> bool:
+def is_date(value) -> bool:
     return isinstance(value, datetime.date)  # a datetime and pandas' Timestamp, too
 
 
-def parts(when: np.ndarray, since: str, hours: bool) -> np.ndarray:
+def date_parts(when: np.ndarray, since: str, hours: bool) -> np.ndarray:
     """(D, 4 or 5) float64 of datetime64 (D,): year, month 1 to 12, weekday 0 (Monday) to 6, days since, hour 0 to 24.
 
     NaN where the date is missing.
@@ -93,7 +93,7 @@ def parts(when: np.ndarray, since: str, hours: bool) -> np.ndarray:
     return np.stack([part.to_numpy(np.float64, na_value=np.nan) for part in columns], axis=1)
 
 
-def spoken(form: str) -> str:
+def describe_format(form: str) -> str:
     """A format in words and with an example: `day/month/year, as 31/12/2020`."""
     if form == ISO:
         return "ISO 8601, as 2020-12-31"

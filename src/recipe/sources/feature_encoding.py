@@ -11,7 +11,7 @@ from recipe.problems import NOT_FINITE, UNREADABLE, shown
 from recipe.sources import dates
 from recipe.sources.cells import Cells, Numbers
 from recipe.sources.numerals import PERCENT
-from recipe.sources.read_table import Rows, read_rows
+from recipe.sources.read_table import TableRows, read_rows
 
 OTHER = "other"
 BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "y": 1.0, "n": 0.0, "t": 1.0, "f": 0.0}
@@ -115,13 +115,13 @@ class Date:
         return [f"{self.column} ({part})" for part in what]
 
     def read(self, cells: Cells) -> Read:
-        when = times_of(cells, self.form)
+        when, form = times_of(cells, self.form), dates.describe_format(self.form)
         wrong = {
-            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}, which is not a date as {dates.spoken(self.form)}"
+            i: f"`{shown(self.column)}` is {shown(text)[:40]!r}, which is not a date as {form}"
             for i, (text, t, gone) in enumerate(zip(cells.texts, when, cells.missing, strict=True))
             if np.isnat(t) and not gone
         }
-        values = dates.parts(when, self.since, self.hours)
+        values = dates.date_parts(when, self.since, self.hours)
         return values[cells.codes], np.array(cells.missing)[cells.codes], _spread(wrong, cells)
 
     def back(self, values: np.ndarray) -> list:
@@ -139,8 +139,8 @@ class Date:
 
 def times_of(cells: Cells, form: str) -> np.ndarray:
     """(D,) datetime64 of the different cells, NaT where one is missing or not a date of this form."""
-    if any(dates.typed(value) for value in cells.values):  # of parquet, or of a request
-        texts = [v.isoformat() if dates.typed(v) else t for t, v in zip(cells.texts, cells.values, strict=True)]
+    if any(dates.is_date(value) for value in cells.values):  # of parquet, or of a request
+        texts = [v.isoformat() if dates.is_date(v) else t for t, v in zip(cells.texts, cells.values, strict=True)]
         when = dates.times(texts, dates.ISO)
     else:
         when = dates.times(cells.texts, form)
@@ -210,13 +210,13 @@ class Layout:
     @property
     def columns(self) -> list[str]:
         """The names of the features."""
-        return [name for f in self.features for name in named(f)]
+        return [name for f in self.features for name in feature_columns(f)]
 
-    def read(self, path: Path) -> Rows:
+    def read(self, path: Path) -> TableRows:
         """A file like the one that was learned from; its label may be missing. Raises RecipeError as `of` does."""
         return self.of(read_rows(path, header=self.header, delimiter=self.delimiter, encoding=self.encoding))
 
-    def of(self, rows: Rows) -> Rows:
+    def of(self, rows: TableRows) -> TableRows:
         """The rows, if they have every column that the features need; else RecipeError that names the first."""
         if absent := [f.column for f in self.features if f.column not in rows.columns]:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
@@ -231,16 +231,16 @@ class Layout:
         columns, at = {}, 0
         for feature in self.features:
             columns[feature.column] = feature.back(values[:, at : at + len(feature.columns)])
-            at += len(named(feature))
+            at += len(feature_columns(feature))
         return columns
 
 
-def named(feature: Feature) -> list[str]:
+def feature_columns(feature: Feature) -> list[str]:
     """The columns that it becomes, that of its gaps among them."""
     return feature.columns + ([f"{feature.column} is missing"] if feature.gaps else [])
 
 
-def encoded(
+def encode_features(
     features: Sequence[Feature], columns: Mapping[str, Sequence | Cells]
 ) -> tuple[np.ndarray, dict[int, Mistake]]:
     """((N, F) float32, {row: all that is wrong in it}); a number or a date that is missing is NaN."""

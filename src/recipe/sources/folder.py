@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipe.data.images import Fit
 from recipe.data.split_names import refuse_unnamed, required, split_of
-from recipe.decode.value_range import Range
+from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import (
     CLASS_LEVEL,
@@ -20,14 +20,14 @@ from recipe.problems import (
     Problem,
     odd_name,
     shown,
-    spelt,
+    spelling_problems,
 )
 from recipe.sources import coco
-from recipe.sources.class_levels import doubt, named_as_splits, splits_inside, splits_of
-from recipe.sources.join_by_name import join
-from recipe.sources.label_encoding import coded, in_order
-from recipe.sources.list_files import some, walk
-from recipe.sources.read_table import Rows, read_rows
+from recipe.sources.class_levels import doubt_level, named_as_splits, splits_inside, splits_of
+from recipe.sources.join_by_name import join_rows
+from recipe.sources.label_encoding import encode_labels, label_order
+from recipe.sources.list_files import list_files, quote_some
+from recipe.sources.read_table import TableRows, read_rows
 
 METADATA, FILE_COLUMN = "metadata.csv", "file_name"
 SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the folder's name
@@ -55,11 +55,11 @@ class Folder:
         classes_at: int | None = None, labels: str | None = None, file: str | int = FILE_COLUMN,
         label: str | int = "label",
     ):  # fmt: skip
-        self.value_range = Range.of(value_range)
+        self.value_range = ValueRange.of(value_range)
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
             raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")
-        below = walk(self.root)
+        below = list_files(self.root)
         self.problems, self.metadata, self.groups, self.annotations = below.problems, {}, None, {}
         read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
         files = [name for name, _ in below.files if name not in read_otherwise]
@@ -95,28 +95,28 @@ class Folder:
         if not kept and not classes:
             raise RecipeError(f"{self.root}: `classes_at: {level}`, and no folder lies that deep.")
         if not kept:
-            empty = some([folder.split("/")[above] for folder in classes])
+            empty = quote_some([folder.split("/")[above] for folder in classes])
             raise RecipeError(f"{self.root}: its class folders {empty} hold no file.")
         first = {}
         for folder in classes:
             first.setdefault(folder.split("/")[above], f"`{folder}`")
-        names = sorted(first, key=in_order)
+        names = sorted(first, key=label_order)
         inner = sorted({folder.split("/")[-1] for folder in folders if folder.count("/") == above + 1})
         if len(names) == 1 and len(inner) > 1 and not splits_of(inner):
             raise RecipeError(
                 f"{self.root}: there is one class folder, `{shown(names[0])}`. If the folders in it are the classes, "
-                f"{some(inner)}, set `classes_at: {level + 1}`."
+                f"{quote_some(inner)}, set `classes_at: {level + 1}`."
             )
         if len(names) == 1 and splits_of(inner):
             raise RecipeError(
-                f"{self.root}: there is one folder, `{shown(names[0])}`, and it holds splits, {some(inner)}. Set "
+                f"{self.root}: there is one folder, `{shown(names[0])}`, and it holds splits, {quote_some(inner)}. Set "
                 f"`root: {shown(str(self.root / names[0]))}`."
             )
         if len(names) == 1 and (hint := _tables_hint(files)):
             raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
         number = {name: index for index, name in enumerate(names)}
         self._take(kept, [number[name.split("/")[above]] for name in kept], [shown(name) for name in names])
-        self.problems += spelt({shown(name): shown(place) for name, place in first.items()})
+        self.problems += spelling_problems({shown(name): shown(place) for name, place in first.items()})
         at = 0 if splits else 1 if level == 1 and splits_inside(folders) else None
         self.given_split = ["" if at is None else _part(name, at) for name in kept]
 
@@ -127,19 +127,19 @@ class Folder:
         rows = read_rows(self.root / labels)
         wanted, known = rows.column(file), set(files)
         wanted = [name if name in known else _without_root(name, self.root) for name in wanted]
-        row_of, problems = join(wanted, rows.places, [shown(name) for name in files], rows.file)
+        row_of, problems = join_rows(wanted, rows.places, [shown(name) for name in files], rows.file)
         # a file without a row has no label, so it cannot be an example
         self.problems += rows.problems + [replace(problem, source=None) for problem in problems]
         kept = [(name, row) for name, row in zip(files, row_of, strict=True) if row is not None]
         if not kept:
             raise RecipeError(
                 f"{self.root}: the column `{shown(rows.named(file))}` of {labels} names no file there. It begins with "
-                f"{some([str(name) for name in rows.column(file)[:2]])}, the files with {some(files[:2])}."
+                f"{quote_some([str(name) for name in rows.column(file)[:2]])}, the files with {quote_some(files[:2])}."
             )
         value = rows.column(label)
         where = f"{labels}, column `{shown(rows.named(label))}`"
         places = [rows.places[row] for _, row in kept]
-        targets, classes, problems = coded([value[row] for _, row in kept], places, where)
+        targets, classes, problems = encode_labels([value[row] for _, row in kept], places, where)
         self._take([name for name, _ in kept], targets, classes)
         self.problems += problems
         parts = [_part(name, 0) for name in self.names]
@@ -156,13 +156,16 @@ class Folder:
         inside = 1 if self._splits(folders) else 0
         if chosen is None:
             folders, files = (["/".join(n.split("/")[inside:]) for n in names] for names in (folders, self.names))
-            why = doubt(sorted(set(folders) - {""}), files)
+            why = doubt_level(sorted(set(folders) - {""}), files)
             if why and (inside or not any(self.given_split)):  # cat/{train,val}: these are no classes
                 self._report(CLASS_LEVEL, self.root.name, why)
             elif named := named_as_splits(self.classes):
-                told = f"{some(named)}, named as splits are, {'is' if len(named) == 1 else 'are'} read as classes: if "
-                told += "wrong, move what is of no class away, and splits to root/{train,val,test}/<class>"
-                self._report(CLASS_LEVEL, self.root.name, f"{told}; if right, set `classes_at: 1`")
+                are = "is" if len(named) == 1 else "are"
+                detail = (
+                    f"{quote_some(named)}, named as splits are, {are} read as classes: if wrong, move what is of no "
+                    "class away, and splits to root/{train,val,test}/<class>; if right, set `classes_at: 1`"
+                )
+                self._report(CLASS_LEVEL, self.root.name, detail)
             return
         for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
             if level != chosen:
@@ -176,12 +179,12 @@ class Folder:
         beside = [folder for folder in top if folder not in splits]
         if splits and beside:
             raise RecipeError(
-                f"{self.root}: {some(splits)} holds class folders, as a split does, and {some(beside)} stands beside "
-                "it. Either all are splits or all are classes: move one."
+                f"{self.root}: {quote_some(splits)} holds class folders, as a split does, and {quote_some(beside)} "
+                "lies beside it. Either all are splits or all are classes: move one."
             )
         if named and named == top and not splits:
             raise RecipeError(
-                f"{self.root}: {some(named)} holds no class folders: make one folder per class in it.{hint}"
+                f"{self.root}: {quote_some(named)} holds no class folders: make one folder per class in it.{hint}"
             )
         if not top:
             raise RecipeError(
@@ -226,7 +229,7 @@ class Folder:
                 raise RecipeError(f"{self.root}: {named[0]} names a column of {METADATA}, and there is no such file.")
             return
         rows = read_rows(self.root / METADATA)
-        row_of, problems = join(rows.column(FILE_COLUMN), rows.places, self.names, METADATA)
+        row_of, problems = join_rows(rows.column(FILE_COLUMN), rows.places, self.names, METADATA)
         self.problems += rows.problems + problems
         self._take_columns(rows, row_of, (FILE_COLUMN,), group, split, str(self.root / METADATA))
         for name in self.metadata:
@@ -238,7 +241,7 @@ class Folder:
                         self.problems.append(Problem(CONTRADICTION, self.names[index], detail, index))
 
     def _take_columns(
-        self, rows: Rows, row_of: Sequence[int | None], read: Sequence[str | int], group: str | None,
+        self, rows: TableRows, row_of: Sequence[int | None], read: Sequence[str | int], group: str | None,
         split: str | None, where: str,
     ) -> None:  # fmt: skip
         """metadata, groups and given_split from the columns that say nothing else."""
@@ -266,8 +269,8 @@ class Folder:
             refuse_unnamed(joined, where)
 
     def _join_annotations(self, file: str) -> None:
-        read = coco.read(self.root / file)
-        row_of, problems = join(read.files, read.places, self.names, file)
+        read = coco.read_annotations(self.root / file)
+        row_of, problems = join_rows(read.files, read.places, self.names, file)
         self.problems += read.problems + problems
         self.annotations = {
             name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
@@ -278,7 +281,9 @@ def _tables_hint(files: Sequence[str]) -> str:
     """What to set where a table in the root may hold the labels; empty where there is no table."""
     tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
     return (
-        f" If the labels are in {some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`." if tables else ""
+        f" If the labels are in {quote_some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`."
+        if tables
+        else ""
     )
 
 

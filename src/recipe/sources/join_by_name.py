@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from recipe.problems import CONTRADICTION, NO_FILE, NO_ROW, ODD_NAME, Problem, shown
 
 
-def join(
+def join_rows(
     wanted: Sequence[str], places: Sequence[str], names: Sequence[str], what: str
 ) -> tuple[list[int | None], list[Problem]]:
     """(the row of `wanted` for each of `names`, None where there is none; problems).

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from recipe.errors import RecipeError
-from recipe.problems import Problem, spelt
+from recipe.problems import Problem, spelling_problems
 
 MOST_CLASSES = 200  # more different whole numbers are a quantity rather than names of classes
 NO_LABEL = ("", "?", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # in any case; "NA" and "None" may name a class
 NAMED_ROWS = 20  # of each spelling of a class
 
 
-def coded(
+def encode_labels(
     values: Sequence, places: Sequence[str], where: str, classes: Sequence[str] | None = None
 ) -> tuple[list, list[str], list[Problem]]:
     """(class number per example, class names, problems of their spelling).
@@ -24,7 +24,7 @@ def coded(
     Raises RecipeError where the labels are a quantity.
     """
     names = _whole([_name(value, classes or ()) for value in values], classes)
-    known = sorted({n for n in names if n is not None}, key=in_order)
+    known = sorted({n for n in names if n is not None}, key=label_order)
     if classes is None:
         _refuse_quantity(known, where)
         if not known:
@@ -36,7 +36,7 @@ def coded(
         if name is not None:
             rows[name].append(place)
     targets = [number.get(name, name) if name is not None else None for name in names]
-    return targets, [str(c) for c in classes], list(spelt({name: _listed(rows[name]) for name in rows}))
+    return targets, [str(c) for c in classes], list(spelling_problems({name: _listed(rows[name]) for name in rows}))
 
 
 def _name(value, classes: Sequence[str]) -> str | None:
@@ -76,7 +76,7 @@ def _number(name: str) -> float | None:
         return None
 
 
-def in_order(name: str) -> tuple:
+def label_order(name: str) -> tuple:
     """A key to sort class names by: numbers by size, also in quotes, before names; class9 before class10."""
     number = _number(name.strip("'\""))
     if number is not None and math.isfinite(number):

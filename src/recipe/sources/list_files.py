@@ -67,7 +67,7 @@ KERNEL = ("/proc", "/sys", "/dev")
 
 
 @dataclass
-class Below:
+class Listing:
     """files: (name below the root with `/`, real path), folder by folder in order; folders: every one that was read."""
 
     files: list[tuple[str, str]] = field(default_factory=list)
@@ -78,9 +78,9 @@ class Below:
         self.problems.append(Problem(kind, shown(name) or ".", detail))
 
 
-def walk(root: Path | str) -> Below:
+def list_files(root: Path | str) -> Listing:
     """Everything below `root`, which may be a link itself. Files are named, not opened; a link to nothing is a file."""
-    below, real = Below(), os.path.realpath(root)
+    below, real = Listing(), os.path.realpath(root)
     seen = {_identity(real): "the root"}
     links = _folder(real, "", below, seen)
     # folders first, so that a file is read where it lies rather than through a link to it
@@ -105,7 +105,7 @@ def left_over(name: str, is_folder: bool) -> str:
     return "hidden" if name.startswith(".") else ""
 
 
-def _folder(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, str]]:
+def _folder(path: str, name: str, below: Listing, seen: dict) -> list[tuple[str, str]]:
     """Reads a folder and those inside it; gives the links, (name, path), that are still to be followed."""
     links, todo = [], [(path, name)]
     while todo:
@@ -131,7 +131,7 @@ def _folder(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, s
     return links
 
 
-def _entered(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, str]]:
+def _entered(path: str, name: str, below: Listing, seen: dict) -> list[tuple[str, str]]:
     """The folder to read, or none where it was read before."""
     try:
         identity = _identity(path)
@@ -149,7 +149,7 @@ def _entered(path: str, name: str, below: Below, seen: dict) -> list[tuple[str, 
     return [(path, name)]
 
 
-def _linked_folder(name: str, path: str, root: str, below: Below, seen: dict) -> list[tuple[str, str]]:
+def _linked_folder(name: str, path: str, root: str, below: Listing, seen: dict) -> list[tuple[str, str]]:
     """Reads the folder that a link leads to, where it may; gives the links in it."""
     target = os.path.realpath(path)
     if any(_holds(target, folder) for folder in (root, os.path.realpath(os.path.dirname(path)))):
@@ -159,7 +159,7 @@ def _linked_folder(name: str, path: str, root: str, below: Below, seen: dict) ->
     return []
 
 
-def _linked_file(name: str, path: str, below: Below, places: dict[str, str]) -> None:
+def _linked_file(name: str, path: str, below: Listing, places: dict[str, str]) -> None:
     """places: {real path: name} of what is read without a link to it."""
     target = os.path.realpath(path)
     try:
@@ -191,7 +191,7 @@ def _kernel() -> set[int]:
     return {os.stat(place).st_dev for place in KERNEL if os.path.ismount(place)}
 
 
-def some(names: Sequence[str]) -> str:
+def quote_some(names: Sequence[str]) -> str:
     """The first few names, for a message."""
     first = ", ".join(f"`{shown(name)}`" for name in names[:4])
     return first + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -30,9 +30,9 @@ class Archive:
 
         Raises RecipeError where the file is no archive, or has no such array.
         """
-        content = opened(Path(file).expanduser())
+        content = open_archive(Path(file).expanduser())
         forms = _split_forms(content, inputs, file) or {"": "{}"}
-        held = {split: read(content, form.format(inputs), file) for split, form in forms.items()}
+        held = {split: read_array(content, form.format(inputs), file) for split, form in forms.items()}
         parts = {split: (form, len(held[split])) for split, form in forms.items()}
         return cls(file, content, parts, {forms[split].format(inputs): array for split, array in held.items()})
 
@@ -40,7 +40,7 @@ class Archive:
         """The array of this name; of splits one behind the other, in the order of `rows`."""
         found = {form.format(name): count for form, count in self.parts.values()}
         arrays = {key: self.held.pop(key, None) for key in found}
-        arrays |= {key: read(self.content, key, self.file) for key, array in arrays.items() if array is None}
+        arrays |= {key: read_array(self.content, key, self.file) for key, array in arrays.items() if array is None}
         if len(arrays) == 1:
             return next(iter(arrays.values()))
         for key, count in found.items():
@@ -99,7 +99,7 @@ def _type(array: np.ndarray) -> str:
     return "text" if array.dtype.kind == "U" else str(array.dtype)
 
 
-def opened(path: Path):
+def open_archive(path: Path):
     """Raises RecipeError where the file is missing or no archive."""
     if not path.is_file():
         raise RecipeError(f"{path} is missing. Write it with numpy.savez({path.name!r}, x=images, y=labels).")
@@ -114,7 +114,7 @@ def opened(path: Path):
     return archive
 
 
-def read(archive, name: str, file: str) -> np.ndarray:
+def read_array(archive, name: str, file: str) -> np.ndarray:
     """Raises RecipeError where the array is missing, damaged or pickled."""
     if name not in archive.files:
         raise RecipeError(

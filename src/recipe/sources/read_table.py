@@ -17,7 +17,7 @@ from recipe.sources.delimited_text import delimiter_of, records, text_of
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """A table in memory. columns: {name: a value per row}, texts in csv and tsv; places: `file, line 3` per row.
 
     index: the column that numbers or names the rows and has no name, as pandas and R write it; None: there is none.
@@ -51,7 +51,7 @@ class Rows:
 def read_rows(
     path: Path | str, *, header: bool = True, quoted: bool = True, delimiter: str | None = None,
     encoding: str | None = None,
-) -> Rows:  # fmt: skip
+) -> TableRows:  # fmt: skip
     """The whole file. header: whether its first line names the columns; else they are called column 0, column 1, ...
 
     quoted: whether cells may stand in double quotes. delimiter, encoding: None to recognise them, see
@@ -86,7 +86,7 @@ def _advice(path: Path) -> str:
     return f"there is no folder {path.parent}. Put the file there, or name another in conf/data/."
 
 
-def _rows(path: Path, names: list[str] | None, lines: list, delimiter: str, problems: list[Problem]) -> Rows:
+def _rows(path: Path, names: list[str] | None, lines: list, delimiter: str, problems: list[Problem]) -> TableRows:
     index = None
     if names is None:
         width = Counter(len(cells) for _, cells in lines).most_common(1)[0][0]
@@ -101,7 +101,7 @@ def _rows(path: Path, names: list[str] | None, lines: list, delimiter: str, prob
     if not good:
         raise RecipeError(f"{path}: no row has the {len(names)} cells of the header; {problems[-1].detail}.")
     columns = dict(zip(names, map(list, zip(*(cells for _, cells in good), strict=True)), strict=True))
-    return Rows(path.name, columns, [place for place, _ in good], problems, index)
+    return TableRows(path.name, columns, [place for place, _ in good], problems, index)
 
 
 def _require_names(path: Path, names: list[str]) -> None:
@@ -162,7 +162,7 @@ def _ragged(place: str, cells: list[str], names: list[str]) -> Problem:
     return Problem(RAGGED, place, f"{len(cells)} cells, there must be {len(names)}: {odd}; it begins {start}")
 
 
-def _parquet(path: Path) -> Rows:
+def _parquet(path: Path) -> TableRows:
     from pyarrow import ArrowException, parquet
 
     try:
@@ -173,4 +173,4 @@ def _parquet(path: Path) -> Rows:
     if not table.num_rows:
         raise RecipeError(f"{path} has no row.")
     index = "__index_level_0__" if "__index_level_0__" in columns else None  # as pandas writes it
-    return Rows(path.name, columns, [f"{path.name}, row {i}" for i in range(table.num_rows)], index=index)
+    return TableRows(path.name, columns, [f"{path.name}, row {i}" for i in range(table.num_rows)], index=index)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recipe.errors import RecipeError
 from recipe.files import read_json, read_yaml, write_json, write_text
-from recipe.sources.list_files import walk
+from recipe.sources.list_files import list_files
 
 MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
 # keys of the sources that come with the recipe which name what they read
@@ -37,35 +37,35 @@ SETTLED = 2_000_000_000  # ns: a file this young may change once more without an
 
 def write_manifest() -> str:
     """Writes resolved/source.json for the source of resolved/prepare.yaml; gives a sentence on it."""
-    manifest = look(read_yaml(CONFIG)["data"])
+    manifest = hash_sources(read_yaml(CONFIG)["data"])
     write_json(MANIFEST, manifest)
     files, size = (sum(entry[key] for entry in manifest.values()) for key in ("files", "bytes"))
     return f"{files:,} files, {size / 1e6:,.1f} MB" if manifest else "the source reads no files of this project"
 
 
 @contextlib.contextmanager
-def unchanged(data: dict, checked: bool = True) -> Iterator[None]:
+def require_unchanged(data: dict, checked: bool = True) -> Iterator[None]:
     """Raises RecipeError where, before or after the block, the source's files differ from resolved/source.json.
 
     What the block reads would count as what was hashed, and an earlier version of the files as up to date. data: the
     source's config. Unchecked, it does nothing.
     """
     for part in ("before", "after"):
-        if checked and read_json(MANIFEST) != look(data):
+        if checked and read_json(MANIFEST) != hash_sources(data):
             raise RecipeError("the files of the source have changed since `dvc repro` looked at them. Run it again.")
         if part == "before":
             yield
 
 
-def look(data: dict) -> dict[str, dict]:
+def hash_sources(data: dict) -> dict[str, dict]:
     """{key of the source's config, or the folder it names: files, bytes and sha256 of all that lies there}."""
     cache = _Cache.load()
-    manifest = {key: _hashed(place, cache) for key, place in places(data).items()}
+    manifest = {key: _hashed(place, cache) for key, place in source_paths(data).items()}
     cache.save()
     return manifest
 
 
-def places(data: dict) -> dict[str, Path]:
+def source_paths(data: dict) -> dict[str, Path]:
     """{key of a source's config: the file or folder that it names}.
 
     A data set that torchvision downloads compares its own checksums. Of a person's own source, every text that names a
@@ -76,7 +76,7 @@ def places(data: dict) -> dict[str, Path]:
         return {}
     if target == GIVEN_SPLITS:
         parts = {name: part for name, part in data.items() if isinstance(part, dict)}
-        return {f"{name}.{key}": place for name, part in parts.items() for key, place in places(part).items()}
+        return {f"{name}.{key}": place for name, part in parts.items() for key, place in source_paths(part).items()}
     if target in KEYS:
         named = {key: _path(data[key]) for key in KEYS[target] if data.get(key)}  # what lacks, prepare says
         below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key) and named}
@@ -104,7 +104,7 @@ def _hashed(place: Path, cache: "_Cache") -> dict:
     if not place.is_dir():
         size, content = cache.read(os.path.realpath(place)) if place.is_file() else (0, "missing")
         return {"files": int(place.is_file()), "bytes": size, "sha256": content}
-    below, total, content = walk(place), 0, hashlib.sha256()
+    below, total, content = list_files(place), 0, hashlib.sha256()
     for name, path in below.files:
         size, inner = cache.read(path)
         total += size

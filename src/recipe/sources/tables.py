@@ -9,13 +9,13 @@ from pathlib import Path
 from recipe.data.source import FEATURES, TEXT
 from recipe.data.split_names import refuse_unnamed, required
 from recipe.errors import RecipeError
-from recipe.problems import Bad, shown
+from recipe.problems import BadExample, shown
 from recipe.sources.cells import Cells
-from recipe.sources.columns import LEVELS, dated, learn
+from recipe.sources.columns import LEVELS, learn_features, normalise_dates
 from recipe.sources.dates import times
-from recipe.sources.feature_encoding import Layout, encoded
-from recipe.sources.label_encoding import coded
-from recipe.sources.read_table import Rows, read_rows
+from recipe.sources.feature_encoding import Layout, encode_features
+from recipe.sources.label_encoding import encode_labels
+from recipe.sources.read_table import TableRows, read_rows
 
 
 class Table:
@@ -51,11 +51,11 @@ class Table:
         columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
         _take_split(self, rows, split, list(columns))
         formats = {rows.named(name): _format(file, name, form) for name, form in (dates or {}).items()}
-        learned = learn(rows, columns, decimal=decimal, levels=levels, formats=formats)
+        learned = learn_features(rows, columns, decimal=decimal, levels=levels, formats=formats)
         self.problems += learned.problems
         self.metadata = {}
         for name in aside:
-            self.metadata[name], notes = dated(rows, name, formats.get(name))
+            self.metadata[name], notes = normalise_dates(rows, name, formats.get(name))
             self.problems += notes
         self.metadata |= learned.aside
         if not learned.features:
@@ -65,14 +65,14 @@ class Table:
         self.columns = self.layout.columns
         if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
             raise RecipeError(f"{file}: two columns become the feature `{shown(twice[0])}`: rename one of them.")
-        self.values, self.mistakes = encoded(self.layout.features, columns)
+        self.values, self.mistakes = encode_features(self.layout.features, columns)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, index: int):
         if index in self.mistakes:
-            raise Bad(*self.mistakes[index])
+            raise BadExample(*self.mistakes[index])
         return self.values[index], self.targets[index]
 
 
@@ -106,14 +106,14 @@ class Text:
         return self.texts[index], self.targets[index]
 
 
-def _take_label(source: Table | Text, rows: Rows, label: str | int, classes: Sequence[str] | None) -> None:
+def _take_label(source: Table | Text, rows: TableRows, label: str | int, classes: Sequence[str] | None) -> None:
     """targets, classes, names and problems, as both kinds have them."""
     where = f"{rows.file}, column `{shown(rows.named(label))}`"
-    source.targets, source.classes, problems = coded(rows.column(label), rows.places, where, classes)
+    source.targets, source.classes, problems = encode_labels(rows.column(label), rows.places, where, classes)
     source.names, source.problems = rows.places, rows.problems + problems
 
 
-def _take_split(source: Table | Text, rows: Rows, split: str | int | None, others: Sequence[str]) -> None:
+def _take_split(source: Table | Text, rows: TableRows, split: str | int | None, others: Sequence[str]) -> None:
     """given_split of the named column; where none is named, none of the `others` may hold splits."""
     if split is None:
         refuse_unnamed({name: rows.columns[name] for name in others}, rows.file)

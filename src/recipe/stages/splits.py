@@ -2,7 +2,7 @@
 
 from recipe.config.instantiate import data_name, plain
 from recipe.data import batches
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.stages.runner import Run
 
 
@@ -13,7 +13,7 @@ def load_data(run: Run) -> Data:
     return data
 
 
-def load_test(run: Run, data: Data) -> Part:
+def load_test(run: Run, data: Data) -> Split:
     """The test part, prepared as `data` was: to be read once, after every choice."""
     test = batches.read_test(data, plain(run.cfg, "data"), run.device, **_reading(run))
     run.tracker.data(data_name(run.cfg), data.fingerprint, "test")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.train.checkpoint import load_progress, save_progress
 from recipe.train.lane import Lane, Trained
 from recipe.train.lanes import Lanes, NotBatchable
@@ -19,7 +19,7 @@ EVERY = 5.0  # seconds between checkpoints of a group
 
 
 def train(
-    lanes: list[Lane], part: Part, val: Part, *, eval_every: int, mode: str = "auto",
+    lanes: list[Lane], part: Split, val: Split, *, eval_every: int, mode: str = "auto",
     watch: int = 0, folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
     rungs: Sequence[int] = (), judge: Callable[[int, list[Trained]], dict[int, str]] = lambda step, seen: {},
 ) -> list[Trained]:  # fmt: skip
@@ -54,7 +54,7 @@ def train(
     return results
 
 
-def _at_work(group: Group, lanes: list[Lane], part: Part, say) -> Iterator[tuple[list[int], Lanes | Plain]]:
+def _at_work(group: Group, lanes: list[Lane], part: Split, say) -> Iterator[tuple[list[int], Lanes | Plain]]:
     """The group as one batch; or, where that cannot be, lane by lane, which is said."""
     mine = [lanes[i] for i in group.numbers]
     reason = group.plain
@@ -99,7 +99,7 @@ def _by(lane: Lane, result: Trained, step: int) -> Trained:
 
 
 def _run(
-    work, alive: list[int], lanes, results, part: Part, val: Part, eval_every: int, watch: int, path,
+    work, alive: list[int], lanes, results, part: Split, val: Split, eval_every: int, watch: int, path,
     rungs: set[int], stopped: dict[int, str],
 ) -> Iterator[int]:  # fmt: skip
     """Until the last lane of the group is over; yields at each rung, after which those in `stopped` end.
@@ -168,7 +168,7 @@ def _next(at: int, eval_every: int, lanes: list[Lane]) -> int:
     return min([(at // eval_every + 1) * eval_every, *(lane.steps for lane in lanes)])
 
 
-def _look(group, part: Part, val: Part, at: int) -> tuple[list[dict], Tensor]:
+def _look(group, part: Split, val: Split, at: int) -> tuple[list[dict], Tensor]:
     """A row per lane, and the outputs on val (M, N, K)."""
     seen, unseen = group.outputs(part), group.outputs(val)
     columns = {

@@ -9,7 +9,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from recipe import rng
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.data.streaming import batches
 from recipe.train import augment, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
@@ -33,7 +33,7 @@ class Lanes:
     what else a model holds (statistics, frozen weights, dropout's keys) is in `held`, by name, (M, ...) each.
     """
 
-    def __init__(self, lanes: list[Lane], part: Part):
+    def __init__(self, lanes: list[Lane], part: Split):
         self.lanes, self.part, self.done = lanes, part, 0
         models = [lane.model for lane in lanes]
         for model in models:
@@ -95,7 +95,7 @@ class Lanes:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", message=".*performance drop.*")  # vmap would loop over the lanes
-                together = self.outputs(Part(x, y, []))
+                together = self.outputs(Split(x, y, []))
                 self.base.train()
                 leaf = self.flat.detach().requires_grad_()
                 out = self.forward(self._weights(leaf) | self.held, x.expand(len(leaf), *x.shape))
@@ -178,7 +178,7 @@ class Lanes:
 
     # ---- evaluation ------------------------------------------------------------------------------------------
 
-    def outputs(self, part: Part) -> Tensor:
+    def outputs(self, part: Split) -> Tensor:
         """(M, N, K), in eval mode."""
         self.base.eval()
         tensors = self._weights(self.flat) | self.held

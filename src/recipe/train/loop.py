@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from recipe import rng
-from recipe.data.batches import Part
-from recipe.data.streaming import Rows, batches
+from recipe.data.batches import Split
+from recipe.data.streaming import StreamedInputs, batches
 from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 
@@ -41,7 +41,7 @@ def channels_last(x: Tensor) -> bool:
     return x.ndim == 4 and min(x.shape[2:]) >= 16
 
 
-def outputs(model: nn.Module, x: Tensor | Rows, chunk: int = CHUNK) -> Tensor:
+def outputs(model: nn.Module, x: Tensor | StreamedInputs, chunk: int = CHUNK) -> Tensor:
     """(N, K) of all of x in eval mode; leaves every module in the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
@@ -52,7 +52,7 @@ def outputs(model: nn.Module, x: Tensor | Rows, chunk: int = CHUNK) -> Tensor:
     return logits
 
 
-def evaluate(model: nn.Module, part: Part, loss_fn: Callable, chunk: int = CHUNK) -> Score:
+def evaluate(model: nn.Module, part: Split, loss_fn: Callable, chunk: int = CHUNK) -> Score:
     """Scores `model` on all of `part`.
 
     The loss is computed once on all outputs, so a short last batch counts for what it is and the number does not
@@ -77,7 +77,7 @@ def train_step(model, optimizer, x: Tensor, y: Tensor, loss_fn) -> Tensor:
     return loss.detach()
 
 
-def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
+def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
     """Steps first..last-1 of a lane; yields the loss before each.
 
     All that is random in a step depends on the lane's seed and on the step's number, so that a training that was
@@ -111,7 +111,7 @@ def fit(lane: Lane, part: Part, first: int, last: int) -> Iterator[Tensor]:
 class Plain:
     """A lane at work. Has what Lanes has, for one."""
 
-    def __init__(self, lane: Lane, part: Part):
+    def __init__(self, lane: Lane, part: Split):
         self.lane, self.part, self.done = lane, part, 0
         if channels_last(part.x):
             lane.model.to(memory_format=torch.channels_last)
@@ -123,7 +123,7 @@ class Plain:
         self.done = to
         return torch.as_tensor(total).view(1)
 
-    def outputs(self, part: Part) -> Tensor:
+    def outputs(self, part: Split) -> Tensor:
         """(1, N, K), in eval mode."""
         with autocast(self.lane.precision, part.y.device):
             return outputs(self.lane.model, part.x)[None]

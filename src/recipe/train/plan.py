@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, FunctionType
 import torch
 from torch import nn
 
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.train import augment, dropout, updates
 from recipe.train.lane import Lane
 from recipe.train.lanes import is_cross_entropy
@@ -32,7 +32,7 @@ class Group:
     plain: str = ""
 
 
-def plan(lanes: list[Lane], part: Part, mode: str = "auto") -> list[Group]:
+def plan(lanes: list[Lane], part: Split, mode: str = "auto") -> list[Group]:
     """Every lane in one group; groups in the order of their first lane."""
     alike: dict[tuple, list[int]] = defaultdict(list)
     for number, lane in enumerate(lanes):
@@ -72,7 +72,7 @@ def why_plain(lane: Lane) -> str:
     return ""
 
 
-def profile(lane: Lane, part: Part) -> tuple[int, int]:
+def profile(lane: Lane, part: Split) -> tuple[int, int]:
     """(multiplications in a step's convolutions, forward; bytes that a lane of a batch takes, by estimate)."""
     multiplications, values = 0, 0
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from recipe.data.groups import joined
+from recipe.data.groups import linked_groups
 from recipe.sources.digits import Digits
 from recipe.stages.audit.duplicates.search import Pair, find
 from recipe.stages.audit.duplicates.thumbnails import TURNS, alike, seen, slid, thumbnail
@@ -175,7 +175,7 @@ def test_equal_inputs_are_one_group_and_no_other_is(contents):
     found = pairs_of(pictures)
     assert {pair.kind for pair in found} <= {"exact"}
     assert len(found) == len(contents) - len(set(contents))
-    group = joined(map(str, range(len(contents))), [(str(pair.a), str(pair.b)) for pair in found])
+    group = linked_groups(map(str, range(len(contents))), [(str(pair.a), str(pair.b)) for pair in found])
     assert all(
         (group[str(i)] == group[str(j)]) == (a == b) for i, a in enumerate(contents) for j, b in enumerate(contents)
     )

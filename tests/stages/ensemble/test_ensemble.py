@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch.nn import functional as F
 
 from recipe.config.compose import compose
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.saved import save_baselines
@@ -30,8 +30,8 @@ X, Y = digits()
 NAMES = [f"digit {i}" for i in range(len(Y))]
 
 
-def part(first: int, last: int) -> Part:
-    return Part(X[first:last], Y[first:last], NAMES[first:last])
+def part(first: int, last: int) -> Split:
+    return Split(X[first:last], Y[first:last], NAMES[first:last])
 
 
 DATA = Data(part(0, 300), part(300, 500), [str(c) for c in range(10)], torch.zeros(1, 1, 1), torch.ones(1, 1, 1), "")

@@ -12,7 +12,7 @@ from torch import nn
 
 from recipe.cli import main
 from recipe.config.compose import change
-from recipe.data.batches import Part
+from recipe.data.batches import Split
 from recipe.data.decisions import COLUMNS, read_decisions
 from recipe.experiment import build
 from recipe.files import read_csv, write_csv, write_table
@@ -198,7 +198,7 @@ def test_many_features_are_projected_and_copies_stay_nearest(trained):
     made, final, _ = trained
     wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 3000), nn.Linear(3000, 10))
     train, val = made.data.train, made.data.val
-    data = replace(made.data, val=Part(train.x[:20].clone(), train.y[:20], val.ids[:20]))
+    data = replace(made.data, val=Split(train.x[:20].clone(), train.y[:20], val.ids[:20]))
     index, _ = mispredictions._neighbours(np.arange(20), replace(final, members=[wide], counts=[1]), data, made.unseen)
     assert np.array_equal(index[:20, 0] - 20 - len(made.unseen), np.arange(20))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from recipe.problems import CLASS_ALIKE, CLASS_SPELLING, WRITTEN, odd_name, plain_spelling, shown, spelt
+from recipe.problems import CLASS_ALIKE, CLASS_SPELLING, WRITTEN, odd_name, plain_spelling, shown, spelling_problems
 from recipe.stages.prepare import checks as claims
 from recipe.stages.prepare.write_store import HINTS
 from recipe.verdict import checks_of
@@ -35,7 +35,7 @@ def test_every_kind_of_problem_closes_or_notes_exactly_one_check():
     ],
 )
 def test_classes_in_two_spellings_are_told_with_both_places(names, kinds):
-    found = list(spelt({name: f"line {n}" for n, name in enumerate(names)}))
+    found = list(spelling_problems({name: f"line {n}" for n, name in enumerate(names)}))
     assert [p.kind for p in found] == kinds
     assert all("line 0" in p.detail for p in found)
 

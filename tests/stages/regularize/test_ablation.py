@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
 from recipe.config.compose import change, compose, merge_changes
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
@@ -26,10 +26,10 @@ from recipe.verdict import checks_of
 X, Y = digits()
 NAMES = [str(i) for i in range(len(Y))]
 DATA = Data(
-    Part(X[:700], Y[:700], NAMES[:700]), Part(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
+    Split(X[:700], Y[:700], NAMES[:700]), Split(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
     [str(c) for c in range(10)], torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
 )  # fmt: skip
-TABLE = dataclasses.replace(DATA, train=Part(X[:50].flatten(1), Y[:50], NAMES[:50]))
+TABLE = dataclasses.replace(DATA, train=Split(X[:50].flatten(1), Y[:50], NAMES[:50]))
 
 
 class Silent:

@@ -10,7 +10,7 @@ from sources import put, stored
 
 from recipe.data.decisions import decide, parse
 from recipe.data.split_names import NAMES
-from recipe.data.splits import together
+from recipe.data.splits import group_ids
 from recipe.errors import RecipeError
 from recipe.sources.tables import Table
 from recipe.stages.split import captions as split_captions
@@ -79,11 +79,11 @@ def test_given_splits_are_obeyed_and_what_is_missing_comes_out_of_train_alone(dr
         else:
             assert got[e["id"]] == "train" or got[e["id"]] not in gives
     of_train = defaultdict(set)
-    for e, unit in zip(rows, together(rows), strict=True):
+    for e, unit in zip(rows, group_ids(rows), strict=True):
         if e["given_split"] == "train":
             of_train[unit].add(got[e["id"]])
     assert all(len(splits) == 1 for splits in of_train.values())
-    given_away = {unit for e, unit in zip(rows, together(rows), strict=True) if e["given_split"] != "train"}
+    given_away = {unit for e, unit in zip(rows, group_ids(rows), strict=True) if e["given_split"] != "train"}
     assert all(of_train[unit] <= {"train"} for unit in given_away)  # no carved example is a copy of a given one
     assert judged(made)["given_splits_are_obeyed"].verdict in ("pass", "skip")
     assert set(made.shares) == ({"train", "val", "test"} - gives if gives < {"val", "test"} else set())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.data.groups import joined
+from recipe.data.groups import linked_groups
 from recipe.data.splits import assign, read_split, shares, write_split
 from recipe.errors import RecipeError
 from recipe.stages.split.divide import Plan, divide
@@ -19,11 +19,11 @@ SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 def test_joined_is_the_connected_components(pairs):
     pairs = [(a, b) for a, b in pairs]
     names = "abcdefghijuvwxyz"
-    found = joined(names, pairs)
+    found = linked_groups(names, pairs)
     assert all(found[a] == found[b] for a, b in pairs)
     assert all(found[top] == top and top <= name for name, top in found.items())
     shuffled = pairs[::-1]
-    assert joined(names[::-1], [(b, a) for a, b in shuffled]) == found
+    assert linked_groups(names[::-1], [(b, a) for a, b in shuffled]) == found
 
 
 examples_ = st.lists(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recipe.checks.repeated_rows import rows_repeat
-from recipe.data.expected_repeats import limits
+from recipe.data.expected_repeats import error_floor
 from recipe.metrics import power
 from recipe.metrics.intervals import wilson_half_width
 from recipe.stages.audit.bias import ENOUGH, MARGIN, Gain
@@ -87,7 +87,7 @@ def equal_inputs_have_one_label(a: Audited) -> Verdict:
     if not kept:
         return exactly(0, 0)
     contents, labels = (np.array(part) for part in zip(*kept, strict=True))
-    found = limits(np.unique(contents, return_inverse=True)[1], labels)
+    found = error_floor(np.unique(contents, return_inverse=True)[1], labels)
     if a.table is None or not found.sets:
         return exactly(found.sets, 0)
     return undecided(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recipe.data import splits
-from recipe.data.groups import joined
+from recipe.data.groups import linked_groups
 from recipe.stages.audit.duplicates.search import Pair
 from recipe.stages.audit.labels import Suspects
 from recipe.stages.audit.neighbours import Neighbours
@@ -44,7 +44,7 @@ def relations(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarra
     """The columns about copies and neighbours. `first`: row of each different input; `which`: the input of each row."""
     ids = table["id"]
     links = [(str(ids[p.a]), str(ids[p.b])) for p in pairs]
-    group = joined(ids.tolist(), links)
+    group = linked_groups(ids.tolist(), links)
     kind, similarity = np.full(len(ids), "none", dtype=object), np.zeros(len(ids), np.float32)
     partner = first[near.index[:, 0]][which] if len(first) > 1 else np.arange(len(ids))
     for p in sorted(pairs, key=lambda p: (p.kind == "exact", p.similarity)):  # the best is written last
@@ -64,7 +64,7 @@ def relations(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarra
 
 def together(table: dict) -> list[str]:
     """A name per example, the same for two that must not stand on both sides of a comparison."""
-    return splits.together(
+    return splits.group_ids(
         [
             {"group": g, "dup_group": d}
             for g, d in zip(table["group"].tolist(), table["dup_group"].tolist(), strict=True)

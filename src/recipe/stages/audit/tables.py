@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.data.expected_repeats import Repeats, repeats
+from recipe.data.expected_repeats import Repeats, count_repeats
 
 MEANINGS = {
     "missing": "share of the feature columns that are missing (NaN); 0 to 1",
@@ -71,4 +71,4 @@ def columns(values: np.ndarray, names: Sequence[str]) -> Columns:
         first.setdefault(content, name)
     missing = dict(zip(names, np.isnan(values).mean(0).tolist(), strict=True))
     missing = {name: share for name, share in missing.items() if share > 0}
-    return Columns(constant, equal, identifiers, missing, repeats(values))
+    return Columns(constant, equal, identifiers, missing, count_repeats(values))

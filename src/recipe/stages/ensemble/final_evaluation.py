@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.experiment.saved import read_baselines
 from recipe.files import write_table
 from recipe.metrics.comparison import Comparison, compare
@@ -39,7 +39,7 @@ class System:
 
 
 def systems(
-    cfg: DictConfig, data: Data, test: Part, pool: list[Member], p_test: Tensor, choice: Choice, student: Member | None,
+    cfg: DictConfig, data: Data, test: Split, pool: list[Member], p_test: Tensor, choice: Choice, student: Member | None,
     out: Path, baselines: Path,
 ) -> list[System]:  # fmt: skip
     """Every system on val and test, from the dullest to the chosen one, which is the last.
@@ -81,7 +81,7 @@ def comparisons(found: list[System], y: Tensor) -> list[Comparison]:
 # ---- the table -----------------------------------------------------------------------------------------------
 
 
-def write_predictions(path: Path, test: Part, classes: list[str], found: list[System], agreement: Tensor) -> None:
+def write_predictions(path: Path, test: Split, classes: list[str], found: list[System], agreement: Tensor) -> None:
     """predictions.parquet: a row per test example; the last system is the one whose answer it is.
 
     agreement: (N,) share of the members, as often as they count, whose own answer is the ensemble's.
@@ -132,7 +132,7 @@ def worst_first(p: Tensor, y: Tensor) -> Tensor:
     return wrong[confidence[wrong].argsort(descending=True, stable=True)]
 
 
-def mispredicted(p: Tensor, test: Part, data: Data, most: int = 48) -> tuple[Tensor, list[str]]:
+def mispredicted(p: Tensor, test: Split, data: Data, most: int = 48) -> tuple[Tensor, list[str]]:
     """(pictures, titles `label → answer, confidence`) of the wrong answers on test, the most confident first."""
     y = test.y.cpu()
     index = worst_first(p, y)[:most]

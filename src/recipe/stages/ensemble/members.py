@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from recipe.config.compose import change
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.train.checkpoint import load_weights, save_weights
@@ -70,13 +70,13 @@ def stops_early(cfg: DictConfig, changes: dict) -> bool:
     return bool(changes.get("train.early_stopping", cfg.train.early_stopping))
 
 
-def probabilities(model: torch.nn.Module, part: Part) -> Tensor:
+def probabilities(model: torch.nn.Module, part: Split) -> Tensor:
     """(N, K) float64, on the CPU."""
     model.eval()
     with torch.no_grad():
         return torch.cat([model(x) for x in part.x.split(1000)]).double().softmax(1).cpu()
 
 
-def said(cfg: DictConfig, data: Data, changes: dict, weights: Path, part: Part) -> Tensor:
+def said(cfg: DictConfig, data: Data, changes: dict, weights: Path, part: Split) -> Tensor:
     """(N, K): what a network says of `part`, read anew from its file."""
     return probabilities(load_weights(build.model(change(cfg, changes), data, seed=0), weights), part)

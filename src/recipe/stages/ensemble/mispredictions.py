@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.data.decisions import COLUMNS
 from recipe.data.source import FEATURES, IMAGE
 from recipe.data.store import Store
@@ -64,7 +64,7 @@ class Judged:
         return found[np.argsort(-self.loss[found], kind="stable")]
 
 
-def look(out: Path, final: System, data: Data, test: Part, store: Store, name: str, seed: int) -> str:
+def look(out: Path, final: System, data: Data, test: Split, store: Store, name: str, seed: int) -> str:
     """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt."""
     parts = {"val": data.val, "test": test, "train": data.train}
     judged = [judge(final, split, part) for split, part in parts.items()]
@@ -73,7 +73,7 @@ def look(out: Path, final: System, data: Data, test: Part, store: Store, name: s
     return sentence(judged)
 
 
-def judge(final: System, split: str, part: Part) -> Judged:
+def judge(final: System, split: str, part: Split) -> Judged:
     label, share = part.y.cpu(), torch.tensor(final.counts, dtype=torch.float64) / sum(final.counts)
     columns, at = [], 0
     for x in part.x.split(BATCH):
@@ -124,7 +124,7 @@ def sentence(judged: list[Judged]) -> str:
 
 
 def page(
-    judged: list[Judged], final: System, data: Data, unseen: Part, store: Store, name: str, seed: int
+    judged: list[Judged], final: System, data: Data, unseen: Split, store: Store, name: str, seed: int
 ) -> str:  # fmt: skip
     """The explorer over val and test, the wrong answers first; train is there as their neighbours, and where doubted.
 
@@ -214,7 +214,7 @@ def _known(store: Store, rows: list[int]) -> list[Column]:
 # ---- nearest training examples -----------------------------------------------------------------------------------
 
 
-def _neighbours(chosen: np.ndarray, final: System, data: Data, test: Part) -> tuple[np.ndarray, str]:
+def _neighbours(chosen: np.ndarray, final: System, data: Data, test: Split) -> tuple[np.ndarray, str]:
     """((val + test + train, SHOWN) rows of these three in that order, -1 where not asked for; by what)."""
     net = final.members[int(np.argmax(final.counts))]
     layer = _last_matrix(net, data.val.x[:2])

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.experiment.arms import score
 from recipe.files import read_table, read_yaml, write_csv
 from recipe.metrics.calibration import Calibration, calibration
@@ -53,7 +53,7 @@ class Squeezed:
 
 
 def measured(
-    cfg: DictConfig, data: Data, test: Part, pool: list[Member], choice: Choice, longer: Longer | None,
+    cfg: DictConfig, data: Data, test: Split, pool: list[Member], choice: Choice, longer: Longer | None,
     student: Member | None, out: Path, baselines: Path = Path("runs/baseline/baselines"),
 ) -> Squeezed:  # fmt: skip
     """Everything on test at once, with a choice that is made."""
@@ -70,7 +70,7 @@ def measured(
     )  # fmt: skip
 
 
-def subject(data: Data, test: Part, s: Squeezed, out: Path, fresh: torch.Tensor) -> Final:
+def subject(data: Data, test: Split, s: Squeezed, out: Path, fresh: torch.Tensor) -> Final:
     """What the checks look at: tables as they lie on disk, not as they are in memory.
 
     fresh: (N, K) what the system on disk says of the test examples.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recipe.config.compose import leaves
 from recipe.data.batches import Data
-from recipe.data.expected_repeats import limits, numbered
+from recipe.data.expected_repeats import error_floor, row_codes
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.train.lane import Trained
@@ -33,7 +33,7 @@ def lowest(data: Data) -> float:
     """Nats of training loss that no model can go below: equal rows of a table with different labels. 0 of others."""
     if data.train.x.ndim != 2 or not isinstance(data.train.x, Tensor):
         return 0.0
-    return limits(numbered(data.train.x.cpu().numpy()), data.train.y.cpu().numpy()).loss
+    return error_floor(row_codes(data.train.x.cpu().numpy()), data.train.y.cpu().numpy()).loss
 
 
 def climb(cfg: DictConfig, data: Data, run, floor: float = 0.0) -> list[Rung]:

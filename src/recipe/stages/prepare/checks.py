@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from recipe import problems as kinds
-from recipe.decode.value_range import Spread
+from recipe.decode.value_range import DatasetValues
 from recipe.stages.prepare.write_store import Prepared
 from recipe.verdict import FAIL, Verdict, above, check, checks_of, exactly, skip
 
@@ -26,7 +26,7 @@ class Reading:
     problems: Mapping[str, int]  # {kind: how often}; every kind, also of the decoder
     noted: Mapping[str, int]  # {kind of note: examples}: what was converted, or is odd in a way that closes no gate
     unrepeatable: int
-    values: Spread | None = None  # where the stored values of images lie
+    values: DatasetValues | None = None  # where the stored values of images lie
     level: str = ""  # why the classes may be at another level of folders than the first, and at which
 
     def count(self, *wanted: str) -> int:

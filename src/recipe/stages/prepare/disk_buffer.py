@@ -12,7 +12,7 @@ HEADER = 128  # bytes; NumPy's header of an array of up to four dimensions
 BUFFER = 1 << 24  # bytes of texts or previews in memory
 
 
-class Arrays:
+class ArrayBuffer:
     """Arrays of any shape and type, one after the other; at the end those of one form are an .npy file, in order."""
 
     def __init__(self, path: Path):
@@ -65,7 +65,7 @@ class Arrays:
         return kept
 
 
-class Blobs:
+class BlobBuffer:
     """A parquet file of (row, bytes or text), written as it comes."""
 
     def __init__(self, path: Path, column: str, kind: str):
@@ -112,7 +112,7 @@ def renumber(path: Path, kept: np.ndarray) -> None:
             writer.write_table(table)
 
 
-class Records:
+class RecordBuffer:
     """Dicts with the same keys, kept as columns: a twentieth of the memory."""
 
     def __init__(self):

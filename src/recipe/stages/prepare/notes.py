@@ -1,6 +1,6 @@
 """What reading changed about an example, or what is odd in it without closing a gate; problems.csv lists each."""
 
-from recipe.problems import NOTE, line
+from recipe.problems import NOTE, problem_row
 
 # A note is its kind, or "kind: what exactly"; kind: (what was done, what to do).
 LOST = "Store the pictures as the net is to see them, if this loses what tells the classes apart."
@@ -53,4 +53,4 @@ def listed(note: str, name: str, index: int) -> dict:
     """The line of problems.csv about one note on one example. name, index: of the example in its source."""
     kind, _, exactly = note.partition(": ")
     done, hint = NOTES.get(kind, OWN)
-    return line(NOTE, index, name, kind, f"{exactly}. {done}" if exactly else done, hint)
+    return problem_row(NOTE, index, name, kind, f"{exactly}. {done}" if exactly else done, hint)

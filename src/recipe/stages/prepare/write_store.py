@@ -11,17 +11,17 @@ import numpy as np
 
 from recipe import problems
 from recipe.data.images import Fit
-from recipe.data.reading import Item, items
-from recipe.data.source import FORM, IMAGE, TEXT, Contents, contents
+from recipe.data.reading import Example, read_examples
+from recipe.data.source import FORM, IMAGE, TEXT, Description, describe
 from recipe.data.store import COLUMNS
 from recipe.decode import pool
-from recipe.decode.value_range import Measured, Spread, spread
+from recipe.decode.value_range import DatasetValues, PictureValues, dataset_values
 from recipe.errors import RecipeError
 from recipe.files import replacing, write_csv, write_json
 from recipe.problems import CONTRADICTION, ODD_SHAPE, Problem, shown
 from recipe.sources import coco
 from recipe.stages.prepare import notes
-from recipe.stages.prepare.disk_buffer import Arrays, Blobs, Records, renumber
+from recipe.stages.prepare.disk_buffer import ArrayBuffer, BlobBuffer, RecordBuffer, renumber
 
 REREAD = 32  # examples read a second time: a transform that draws random numbers shows in the first few
 MANY_SHAPES = 100
@@ -33,14 +33,16 @@ HINTS = problems.HINTS | pool.PROBLEMS
 class Prepared:
     """What came out of reading a source; the claims about it are in checks/prepare.py."""
 
-    said: Contents
+    said: Description
     problems: list[Problem]  # every one, not the first
     table: object = None  # examples.parquet as a pyarrow table
     unrepeatable: int = 0  # examples that differ when read again
     shape: tuple[int, ...] = ()
     dtype: str = ""
     fingerprint: str = ""
-    measured: numbers = field(default_factory=lambda: numbers("d"))  # Measured of each image, one behind the other
+    picture_values: numbers = field(
+        default_factory=lambda: numbers("d")
+    )  # PictureValues of each image, one after the other
     noted: list[tuple[int, str]] = field(default_factory=list)  # (index, note): what reading changed or came across
 
     @property
@@ -54,10 +56,12 @@ class Prepared:
         return Counter(kind for _, kind in {(index, notes.kind_of(note)) for index, note in self.noted})
 
     @property
-    def values(self) -> Spread | None:
+    def values(self) -> DatasetValues | None:
         """Where the stored values of images lie."""
-        return spread(
-            np.frombuffer(self.measured).reshape(-1, len(Measured._fields)), self.said.value_range, self.said.knob
+        return dataset_values(
+            np.frombuffer(self.picture_values).reshape(-1, len(PictureValues._fields)),
+            self.said.value_range,
+            self.said.knob,
         )
 
     @property
@@ -100,7 +104,7 @@ class Prepared:
 
 def prepare(
     source, config: dict, out: Path, say: Callable[[str], None] = lambda text: None, *,
-    limits: pool.Limits | None = None, workers: int = 1,
+    limits: pool.DecodingLimits | None = None, workers: int = 1,
 ) -> Prepared:  # fmt: skip
     """Reads every example of `source` once, holding a few in memory, and writes the store to `out`.
 
@@ -108,13 +112,15 @@ def prepare(
     problems.csv: never dropped in silence; what was converted is listed there, too. limits, workers: of decoding
     encoded files. Raises RecipeError where `source` is no data set at all.
     """
-    said, limits = contents(source), limits or pool.Limits()
+    said, limits = describe(source), limits or pool.DecodingLimits()
     found = Prepared(said, list(said.problems))
     names = ("inputs.npy", "texts.parquet", "previews.parquet")
     with replacing(out / names[0]) as at, replacing(out / names[1]) as texts, replacing(out / names[2]) as previews:
-        arrays = Arrays(at)
-        sides = Blobs(texts, "text", "string"), Blobs(previews, "jpeg", "binary")
-        records = _read_all(source, found, arrays, *sides, lambda i: items(source, said, i, limits, workers), say)
+        arrays = ArrayBuffer(at)
+        sides = BlobBuffer(texts, "text", "string"), BlobBuffer(previews, "jpeg", "binary")
+        records = _read_all(
+            source, found, arrays, *sides, lambda i: read_examples(source, said, i, limits, workers), say
+        )
         for side in sides:
             side.finish()
         found.shape, found.dtype = arrays.commonest()
@@ -128,9 +134,9 @@ def prepare(
     return found
 
 
-def _read_all(source, found: Prepared, arrays: Arrays, texts: Blobs, previews: Blobs, read, say):
+def _read_all(source, found: Prepared, arrays: ArrayBuffer, texts: BlobBuffer, previews: BlobBuffer, read, say):
     """Every example to where it belongs; gives the records of the readable ones as a pyarrow table."""
-    said, records, first = found.said, Records(), {}
+    said, records, first = found.said, RecordBuffer(), {}
     step = max(2_000, said.total // 20)  # a line now and then: photographs take a while
     for item in read(range(said.total)):
         if isinstance(item, Problem):
@@ -146,7 +152,7 @@ def _read_all(source, found: Prepared, arrays: Arrays, texts: Blobs, previews: B
             if item.preview:
                 previews.add(row, item.preview)
             first |= {index: (item.content, item.label)} if len(first) < REREAD else {}
-            found.measured.extend(item.measured or ())
+            found.picture_values.extend(item.picture_values or ())
             found.noted += [(index, note) for note in dict.fromkeys(item.notes)]
             own = {"source": index, "label": item.label, "hash": item.content, "notes": "; ".join(item.notes)}
             records.add(own | item.facts)
@@ -157,11 +163,11 @@ def _read_all(source, found: Prepared, arrays: Arrays, texts: Blobs, previews: B
         lost = next((p.detail for p in found.problems if p.source is not None), "it is empty").rstrip(".")
         raise RecipeError(f"{said.name}: none of {said.total} examples could be read; {lost}. {form}".rstrip())
     again = zip(first.values(), read(list(first)), strict=True)
-    found.unrepeatable = sum(not isinstance(b, Item) or (b.content, b.label) != a for a, b in again)
+    found.unrepeatable = sum(not isinstance(b, Example) or (b.content, b.label) != a for a, b in again)
     return records.table()
 
 
-def _size_disagrees(item: Item, said: Contents) -> list[Problem]:
+def _size_disagrees(item: Example, said: Description) -> list[Problem]:
     """Boxes were drawn on another picture than the file's, most often before it was resized or turned upright."""
     given = tuple(said.annotations.get(f"ann_{side}", {item.index: None})[item.index] for side in ("width", "height"))
     decoded = tuple(item.facts.get(side) for side in ("width", "height"))
@@ -171,7 +177,7 @@ def _size_disagrees(item: Item, said: Contents) -> list[Problem]:
     return [Problem(CONTRADICTION, said.names[item.index], detail, item.index)]
 
 
-def _refuse_scattered(arrays: Arrays, said: Contents) -> None:
+def _refuse_scattered(arrays: ArrayBuffer, said: Description) -> None:
     """Where no shape is the common one, all but a few examples would be lost, after much disk."""
     if len(arrays.forms) == MANY_SHAPES and arrays.share < 0.5:
         raise RecipeError(
@@ -181,7 +187,7 @@ def _refuse_scattered(arrays: Arrays, said: Contents) -> None:
         )
 
 
-def _odd_shapes(arrays: Arrays, found: Prepared, records) -> list[Problem]:
+def _odd_shapes(arrays: ArrayBuffer, found: Prepared, records) -> list[Problem]:
     wanted, odd = (found.shape, found.dtype), []
     axes = "(channels, height, width)" if found.said.kind == IMAGE else "(columns)"
     for at, index in enumerate(records["source"].to_pylist() if len(arrays.forms) > 1 else ()):
@@ -191,7 +197,7 @@ def _odd_shapes(arrays: Arrays, found: Prepared, records) -> list[Problem]:
     return odd
 
 
-def _table(records, kept: np.ndarray, said: Contents):
+def _table(records, kept: np.ndarray, said: Description):
     """examples.parquet: the records that were kept, with ids and all that the source says of them."""
     import pyarrow
 
@@ -216,9 +222,9 @@ def _table(records, kept: np.ndarray, said: Contents):
         "notes": records["notes"],
     }
     more = {f"meta_{name}": _column([values[i] for i in sources]) for name, values in said.metadata.items()}
-    more |= {name: records[name] for name in pool.FACTS if name in records.column_names}
+    more |= {name: records[name] for name in pool.FILE_METADATA if name in records.column_names}
     more |= {name: _column([values[i] for i in sources]) for name, values in said.annotations.items()}
-    meanings = pool.FACTS | coco.COLUMNS | COLUMNS
+    meanings = pool.FILE_METADATA | coco.COLUMNS | COLUMNS
     arrays, fields = [], []
     for name, values in (own | more).items():
         column = pyarrow.array(values) if isinstance(values, list) else values
@@ -254,7 +260,7 @@ def _cell(value, kind: type):
     return kind(text)
 
 
-def _write(found: Prepared, config: dict, out: Path, limits: pool.Limits) -> None:
+def _write(found: Prepared, config: dict, out: Path, limits: pool.DecodingLimits) -> None:
     from pyarrow import parquet
 
     said, table = found.said, found.table
@@ -267,7 +273,7 @@ def _write(found: Prepared, config: dict, out: Path, limits: pool.Limits) -> Non
         parquet.write_table(table, temporary, compression="zstd")
     lines = [p.row(HINTS) for p in found.problems]
     lines += [notes.listed(note, said.names[index], index) for index, note in found.noted]
-    write_csv(out / "problems.csv", problems.in_order(lines), problems.COLUMNS)
+    write_csv(out / "problems.csv", problems.sort_rows(lines), problems.COLUMNS)
     facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
     facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
     facts |= {"value_range": asdict(said.value_range) if said.value_range else None}
@@ -275,7 +281,7 @@ def _write(found: Prepared, config: dict, out: Path, limits: pool.Limits) -> Non
     write_json(out / "store.json", facts | {"fingerprint": found.fingerprint})
 
 
-def _files(said: Contents, limits: pool.Limits) -> dict | None:
+def _files(said: Description, limits: pool.DecodingLimits) -> dict | None:
     """How a file becomes an input; `fit` is null where it enters as it is, `own` where a person's function fits it."""
     if not said.encoded:
         return None

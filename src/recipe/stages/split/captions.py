@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recipe.data.decisions import ACTIONS, COLUMNS, Decision
 from recipe.data.split_names import NAMES
-from recipe.data.splits import together
+from recipe.data.splits import group_ids
 from recipe.files import write_csv
 from recipe.problems import shown
 from recipe.stages.split.divide import ENOUGH, Division
@@ -23,7 +23,7 @@ TOLD = 5  # classes that a sentence names
 def metrics(division: Division, decisions: dict[str, Decision]) -> dict[str, int]:
     actions = Counter(decision.action for decision in decisions.values())
     numbers = {name: len(rows) for name, rows in division.parts.items()}
-    numbers |= {"groups": len(set(together(division.kept)))} | {DONE[action]: actions[action] for action in ACTIONS}
+    numbers |= {"groups": len(set(group_ids(division.kept)))} | {DONE[action]: actions[action] for action in ACTIONS}
     numbers |= {f"given_{name}": count for name, count in division.given.items()}
     if division.given:
         numbers["not_as_given"] = division.moved

@@ -55,7 +55,7 @@ class Written:
 
 def written(out: Path, division: Division, store: Store) -> Written:
     """The lists that were written to `out`, read back."""
-    rows = expected_repeats.repeats(store.inputs) if store.kind == FEATURES and division.given else None
+    rows = expected_repeats.count_repeats(store.inputs) if store.kind == FEATURES and division.given else None
     return Written(read_split(out), division, store.dates(), rows)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from recipe.data.groups import joined
+from recipe.data.groups import linked_groups
 from recipe.data.split_names import NAMES
-from recipe.data.splits import assign, shares, together
+from recipe.data.splits import assign, group_ids, shares
 from recipe.errors import RecipeError
 from recipe.problems import shown
 from recipe.stages.split import timeline
@@ -78,7 +78,7 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
     examples, classes, rare = _rare(list(examples), list(classes), plan)
     given = _given(examples) if plan.given == "obey" else set()
     asked = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
-    units = together(examples)
+    units = group_ids(examples)
     latest = _latest(examples, units, plan) if plan.by == "time" else {}
     names = [e["given_split"] for e in examples] if given else ["train"] * len(examples)
     alone = rare if plan.rare == "train" else {}
@@ -171,7 +171,7 @@ def _grouped(examples: Sequence[dict], column: str | None) -> list[dict]:
     # an example without a value is a group by itself, unless the source's own group ties it to others
     own = [f"group {e['group']}" if e["group"] else f"alone {e['id']}" for e in examples]
     mine = [f"{column} {value}" if value else first for first, value in zip(own, values, strict=True)]
-    top = joined([*own, *mine], zip(own, mine, strict=True))
+    top = linked_groups([*own, *mine], zip(own, mine, strict=True))
     called = {}
     for first, group, value in zip(own, mine, values, strict=True):
         if value:
@@ -195,7 +195,7 @@ def _rare(examples: list[dict], classes: list[str], plan: Plan) -> tuple[list[di
     Left out is a class without an example, which decisions.csv emptied, and under `drop` a rare one.
     """
     sets, count = defaultdict(set), Counter(e["class"] for e in examples)
-    for example, unit in zip(examples, together(examples), strict=True):
+    for example, unit in zip(examples, group_ids(examples), strict=True):
         sets[example["class"]].add(unit)
     few = [name for name in classes if 0 < len(sets[name]) < ENOUGH]
     rare = {name: count[name] for name in few} if plan.rare != "ask" else {}
