@@ -39,8 +39,8 @@ class System:
 
 
 def systems(
-    cfg: DictConfig, data: Data, test: Split, pool: list[Member], p_test: Tensor, choice: Choice, student: Member | None,
-    out: Path, baselines: Path,
+    cfg: DictConfig, data: Data, test: Split, pool: list[Member], p_test: Tensor, choice: Choice,
+    student: Member | None, out: Path, baselines: Path,
 ) -> list[System]:  # fmt: skip
     """Every system on val and test, from the dullest to the chosen one, which is the last.
 
