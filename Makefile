@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro test ui clean
+.PHONY: repro test check-js ui clean
 
 repro: $(VENV)/installed
 	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make repro: this folder is no git repository, and DVC needs one. Clone the project, or: git init && git add -A && git commit -m start" >&2; exit 1; }
@@ -13,6 +13,10 @@ repro: $(VENV)/installed
 test: $(VENV)/installed
 	pytest -n 2 --dist loadgroup
 
+# The types of the explorer's JavaScript (tsconfig.json). Nothing else in the project needs npm.
+check-js: node_modules/installed
+	node_modules/.bin/tsc
+
 ui: $(VENV)/installed
 	@test -f mlflow.db || { echo "make ui: no runs yet; first: make repro" >&2; exit 1; }
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning   (Ctrl-C ends it)"
@@ -20,10 +24,15 @@ ui: $(VENV)/installed
 
 # What was made: caches, runs and the environment; not what git holds (dvc.lock, resolved/, runs/*/report.json).
 clean:
-	rm -rf $(VENV) .dvc/cache .dvc/tmp .recipe outputs mlruns mlflow.db mlflow.db-shm mlflow.db-wal mlflow.db.lock
+	rm -rf $(VENV) node_modules .dvc/cache .dvc/tmp .recipe outputs mlruns mlflow.db mlflow.db-shm mlflow.db-wal mlflow.db.lock
 	rm -rf .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	git clean -fdXq runs
+
+node_modules/installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "make check-js: npm is missing; on Debian: apt-get install nodejs npm" >&2; exit 1; }
+	npm ci --silent
+	@touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }

@@ -68,7 +68,7 @@ def render(count: int, kind: str) -> tuple[str, float]:
     columns += [Column("class", "given", names[label]), Column("suggested", "by a model", names[suggested])]
     columns += [Column(f"c{k}", "a number", rng.normal(size=count)) for k in range(57)]
     roles = Roles("id", "class", "suggested", "c1")
-    options = {"classes": names.tolist(), "neighbours": rng.integers(0, count, (count, 8)), "most": count}
+    options = {"classes": names.tolist(), "neighbours": rng.integers(0, count, (count, 8)), "limit": count}
     if kind == "texts":
         options["text"] = [" ".join(rng.choice(TEXT, 20)) for _ in range(count)]
     if kind == "photographs":

@@ -1,4 +1,4 @@
-"""A headless Chromium driven over its DevTools protocol: real clicks, drags and keys, and what the console says.
+"""A headless Chromium driven over its DevTools protocol: real clicks, drags and keys, and the errors of the console.
 
 The protocol travels through a pair of pipes (--remote-debugging-pipe), so that no port and no web socket is needed.
 """
@@ -25,7 +25,7 @@ PATIENCE = 60  # seconds for any one answer
 
 
 class Page:
-    """One tab. `errors` collects what a person would see in red in the console."""
+    """One tab. `errors` collects what the console shows in red."""
 
     def __init__(self, send: int, receive: int):
         self._send, self._receive, self._unread = send, receive, b""
@@ -82,7 +82,7 @@ class Page:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        # a sandboxed frame is a process, and a session, of its own
+        # a sandboxed frame has its own process and session
         self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
 
     @contextmanager
@@ -96,7 +96,7 @@ class Page:
         finally:
             self._session = outer
 
-    # ---- what a person does
+    # ---- what a user does
 
     def size(self, width: int, height: int, dark: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
@@ -129,13 +129,13 @@ class Page:
 
     def box(self, selector: str) -> tuple[float, float, float, float]:
         """x, y, width and height of the first element that matches, scrolled into view."""
-        found = self.run(
+        box = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
             "e.scrollIntoView({block: 'nearest'}); const b = e.getBoundingClientRect();"
             "return [b.x, b.y, b.width, b.height] })()"
         )
-        assert found, f"nothing matches {selector}"
-        return tuple(found)
+        assert box, f"nothing matches {selector}"
+        return tuple(box)
 
     def click(self, selector: str, modifiers: int = 0) -> None:
         x, y, width, height = self.box(selector)
@@ -202,7 +202,9 @@ def chromium(profile: Path):
 
 
 def untroubled(page: Page):
-    """The page at 1280 x 800; at the end nothing may stand in its console, and nothing was asked of a network."""
+    """The page, empty, at 1280 x 800; at the end its console is silent, and it has requested nothing of a network."""
+    page.call("Page.navigate", url="about:blank")  # what the page before does late is not this test's
+    page.run("1")
     page.size(1280, 800)
     page.errors.clear()
     page.requests.clear()

@@ -6,6 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; py
 
 import filelock
 import pytest
+from browser import chromium, untroubled
 from clone import Clone, fresh
 
 from recipe.config.compose import STAGES
@@ -46,3 +47,16 @@ def whole(tmp_path_factory, request) -> Clone:
 def clone(whole, tmp_path) -> Clone:
     """A copy of that clone, caches and runs included."""
     return whole.copy(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A tab of a Chromium that all tests of a worker share; `tab` is the one to use."""
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def tab(browser):
+    """That tab with an empty page; the test fails where its console shows an error."""
+    yield from untroubled(browser)

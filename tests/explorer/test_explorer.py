@@ -2,73 +2,17 @@
 
 import base64
 import io
-import json
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pages import COUNT, page, payload, picture, texts, values
 
-import recipe.explorer as package
-from recipe.explorer import Column, Roles, drawn, explorer
-from recipe.explorer.columns import encoded
+from recipe.explorer import PAGE, Column, Roles, explorer, sample_rows
+from recipe.explorer.columns import encode
 from recipe.explorer.sheets import sheets
-
-CLASSES = ["cat", "dog", "ice cream", '<script>alert("x")</script>', "=1,2"]
-COUNT = 300
-
-
-def texts(values) -> np.ndarray:
-    return np.array(list(values), dtype=object)
-
-
-def table(count: int = COUNT, seed: int = 0) -> list[Column]:
-    """A small audit: ids, given and suggested classes, scores, groups of two and three, flags, holes."""
-    rng = np.random.default_rng(seed)
-    label = rng.integers(0, len(CLASSES), count)
-    suggested = np.where(np.arange(count) % 10 == 0, (label + 1) % len(CLASSES), label)
-    score = rng.normal(size=count).astype(np.float32)
-    score[7] = np.nan
-    score[8] = np.inf
-    ids = [f"{k * 2654435761 % 2**32:08x}" for k in range(count)]
-    flags = ["outlier; near copy" if k % 50 == 0 else "outlier" if k % 25 == 0 else "" for k in range(count)]
-    return [
-        Column("id", "what decisions.csv names", texts(ids)),
-        Column("class", "name of the class", texts(CLASSES[k] for k in label)),
-        Column("suggested", "what a model says", texts(CLASSES[k] for k in suggested)),
-        Column("suspicion", "high for a label that looks wrong", (suggested != label) * rng.random(count)),
-        Column("split", "its part", texts(np.where(np.arange(count) % 3, "train", "val"))),
-        Column("outlier", "robust z", score),
-        Column("row", "place in the file", np.arange(count)),
-        Column("grey", "one channel", np.arange(count) % 4 == 0),
-        Column("two words", "a name with a blank", np.arange(count) / 7),
-        Column("dup_group", "id of the first copy", texts(ids[k - k % 3] if k < 30 else ids[k] for k in range(count))),
-        Column("flags", "what the audit says", texts(flags), "; "),
-    ]
-
-
-def picture(i: int) -> np.ndarray:
-    return np.full((8, 8), 255 * i // COUNT, np.uint8)
-
-
-ROLES = Roles("id", "class", "suggested", "suspicion", "dup_group")
-NEIGHBOURS = np.stack([(np.arange(COUNT) + k) % COUNT for k in (1, 2, 3)], axis=1)
-
-
-def page(**changes) -> str:
-    flagged = np.arange(COUNT) % 25 == 0
-    options = {"title": "A small set", "picture": picture, "classes": CLASSES, "neighbours": NEIGHBOURS}
-    return explorer(table(), ROLES, **(options | {"flagged": flagged} | changes))
-
-
-def payload(html: str) -> dict:
-    return json.loads(re.search(r'<script type="application/json" id="payload">(.*?)</script>', html, re.S)[1])
-
-
-def values(column: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(column["data"]), np.dtype("<" + column["type"]))
-
 
 # ---- what the page holds -----------------------------------------------------------------------------------
 
@@ -81,19 +25,15 @@ def test_the_page_asks_nothing_of_anything_outside_it():
     html = page()
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)""", html.split("<body>")[0])
     assert "default-src 'none'" in html
-    scripts = "".join((package.FOLDER / name).read_text() for name in package.SCRIPTS)
+    scripts = "".join(file.read_text() for file in PAGE.glob("*.js"))
     assert not re.search(
         r"\beval\b|new Function|innerHTML|insertAdjacentHTML|document\.write|https?://(?!www\.w3)", scripts
     )
     assert not re.search(r"localStorage|sessionStorage|\balert\(|\bconfirm\(|\bprompt\(|clipboard", scripts)
 
 
-def test_every_script_of_the_folder_is_on_the_page():
-    assert {p.name for p in package.FOLDER.glob("*.js")} == set(package.SCRIPTS)
-
-
 def test_report_and_explorer_share_their_colours():
-    report, own = ((package.FOLDER.parent / "report.css").read_text(), (package.FOLDER / "page.css").read_text())
+    report, own = (PAGE.parents[1] / "stages" / "report" / "report.css").read_text(), (PAGE / "page.css").read_text()
     colour = r"--(page|card|ink|soft|faint|line|wash|accent|accent-wash|bad|bad-wash|picture): (#\w+)"
     screen = report.split("@media print")[0]
     assert re.findall(colour, screen) == re.findall(colour, own)
@@ -107,13 +47,13 @@ NUMBERS = [np.float32, np.float64, np.int64, np.uint8, np.int16]
 @given(st.sampled_from(NUMBERS), st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20))
 def test_numbers_arrive_as_they_left(kind, numbers):
     sent = np.array(numbers).astype(kind)
-    arrived = values(encoded("x", "", sent))
+    arrived = values(encode("x", "", sent))
     within = np.float32 if sent.dtype == np.float32 else np.float64
     assert np.array_equal(arrived.astype(within), sent.astype(within))
 
 
 def test_missing_and_infinite_numbers_arrive_as_such():
-    arrived = values(encoded("x", "", np.array([np.nan, np.inf, -np.inf, 0.5])))
+    arrived = values(encode("x", "", np.array([np.nan, np.inf, -np.inf, 0.5])))
     assert np.array_equal(arrived, [np.nan, np.inf, -np.inf, 0.5], equal_nan=True)
 
 
@@ -134,14 +74,14 @@ def test_texts_arrive_as_they_left_and_cannot_end_the_script(words):
 @given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 400), st.integers(0, 5))
 def test_a_sample_has_every_flagged_example_once(count, most, flags, seed):
     flagged = np.random.default_rng(seed).permutation(count) < flags
-    rows = drawn(flagged, most, seed)
+    rows = sample_rows(flagged, most, seed)
     assert np.array_equal(np.unique(rows), rows)
     assert set(np.flatnonzero(flagged)) <= set(rows.tolist()) or count <= most
     assert len(rows) == min(count, max(most, flagged.sum() + most // 5))
 
 
 def test_a_sample_is_drawn_evenly():
-    rows = drawn(np.zeros(100_000, bool), 5000, 0)
+    rows = sample_rows(np.zeros(100_000, bool), 5000, 0)
     share = np.histogram(rows, bins=10, range=(0, 100_000))[0] / 500
     assert abs(share - 1).max() < 0.2
 
@@ -149,8 +89,8 @@ def test_a_sample_is_drawn_evenly():
 def test_a_sample_says_so_and_brings_the_neighbours_of_flagged_examples():
     flagged = np.zeros(COUNT, bool)
     flagged[[5, 50]] = True
-    sent = payload(page(flagged=flagged, most=40))
-    assert sent["drawing"] == "40 of 300 examples: all 2 flagged and a sample"
+    sent = payload(page(flagged=flagged, limit=40))
+    assert sent["counts"] == "40 of 300 examples: all 2 flagged and a random sample of the others"
     assert sent["shown"] == 40
     row = values(sent["columns"][6])
     near = values(sent["neighbours"]).reshape(-1, 3)
@@ -158,7 +98,7 @@ def test_a_sample_says_so_and_brings_the_neighbours_of_flagged_examples():
     assert (near[at] >= 0).all()
     assert row[near[at]].tolist() == [51, 52, 53]
     assert sent["rows"] <= 50
-    assert payload(page())["drawing"] == "300 examples"
+    assert payload(page())["counts"] == "300 examples"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +106,11 @@ def test_a_sample_says_so_and_brings_the_neighbours_of_flagged_examples():
     [
         ([Column("id", "", texts("ab")), Column("id", "", texts("ab"))], Roles("id"), "more than one column"),
         ([Column("id", "", texts("ab")), Column("x", "", np.zeros(3))], Roles("id"), "different lengths"),
-        ([Column("id", "", texts("ab"))], Roles("id", group="dup"), "group is to be the column 'dup'; there are id"),
+        (
+            [Column("id", "", texts("ab"))],
+            Roles("id", group="dup"),
+            "the role group names no column: 'dup'; the columns are id",
+        ),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(columns, roles, named):

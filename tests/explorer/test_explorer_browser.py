@@ -1,32 +1,33 @@
-"""The explorer in a real browser: what a person does with it, and that the console stays silent."""
+"""The explorer in a real browser: what a user does with it, and that the console stays silent."""
 
 import json
 import re
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, MISSING, chromium, untroubled
-from test_explorer import CLASSES, COUNT, page, picture, table, texts
+from browser import CHROMIUM, MISSING
+from pages import (
+    CLASSES,
+    COUNT,
+    HOSTILE,
+    PICTURES,
+    READY,
+    choose,
+    column,
+    fragment,
+    page,
+    passing,
+    picture,
+    sandboxed,
+    shown_ids,
+    table,
+    texts,
+)  # fmt: skip
 
 from recipe.data.decisions import read_decisions
 from recipe.explorer import Column, Roles, explorer
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
-READY = "performance.getEntriesByName('ready').length"
-PICTURES = "performance.getEntriesByName('pictures').length"
-HOSTILE = [
-    "<script>document.title='broken'</script>",
-    "</script><h1 id='broken'>x</h1>",
-    "\"quoted\" 'twice' `thrice`",
-    "line\u2028separator\u2029and\nnew lines\t",
-    "\u202eright to left\u202c",
-    "long" * 2500,
-    "",
-    "👩‍👩‍👧 family",
-    "${1+1} {{7*7}} %s &amp; &lt;",
-    "__proto__",
-    "constructor",
-]
 
 
 @pytest.fixture(scope="module")
@@ -40,47 +41,16 @@ def small(folder):
     return folder / "small.html"
 
 
-@pytest.fixture(scope="module")
-def browser(folder):
-    with chromium(folder / "profile") as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(browser):
-    yield from untroubled(browser)
-
-
 @pytest.fixture
 def opened(tab, small):
     tab.open(small, ready=READY)
     return tab
 
 
-def passing(tab) -> int:
-    return int(tab.run("document.querySelector('#count b').textContent").replace(",", ""))
-
-
-def shown_ids(tab) -> list[str]:
-    """Ids of the tiles that are drawn, in reading order."""
-    place = "[parseFloat(e.parentNode.style.top), parseFloat(e.style.left), e.getAttribute('aria-label')]"
-    found = tab.run(f"[...document.querySelectorAll('.tiles > .tile')].map(e => {place})")
-    return [label.split(",")[0] for _, _, label in sorted(found)]
-
-
 def rows_of(tab, selector: str) -> list[list[int]]:
     """The examples in each element that matches."""
     tiles = "[...e.querySelectorAll('.tile')].map(t => Number(t.dataset.i))"
     return tab.run(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => {tiles})")
-
-
-def column(name: str) -> np.ndarray:
-    return next(c.values for c in table() if c.name == name)
-
-
-def fragment(tab) -> str:
-    tab.run("new Promise(done => setTimeout(done, 260))")  # the address is written once for many changes
-    return tab.run("location.hash")
 
 
 # ---- filter ------------------------------------------------------------------------------------------------
@@ -120,19 +90,19 @@ def test_every_form_of_a_filter_selects_what_it_says(opened):
 
 
 ERRORS = {
-    "lable = 3": r"At 1: no column “lable”\. There are: id, class, suggested",
-    "rov < 3": r"At 1: no column “rov”; is row meant\?",
-    "row < 3 and": r"At 12: a column is missing at the end",
-    "row < cat": r"At 7: row holds numbers, and “cat” is none",
-    "class > cat": r"At 7: class holds text: it takes = != contains in, not >",
-    "row": r"At 1: “row” is a column: compare it, as in row > 1",
-    "(row < 3": r"At 9: “\)” is missing at the end",
-    "row < 3 row > 1": r"At 9: “row” comes unexpected",
-    'class = "cat': r'At 9: the text that starts here has no closing "',
-    "row !! 3": r"At 5: “!” is not understood here",
-    "grey = perhaps": r"At 8: grey is yes or no, and “perhaps” is neither",
-    "row free": r"At 5: after row there must be one of = ",
-    "missing(rows)": r"At 9: no column “rows”; is row meant",
+    "lable = 3": r"Character 1: there is no column “lable”\. The columns are id, class, suggested",
+    "rov < 3": r"Character 1: there is no column “rov”\. Did you mean row\?",
+    "row < 3 and": r"Character 12: a column is missing at the end",
+    "row < cat": r"Character 7: row is numeric, and “cat” is not a number",
+    "class > cat": r"Character 7: class is text: compare it with = != contains in, not >",
+    "row": r"Character 1: “row” is a column: compare it, as in row > 1",
+    "(row < 3": r"Character 9: “\)” is missing at the end",
+    "row < 3 row > 1": r"Character 9: expected “and” or “or” before “row”",
+    'class = "cat': r'Character 9: the quoted text that starts here has no closing "',
+    "row !! 3": r"Character 5: “!” has no meaning here",
+    "grey = perhaps": r"Character 8: grey is yes or no, and “perhaps” is neither",
+    "row free": r"Character 5: expected one of = .* after row",
+    "missing(rows)": r"Character 9: there is no column “rows”\. Did you mean row",
 }
 
 
@@ -154,13 +124,6 @@ def test_nothing_of_a_filter_is_run(opened):
 
 
 # ---- order -------------------------------------------------------------------------------------------------
-
-
-def choose(tab, selector: str, value: str) -> None:
-    tab.run(
-        f"(() => {{ const s = document.querySelector({json.dumps(selector)}); s.value = {json.dumps(value)};"
-        "s.dispatchEvent(new Event('change')) })()"
-    )
 
 
 def test_sorting_puts_missing_last_in_both_directions(opened):
@@ -363,8 +326,8 @@ def test_duplicates_have_a_row_each_and_torn_ones_come_first(opened):
     label = column("class")
     torn = [len({label[i] for i in rows}) > 1 for rows in groups]
     assert torn == sorted(torn, reverse=True)
-    said = opened.run("[...document.querySelectorAll('.group')].map(e => e.textContent.includes('labels differ'))")
-    assert said == torn
+    labelled = opened.run("[...document.querySelectorAll('.group')].map(e => e.textContent.includes('labels differ'))")
+    assert labelled == torn
 
 
 def test_suspects_come_worst_first_with_suggestion_and_neighbours(opened):
@@ -381,7 +344,7 @@ def test_suspects_come_worst_first_with_suggestion_and_neighbours(opened):
 def test_a_cell_of_the_confusions_shows_its_examples(opened):
     opened.click("[data-view=confusions]")
     given, suggested = column("class"), column("suggested")
-    opened.click("[aria-label='cat, suggested dog: show them']")
+    opened.click("[aria-label='cat, suggested dog: show examples']")
     assert passing(opened) == ((given == "cat") & (suggested == "dog")).sum() > 0
     assert opened.run("document.querySelector('#stage').dataset.view") == "gallery"
 
@@ -409,14 +372,14 @@ def test_marks_are_lines_that_decisions_csv_accepts(opened, tmp_path):
     opened.run("document.querySelector('#relabel').selectedIndex = 4")
     opened.key("Enter", "m")
     assert opened.run("document.querySelector('#lines').value") == "id,action,label,reason\n"
-    assert "3 of 3 marks without a reason" in opened.run("document.querySelector('#panel .told').textContent")
+    assert "3 of 3 marks without a reason" in opened.run("document.querySelector('#panel .status').textContent")
     opened.write("#reason", 'blurred, "very" much, = 1')
     opened.key("Enter")
     (tmp_path / "decisions.csv").write_text(opened.run("document.querySelector('#lines').value"), encoding="utf-8")
-    found = read_decisions(tmp_path / "decisions.csv", set(column("id")), CLASSES)
-    assert [(d.action, d.label) for d in found.values()] == [("drop", ""), ("keep", ""), ("relabel", CLASSES[4])]
-    assert {d.reason for d in found.values()} == {'blurred, "very" much, = 1'}
-    assert list(found) == shown_ids(opened)[:3]
+    decisions = read_decisions(tmp_path / "decisions.csv", set(column("id")), CLASSES)
+    assert [(d.action, d.label) for d in decisions.values()] == [("drop", ""), ("keep", ""), ("relabel", CLASSES[4])]
+    assert {d.reason for d in decisions.values()} == {'blurred, "very" much, = 1'}
+    assert list(decisions) == shown_ids(opened)[:3]
 
 
 # ---- the address -------------------------------------------------------------------------------------------
@@ -530,11 +493,7 @@ def test_the_gallery_leaves_room_for_its_scrollbar(opened):
 
 
 def test_it_works_in_a_sandboxed_frame_without_an_origin(tab, folder):
-    frame = page().replace("&", "&amp;").replace('"', "&quot;")
-    outer = (
-        f'<!doctype html><iframe sandbox="allow-scripts" srcdoc="{frame}" style="width:900px;height:600px"></iframe>'
-    )
-    (folder / "framed.html").write_text(outer, encoding="utf-8")
+    (folder / "framed.html").write_text(sandboxed(page()), encoding="utf-8")
     tab.open(folder / "framed.html")
     with tab.frame():
         tab.wait(READY)
@@ -546,7 +505,7 @@ def test_it_works_in_a_sandboxed_frame_without_an_origin(tab, folder):
         tab.run("document.querySelector('.tiles > .tile').click()")
         tab.run("document.querySelector('[data-act=drop]').click()")
         tab.run("document.querySelector('#show-help').click()")
-        tab.run("new Promise(done => setTimeout(done, 300))")
+        tab.wait("performance.getEntriesByName('address').length")
         address = tab.run("document.querySelector('#address').value")
         assert "q=row%20%3C%207" in address
         choose(tab, "#address", "#q=row%20%3C%203")
@@ -575,9 +534,11 @@ def test_every_control_has_a_name(opened):
 def test_a_sample_leaves_the_neighbours_it_brings_out_of_the_gallery(tab, folder):
     flagged = np.zeros(COUNT, bool)
     flagged[[5, 50]] = True
-    (folder / "sample.html").write_text(page(flagged=flagged, most=40), encoding="utf-8")
+    (folder / "sample.html").write_text(page(flagged=flagged, limit=40), encoding="utf-8")
     tab.open(folder / "sample.html", f"#open={column('id')[50]}", READY)
-    assert "40 of 300 examples: all 2 flagged and a sample" in tab.run("document.querySelector('#summary').textContent")
+    assert "40 of 300 examples: all 2 flagged and a random sample of the others" in tab.run(
+        "document.querySelector('#summary').textContent"
+    )
     assert passing(tab) == len(shown_ids(tab)) == 40
     tab.click("#panel .strip .tile")
     assert tab.run("document.querySelector('#panel .id').textContent") == column("id")[51]

@@ -1,28 +1,29 @@
 """A column of any kind as JSON that a page turns back into a typed array."""
 
 import base64
+from typing import Any
 
 import numpy as np
 
-EXACT = 2**24  # from here on float32 does not hold every whole number
+EXACT = 2**24  # float32 holds every whole number up to here
 
 
-def encoded(name: str, meaning: str, values: np.ndarray, separator: str = "") -> dict:
-    """name, meaning, kind (number, flag or text), type, data (base64); text has its different `words` in order.
+def encode(name: str, meaning: str, values: np.ndarray, separator: str = "") -> dict[str, Any]:
+    """name, meaning, kind (number, flag or text), type, data (base64); text has its distinct `words` in order.
 
     Floats travel as float32, seven digits, unless one of them is too large for that; integers in the smallest type.
     """
-    column = {"name": name, "meaning": meaning}
+    column: dict[str, Any] = {"name": name, "meaning": meaning}
     if values.dtype == bool:
-        return column | {"kind": "flag", **packed(values.astype(np.uint8))}
+        return column | {"kind": "flag", **pack(values.astype(np.uint8))}
     if values.dtype.kind in "iuf":
-        return column | {"kind": "number", **packed(_numbers(values))}
+        return column | {"kind": "number", **pack(_numbers(values))}
     texts = np.array(["" if v is None else str(v) for v in values.tolist()], dtype=object)
     words, codes = np.unique(texts, return_inverse=True)
-    return column | {"kind": "text", "separator": separator, "words": words.tolist(), **packed(_smallest(codes))}
+    return column | {"kind": "text", "separator": separator, "words": words.tolist(), **pack(_smallest(codes))}
 
 
-def packed(values: np.ndarray) -> dict:
+def pack(values: np.ndarray) -> dict[str, Any]:
     """type: letter and bytes as numpy has them; data: little-endian bytes in base64."""
     data = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
     return {"type": f"{values.dtype.kind}{values.dtype.itemsize}", "data": base64.b64encode(data).decode()}

@@ -1,43 +1,50 @@
-"""Thumbnails as sheets: many pictures in one WebP, each in a cell of its own."""
+"""Thumbnails as sheets: many pictures in one WebP, each in its own cell."""
 
 import base64
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recipe.explorer.columns import packed
+from recipe.explorer.columns import pack
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 64  # pixels; a larger picture is shrunk by area
 ACROSS = 32  # cells of a sheet in each direction
-BLOCK = 16  # lossy WebP codes blocks of this side: a cell of whole blocks takes nothing from its neighbour
+BLOCK = 16  # lossy WebP codes blocks of this side: in cells of whole blocks no picture changes its neighbour
 CRISP = 32  # pixels; up to here pixels are drawn as squares
 
 
-def sheets(picture: Callable[[int], np.ndarray | None], rows: list[int]) -> dict:
-    """cell: width and height of a cell, across: cells in a row of the sheet, crisp: whether to draw pixels as squares,
-    sizes: width and height of every thumbnail, two uint8 each, 0 where there is no picture, sheets: data URIs.
+def sheets(picture: Callable[[int], np.ndarray | None], rows: list[int]) -> dict[str, Any]:
+    """The pictures of `rows` as JSON.
+
+    cell: width and height of a cell, across: cells in a row of a sheet, each: cells of a sheet, crisp: whether to draw
+    pixels as squares, sizes: width and height of every thumbnail, two uint8 each, 0 where there is no picture, sheets:
+    data URIs.
     """
-    small = [_thumbnail(picture(row)) for row in rows]
-    sizes = np.array([(0, 0) if s is None else s.size for s in small], np.uint8).reshape(-1, 2)
+    thumbnails = [_thumbnail(picture(row)) for row in rows]
+    sizes = np.array([(0, 0) if s is None else s.size for s in thumbnails], np.uint8).reshape(-1, 2)
     largest = [int(n) for n in sizes.max(axis=0, initial=1)]
     lossless = max(largest) <= BLOCK
     cell = largest if lossless else [-(-n // BLOCK) * BLOCK for n in largest]
     quality = {"lossless": True} if lossless else {"quality": 90 if max(largest) <= CRISP else 80}
     each = ACROSS * ACROSS
-    parts = [small[start : start + each] for start in range(0, len(small), each)]
+    parts = [thumbnails[start : start + each] for start in range(0, len(thumbnails), each)]
     return {
         "cell": cell,
         "across": ACROSS,
         "each": each,
         "crisp": max(largest) <= CRISP,
-        "sizes": packed(sizes.ravel()),
+        "sizes": pack(sizes.ravel()),
         "sheets": [_sheet(part, cell, quality) for part in parts],
     }
 
 
-def _thumbnail(pixels: np.ndarray | None):
-    from PIL import Image
+def _thumbnail(pixels: np.ndarray | None) -> "Image.Image | None":
+    from PIL import Image  # here: a page without pictures does not load it
 
     if pixels is None:
         return None
@@ -48,12 +55,13 @@ def _thumbnail(pixels: np.ndarray | None):
     scale = SIDE / max(image.size)
     if scale >= 1:
         return image
-    return image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.BOX)
+    width, height = (max(1, round(n * scale)) for n in image.size)
+    return image.resize((width, height), Image.Resampling.BOX)
 
 
-def _sheet(part: list, cell: list[int], quality: dict) -> str:
+def _sheet(part: "list[Image.Image | None]", cell: list[int], quality: dict[str, Any]) -> str:
     """The thumbnails row by row, each at the top left of its cell; its last pixels fill the rest of the cell."""
-    from PIL import Image
+    from PIL import Image  # here: a page without pictures does not load it
 
     width, height = cell
     down = -(-len(part) // ACROSS)

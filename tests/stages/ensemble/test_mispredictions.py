@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pages import payload, values
 from systems import CFG, KINDS, MEMBERS, project
-from test_explorer import payload, values
 from torch import nn
 
 from recipe.cli import main

@@ -5,9 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, MISSING, chromium, untroubled
-from test_explorer import texts
-from test_explorer_browser import HOSTILE, READY, choose, fragment, passing, shown_ids
+from browser import CHROMIUM, MISSING
+from pages import HOSTILE, READY, choose, fragment, passing, sandboxed, shown_ids, texts
 
 from recipe.data.decisions import parse
 from recipe.explorer import Column, explorer
@@ -49,7 +48,8 @@ def page(classes=CLASSES, **more) -> str:
     near = np.stack([COUNT + (np.arange(COUNT + TRAIN) + k) % TRAIN for k in range(5)], axis=1)
     return explorer(
         table(classes), ROLES, title="Mispredictions", classes=classes, neighbours=near,
-        neighbours_are="Nearest training examples", start={"wrong": ["yes"]}, beside=np.arange(COUNT + TRAIN) >= COUNT,
+        neighbours_heading="Nearest training examples", initial_filter={"wrong": ["yes"]},
+        only_neighbours=np.arange(COUNT + TRAIN) >= COUNT,
         **{"picture": lambda i: np.full((8, 8), i % 256, np.uint8)} | more,
     )  # fmt: skip
 
@@ -63,17 +63,6 @@ def folder(tmp_path_factory):
 def file(folder):
     (folder / "page.html").write_text(page(), encoding="utf-8")
     return folder / "page.html"
-
-
-@pytest.fixture(scope="module")
-def browser(folder):
-    with chromium(folder / "profile") as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(browser):
-    yield from untroubled(browser)
 
 
 @pytest.fixture
@@ -94,10 +83,10 @@ def counted(tab) -> np.ndarray:
 
 def expected(test=None) -> np.ndarray:
     label, predicted = ([CLASSES.index(v) for v in column(name)] for name in ("label", "predicted"))
-    found = np.zeros((4, 4), int)
+    counts = np.zeros((4, 4), int)
     for i, (a, b) in enumerate(zip(label, predicted, strict=True)):
-        found[a, b] += test is None or test[i]
-    return found
+        counts[a, b] += test is None or test[i]
+    return counts
 
 
 def test_the_wrong_ones_are_shown_first_the_most_surprising_at_the_top(opened):
@@ -112,7 +101,7 @@ def test_the_wrong_ones_are_shown_first_the_most_surprising_at_the_top(opened):
 
 def test_the_table_counts_right_answers_too_and_follows_other_filters(opened):
     assert (counted(opened) == expected()).all()
-    assert "40 of 240 wrong, 16.7 %" in opened.run("document.querySelector('#confusion .more').textContent")
+    assert "40 of 240 wrong (16.7 %)" in opened.run("document.querySelector('#confusion .more').textContent")
     opened.write("#query", "split = val and confidence > 0.3")
     assert (counted(opened) == expected((column("split") == "val") & (column("confidence") > 0.3))).all()
 
@@ -120,14 +109,14 @@ def test_the_table_counts_right_answers_too_and_follows_other_filters(opened):
 def test_a_cell_shows_its_examples_and_a_second_click_all(opened):
     table = expected()
     a, b = np.argwhere(table * (1 - np.eye(4, dtype=int)))[0]
-    wanted = cell(CLASSES[a], CLASSES[b])
-    opened.click(wanted)
+    selector = cell(CLASSES[a], CLASSES[b])
+    opened.click(selector)
     assert passing(opened) == table[a, b]
     ids = set(column("id")[(column("label") == CLASSES[a]) & (column("predicted") == CLASSES[b])])
     assert set(shown_ids(opened)) == ids
-    assert opened.run(f"document.querySelector({json.dumps(wanted)}).getAttribute('aria-pressed')") == "true"
+    assert opened.run(f"document.querySelector({json.dumps(selector)}).getAttribute('aria-pressed')") == "true"
     assert (counted(opened) == table).all()  # its own choice changes none of its counts
-    opened.click(wanted)
+    opened.click(selector)
     assert passing(opened) == column("wrong").sum()
 
 
@@ -248,26 +237,22 @@ def test_many_classes_are_a_list_of_pairs(tab, folder):
     tab.open(folder / "many.html", ready=READY)
     assert tab.run("document.querySelectorAll('#confusion li').length") == 20
     first = int(tab.run("document.querySelector('#confusion li button').dataset.cell"))
-    told = int(tab.run("document.querySelector('#confusion li .n').textContent"))
+    count = int(tab.run("document.querySelector('#confusion li .n').textContent"))
     tab.click("#confusion li button")
-    assert passing(tab) == told
+    assert passing(tab) == count
     assert f"among=label,class%20number%20{first // 40}" in fragment(tab)
 
 
-def test_a_share_of_wrong_answers_is_not_told_of_a_sample(tab, folder):
+def test_a_sample_has_no_error_rate(tab, folder):
     """Every wrong one is on the page and few of the right: their share of the page means nothing."""
-    (folder / "sample.html").write_text(page(most=60), encoding="utf-8")
+    (folder / "sample.html").write_text(page(limit=60), encoding="utf-8")
     tab.open(folder / "sample.html", ready=READY)
-    told = tab.run("document.querySelector('#confusion .more').textContent")
-    assert "40 of 60 wrong, the right ones are a sample" in told
+    summary = tab.run("document.querySelector('#confusion .more').textContent")
+    assert "40 of 60 wrong (the others are a sample, so no error rate)" in summary
 
 
 def test_it_works_in_a_sandboxed_frame_without_an_origin(tab, folder):
-    frame = page().replace("&", "&amp;").replace('"', "&quot;")
-    outer = (
-        f'<!doctype html><iframe sandbox="allow-scripts" srcdoc="{frame}" style="width:900px;height:600px"></iframe>'
-    )
-    (folder / "framed.html").write_text(outer, encoding="utf-8")
+    (folder / "framed.html").write_text(sandboxed(page()), encoding="utf-8")
     tab.open(folder / "framed.html")
     with tab.frame():
         tab.wait(READY)
@@ -301,14 +286,14 @@ def test_five_thousand_photographs_and_their_neighbours_fit_into_twenty_megabyte
     near = rng.integers(shown, total, (total, 5))
     html = explorer(
         columns, ROLES, title="", classes=names.tolist(), picture=photograph, neighbours=near,
-        beside=np.arange(total) >= shown, start={"wrong": ["yes"]},
+        only_neighbours=np.arange(total) >= shown, initial_filter={"wrong": ["yes"]},
     )  # fmt: skip
     assert len(html.encode()) < 20e6
     (folder / "large.html").write_text(html, encoding="utf-8")
     began = time.monotonic()
     tab.open(folder / "large.html", ready=READY)
     assert passing(tab) == 625
-    assert "625 of 5,000 wrong, 12.5 %" in tab.run("document.querySelector('#confusion .more').textContent")
+    assert "625 of 5,000 wrong (12.5 %)" in tab.run("document.querySelector('#confusion .more').textContent")
     tab.click("#confusion td.same button")
     assert passing(tab) == expected_same(label, predicted)
     assert time.monotonic() - began < 20

@@ -15,7 +15,7 @@ from recipe.data.batches import Data, Split
 from recipe.data.decisions import COLUMNS
 from recipe.data.source import FEATURES, IMAGE
 from recipe.data.store import Store
-from recipe.explorer import MOST, Column, Roles, drawn, explorer
+from recipe.explorer import MAX_EXAMPLES, Column, Roles, explorer, sample_rows
 from recipe.files import write_csv, write_text
 from recipe.serve.system import BATCH, System
 
@@ -128,7 +128,7 @@ def page(
 ) -> str:  # fmt: skip
     """The explorer over val and test, the wrong answers first; train is there as their neighbours, and where doubted.
 
-    judged: of val, test and train. unseen: the test examples. Of more than `MOST`, every wrong one and a sample
+    judged: of val, test and train. unseen: the test examples. Of more than `MAX_EXAMPLES`, every wrong one and a sample
     of the others are shown.
     """
     val, test, train = judged
@@ -139,7 +139,7 @@ def page(
     beside[doubts] = False
     # only what will be shown is compared with train
     among = np.flatnonzero(~beside)
-    neighbours, by = _neighbours(among[drawn(wrong[among], MOST, seed)], final, data, unseen)
+    neighbours, by = _neighbours(among[sample_rows(wrong[among], MAX_EXAMPLES, seed)], final, data, unseen)
     start = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for j in judged for i in j.ids])
     return explorer(
@@ -151,10 +151,9 @@ def page(
         picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
         classes=data.classes,
         neighbours=neighbours,
-        neighbours_are=f"Nearest training examples, by {by}",
-        beside=beside,
-        start=start,
-        most=MOST,
+        neighbours_heading=f"Nearest training examples, by {by}",
+        only_neighbours=beside,
+        initial_filter=start,
         seed=seed,
     )
 
