@@ -228,7 +228,7 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
     proposed = {line["id"] for line in proposals(judged, made.data.classes)}
     shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
     assert shown_doubts - set(made.unseen.ids) == proposed
-    assert sent["start"] == {"wrong": ["yes"], "split": ["val", "test"]}
+    assert sent["initialFilter"] == {"wrong": ["yes"], "split": ["val", "test"]}
     assert (column(sent, "test")[:shown] == (column(sent, "split")[:shown] == "test")).all()
     truth = column(sent, "label") != column(sent, "predicted")
     assert (truth == wrong).all()
@@ -237,13 +237,16 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
 
 def test_every_wrong_answer_is_on_the_page_of_many(trained, judged, monkeypatch):
     made, final, _ = trained
-    monkeypatch.setattr(mispredictions, "MOST", 100)
+    monkeypatch.setattr(mispredictions, "MAX_EXAMPLES", 100)
     sent = payload(mispredictions.page(judged, final, made.data, made.unseen, made.store, "Digits", 0))
     doubted = len(judged[2].doubted)
     wrong = judged[0].wrong.sum() + judged[1].wrong.sum() + doubted
     assert column(sent, "wrong")[: sent["shown"]].sum() == wrong
     assert sent["shown"] == max(100, wrong + 20)
-    assert re.search(rf"{sent['shown']} of {718 + doubted} examples: all {wrong} wrong and a sample", sent["drawing"])
+    assert re.search(
+        rf"{sent['shown']} of {718 + doubted} examples: all {wrong} wrong and a random sample of the others",
+        sent["counts"],
+    )
     near = values(sent["neighbours"]).reshape(-1, 5)[: sent["shown"]]
     first = near[column(sent, "wrong")[: sent["shown"]] == 1, 0]
     assert (first >= 0).sum() >= sent["rows"] - sent["shown"] == sent["shown"] // 4

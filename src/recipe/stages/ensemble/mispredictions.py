@@ -154,6 +154,7 @@ def page(
         neighbours_heading=f"Nearest training examples, by {by}",
         only_neighbours=beside,
         initial_filter=start,
+        limit=MAX_EXAMPLES,
         seed=seed,
     )
 
