@@ -44,9 +44,9 @@ from recipe.data.batches import Data, Split
 from recipe.models.plain import convnet, mlp
 from recipe.stages.runner import Run, prepare_torch
 from recipe.stages.tune import worker
-from recipe.stages.tune.compare import ends, rivals
-from recipe.stages.tune.study import Study
-from recipe.stages.tune.trials import log
+from recipe.stages.tune.compare_samplers import best_of_repeats, sampler_predictions
+from recipe.stages.tune.study import SamplerStudy
+from recipe.stages.tune.trials import log_trials
 from recipe.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,7 @@ def searched(cfg, data: Data, folder: Path) -> dict[str, list]:
     with contextlib.redirect_stdout(io.StringIO()):
         run = Run("tune", folder, Tracker(cfg, "tune", "benchmark", ""), {})
         search = worker.open_search(cfg, data, {}, {}, folder, run.say)
-        worker.take_part(search, lambda trials: log(search.work, trials, run))
+        worker.take_part(search, partial(log_trials, search.setup, run))
         search.close()
     return worker.trials_of(search)
 
@@ -266,7 +266,12 @@ def overhead(folder: Path) -> None:
 
         setattr(owner, attribute, timed)
 
-    for owner, attribute in ((Study, "look"), (Study, "claim"), (Study, "tell"), (worker, "ask")):
+    for owner, attribute in (
+        (SamplerStudy, "refresh"),
+        (SamplerStudy, "claim"),
+        (SamplerStudy, "write_result"),
+        (worker, "propose"),
+    ):
         counted(owner, attribute, "Optuna and its storage")
     counted(Tracker, "lane", "MLflow")
     for net in NETS:
@@ -309,8 +314,8 @@ def samplers(
         cfg = config(net, data, samplers=names, trials=trials, repeats=5, generation=4, together=64, halving=None)
         cfg.train.steps = passes * cfg.train.eval_every
         found = searched(cfg, data, where)
-        rows.append([title, *(f"{statistics.fmean(ends(mine)):.4f}" for mine in found.values())])
-        rows[-1].append("; ".join(p["measured"] for p in rivals(cfg, found)))
+        rows.append([title, *(f"{statistics.fmean(best_of_repeats(mine)):.4f}" for mine in found.values())])
+        rows[-1].append("; ".join(p["measured"] for p in sampler_predictions(cfg, found)))
         say(" | ".join(rows[-1]))
     table([f"best of {trials}, mean of 5 repeats, nats", *names, f"against {names[0]}, paired"], rows)
 

@@ -53,7 +53,7 @@ def linear(**more):
     return OmegaConf.merge(cfg, {"halving": {"first": 0.15, "factor": 3}, "trial_seeds": 2})
 
 
-def formula(work, sampler, cohort, past, folder) -> list[Trial]:
+def formula(setup, sampler, cohort, past, folder) -> list[Trial]:
     """In place of a training: fails at the highest rates, is pruned where it is worse than half of what was before."""
     trials = []
     for key, params in cohort.items():
@@ -72,9 +72,9 @@ def opened(cfg, home: Path, create: bool = True, data=SMALL):
     return worker.open_search(cfg, data, {}, {"code.py": "0"}, home, lambda text: None, create=create)
 
 
-def found(search) -> list[dict]:
-    """What would stand in trials.csv."""
-    rows = [t.row(search.work.space) for mine in worker.trials_of(search).values() for t in mine]
+def trial_rows(search) -> list[dict]:
+    """The lines of trials.csv, as text."""
+    rows = [t.row(search.setup.space) for trials in worker.trials_of(search).values() for t in trials]
     return [{key: str(value) for key, value in row.items()} for row in rows]
 
 
@@ -83,11 +83,11 @@ def whole(cfg, home: Path, data=SMALL) -> list[dict]:
     search = opened(cfg, home, data=data)
     worker.take_part(search)
     search.close()
-    return found(search)
+    return trial_rows(search)
 
 
 def forked(work) -> int:
-    """A process of its own that does `work()`; gives its id. It shares what is imported, which saves seconds."""
+    """Runs `work()` in a forked process; gives its id. It shares the imported modules, which saves seconds."""
     pid = os.fork()
     if pid:
         return pid
@@ -121,7 +121,7 @@ def writes(storage, before) -> None:
 
 def storages(search) -> list:
     """Each once: samplers share one."""
-    return list({id(s.optuna._storage): s.optuna._storage for s in search.studies.values()}.values())
+    return list({id(s.storage): s.storage for s in search.studies.values()}.values())
 
 
 def free_port() -> int:

@@ -86,18 +86,18 @@ def _decided(given) -> int:
 def _worked(overrides: list[str]) -> int:
     from recipe.config.compose import resolved, root
     from recipe.config.hydra_app import compose_cli
-    from recipe.stages.tune.join import join
     from recipe.stages.tune.worker import NoSearch
+    from recipe.stages.tune.worker_process import run_worker
 
     os.chdir(root())
     with masking():
         if overrides or not Path("resolved/tune.yaml").is_file():
-            join(compose_cli("tune", overrides))
+            run_worker(compose_cli("tune", overrides))
             return 0
         try:
-            join(resolved("tune", root()))
+            run_worker(resolved("tune", root()))
         except NoSearch:  # of dvc repro: one that was started by hand, after an edit of params.yaml
-            join(compose_cli("tune", []))
+            run_worker(compose_cli("tune", []))
     return 0
 
 

@@ -199,7 +199,7 @@ def test_several_processes_change_no_byte(clone):
     alone = clone.outputs("tune")
     clone.put("conf/runtime/local.yaml", processes=3)
     said = clone.as_dvc("tune").text
-    assert said.count("worker     nothing is left to do") == 2
+    assert said.count("worker     no trials are left") == 2
     assert "failed" not in said
     assert clone.outputs("tune") == alone
 
@@ -211,7 +211,7 @@ def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
     until(stage, "the search can be watched")
     others = clone.start(*worker, "trials=25")
     said = clone.run(*worker, *words).text
-    assert int(re.search(r"nothing is left to do; (\d+) trial", said)[1]) > 0
+    assert int(re.search(r"no trials are left; this worker finished (\d+)", said)[1]) > 0
     assert stage.poll() is None, "it was over too early to say anything of the others"
     assert "no search of this configuration" in others.communicate()[0]
     stage.communicate(timeout=300)

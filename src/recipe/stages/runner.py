@@ -6,7 +6,6 @@ hand, Hydra's (outputs/...), so that nothing DVC tracks is touched.
 
 import contextlib
 import ctypes
-import fcntl
 import functools
 import os
 import shutil
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import filelock
 from omegaconf import OmegaConf
 
 from recipe.addresses import masked, masking, remember, rewrite_masked
@@ -193,20 +193,20 @@ def in_dvc(name: str) -> bool:
 @contextlib.contextmanager
 def _locked(name: str):
     """One process a stage: a DVC killed with -9 leaves the stage's process alive, and a rerun would write beside it."""
-    folder = Path(".recipe/locks")
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / name, "a+") as file:
-        if in_dvc(name):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel drops it, whatever kills us
-            except BlockingIOError:
-                file.seek(0)
-                raise RecipeError(
-                    f"another process of this stage (pid {file.read() or 'unknown'}) is still running in this folder. "
-                    "Wait for it, or end it."
-                ) from None
-            file.truncate(0)
-            print(os.getpid(), end="", file=file, flush=True)
+    if not in_dvc(name):
+        yield
+        return
+    file = Path(".recipe/locks", name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = filelock.FileLock(file).acquire(blocking=False)  # the kernel releases it, whatever ends this process
+    except filelock.Timeout:
+        raise RecipeError(
+            f"another process of this stage (pid {file.read_text() or 'unknown'}) is still running in this folder. "
+            "Wait for it, or end it."
+        ) from None
+    with held:
+        file.write_text(str(os.getpid()))
         yield
 
 

@@ -8,16 +8,19 @@ from clone import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from searching import SPACE, config, shipped
+from searching import SMALL, SPACE, config, shipped
 
 from recipe.addresses import masked
 from recipe.config.compose import change, checked
 from recipe.errors import RecipeError
 from recipe.experiment.arms import Gain
 from recipe.stages.tune import checks as claims
-from recipe.stages.tune import compare, figures, halving, samplers
+from recipe.stages.tune import compare, compare_samplers, figures, halving, importance, samplers
+from recipe.stages.tune import trials as trials_module
+from recipe.stages.tune.compare import TunedRecipe
+from recipe.stages.tune.results import SearchResults
 from recipe.stages.tune.space import at_edges, changes, read_space
-from recipe.stages.tune.trials import Trial
+from recipe.stages.tune.trials import Trial, TrialSetup
 from recipe.verdict import checks_of
 
 LR = {"low": 1e-4, "high": 1e-1, "log": True}
@@ -26,9 +29,9 @@ GROUP = {"optimizer": {"choices": {"adam": ADAM, "sgd": SGD}}}
 
 WRONG = {
     "misspelt": ({"optimizer.lrr": LR}, "conf/space: no `optimizer.lrr`.* did you mean `optimizer.lr`"),
-    "no part of a training": ({"data._target_": {"choices": ["a"]}}, "no part of a training"),
-    "one for all lanes": ({"train.eval_every": {"low": 1, "high": 9}}, "no part of a training"),
-    "no group": ({"train": {"choices": ["a"]}}, "no group"),
+    "no part of a training": ({"data._target_": {"choices": ["a"]}}, "does not configure a training"),
+    "one for all lanes": ({"train.eval_every": {"low": 1, "high": 9}}, "does not configure a training"),
+    "no group": ({"train": {"choices": ["a"]}}, "not a group"),
     "upside down": ({"optimizer.lr": {"low": 2, "high": 1}}, "low below high"),
     "log of zero": ({"optimizer.lr": {"low": 0, "high": 1, "log": True}}, "above 0"),
     "text": ({"optimizer.lr": {"low": "a", "high": 1}}, "must be numbers"),
@@ -49,7 +52,7 @@ WRONG = {
     "when is no mapping": ({"optimizer.lr": LR | {"when": "always"}}, "when must be"),
     "a circle": (
         {"optimizer.lr": LR | {"when": {"model.width": 8}},
-         "model.width": {"choices": [8, 9], "when": {"optimizer.lr": 0.1}}}, "in a circle",
+         "model.width": {"choices": [8, 9], "when": {"optimizer.lr": 0.1}}}, "has a cycle",
     ),
     "when has a value that never comes": (
         {"model.width": {"choices": [8, 9]}, "optimizer.lr": LR | {"when": {"model.width": 10}}}, "is never 10",
@@ -102,12 +105,12 @@ def test_a_chosen_group_takes_the_place_of_what_was_accepted():
 # ---- samplers ------------------------------------------------------------------------------------------------
 
 
-def asked(sampler: str, space, repeat: int, index: int, past=(), seed: int = 0, trials: int = 12) -> dict:
-    return samplers.ask(sampler, space, seed, repeat, index, trials, list(past))
+def proposed(sampler: str, space, repeat: int, index: int, past=(), seed: int = 0, trials: int = 12) -> dict:
+    return samplers.propose(sampler, space, seed, repeat, index, trials, list(past))
 
 
 def past(space, count: int, sampler: str = "random") -> list[Trial]:
-    made = [asked("random", space, 0, i) for i in range(count)]
+    made = [proposed("random", space, 0, i) for i in range(count)]
     return [Trial(sampler, 0, i, p, "complete", float(i % 3) + p["optimizer.lr"]) for i, p in enumerate(made)]
 
 
@@ -115,11 +118,11 @@ def past(space, count: int, sampler: str = "random") -> list[Trial]:
 def test_a_trial_is_a_function_of_its_place_and_of_what_is_known(sampler):
     space = read_space(config(), {})
     known = past(space, 8)
-    working = [asked("random", space, 0, 8)]
-    first = asked(sampler, space, 0, 9, [*known, *working])
-    assert first == asked(sampler, space, 0, 9, [*known, *working])
-    others = [asked(sampler, space, 1, 9, [*known, *working]), asked(sampler, space, 0, 10, [*known, *working])]
-    others.append(asked(sampler, space, 0, 9, [*known, *working], seed=1))
+    working = [proposed("random", space, 0, 8)]
+    first = proposed(sampler, space, 0, 9, [*known, *working])
+    assert first == proposed(sampler, space, 0, 9, [*known, *working])
+    others = [proposed(sampler, space, 1, 9, [*known, *working]), proposed(sampler, space, 0, 10, [*known, *working])]
+    others.append(proposed(sampler, space, 0, 9, [*known, *working], seed=1))
     assert all(other != first for other in others)
 
 
@@ -128,7 +131,7 @@ def test_a_model_looks_at_results_and_the_others_do_not():
     known = past(space, 8)
     turned = [Trial("tpe", 0, t.index, t.params, "complete", -t.value) for t in known]
     for sampler in samplers.SAMPLERS[:4]:
-        same = asked(sampler, space, 0, 9, known) == asked(sampler, space, 0, 9, turned)
+        same = proposed(sampler, space, 0, 9, known) == proposed(sampler, space, 0, 9, turned)
         assert same == (sampler not in samplers.MODELS)
 
 
@@ -137,7 +140,7 @@ def test_a_trial_that_failed_counts_as_the_worst():
     space = read_space(config({"optimizer.lr": LR}), {})
     lows = [Trial("tpe", 0, i, {"optimizer.lr": 1e-3 * (1 + i)}, "complete", 1.0) for i in range(5)]
     bad = [Trial("tpe", 0, 5 + i, {"optimizer.lr": 5e-2 + 5e-3 * i}, "failed") for i in range(6)]
-    rates = [asked("tpe", space, repeat, 11, [*lows, *bad])["optimizer.lr"] for repeat in range(12)]
+    rates = [proposed("tpe", space, repeat, 11, [*lows, *bad])["optimizer.lr"] for repeat in range(12)]
     assert sum(rate > 4e-2 for rate in rates) <= 2
 
 
@@ -145,7 +148,7 @@ def test_a_trial_that_failed_counts_as_the_worst():
 def test_values_lie_in_their_ranges_and_conditions_hold(sampler):
     space, known = read_space(config(), {}), []
     for index in range(24):
-        params = asked(sampler, space, 0, index, known)
+        params = proposed(sampler, space, 0, index, known)
         known.append(Trial(sampler, 0, index, params, "complete", math.sin(index)))
         assert type(params["train.batch_size"]) is int
         assert 4 <= params["train.batch_size"] <= 64
@@ -156,14 +159,14 @@ def test_values_lie_in_their_ranges_and_conditions_hold(sampler):
 
 def test_quasi_random_points_fill_the_space_evenly():
     space = read_space(config({"optimizer.lr": LR, "model.dropout": {"low": 0.0, "high": 1.0}}), {})
-    points = [asked("qmc", space, 3, i) for i in range(16)]
+    points = [proposed("qmc", space, 3, i) for i in range(16)]
     for key, scale in (("optimizer.lr", lambda v: (math.log10(v) + 4) / 3), ("model.dropout", float)):
         assert sorted(int(16 * scale(p[key])) for p in points) == list(range(16))  # one in each sixteenth
 
 
 def test_a_grid_has_every_cell_once_in_an_order_of_the_repeats_own():
     space = read_space(config({"optimizer.lr": LR, "model.width": {"choices": [8, 16, 32]}}), {})
-    cells = [[tuple(asked("grid", space, repeat, i).values()) for i in range(12)] for repeat in (0, 1)]
+    cells = [[tuple(proposed("grid", space, repeat, i).values()) for i in range(12)] for repeat in (0, 1)]
     assert len(set(cells[0])) == 12
     assert len({rate for rate, _ in cells[0]}) == 4
     assert cells[0] != cells[1]
@@ -227,9 +230,9 @@ def trial(value, state="complete", repeat=0, index=0, **params):
 
 def test_the_best_is_the_lowest_that_trained_to_its_end():
     trials = [trial(0.5), trial(None, "failed"), trial(0.2), trial(0.1, "pruned"), trial(0.3)]
-    assert compare.best(trials).value == 0.2
-    assert compare.best_so_far(trials) == [0.5, 0.5, 0.2, 0.2, 0.2]
-    assert compare.best_so_far(trials[1:2]) == [math.inf]
+    assert trials_module.complete(trials)[0].value == 0.2
+    assert compare_samplers.best_so_far(trials) == [0.5, 0.5, 0.2, 0.2, 0.2]
+    assert compare_samplers.best_so_far(trials[1:2]) == [math.inf]
 
 
 def test_a_value_at_an_end_of_its_range_is_noticed_on_the_ranges_scale():
@@ -240,31 +243,31 @@ def test_a_value_at_an_end_of_its_range_is_noticed_on_the_ranges_scale():
 
 
 @pytest.mark.parametrize(
-    ("values", "said", "outcome"),
+    ("values", "words", "outcome"),
     [
-        ((1.0, 1.1, 0.9), "tpe found better", "confirmed"),
-        ((3.0, 3.1, 2.9), "random found better", "refuted"),
-        ((1.0, 3.0, 2.1), "cannot be told apart", "refuted"),
+        ((1.0, 1.1, 0.9), "tpe is better", "confirmed"),
+        ((3.0, 3.1, 2.9), "random is better", "refuted"),
+        ((1.0, 3.0, 2.1), "no significant difference", "refuted"),
         ((1.0, 1.1, None), "takes two repeats", "refuted"),
     ],
 )
-def test_one_sampler_against_another_is_paired_over_repeats(values, said, outcome):
+def test_one_sampler_against_another_is_paired_over_repeats(values, words, outcome):
     cfg = shipped()
     random = [trial(v, repeat=r) for r, v in enumerate((2.0, 2.1, 2.0))]
     tpe = [trial(v, "complete" if v else "failed", repeat=r) for r, v in enumerate(values)]
-    (prediction,) = compare.rivals(cfg, {"random": random, "tpe": tpe})
-    assert said in prediction["measured"]
+    (prediction,) = compare_samplers.sampler_predictions(cfg, {"random": random, "tpe": tpe})
+    assert words in prediction["measured"]
     assert prediction["outcome"] == outcome
 
 
 def test_importance_is_measured_where_no_model_chose():
     space = read_space(config({"optimizer.lr": LR, "model.dropout": {"low": 0.0, "high": 1.0}}), {})
-    made = [asked("random", space, 0, i) for i in range(40)]
+    made = [proposed("random", space, 0, i) for i in range(40)]
     blind = [trial((math.log10(p["optimizer.lr"]) + 2) ** 2, index=i, **p) for i, p in enumerate(made)]
-    assert compare.unmodelled({"tpe": [trial(1.0)], "random": blind}) == blind
-    shares = compare.importances(space, blind)
+    assert importance.without_model({"tpe": [trial(1.0)], "random": blind}) == blind
+    shares = importance.importances(space, blind)
     assert shares["optimizer.lr"] > 0.8
-    assert compare.importances(space, blind[:1]) == {}
+    assert importance.importances(space, blind[:1]) == {}
 
 
 # ---- claims --------------------------------------------------------------------------------------------------
@@ -272,7 +275,16 @@ def test_importance_is_measured_where_no_model_chose():
 TRIALS = {
     name: [Trial(name, r, i, {}, "complete", 0.1 + i) for r in range(2) for i in range(3)] for name in ("random", "tpe")
 }
-SEARCH = claims.Search(TRIALS, TRIALS["tpe"][0], 0.1, Gain(0.2, 0.1, 0.3, 6), [], 3, 2)
+TUNED = TunedRecipe(
+    best=TRIALS["tpe"][0], repeated_loss=0.1, accepted_loss=0.2, gain=Gain(0.2, 0.1, 0.3, 6), confidence=0.95,
+    keys_at_edges=[], changes={}, score={},
+)  # fmt: skip
+SETUP = TrialSetup(config(trials=3, repeats=2), SMALL, {}, {}, print)
+SEARCH = SearchResults(SETUP, TRIALS, TUNED, [])
+
+
+def tuned(**changes) -> SearchResults:
+    return replace(SEARCH, tuned=replace(TUNED, **changes))
 
 
 def without(trials: dict, *more: Trial) -> dict:
@@ -280,11 +292,11 @@ def without(trials: dict, *more: Trial) -> dict:
 
 
 PAIRS = {
-    "best_trial_repeats": replace(SEARCH, again=0.1 + 1e-9),
+    "best_trial_repeats": tuned(repeated_loss=0.1 + 1e-9),
     "budgets_are_equal": replace(SEARCH, trials=without(TRIALS)),
     "trials_come_to_an_end": replace(SEARCH, trials=without(TRIALS, Trial("tpe", 1, 2, {}, "failed", cause="nan"))),
-    "gain_is_more_than_noise": replace(SEARCH, gain=Gain(-0.2, -0.3, -0.1, 6)),
-    "best_is_inside_the_space": replace(SEARCH, edges=["optimizer.lr"]),
+    "gain_is_more_than_noise": tuned(gain=Gain(-0.2, -0.3, -0.1, 6)),
+    "best_is_inside_the_space": tuned(keys_at_edges=["optimizer.lr"]),
 }
 
 
@@ -300,7 +312,7 @@ def test_a_healthy_search_passes_and_a_sabotaged_one_fails(name):
 
 
 def test_a_gain_whose_interval_holds_zero_is_undecided_and_says_how_many_seeds_would_decide():
-    verdict = checks_of(claims)["gain_is_more_than_noise"](replace(SEARCH, gain=Gain(0.2, -0.1, 0.5, 6)))
+    verdict = checks_of(claims)["gain_is_more_than_noise"](tuned(gain=Gain(0.2, -0.1, 0.5, 6)))
     assert verdict.verdict == "undecided"
     assert "seeds would decide (there are 6)" in verdict.needed
 
@@ -311,7 +323,7 @@ def test_a_trial_that_was_trained_twice_is_noticed():
 
 
 def test_a_rerun_that_is_lost_is_noticed():
-    assert checks_of(claims)["best_trial_repeats"](replace(SEARCH, again=math.nan)).verdict == "fail"
+    assert checks_of(claims)["best_trial_repeats"](tuned(repeated_loss=math.nan)).verdict == "fail"
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------
@@ -320,17 +332,18 @@ def test_a_rerun_that_is_lost_is_noticed():
 def test_pictures_are_drawn_of_any_search(tmp_path):
     """Trials that failed, keys that are not there, repeats that found nothing, one repeat alone."""
     space = read_space(config(), {})
-    params = [asked("random", space, 0, i) for i in range(6)]
+    params = [proposed("random", space, 0, i) for i in range(6)]
     trials = [Trial("random", 0, i, p, "complete", 1.0 + i) for i, p in enumerate(params[:3])]
     trials += [Trial("random", 0, 3, params[3], "pruned", 9.0), Trial("random", 0, 4, params[4], "failed")]
     rows, axes = [t.row(space) for t in trials], {key: range_.axis() for key, range_ in space.items()}
     for name, of in (("all", trials), ("none", trials[3:]), ("first", trials[::-1])):
-        figures.searches(tmp_path / f"{name}.png", *compare.progress({"random": of}, 0.95), 1.5)
+        best, half = compare_samplers.progress({"random": of}, 0.95)
+        figures.progress(tmp_path / f"{name}.png", best, half, 1.5, 0.95)
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
     for name, of in (("all", rows), ("none", rows[3:])):
         figures.slices(tmp_path / f"s_{name}.png", of, axes)
         figures.parallel(tmp_path / f"p_{name}.png", of, axes)
-    figures.bars(tmp_path / "b.png", {}, "what matters", "importance")
+    figures.importance(tmp_path / "b.png", {})
     figures.slices(tmp_path / "again.png", rows, axes)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "s_all.png").read_bytes()
 
@@ -348,7 +361,7 @@ def test_what_trained_to_its_end_is_handed_on_as_changes_that_build():
         Trial("random", 0, i, {"optimizer": "sgd", "optimizer.lr": lr}, state, value)
         for i, (lr, state, value) in enumerate([(0.01, "complete", 0.3), (0.1, "complete", 0.2), (1e-3, "pruned", 0.1)])
     )
-    found = compare.finished(space, {"train.mixup": 0.2}, [slow, lost, fast, slow])
+    found = compare.finished_changes(space, {"train.mixup": 0.2}, [slow, lost, fast, slow])
     assert [changes["optimizer.lr"] for changes in found] == [0.1, 0.01]
     built = change(shipped(), found[0])
     assert built.optimizer == SGD | {"lr": 0.1}

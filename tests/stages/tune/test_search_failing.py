@@ -10,12 +10,12 @@ from recipe.stages.tune.trials import Trial
 
 
 def test_too_many_failures_stop_the_search(monkeypatch, tmp_path):
-    def failing(work, sampler, cohort, past, folder):
+    def failing(setup, sampler, cohort, past, folder):
         return [Trial(sampler, *key, params, "failed", cause="it burns") for key, params in cohort.items()]
 
     monkeypatch.setattr(worker, "train_cohort", failing)
     search = opened(config(), tmp_path)
-    with pytest.raises(worker.NothingFound, match=r"of 10 random trials failed.*it burns.*next run searches anew"):
+    with pytest.raises(worker.NothingFound, match=r"10 random trials failed.*it burns.*next run begins a new search"):
         worker.take_part(search)
     search.close()
 
@@ -23,7 +23,7 @@ def test_too_many_failures_stop_the_search(monkeypatch, tmp_path):
 def test_the_limit_of_failures_is_looked_at_before_more_is_trained(monkeypatch, tmp_path):
     trained = []
 
-    def failing(work, sampler, cohort, past, folder):
+    def failing(setup, sampler, cohort, past, folder):
         trained.extend(cohort)
         return [Trial(sampler, *key, params, "failed", cause="it burns") for key, params in cohort.items()]
 
@@ -39,13 +39,13 @@ def test_the_limit_of_failures_is_looked_at_before_more_is_trained(monkeypatch, 
 def test_a_search_in_which_no_trial_is_complete_has_found_nothing(state, monkeypatch, tmp_path):
     """`failures: 1` lets every one fail; halving may stop those that would not have, before the others diverge."""
 
-    def never(work, sampler, cohort, past, folder):
+    def never(setup, sampler, cohort, past, folder):
         value = 1.0 if state == "pruned" else None
         return [Trial(sampler, *key, params, state, value, cause="it ends") for key, params in cohort.items()]
 
     monkeypatch.setattr(worker, "train_cohort", never)
     search = opened(config(failures=1.0), tmp_path)
-    with pytest.raises(worker.NothingFound, match=r"none of 20 trials trained to its end.*next run searches anew"):
+    with pytest.raises(worker.NothingFound, match=r"none of 20 trials trained to.*next run begins a new search"):
         worker.take_part(search)
     search.close()
 

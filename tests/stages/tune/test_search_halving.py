@@ -14,7 +14,8 @@ from torch import nn
 from recipe.experiment import build
 from recipe.stages.tune import trials, worker
 from recipe.stages.tune.space import read_space
-from recipe.stages.tune.trials import Trial, Work, train_again, train_cohort
+from recipe.stages.tune.train_trials import train_again, train_cohort
+from recipe.stages.tune.trials import Trial, TrialSetup
 from recipe.train import engine
 
 RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, float("inf"))
@@ -88,9 +89,9 @@ def test_rungs_must_be_evaluations():
 # ---- trials --------------------------------------------------------------------------------------------------
 
 
-def work(**more) -> Work:
+def work(**more) -> TrialSetup:
     cfg = linear(**more)
-    return Work(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
+    return TrialSetup(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
 
 
 def cohort(*rates: float, repeat: int = 0) -> dict:
@@ -139,12 +140,12 @@ class Burns(nn.Module):
         return self.inner(x)
 
 
-def burning() -> Work:
+def burning() -> TrialSetup:
     cfg = config(trials=5)
     cfg.model = {"_target_": "test_search_halving.Burns", "width": 1.0}
     cfg.space = {"model.width": {"choices": [1, 2, 3]}}
     cfg.train.steps, cfg.train.eval_every = 20, 10
-    return Work(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
+    return TrialSetup(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
 
 
 def test_of_trials_that_throw_together_only_the_guilty_fail():

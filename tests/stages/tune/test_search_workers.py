@@ -12,10 +12,10 @@ import pytest
 import searching
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searching import config, ended, forked, found, kill, linear, opened, whole
+from searching import config, ended, forked, kill, linear, opened, trial_rows, whole
 
 from recipe.errors import RecipeError
-from recipe.stages.tune import study, worker
+from recipe.stages.tune import storage, study, worker
 from recipe.stages.tune.trials import Trial
 
 
@@ -32,9 +32,9 @@ def formula(monkeypatch):
 def once_each(search) -> None:
     """Every trial has one finished row; other rows were freed."""
     for of in search.studies.values():
-        rows = of.optuna.get_trials(deepcopy=False)
-        done = Counter(study._key(row) for row in rows if study._finished(row))
-        cfg = search.work.cfg
+        rows = of.optuna_study.get_trials(deepcopy=False)
+        done = Counter(study.key_of_row(row) for row in rows if study._finished_result(row))
+        cfg = search.setup.cfg
         assert done == Counter({(r, i): 1 for r in range(cfg.repeats) for i in range(cfg.trials)})
         assert not any(row.state.name == "RUNNING" for row in rows)
 
@@ -69,7 +69,7 @@ def test_killed_at_any_write_it_ends_as_if_it_had_not_been(tmp_path_factory, poi
         last = opened(cfg, home)
         worker.take_part(last)
         last.close()
-        assert found(last) == whole(cfg, again)
+        assert trial_rows(last) == whole(cfg, again)
         once_each(last)
 
 
@@ -103,7 +103,7 @@ def test_killed_with_9_at_twenty_moments_real_trainings_end_the_same(monkeypatch
     last = opened(cfg, tmp_path / "killed")
     worker.take_part(last)
     last.close()
-    assert found(last) == first
+    assert trial_rows(last) == first
     assert codes.count(-9) >= 8, codes
     once_each(last)
 
@@ -123,10 +123,10 @@ def test_several_workers_do_what_one_does(monkeypatch, tmp_path, storage):
     assert [ended(pid) for pid in [forked(work) for _ in range(3)]] == [0, 0, 0]
     last = opened(cfg, tmp_path / "three", create=False)
     assert worker.take_part(last) == 0  # nothing is left
-    assert found(last) == first
+    assert trial_rows(last) == first
     once_each(last)
     last.close()
-    workers = {row.user_attrs["worker"] for s in last.studies.values() for row in s.optuna.get_trials()}
+    workers = {row.user_attrs["worker"] for s in last.studies.values() for row in s.optuna_study.get_trials()}
     assert len(workers) > 1
 
 
@@ -147,7 +147,7 @@ def test_a_search_that_is_done_is_begun_anew_by_the_next_run(formula, tmp_path):
     second = opened(config(), tmp_path)
     opened(config(), tmp_path, create=False).close()
     assert worker.take_part(second) == 20
-    assert found(second) == found(first)
+    assert trial_rows(second) == trial_rows(first)
     second.close()
 
 
@@ -166,10 +166,10 @@ def test_a_worker_that_lost_its_trials_does_not_write_over_them(formula, monkeyp
     """It slept, was taken for dead, and another finished its trials."""
     sleeper, cfg = opened(config(), tmp_path), config()
 
-    def meanwhile(work, sampler, cohort, past, folder):
+    def meanwhile(setup, sampler, cohort, past, folder):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(worker, "train_cohort", searching.formula)
-            patch.setattr(study.Living, "alive", lambda self, name: name == self.name)
+            patch.setattr(storage.FileLiveness, "is_alive", lambda self, name: name == self.name)
             other = opened(cfg, tmp_path)
             worker.take_part(other)
             other.close()
@@ -179,7 +179,7 @@ def test_a_worker_that_lost_its_trials_does_not_write_over_them(formula, monkeyp
     assert worker.take_part(sleeper) == 0
     sleeper.close()
     once_each(sleeper)
-    assert found(sleeper) == whole_of_formula(cfg, tmp_path / "other", monkeypatch)
+    assert trial_rows(sleeper) == whole_of_formula(cfg, tmp_path / "other", monkeypatch)
 
 
 def whole_of_formula(cfg, home, monkeypatch):
@@ -190,18 +190,18 @@ def whole_of_formula(cfg, home, monkeypatch):
 def test_two_that_claim_at_once(tmp_path):
     """Both write a row before either reads: the lower number holds the cohort."""
     one, two = opened(config(), tmp_path), opened(config(), tmp_path)
-    mine, theirs = one.studies["random"], two.studies["random"]
-    cohort = dict(list(worker.asked(one.work.cfg, mine, range(5)).items())[:2])
+    first, second = one.studies["random"], two.studies["random"]
+    cohort = dict(list(worker.proposals(one.setup.cfg, first, range(5)).items())[:2])
     leader = next(iter(cohort))
-    held = mine.held
-    mine.held = lambda key: False
-    row = theirs._write(leader, cohort[leader])  # first, though `mine` has not seen it
-    assert mine.claim(cohort) is None
-    mine.held = held
-    rows = [r for r in mine.optuna.get_trials() if study._key(r) == leader]
+    is_held = first.is_held
+    first.is_held = lambda key: False
+    row = second._write(leader, cohort[leader])  # the lower number, though `first` does not know of it
+    assert first.claim(cohort) is None
+    first.is_held = is_held
+    rows = [r for r in first.optuna_study.get_trials() if study.key_of_row(r) == leader]
     assert [r.state.name for r in rows] == ["RUNNING", "FAIL"]
     assert rows[1].user_attrs["surplus"]
-    assert rows[0]._trial_id == row
+    assert storage.trial_id(second.storage, second.optuna_study, rows[0]) == row
     one.close()
     two.close()
 
@@ -226,7 +226,7 @@ def test_optuna_dashboard_opens_the_storage(formula, tmp_path):
 
     search = opened(config(), tmp_path)
     worker.take_part(search)
-    app, said = dashboard.wsgi(search.studies["random"].optuna._storage), []
+    app, said = dashboard.wsgi(search.studies["random"].storage), []
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "wsgi.input": io.BytesIO(), "SERVER_NAME": "x",
                "SERVER_PORT": "1", "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()}  # fmt: skip
     body = b"".join(app(request, lambda status, headers, *more: said.append(status)))
@@ -303,14 +303,14 @@ def test_workers_on_postgresql_do_what_one_does(postgres, monkeypatch, tmp_path)
     assert [ended(pid) for pid in [forked(work) for _ in range(3)]] == [0, 0, 0]
     last = opened(cfg, tmp_path / "three", create=False)
     assert worker.take_part(last) == 0
-    assert found(last) == first
+    assert trial_rows(last) == first
     once_each(last)
 
 
 @pytest.mark.slow
 def test_a_worker_killed_at_postgresql_gives_its_trials_back(postgres, monkeypatch, tmp_path):
-    monkeypatch.setattr(study, "BEAT", 1)
-    monkeypatch.setattr(study, "GRACE", 2)
+    monkeypatch.setattr(storage, "BEAT", 1)
+    monkeypatch.setattr(storage, "GRACE", 2)
     monkeypatch.setattr(worker, "POLL", 0.1)
     cfg = linear(seed=1, storage=postgres)
     first = whole(linear(seed=1), tmp_path / "one")
@@ -329,11 +329,11 @@ def test_a_worker_killed_at_postgresql_gives_its_trials_back(postgres, monkeypat
     pid = forked(work)
     watch = opened(cfg, tmp_path / "two", create=False)
     until = time.monotonic() + 60
-    while not any(study._running(s.optuna) for s in watch.studies.values()):
+    while not any(storage.running_trials(s.optuna_study) for s in watch.studies.values()):
         assert time.monotonic() < until
         time.sleep(0.1)
     kill(pid)
     assert ended(pid) == -9
     worker.take_part(watch)
-    assert found(watch) == first
+    assert trial_rows(watch) == first
     once_each(watch)

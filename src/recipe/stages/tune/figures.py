@@ -1,20 +1,33 @@
-"""A search: how soon it found what, which values it tried, and which keys mattered."""
+"""The figures of a search: best loss so far, values tried, and which keys matter."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from recipe.plots.style import ACCENT, COLOURS, FAINT, INK, drawing
+from recipe.stages.tune.results import SearchResults
 
 GRID, DULL = "#e8ebee", "#c5ccd3"
-WRAP = 4  # panels beside each other
+COLUMNS = 4  # panels in a row
 
 
-def searches(path, best: dict[str, list[list[float]]], half: dict[str, list[float]], reference: float) -> None:
+def draw(out: Path, results: SearchResults) -> None:
+    rows, axes = results.rows(), results.axes()
+    best, half = results.progress()
+    progress(out / "best_so_far.png", best, half, results.tuned.accepted_loss, results.confidence)
+    slices(out / "slices.png", rows, axes)
+    parallel(out / "parallel.png", rows, axes)
+    importance(out / "importances.png", results.importances())
+
+
+def progress(
+    path: Path, best: dict[str, list[list[float]]], half: dict[str, list[float]], reference: float, confidence: float
+) -> None:
     """Best validation loss so far against trials: the mean over repeats, its interval at the end, each repeat thin.
 
-    best: {sampler: a curve per repeat}, infinite before anything was found. half: {sampler: half width of the
-    interval at each trial}, NaN where there is none. The accepted recipe is a dashed line.
+    best: {sampler: a curve per repeat}, infinite before the first complete trial. half: {sampler: half width of the
+    interval at each trial}, NaN where there is none. reference: the accepted recipe's loss, a dashed line.
     """
     with drawing(path, width=6.8, height=3.8) as (_, axis):
         for n, (colour, (sampler, curves)) in enumerate(zip(COLOURS, best.items(), strict=False)):
@@ -24,25 +37,26 @@ def searches(path, best: dict[str, list[list[float]]], half: dict[str, list[floa
                 axis.plot(x, curve, drawstyle="steps-post", lw=0.7, alpha=0.45, color=colour)
             axis.plot(x, mean, drawstyle="steps-post", lw=2.2, color=colour, label=f"{sampler}, mean of {len(curves)}")
             width = np.asarray(half[sampler])
-            at = x[-1] + 0.3 * (n + 1)  # the interval of what was found in the end, beside the curves
+            at = x[-1] + 0.3 * (n + 1)  # the interval of the last value, to the right of the curves
             axis.errorbar(at, mean[-1], width[-1], color=colour, lw=1.6, capsize=3, marker="o", ms=4)
         axis.axhline(reference, color=INK, ls=(0, (4, 3)), lw=1, label="accepted recipe, same seeds")
         known = [v for curves in best.values() for curve in curves for v in curve if math.isfinite(v)]
-        if known:  # a first trial that was far off, or a wide interval, must not flatten all that came later
+        if known:  # a poor first trial, or a wide interval, must not flatten everything else
             low, high = min(*known, reference), max(np.quantile(known, 0.95), reference)
             axis.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
-        axis.set(xlabel="trials", ylabel="best val loss so far (nats)", title="what each search had found by then")
+        title = f"best validation loss so far, with {100 * confidence:.4g} % CI of the last mean"
+        axis.set(xlabel="trials", ylabel="best validation loss so far (nats)", title=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(color=GRID, lw=0.6)
         axis.legend(fontsize=8)
 
 
-def slices(path, rows: list[dict], axes_of: dict[str, dict]) -> None:
+def slices(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
     """Validation loss against each searched key, a colour per sampler; trials that were stopped early are grey.
 
     rows: of trials.csv. axes_of: {key: {"choices": [...]} or {"log": bool}}.
     """
-    columns = min(WRAP, len(axes_of))
+    columns = min(COLUMNS, len(axes_of))
     lines = -(-len(axes_of) // columns)
     size = {"width": 2.6 * columns + 0.5, "height": 2.5 * lines + 0.2, "nrows": lines, "ncols": columns}
     with drawing(path, **size, sharey=True, squeeze=False) as (figure, axes):
@@ -50,28 +64,31 @@ def slices(path, rows: list[dict], axes_of: dict[str, dict]) -> None:
             axis.set_visible(False)
         samplers = list(dict.fromkeys(row["sampler"] for row in rows))
         for axis, (key, scale) in zip(axes.flat, axes_of.items(), strict=False):
-            there = [r for r in rows if r["val_loss"] is not None and r[key] is not None]
-            _dots(axis, [r for r in there if r["state"] != "complete"], key, scale, 0.0, DULL, "stopped early")
-            for n, (colour, sampler) in enumerate(zip(COLOURS, samplers, strict=False)):
-                aside = (n - (len(samplers) - 1) / 2) * 0.22  # choices stand in columns: a sampler beside the other
-                mine = [r for r in there if r["state"] == "complete" and r["sampler"] == sampler]
-                _dots(axis, mine, key, scale, aside, colour, sampler)
-            if "choices" in scale:
-                axis.set_xticks(range(len(scale["choices"])), [_word(c) for c in scale["choices"]])
-                axis.set_xlim(-0.6, len(scale["choices"]) - 0.4)
-            elif scale["log"]:
-                axis.set_xscale("log")
-            axis.set(xlabel=key, yscale="log")
-            axis.grid(color=GRID, lw=0.6)
-            axis.set_axisbelow(True)
+            _slice(axis, [r for r in rows if r["val_loss"] is not None and r[key] is not None], key, scale, samplers)
         for line in axes:
-            line[0].set_ylabel("val loss (nats)")
+            line[0].set_ylabel("validation loss (nats)")
         named = axes[0][0].get_legend_handles_labels()
         figure.legend(*named, loc="outside upper left", ncols=len(samplers) + 1, fontsize=8)
 
 
-def _dots(axis, rows: list[dict], key: str, scale: dict, aside: float, colour: str, label: str) -> None:
-    x = [scale["choices"].index(r[key]) + aside for r in rows] if "choices" in scale else [r[key] for r in rows]
+def _slice(axis, rows: list[dict], key: str, scale: dict, samplers: list[str]) -> None:
+    _dots(axis, [r for r in rows if r["state"] != "complete"], key, scale, 0.0, DULL, "stopped early")
+    for n, (colour, sampler) in enumerate(zip(COLOURS, samplers, strict=False)):
+        shift = (n - (len(samplers) - 1) / 2) * 0.22  # choices are columns: the samplers lie side by side
+        complete = [r for r in rows if r["state"] == "complete" and r["sampler"] == sampler]
+        _dots(axis, complete, key, scale, shift, colour, sampler)
+    if "choices" in scale:
+        axis.set_xticks(range(len(scale["choices"])), [_label(c) for c in scale["choices"]])
+        axis.set_xlim(-0.6, len(scale["choices"]) - 0.4)
+    elif scale["log"]:
+        axis.set_xscale("log")
+    axis.set(xlabel=key, yscale="log")
+    axis.grid(color=GRID, lw=0.6)
+    axis.set_axisbelow(True)
+
+
+def _dots(axis, rows: list[dict], key: str, scale: dict, shift: float, colour: str, label: str) -> None:
+    x = [scale["choices"].index(r[key]) + shift for r in rows] if "choices" in scale else [r[key] for r in rows]
     grey = colour == DULL
     style = {
         "s": 12 if grey else 20,
@@ -83,52 +100,57 @@ def _dots(axis, rows: list[dict], key: str, scale: dict, aside: float, colour: s
     axis.scatter(x, [r["val_loss"] for r in rows], label=label, **style)
 
 
-def _word(value) -> str:
+def _label(value) -> str:
     return str(value).lower() if isinstance(value, (bool, type(None))) else str(value)
 
 
-def parallel(path, rows: list[dict], axes_of: dict[str, dict]) -> None:
-    """A line per trial through its value of each key; dark is a low validation loss, grey was stopped early.
+def parallel(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
+    """A line per trial through its value of each key: dark is a low validation loss, grey was stopped early.
 
-    A key that a trial has not got leaves a gap.
+    A key that the trial does not have leaves a gap.
     """
-    done = sorted((r for r in rows if r["state"] == "complete"), key=lambda r: -r["val_loss"])
-    early = [r for r in rows if r["state"] == "pruned"]
+    complete = sorted((r for r in rows if r["state"] == "complete"), key=lambda r: -r["val_loss"])
+    pruned = [r for r in rows if r["state"] == "pruned"]
+    ends = {key: _ends(scale) for key, scale in axes_of.items()}
     with drawing(path, width=max(6.8, 1.35 * len(axes_of) + 2.2), height=4.2) as (figure, axis):
-        import matplotlib
+        import matplotlib  # here, as in recipe.plots.style
         from matplotlib.colors import LogNorm
 
-        losses = [r["val_loss"] for r in done] or [1.0]
-        norm = LogNorm(min(losses), max(max(losses), min(losses) * 1.001))
-        colours = matplotlib.colormaps["viridis"]
-        ends = {key: _ends(rows, key, scale) for key, scale in axes_of.items()}
-        for row in [*early, *done]:
+        losses = [r["val_loss"] for r in complete] or [1.0]
+        lowest, highest = min(losses), max(max(losses), min(losses) * 1.001)
+        norm, colours = LogNorm(lowest, highest), matplotlib.colormaps["viridis"]
+        for row in [*pruned, *complete]:
             y = [_height(row[key], scale, ends[key]) for key, scale in axes_of.items()]
-            full = row["state"] == "complete"
-            shade = colours(norm(row["val_loss"])) if full else DULL
-            style = {"lw": 1.4 if full else 0.7, "alpha": 0.85 if full else 0.7, "zorder": 2 if full else 1}
-            axis.plot(range(len(y)), y, color=shade, marker="o", ms=2.6 if full else 0, **style)
-        for x, (key, scale) in enumerate(axes_of.items()):
-            axis.axvline(x, color=INK, lw=0.8, zorder=3)
-            for height, text in _ticks(scale, ends[key]):
-                axis.annotate(
-                    text, (x, height), (4, 0), textcoords="offset points", fontsize=7.5, va="center", zorder=4,
-                    bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-                )  # fmt: skip
-        axis.set_xticks(range(len(axes_of)), [key.replace(".", ".\n", 1) for key in axes_of], fontsize=8.5)
-        axis.set(xlim=(-0.15, len(axes_of) - 0.55), ylim=(-0.05, 1.05), yticks=[])
-        axis.set_title("every trial: dark is a low validation loss, grey was stopped early")
-        axis.spines[["left", "bottom"]].set_visible(False)
-        axis.tick_params(length=0)
-        if done:
+            whole = row["state"] == "complete"
+            shade = colours(norm(row["val_loss"])) if whole else DULL
+            style = {"lw": 1.4 if whole else 0.7, "alpha": 0.85 if whole else 0.7, "zorder": 2 if whole else 1}
+            axis.plot(range(len(y)), y, color=shade, marker="o", ms=2.6 if whole else 0, **style)
+        _key_axes(axis, axes_of, ends)
+        axis.set_title("all trials: dark is a low validation loss, grey was stopped early")
+        if complete:
             shades = matplotlib.cm.ScalarMappable(norm, colours)
-            bar = figure.colorbar(shades, ax=axis, pad=0.01, label="val loss (nats)")
-            marks = np.geomspace(norm.vmin, norm.vmax, 4)
+            bar = figure.colorbar(shades, ax=axis, pad=0.01, label="validation loss (nats)")
+            marks = np.geomspace(lowest, highest, 4)
             bar.set_ticks(marks, labels=[f"{m:.3g}" for m in marks])
             bar.ax.minorticks_off()
 
 
-def _ends(rows: list[dict], key: str, scale: dict) -> tuple[float, float]:
+def _key_axes(axis, axes_of: dict[str, dict], ends: dict[str, tuple[float, float]]) -> None:
+    """One vertical axis per key, with its own scale."""
+    for x, (key, scale) in enumerate(axes_of.items()):
+        axis.axvline(x, color=INK, lw=0.8, zorder=3)
+        for height, text in _ticks(scale, ends[key]):
+            axis.annotate(
+                text, (x, height), (4, 0), textcoords="offset points", fontsize=7.5, va="center", zorder=4,
+                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+            )  # fmt: skip
+    axis.set_xticks(range(len(axes_of)), [key.replace(".", ".\n", 1) for key in axes_of], fontsize=8.5)
+    axis.set(xlim=(-0.15, len(axes_of) - 0.55), ylim=(-0.05, 1.05), yticks=[])
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.tick_params(length=0)
+
+
+def _ends(scale: dict) -> tuple[float, float]:
     if "choices" in scale:
         return -0.5, len(scale["choices"]) - 0.5
     return (math.log(scale["low"]), math.log(scale["high"])) if scale["log"] else (scale["low"], scale["high"])
@@ -143,16 +165,17 @@ def _height(value, scale: dict, ends: tuple[float, float]) -> float:
 
 def _ticks(scale: dict, ends: tuple[float, float]) -> list[tuple[float, str]]:
     if "choices" in scale:
-        return [(_height(choice, scale, ends), _word(choice)) for choice in scale["choices"]]
+        return [(_height(choice, scale, ends), _label(choice)) for choice in scale["choices"]]
     inner = [math.exp(ends[0] + s * (ends[1] - ends[0])) if scale["log"] else ends[0] + s * (ends[1] - ends[0])
              for s in (0, 0.25, 0.5, 0.75, 1)]  # fmt: skip
     return [(share, f"{value:.3g}") for share, value in zip((0, 0.25, 0.5, 0.75, 1), inner, strict=True)]
 
 
-def bars(path, values: dict[str, float], title: str, xlabel: str) -> None:
-    with drawing(path, height=0.42 * len(values) + 1.1) as (_, axis):
-        axis.barh(list(values)[::-1], list(values.values())[::-1], color=ACCENT, height=0.62)
-        axis.set(title=title, xlabel=xlabel)
-        if not values:
-            axis.text(0.5, 0.5, "too few trials to tell", transform=axis.transAxes, ha="center", color=FAINT)
+def importance(path: Path, shares: dict[str, float]) -> None:
+    """Bars of {key: PED-ANOVA importance}."""
+    with drawing(path, height=0.42 * len(shares) + 1.1) as (_, axis):
+        axis.barh(list(shares)[::-1], list(shares.values())[::-1], color=ACCENT, height=0.62)
+        axis.set(title="which keys distinguish the better trials", xlabel="PED-ANOVA importance")
+        if not shares:
+            axis.text(0.5, 0.5, "too few trials", transform=axis.transAxes, ha="center", color=FAINT)
             axis.set(yticks=[], xticks=[])

@@ -1,8 +1,9 @@
-"""What is searched: dotted config keys with their ranges, some only where another key has a certain value."""
+"""The search space: dotted config keys with their ranges, some only where another key has a certain value."""
 
 import math
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -10,18 +11,18 @@ from recipe.config.compose import TRAINING, change, is_group, leaves, merge_chan
 from recipe.config.schema import KNOBS, Knob, check_types
 from recipe.errors import RecipeError
 
-FIXED = ("train.eval_every",)  # one for all lanes
+FIXED = ("train.eval_every",)  # all lanes share it
 FORMS = ({"choices"}, {"low", "high"}, {"low", "high", "log"})
 WORDS = {"when"}.union(*FORMS)
-WRITTEN = "{low, high}, {low, high, log: true} or {choices: [...]}, each with `when: {key: value}` or without"
+SYNTAX = "{low, high}, {low, high, log: true} or {choices: [...]}, each with `when: {key: value}` or without"
 
 
 @dataclass(frozen=True)
 class Range:
-    """One searched key. Numbers from low to high, whole ones where `whole`; or one of `choices`.
+    """One searched key: numbers from low to high, whole ones where `whole`; or one of `choices`.
 
-    groups: of a key that is a whole config group, the content of each choice's file. when: {key: values} that all must
-    hold for the key to be there at all.
+    groups: of a key that is a whole config group, the content of each choice's file. when: {key: values}; the key is
+    searched only where all of them hold.
     """
 
     key: str
@@ -37,7 +38,7 @@ class Range:
         return all(key in params and params[key] in values for key, values in self.when.items())
 
     def axis(self) -> dict:
-        """What a figure needs to know."""
+        """Its scale, for figures."""
         if self.choices:
             return {"choices": list(self.choices)}
         return {"low": self.low, "high": self.high, "log": self.log}
@@ -58,11 +59,11 @@ Space = dict[str, Range]
 
 
 def read_space(cfg: DictConfig, start: dict) -> Space:
-    """The searched keys of conf/space, checked, those that others depend on first. start: what was accepted before.
+    """The searched keys of conf/space, validated, those that others depend on first. start: the accepted changes.
 
-    Raises RecipeError that names the key and what is wrong with it.
+    Raises RecipeError that names the key and its mistake.
     """
-    written = OmegaConf.to_container(cfg.space, resolve=True)
+    written = cast(dict[str, Any], OmegaConf.to_container(cfg.space, resolve=True))
     if not written:
         raise RecipeError("conf/space: the space is empty; name at least one key and its range.")
     cfg = change(cfg, start)
@@ -73,30 +74,30 @@ def read_space(cfg: DictConfig, start: dict) -> Space:
     for group, choices in groups.items():
         if not isinstance(choices, dict):
             raise RecipeError(f"conf/space: `{group}` is a group: choose by name, as in {{choices: [name, name]}}.")
-    found: Space = {}
+    space: Space = {}
     for key in order:
-        when = {of: _values(given) for of, given in written[key].get("when", {}).items()}
-        old = _known(cfg, key, groups, when)
-        found[key] = _range(cfg, key, written[key], old, groups.get(key), when)
+        when = {of: _as_tuple(values) for of, values in written[key].get("when", {}).items()}
+        present = _present_value(cfg, key, groups, when)
+        space[key] = _range(cfg, key, written[key], present, groups.get(key), when)
         for of, values in when.items():
-            if missing := [v for v in values if found[of].choices and v not in found[of].choices]:
+            if missing := [v for v in values if space[of].choices and v not in space[of].choices]:
                 raise RecipeError(
-                    f"conf/space: `{key}`: `{of}` is never {missing[0]}; {nearest(str(missing[0]), found[of].choices)}"
+                    f"conf/space: `{key}`: `{of}` is never {missing[0]}; {nearest(str(missing[0]), space[of].choices)}"
                 )
-    return found
+    return space
 
 
 def _check_form(key: str, range_) -> None:
     if not isinstance(range_, dict) or set(range_) - {"when"} not in FORMS:
-        odd = [str(word) for word in range_ if word not in WORDS] if isinstance(range_, dict) else []
-        said = f" It has `{odd[0]}`; {nearest(odd[0], WORDS)}" if odd else ""
-        raise RecipeError(f"conf/space: `{key}` must be {WRITTEN}.{said}")
+        unknown = [str(word) for word in range_ if word not in WORDS] if isinstance(range_, dict) else []
+        hint = f" It has `{unknown[0]}`; {nearest(unknown[0], WORDS)}" if unknown else ""
+        raise RecipeError(f"conf/space: `{key}` must be {SYNTAX}.{hint}")
     if not isinstance(range_.get("when", {}), dict):
         raise RecipeError(f"conf/space: `{key}`: when must be {{key: value}} or {{key: [values]}}.")
 
 
 def _in_order(written: dict) -> list[str]:
-    """Keys after those that they depend on; else in the order of the file."""
+    """Each key after those that it depends on; otherwise in the order of the file."""
     for key, range_ in written.items():
         if missing := [of for of in range_.get("when", {}) if of not in written]:
             raise RecipeError(
@@ -106,8 +107,8 @@ def _in_order(written: dict) -> list[str]:
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        circle = " -> ".join(f"`{key}`" for key in error.args[1])
-        raise RecipeError(f"conf/space: `when` goes in a circle: {circle}.") from None
+        cycle = " -> ".join(f"`{key}`" for key in error.args[1])
+        raise RecipeError(f"conf/space: `when` has a cycle: {cycle}.") from None
     order: list[str] = []
 
     def put(key: str) -> None:
@@ -121,17 +122,17 @@ def _in_order(written: dict) -> list[str]:
     return order
 
 
-def _values(given) -> tuple:
-    return tuple(given) if isinstance(given, list) else (given,)
+def _as_tuple(values) -> tuple:
+    return tuple(values) if isinstance(values, list) else (values,)
 
 
-def _known(cfg: DictConfig, key: str, groups: dict[str, dict], when: dict[str, tuple]):
-    """The key's present value. It must be there for every choice of its group that `when` allows."""
+def _present_value(cfg: DictConfig, key: str, groups: dict[str, dict], when: dict[str, tuple]):
+    """The key's value in the configuration. Every choice of its group that `when` allows must have the key."""
     group = key.split(".")[0]
     if group not in TRAINING or key in FIXED:
-        raise RecipeError(f"conf/space: `{key}` is no part of a training; {nearest(key, _keys(cfg))}")
+        raise RecipeError(f"conf/space: `{key}` does not configure a training; {nearest(key, _keys(cfg))}")
     if key == group and not is_group(cfg, key):
-        raise RecipeError(f"conf/space: `{key}` is no group of conf/; name one of its keys.")
+        raise RecipeError(f"conf/space: `{key}` is not a group of conf/; name one of its keys.")
     if key == group or group not in groups:
         keys = _keys(cfg)
         if key not in keys:
@@ -139,17 +140,17 @@ def _known(cfg: DictConfig, key: str, groups: dict[str, dict], when: dict[str, t
         return keys[key]
     allowed = [c for c in groups[group] if c in when.get(group, tuple(groups[group]))]
     of = {choice: _keys(OmegaConf.create({group: groups[group][choice]})) for choice in allowed}
-    have = [choice for choice, keys in of.items() if key in keys]
-    if not have:
+    having = [choice for choice, keys in of.items() if key in keys]
+    if not having:
         raise RecipeError(
             f"conf/space: no `{key}` in {_files(group, allowed)}; {nearest(key, set().union(*of.values()))}"
         )
-    if lacking := [choice for choice in allowed if choice not in have]:
+    if lacking := [choice for choice in allowed if choice not in having]:
         raise RecipeError(
-            f"conf/space: {_files(group, lacking)} has no `{key}`; write `when: {{{group}: [{', '.join(have)}]}}` "
+            f"conf/space: {_files(group, lacking)} has no `{key}`; write `when: {{{group}: [{', '.join(having)}]}}` "
             "beside its range."
         )
-    return of[have[0]][key]
+    return of[having[0]][key]
 
 
 def _files(group: str, choices: list[str]) -> str:
@@ -158,12 +159,11 @@ def _files(group: str, choices: list[str]) -> str:
 
 def _keys(cfg: DictConfig) -> dict[str, object]:
     """Every key that can be searched, with its value."""
-    every = leaves(cfg)
-    kept = {k: v for k, v in every.items() if k.split(".")[0] in TRAINING and k not in FIXED}
-    return {k: v for k, v in kept.items() if not k.rsplit(".", 1)[-1].startswith("_") and k != "train"}
+    training = {k: v for k, v in leaves(cfg).items() if k.split(".")[0] in TRAINING and k not in FIXED}
+    return {k: v for k, v in training.items() if not k.rsplit(".", 1)[-1].startswith("_") and k != "train"}
 
 
-def _range(cfg: DictConfig, key: str, range_: dict, old, groups: dict | None, when: dict) -> Range:
+def _range(cfg: DictConfig, key: str, range_: dict, present, groups: dict | None, when: dict) -> Range:
     where = f"conf/space: `{key}`"
     if "choices" in range_:
         choices = range_["choices"]
@@ -172,7 +172,7 @@ def _range(cfg: DictConfig, key: str, range_: dict, old, groups: dict | None, wh
         if not all(isinstance(c, (int, float, str, bool, type(None))) for c in choices):
             raise RecipeError(f"{where}: choices must be numbers, words, true, false or null.")
         if len(set(map(repr, choices))) < len(choices):
-            raise RecipeError(f"{where}: a choice stands there twice.")
+            raise RecipeError(f"{where}: choices has a value twice.")
         if not groups:
             _check_values(cfg, key, choices)
         return Range(key, choices=tuple(choices), groups=groups or {}, when=when)
@@ -181,35 +181,35 @@ def _range(cfg: DictConfig, key: str, range_: dict, old, groups: dict | None, wh
         raise RecipeError(f"{where}: low ({low}) and high ({high}) must be numbers, low below high.")
     if log and low <= 0:
         raise RecipeError(f"{where}: a log scale needs low above 0, it is {low}.")
-    kind = type(old) if isinstance(old, float) else KNOBS.get(key.rsplit(".", 1)[-1], Knob(type(old))).kind
+    kind = type(present) if isinstance(present, float) else KNOBS.get(key.rsplit(".", 1)[-1], Knob(type(present))).kind
     if kind not in (int, float, type(None)):
-        raise RecipeError(f"{where} is no number now ({old!r}); give it choices.")
+        raise RecipeError(f"{where} is not a number now ({present!r}); give it choices.")
     whole = kind is int
     if whole and not (isinstance(low, int) and isinstance(high, int)):
         raise RecipeError(f"{where} is a whole number: low ({low}) and high ({high}) must be too.")
     _check_values(cfg, key, (low, high))
-    return Range(key, low, high, log, whole, when=when)
+    return Range(key, low=low, high=high, log=log, whole=whole, when=when)
 
 
 def _check_values(cfg: DictConfig, key: str, values) -> None:
     group = key.split(".")[0]
     target = {group: {"_target_": cfg[group]._target_}} if is_group(cfg, group) else {}
     for value in values:
-        if value is not None:  # without it: the trial says whether that can be
+        if value is not None:  # whether null is possible, the trial will show
             alone = OmegaConf.create(target)
             OmegaConf.update(alone, key, value)
             check_types(alone, "conf/space")
 
 
 def changes(space: Space, start: dict, params: dict) -> dict:
-    """What a trial changes in the configuration: what was accepted, with the trial's values in place."""
+    """What a trial changes in the configuration: the accepted changes, with the trial's values in place."""
     groups = {key: space[key].groups[value] for key, value in params.items() if space[key].groups}
     return merge_changes(start, groups) | {key: value for key, value in params.items() if key not in groups}
 
 
 def at_edges(params: dict, space: Space, share: float = 0.05) -> list[str]:
     """Keys whose value lies within 5 % of an end of its range, on the range's own scale."""
-    found = []
+    keys = []
     for key, value in params.items():
         range_ = space[key]
         if range_.choices:
@@ -217,5 +217,5 @@ def at_edges(params: dict, space: Space, share: float = 0.05) -> list[str]:
         scale = math.log if range_.log else float
         low, high, here = scale(range_.low), scale(range_.high), scale(value)
         if min(here - low, high - here) < share * (high - low):
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys

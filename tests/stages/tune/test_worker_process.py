@@ -11,7 +11,7 @@ from searching import ended, forked, kill
 
 from recipe.config.compose import compose
 from recipe.errors import RecipeError
-from recipe.stages.tune.join import helped
+from recipe.stages.tune.worker_process import worker_processes
 
 
 def alive(pid: int) -> bool:
@@ -29,21 +29,21 @@ def gone(pid: int, seconds: float = 30) -> bool:
     return not alive(pid)
 
 
-# a helper whose work never ends
+# a worker process whose work never ends
 ENDLESS = """
 import os, sys, time
-from recipe import join
+from recipe.stages.tune import worker_process
 def work(cfg):
     open(f"at_work_{os.getpid()}", "w").close()
     time.sleep(600)
-join.join = work
-sys.exit(join._helper())
+worker_process.run_worker = work
+sys.exit(worker_process._main())
 """
 
 
 @pytest.fixture
 def at_work(monkeypatch, tmp_path):
-    """(the config of a stage with one helper, which gives the helper's id once it is at work)."""
+    """(the config of a stage with one other worker, a function that gives that one's process id once it works)."""
     cfg, started = compose("tune"), subprocess.Popen
     cfg.runtime.processes = 2
     monkeypatch.chdir(tmp_path)
@@ -59,15 +59,15 @@ def at_work(monkeypatch, tmp_path):
 
 
 def test_what_a_helper_dies_of_is_said_and_is_no_failure(capfd, tmp_path, monkeypatch):
-    cfg, said = compose("tune"), []
+    cfg, messages = compose("tune"), []
     cfg.runtime.processes = 3
     monkeypatch.chdir(tmp_path)  # without a store
-    with helped(cfg, said.append):
+    with worker_processes(cfg, messages.append):
         pass
-    assert said == ["2 of 2 helping processes failed; what they left was done by the others"]
-    told = capfd.readouterr().err
-    assert "runs/prepare/store.json" in told
-    assert "Traceback" not in told
+    assert messages == ["2 of 2 worker processes failed; the others took over their trials"]
+    errors = capfd.readouterr().err
+    assert "runs/prepare/store.json" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_stage_that_fails_leaves_no_helper(at_work):
@@ -75,7 +75,7 @@ def test_a_stage_that_fails_leaves_no_helper(at_work):
     seen = []
 
     def fails() -> None:
-        with helped(cfg, print):
+        with worker_processes(cfg, print):
             seen.append((helper(), alive(helper())))
             raise RecipeError("a closed gate")
 
@@ -90,7 +90,7 @@ def test_a_stage_that_is_killed_leaves_no_helper(at_work):
     cfg, helper = at_work
 
     def work() -> None:
-        with helped(cfg, print):
+        with worker_processes(cfg, print):
             time.sleep(600)
 
     stage = forked(work)
@@ -105,7 +105,11 @@ def test_a_helper_whose_config_breaks_off_ends():
     """With the stage that was writing it."""
     half = OmegaConf.to_yaml(compose("tune"))[:500]
     helper = subprocess.run(
-        [sys.executable, "-m", "recipe.stages.tune.join"], input=half, text=True, capture_output=True, timeout=60
+        [sys.executable, "-m", "recipe.stages.tune.worker_process"],
+        input=half,
+        text=True,
+        capture_output=True,
+        timeout=60,
     )
     assert helper.returncode == 1
     assert not helper.stderr

@@ -1,0 +1,177 @@
+"""The training of the trials of a cohort, side by side, with halving; and of one of them once more."""
+
+import math
+import statistics
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from recipe.stages.tune.halving import rungs_of, survivors
+from recipe.stages.tune.trials import Key, Trial, TrialSetup
+from recipe.train import engine
+from recipe.train.lane import Lane, Trained
+from recipe.train.plan import plan
+from recipe.verdict import cause
+
+
+def train_cohort(
+    setup: TrialSetup, sampler: str, cohort: dict[Key, dict], past: dict[Key, Trial], folder: Path | None
+) -> list[Trial]:
+    """Trains the trials {(repeat, index): values} side by side. past: earlier generations, to judge them against.
+
+    A trial that raises an error, or whose loss is not finite, fails alone: where the training of the whole cohort
+    raises one, each trial is trained alone (and judged against earlier generations only).
+    """
+    lanes: dict[Key, list[Lane]] = {}
+    failed: dict[Key, Trial] = {}
+    for key, params in cohort.items():
+        try:
+            lanes[key] = setup.lanes(params)
+        except Exception as error:  # a value that a user-defined model or optimizer does not accept
+            failed[key] = Trial(sampler, *key, params, "failed", cause=cause(error))
+    done: dict[Key, Trial] = {}
+    broken = ""
+    try:
+        done = _trained(setup, sampler, {key: cohort[key] for key in lanes}, lanes, past, folder) if lanes else {}
+    except Exception as error:  # out of memory, or whatever user-defined code raises
+        broken = cause(error)
+    if broken and len(lanes) == 1:
+        failed |= {key: Trial(sampler, *key, cohort[key], "failed", cause=broken) for key in lanes}
+    elif broken:
+        setup.say(f"{sampler}: the training of {len(lanes)} trials together failed ({broken}); each is trained alone")
+        keys = list(lanes)
+        lanes.clear()  # frees their memory before others take it
+        for key in keys:
+            alone = folder and folder / f"{key[0]}-{key[1]}"
+            (trial,) = train_cohort(setup, sampler, {key: cohort[key]}, past, alone)
+            done[key] = replace(trial, alone=True)
+    done |= failed
+    return [done[key] for key in cohort]
+
+
+@dataclass
+class CohortJudge:
+    """Halving within a cohort: `engine.train` calls it at each rung.
+
+    keys: of the trials, each of which has `seeds` lanes. early: {trial: whether early stopping chooses its weights}.
+    past: earlier trials, judged at the same rungs.
+    """
+
+    keys: list[Key]
+    seeds: int
+    factor: float
+    early: dict[Key, bool]
+    past: dict[Key, Trial]
+    rungs: dict[Key, dict[str, float]] = field(default_factory=dict)  # of each trial {step: value}
+    pruned: set[Key] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.rungs = {key: {} for key in self.keys}
+
+    def lanes_of(self, n: int) -> range:
+        """Numbers of the lanes of the n-th trial."""
+        return range(n * self.seeds, (n + 1) * self.seeds)
+
+    def __call__(self, step: int, trained: list[Trained]) -> dict[int, str]:
+        ending: dict[int, str] = {}
+        for repeat in {key[0] for key in self.keys}:
+            ending |= self._judge_repeat(repeat, step, trained)
+        return ending
+
+    def _judge_repeat(self, repeat: int, step: int, trained: list[Trained]) -> dict[int, str]:
+        """Trials are compared within their repeat."""
+        ending: dict[int, str] = {}
+        rung = str(step)
+        values = {t.key: t.rungs[rung] for t in self.past.values() if t.repeat == repeat and rung in t.rungs}
+        rivals = [(n, key) for n, key in enumerate(self.keys) if key[0] == repeat and key not in self.pruned]
+        for n, key in rivals:
+            value = statistics.fmean(_value(trained[i], self.early[key]) for i in self.lanes_of(n))
+            if not math.isfinite(value):
+                ending |= dict.fromkeys(self.lanes_of(n), f"stopped at step {step}: another seed was lost")
+            else:
+                values[key] = self.rungs[key][rung] = value
+        staying = survivors(values, self.factor)
+        for n, key in rivals:
+            in_training = any(not trained[i].ended for i in self.lanes_of(n))
+            if key in values and key not in staying and in_training:
+                self.pruned.add(key)
+                ending |= dict.fromkeys(self.lanes_of(n), f"stopped at step {step}: halving")
+        return ending
+
+
+def _trained(
+    setup: TrialSetup, sampler: str, cohort: dict[Key, dict], lanes: dict[Key, list[Lane]],
+    past: dict[Key, Trial], folder: Path | None,
+) -> dict[Key, Trial]:  # fmt: skip
+    early = {key: setup.stops_early(params) for key, params in cohort.items()}
+    factor = setup.cfg.halving.factor if setup.cfg.halving else math.nan
+    judge = CohortJudge(list(cohort), setup.cfg.trial_seeds, factor, early, past)
+    trained = engine.train(
+        [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
+        eval_every=setup.cfg.train.eval_every, folder=folder, say=lambda text: setup.say(f"{sampler}: {text}"),
+        rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
+    )  # fmt: skip
+    trials = {}
+    for n, (key, params) in enumerate(cohort.items()):
+        seeds = [trained[i] for i in judge.lanes_of(n)]
+        trial = _trial(Trial(sampler, *key, params, "pruned" if key in judge.pruned else "complete"), seeds, early[key])
+        trials[key] = replace(trial, rungs=judge.rungs[key])
+    return trials
+
+
+def _value(trained: Trained, early: bool) -> float:
+    """The validation loss of one seed; NaN where it was lost."""
+    return math.nan if trained.lost or not trained.curve else trained.row(early)["val_loss"]
+
+
+def _trial(trial: Trial, seeds: list[Trained], early: bool) -> Trial:
+    """The trial with what its seeds have measured; failed where a loss is not finite."""
+    values, rows = [_value(t, early) for t in seeds], [t.row(early) for t in seeds if t.curve]
+    trial = replace(
+        trial, steps=max((t.curve[-1]["step"] for t in seeds if t.curve), default=0),
+        seconds=sum(t.seconds for t in seeds), curve=_mean_curve(seeds),
+    )  # fmt: skip
+    if not all(map(math.isfinite, values)):
+        lost = next((t.ended for t in seeds if t.lost), "the validation loss is not finite")
+        return replace(trial, state="failed", cause=lost)
+    pruned = trial.state == "pruned"
+    return replace(
+        trial, value=statistics.fmean(values), spread=statistics.stdev(values) if len(values) > 1 else None,
+        accuracy=statistics.fmean(row["val_accuracy"] for row in rows),
+        cause=next((t.ended for t in seeds if pruned and "halving" in t.ended), seeds[0].ended),
+    )  # fmt: skip
+
+
+def _mean_curve(seeds: list[Trained]) -> dict[str, list]:
+    """{column: means over seeds}, as far as every seed came."""
+    common = min(len(t.curve) for t in seeds)
+    if not common:
+        return {}
+    columns = [c for c in seeds[0].curve[0] if c != "step" and not c.startswith("val_loss_")]
+    curve: dict[str, list] = {"step": [row["step"] for row in seeds[0].curve[:common]]}
+    return curve | {c: [statistics.fmean(t.curve[r][c] for t in seeds) for r in range(common)] for c in columns}
+
+
+def train_again(setup: TrialSetup, cohort: list[Trial], top: Trial) -> float:
+    """The value of a trial that is trained once more. NaN where it is lost now.
+
+    It is trained beside the lanes that were computed with its own, for these may change its last bits; each lane ends
+    where it ended the first time.
+    """
+    beside = [top] if top.alone else [t for t in cohort if t.curve and not t.alone]
+    pairs = [(lane, t) for t in beside for lane in setup.lanes(t.params)]
+    groups = [g.numbers for g in plan([lane for lane, _ in pairs], setup.data.train)]
+    numbers = sorted({i for group in groups if any(pairs[n][1] is top for n in group) for i in group})
+    lanes, trials = [pairs[i][0] for i in numbers], [pairs[i][1] for i in numbers]
+
+    def ended(t: Trial, step: int) -> bool:
+        return (t.state == "pruned" and t.steps == step) or (t.state == "failed" and str(step) not in t.rungs)
+
+    def judge(step: int, trained: list[Trained]) -> dict[int, str]:
+        return {i: "as before" for i, t in enumerate(trials) if ended(t, step)}
+
+    trained = engine.train(
+        lanes, setup.data.train, setup.data.val, eval_every=setup.cfg.train.eval_every,
+        rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
+    )  # fmt: skip
+    early = setup.stops_early(top.params)
+    return statistics.fmean(_value(t, early) for t, trial in zip(trained, trials, strict=True) if trial is top)
