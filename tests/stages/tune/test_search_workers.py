@@ -108,10 +108,10 @@ def test_killed_with_9_at_twenty_moments_real_trainings_end_the_same(monkeypatch
     once_each(last)
 
 
-@pytest.mark.parametrize("storage", ["journal", "sqlite:///{}/trials.db"])
-def test_several_workers_do_what_one_does(monkeypatch, tmp_path, storage):
+@pytest.mark.parametrize("place", ["journal", "sqlite:///{}/trials.db"])
+def test_several_workers_do_what_one_does(monkeypatch, tmp_path, place):
     monkeypatch.setattr(worker, "POLL", 0.02)
-    cfg = linear(together=2, storage=storage.format(tmp_path))
+    cfg = linear(together=2, storage=place.format(tmp_path))
     first = whole(linear(together=2), tmp_path / "one")
 
     def work() -> None:
