@@ -253,7 +253,7 @@ def explained(v: Verdict, indent: str = "") -> str:
     return "\n".join([*lines, *textwrap.wrap(v.hint, 112, initial_indent=inner, subsequent_indent=inner)])
 
 
-def cause(error: Exception) -> str:
+def cause(error: BaseException) -> str:
     """`ValueError: ... (file.py:12)`: the cause of a crash and the innermost place of it."""
     trace = error.__traceback__
     while trace and trace.tb_next:

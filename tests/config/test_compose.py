@@ -3,11 +3,13 @@
 import math
 import re
 import shutil
-from dataclasses import fields
+from dataclasses import asdict, fields, make_dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
@@ -15,7 +17,9 @@ from recipe.checks.setup import Declare
 from recipe.config.compose import STAGES, change, compose, leaves, nearest, root
 from recipe.config.hydra_app import compose_cli
 from recipe.config.resolve import resolve_all
-from recipe.config.schema import KNOBS, check_types
+from recipe.config.schema import NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train, option
+from recipe.config.schema import STAGES as SCHEMAS
+from recipe.config.type_check import check_types, fields_of, forms
 from recipe.errors import RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,9 +58,9 @@ def test_every_stage_composes_with_the_committed_choices(stage, monkeypatch):
 
 @pytest.mark.parametrize("group", ["data", "model", "optimizer", "augment"])
 def test_every_option_of_a_group_composes(house, group):
-    for option in sorted((ROOT / "conf" / group).glob("*.yaml")):
-        (house / "params.yaml").write_text(PARAMS.replace(_line(group), f"{group}: {option.stem}\n"))
-        target = OmegaConf.load(option)._target_
+    for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
+        (house / "params.yaml").write_text(PARAMS.replace(_line(group), f"{group}: {file.stem}\n"))
+        target = OmegaConf.load(file)._target_
         assert compose("regularize")[group]._target_ == target
 
 
@@ -248,26 +252,79 @@ OWN = {
 
 def test_what_a_persons_own_part_takes_is_its_own_affair():
     """A name of ours may mean something else there; its constructor says what it cannot take."""
-    check_types(OmegaConf.create({"model": OWN, "data": OWN | {"_target_": "mine.Set"}}))
+    check_types(OmegaConf.create({"model": OWN, "data": OWN | {"_target_": "mine.Set"}}), schema=Learn)
     ours = {"_target_": "recipe.models.plain.mlp", "width": 2.5}
     with pytest.raises(RecipeError, match=r"`model\.inner\.width: 2\.5`.*whole number"):
-        check_types(OmegaConf.create({"model": OWN | {"inner": ours}}))
+        check_types(OmegaConf.create({"model": OWN | {"inner": ours}}), schema=Learn)
     with pytest.raises(RecipeError, match=r"`optimizer\.lr: null` is nothing, it must be a number"):
-        check_types(OmegaConf.create({"optimizer": {"_target_": "torch.optim.SGD", "lr": None}}))
+        check_types(OmegaConf.create({"optimizer": {"_target_": "torch.optim.SGD", "lr": None}}), schema=Learn)
 
 
 def test_a_bound_refuses_what_is_no_number():
     for value in (math.nan, math.inf):
         with pytest.raises(RecipeError, match=r"`val: (nan|inf)` must be at least 0 and below 1"):
-            check_types(OmegaConf.create({"val": value}), "here")
+            check_types(OmegaConf.create({"val": value}), "here", Split)
 
 
-def test_every_number_in_a_stages_config_has_a_type(house):
-    """A knob of which the type is not known would be checked by nobody."""
-    for file in (*STAGES, "learn", "runtime/local"):
-        every = leaves(OmegaConf.load(house / "conf" / f"{file}.yaml"))
-        numbers = {k.rsplit(".", 1)[-1] for k, v in every.items() if isinstance(v, int | float) and k != "stage"}
-        assert numbers <= set(KNOBS), file
+def keys_without_a_field(node, schema, at: str = "") -> list[str]:
+    """The keys of a file of conf/ of which no class knows type and bounds."""
+    lacking = []
+    for key, value in node.items():
+        path = f"{at}.{key}".lstrip(".")
+        if (key == "defaults" and not at) or path in ("hydra", *NAMED):
+            continue
+        if key not in fields_of(schema):
+            lacking.append(path)
+        elif isinstance(value, dict) and "_target_" in value:
+            lacking += keys_without_a_field(value, option(value["_target_"]) or Part, path)
+        elif isinstance(value, dict):
+            inner = next((form.keys for form in forms(fields_of(schema)[key]) if form.keys), None)
+            lacking += keys_without_a_field(value, inner, path) if inner else []
+    return lacking
+
+
+@pytest.mark.parametrize("file", [*STAGES, "base", "learn", "runtime/local"])
+def test_every_key_of_a_stages_config_has_a_type(file):
+    """A key of which the type is not known would be checked by nobody."""
+    schema = {"base": Base, "learn": Learn, "runtime/local": Runtime}.get(file) or SCHEMAS[file]
+    assert keys_without_a_field(yaml.safe_load((ROOT / "conf" / f"{file}.yaml").read_text()), schema) == []
+
+
+@pytest.mark.parametrize("group", ["data", "model", "loss", "optimizer", "augment", "step"])
+def test_every_key_of_an_option_has_a_type(group):
+    for file in (ROOT / "conf" / group).glob("*.yaml"):
+        content = yaml.safe_load(file.read_text())
+        assert keys_without_a_field(content, option(content["_target_"]) or Part) == [], file
+
+
+def test_a_missing_line_of_conf_is_named(house):
+    text = (house / "conf/tune.yaml").read_text()
+    (house / "conf/tune.yaml").write_text(text.replace("trials: 12 ", "trails: 12 "))
+    with pytest.raises(RecipeError, match=r"tune, in .*: `trials` is missing.*did you mean it by `trails`\?"):
+        compose("tune")
+    (house / "conf/tune.yaml").write_text(text.replace("  first: 0.1 ", "  frist: 0.1 "))
+    with pytest.raises(RecipeError, match=r"`halving\.first` is missing"):
+        compose("tune")
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_value_within_the_bounds_of_its_type_passes(data):
+    """hypothesis reads the same annotations."""
+    schema = data.draw(st.sampled_from([Decoding, Flags, Halving, Train]))
+    value = data.draw(st.from_type(schema))
+    check_types(OmegaConf.create({"x": asdict(value)}), schema=make_dataclass("Holder", [("x", schema)]))
+
+
+@pytest.mark.parametrize(("word", "expected"), [("off", True), ("'off'", False)])
+def test_a_word_that_yaml_takes_for_a_switch_is_explained(house, word, expected):
+    file = house / "conf/runtime/local.yaml"
+    file.write_text(file.read_text().replace("deterministic: warn ", f"deterministic: {word} "))
+    if expected:
+        with pytest.raises(RecipeError, match=r"`runtime\.deterministic: False` .* write it in quotes"):
+            compose("tune")
+    else:
+        assert compose("tune").runtime.deterministic == "off"
 
 
 @pytest.mark.parametrize(

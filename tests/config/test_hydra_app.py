@@ -46,7 +46,7 @@ REFUSED = {
     "+vla=0.1,0.2": r"split has no `vla`; did you mean `val`\?",
     "+val=0.1,0.2": r"2 of 2 jobs.+\n  #0 \+val=0\.1: .*An item is already at 'val'",
     "data=digits,nope": r"conf/data/ has no `nope`; .*known: .*digits",
-    "data=glob(nope*)": r"`data=glob\(nope\*\)` gives no value, so there is no job to run",
+    "data=glob(nope*)": r"`data=glob\(nope\*\)` gives no value, so it makes no job",
     "val=glob(*)": r"`val=glob\(\*\)` gives no value",
     "val=range(1,1)": r"`val=range\(1,1\)` gives no value",
     "val=choice(": r"`val=choice\(` cannot be read \(no viable alternative.*key=1,2",

@@ -1,6 +1,6 @@
 """`dvc exp run --temp` and `--queue` run in a checkout of git and DVC: what neither holds is left behind.
 
-There a file is missing that a person sees in front of them, so a message says why, and what to do.
+There a file is missing that the user sees in the workspace, so a message says why, and what to do.
 """
 
 import os
@@ -10,7 +10,7 @@ WHERE = "an experiment with --temp or --queue runs in a checkout"
 
 
 def workspace(here: Path) -> Path:
-    """The folder in which a person typed `dvc`: DVC names it to a stage, also to one that runs in a checkout."""
+    """The folder in which `dvc` was started: DVC names it to a stage, also to one that runs in a checkout."""
     return Path(os.environ.get("DVC_ROOT") or here).resolve()
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.files import digest
@@ -21,7 +22,7 @@ BY_NAME = ("import_module", "__import__", "get_object", "get_class", "get_method
 BUILDS_THE_SOURCE = "prepare"  # the only stage that builds what conf/data/ names; the others read its store
 
 
-def code_files(stage: str, cfg: dict, base: Path) -> list[str]:
+def code_files(stage: str, cfg: dict[str, Any], base: Path) -> list[str]:
     """The files, relative to `base` and in order, that pipeline/<stage>.py can run with this config."""
     named = {key: value for key, value in cfg.items() if key != "data" or stage == BUILDS_THE_SOURCE}
     todo = [base / "pipeline" / f"{stage}.py"]
@@ -29,7 +30,7 @@ def code_files(stage: str, cfg: dict, base: Path) -> list[str]:
         _require_source(target, base)
     for name in _names(named):
         todo += _files_of(name, base)
-    closure = set()
+    closure: set[Path] = set()
     while todo:
         file = todo.pop()
         if file not in closure:
@@ -38,7 +39,7 @@ def code_files(stage: str, cfg: dict, base: Path) -> list[str]:
     return sorted(str(file.relative_to(base)) for file in closure)
 
 
-def code(stage: str, cfg: dict, base: Path) -> dict[str, str]:
+def code(stage: str, cfg: dict[str, Any], base: Path) -> dict[str, str]:
     """{file: MD5} of `code_files`."""
     hashes = digest(base / file for file in code_files(stage, cfg, base))
     return {str(Path(file).relative_to(base)): content for file, content in hashes.items()}
@@ -55,7 +56,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     return {file: content for content, file in lines}
 
 
-def targets(node) -> Iterator[str]:
+def targets(node: Any) -> Iterator[str]:
     """Every `_target_` below a node of a config, at any depth."""
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
@@ -67,7 +68,7 @@ def targets(node) -> Iterator[str]:
             yield from targets(value)
 
 
-def _names(node) -> Iterator[str]:
+def _names(node: Any) -> Iterator[str]:
     """Every text of a config that may be a dotted name: code can also look up one that is no `_target_`."""
     if isinstance(node, str) and all(part.isidentifier() for part in node.split(".")):
         yield node
@@ -121,7 +122,8 @@ def _parsed(file: Path, base: Path) -> ast.AST:
     try:
         return ast.parse(file.read_bytes())  # in the encoding that its first lines say
     except (SyntaxError, ValueError) as error:  # ValueError: a zero byte
-        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        number = getattr(error, "lineno", None)
+        line = f", line {number}" if number else ""
         raise RecipeError(f"{file.relative_to(base)}{line}: {getattr(error, 'msg', error)}") from None
 
 
@@ -147,6 +149,5 @@ def _imports(tree: ast.AST, file: Path, source: Path) -> Iterable[str]:
         elif isinstance(node, ast.Call) and node.args and isinstance(name := node.args[0], ast.Constant):
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if called in BY_NAME and isinstance(name.value, str):
-                words = [word.value for word in node.args[1:] if isinstance(word, ast.Constant)]
-                above = words[0] if name.value.startswith(".") and words else ""
-                yield f"{above}{name.value}" if above else name.value
+                words = [str(word.value) for word in node.args[1:] if isinstance(word, ast.Constant)]
+                yield f"{words[0]}{name.value}" if name.value.startswith(".") and words else name.value

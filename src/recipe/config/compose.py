@@ -1,33 +1,35 @@
 """conf/ + params.yaml, folded into one Hydra config per stage.
 
 params.yaml holds choices and values as a tree. At a config group's place a string is the choice and a mapping is
-values on top of it (its `name` is the choice; `from_conf` leaves a value as conf/ has it). A stage's section is that
-stage's own; every other key goes to each stage that has it. The compose stage writes the result to
-resolved/<stage>.yaml, which DVC tracks and the stage runs from; a script started by hand (launch.py) composes the
+values on top of it (its `name` is the choice; `from_conf` leaves a value as conf/ has it). A stage's section is for
+that stage only; every other key goes to each stage that has it. The compose stage writes the result to
+resolved/<stage>.yaml, which DVC tracks and the stage runs from; a script that a user starts (hydra_app.py) composes the
 same config itself, so that Hydra's overrides and sweeps work as usual.
 """
 
 import copy
 import difflib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from recipe.config.checkout import configs_left_behind, left_behind, not_in_git
-from recipe.config.schema import NAMED, check_types
+from recipe.config.schema import NAMED
+from recipe.config.type_check import check_types
 from recipe.errors import RecipeError
 
 STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
 TRAINING = ["model", "loss", "optimizer", "augment", "step", "train"]  # the parts of a config that make a training
-FROM_CONF = (
-    "from_conf"  # a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it
-)
+# a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it
+FROM_CONF = "from_conf"
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
 
 
@@ -48,65 +50,67 @@ def home() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
-def load(path: Path) -> dict:
+def load(path: Path) -> dict[str, Any]:
     """A YAML file as a plain dict.
 
-    Raises RecipeError where it is missing, is no YAML, or is no mapping.
+    Raises RecipeError where it is missing, is not YAML, or does not hold a mapping.
     """
     import yaml
 
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        content: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:
         raise RecipeError(f"{path.name} is missing: {path}") from None
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise RecipeError(f"{path.name} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"{path.name} holds a {type(content).__name__}; it must hold `key: value` lines.")
-    return content
+    return dict(content)
 
 
-def nearest(word: str, known) -> str:
+def nearest(word: str, known: Iterable[object]) -> str:
     """`did you mean ...?` and the names of the same group where a known name is near, else the list of all names."""
-    known = sorted(map(str, known))
-    near = difflib.get_close_matches(word, known, n=1)
+    names = sorted(map(str, known))
+    near = difflib.get_close_matches(word, names, n=1)
     if not near:
-        return f"known: {', '.join(known)}."
+        return f"known: {', '.join(names)}."
     group = near[0].rpartition(".")[0]
-    return f"did you mean `{near[0]}`? Known: {', '.join(k for k in known if k.rpartition('.')[0] == group)}."
+    return f"did you mean `{near[0]}`? Known: {', '.join(n for n in names if n.rpartition('.')[0] == group)}."
 
 
 # ---- composing -------------------------------------------------------------------------------------------------
 
 
-def _own(base: Path, name: str) -> tuple[set[str], set[str]]:
+def _groups_and_keys(base: Path, name: str) -> tuple[set[str], set[str]]:
     """(config groups, keys) of conf/<name>.yaml and of the plain files its defaults list names."""
     content = load(base / "conf" / f"{name}.yaml")
-    groups, keys = set(), set()
+    groups: set[str] = set()
+    keys: set[str] = set()
     for entry in content.pop("defaults", []):
         if isinstance(entry, dict):
             groups |= {group.removeprefix("override ").lstrip("/") for group in entry}
         elif entry != "_self_":
-            above = _own(base, entry)
-            groups, keys = groups | above[0], keys | above[1]
+            inherited = _groups_and_keys(base, entry)
+            groups, keys = groups | inherited[0], keys | inherited[1]
     return groups, keys | set(content)
 
 
-def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
-    """What params.yaml asks of a stage: ({group: choice}, {key: value})."""
-    groups, keys = _own(base, stage)
+def requested(stage: str, base: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """What params.yaml requests for a stage: ({group: choice}, {key: value})."""
+    groups, keys = _groups_and_keys(base, stage)
     params = load(base / "params.yaml")
     section = params.get(stage)
     if section is not None and not isinstance(section, dict):
         raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`.")
     if RUNTIME in params or RUNTIME in (section or {}):  # DVC's runs would not see it
         raise RecipeError(
-            f"params.yaml: `{RUNTIME}` says where a run happens, which is no part of an experiment. Set it in "
-            f"conf/{RUNTIME}/local.yaml, or for a run by hand on its command line, as in {RUNTIME}.threads=2."
+            f"params.yaml: `{RUNTIME}` says where a run happens and is not part of an experiment. Set it in "
+            f"conf/{RUNTIME}/local.yaml, or on the command line of a script, as in {RUNTIME}.threads=2."
         )
     shared = {k: v for k, v in params.items() if k not in STAGES and k in groups | keys}
-    choices, values = {}, {}
-    for key, value in (*shared.items(), *(section or {}).items()):  # a section speaks last
+    choices: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for key, value in (*shared.items(), *(section or {}).items()):  # a stage's section comes last, and wins
         if key not in groups:
             values[key] = _merged(values.get(key), value)
             continue
@@ -121,14 +125,14 @@ def asked(stage: str, base: Path) -> tuple[dict[str, str], dict]:
     return choices, {key: value for key, value in _set(values).items() if value != {} or key not in groups}
 
 
-def _merged(old, new):
+def _merged(old: Any, new: Any) -> Any:
     """`new` on top of `old`, mapping by mapping."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
     return old | {key: _merged(old.get(key), value) for key, value in new.items()}
 
 
-def _set(values: dict) -> dict:
+def _set(values: dict[str, Any]) -> dict[str, Any]:
     """The values without those that are left to conf/."""
     kept = {key: value for key, value in values.items() if value != FROM_CONF}
     return {key: _set(value) if isinstance(value, dict) else value for key, value in kept.items()}
@@ -144,7 +148,7 @@ def check_choice(group: str, choice: str, base: Path, where: str) -> None:
 
 def check_top(base: Path) -> None:
     """Every top-level key of params.yaml is a stage, or a group or key of some stage; else RecipeError."""
-    known = set(STAGES).union(*(names for stage in STAGES for names in _own(base, stage)))
+    known = set(STAGES).union(*(names for stage in STAGES for names in _groups_and_keys(base, stage)))
     known = {name for name in known if "@" not in name} - {"hydra", "stage"}
     if unknown := sorted(set(load(base / "params.yaml")) - known):
         raise RecipeError(f"params.yaml: no stage has `{unknown[0]}`; {nearest(unknown[0], known)}")
@@ -152,11 +156,11 @@ def check_top(base: Path) -> None:
 
 def keys_of(group: str, choice: str, base: Path) -> set[str]:
     """Every dotted key that conf/<group>/<choice>.yaml brings along."""
-    return set(leaves(_composed_alone(group, choice, base)))
+    return set(leaves(_compose_option(group, choice, base)))
 
 
-def _composed_alone(group: str, choice: str, base: Path) -> DictConfig:
-    """conf/<group>/<choice>.yaml with its own defaults, also from within a Hydra app, which it leaves as it is."""
+def _compose_option(group: str, choice: str, base: Path) -> DictConfig:
+    """conf/<group>/<choice>.yaml with its defaults, also from within a Hydra app, whose state it restores."""
     running = GlobalHydra.instance().hydra
     try:
         GlobalHydra.instance().clear()
@@ -173,34 +177,37 @@ def is_group(cfg: DictConfig, key: str) -> bool:
     return "." not in key and OmegaConf.is_dict(cfg.get(key)) and "_target_" in cfg[key]
 
 
-def _spell_out(cfg: DictConfig, base: Path) -> None:
-    """A search over the files of a group gets their content, so that resolved/ and with it DVC knows it.
+def _expand_choices(cfg: DictConfig, base: Path) -> None:
+    """A search over the files of a group gets their content, so that it is in resolved/, where DVC sees it.
 
     `optimizer: {choices: [adam, sgd]}` becomes `optimizer: {choices: {adam: {...}, sgd: {...}}}`.
     """
     if not OmegaConf.is_dict(cfg.get("space")):
         return
-    OmegaConf.set_struct(cfg, False)
     for key, range_ in cfg.space.items():
         if not is_group(cfg, key) or not OmegaConf.is_dict(range_) or not OmegaConf.is_list(range_.get("choices")):
             continue
         content = {}
         for choice in range_.choices:
             check_choice(key, str(choice), base, f"conf/space: `{key}`")
-            content[choice] = OmegaConf.to_container(_composed_alone(key, choice, base)[key], resolve=True)
-        range_.choices = content
+            content[choice] = OmegaConf.to_container(_compose_option(key, choice, base)[key], resolve=True)
+        with open_dict(cfg):
+            range_.choices = content
 
 
-def register(stage: str, base: Path, **more) -> list[str]:
-    """Stores the stage's primary config, with `more` keys, under `_<stage>`; gives its choices as Hydra overrides."""
-    choices, values = asked(stage, base)
+def register(stage: str, base: Path, **more: Any) -> tuple[list[str], dict[str, Any]]:
+    """Stores the stage's primary config, with `more` keys, under `_<stage>`.
+
+    Gives what params.yaml requests: the choices as Hydra overrides, and the values.
+    """
+    choices, values = requested(stage, base)
     defaults = [stage, *({f"override /{g}": c} for g, c in choices.items()), "_self_"]
     ConfigStore.instance().store(f"_{stage}", {"defaults": defaults, **values, **more})
-    return [f"{g}={c}" for g, c in choices.items()]
+    return [f"{g}={c}" for g, c in choices.items()], values
 
 
 def compose(stage: str, base: Path | None = None) -> DictConfig:
-    """The stage's config, with every name and type checked.
+    """The stage's config, with every name and type checked: what Hydra makes of `_<stage>`, in half the time.
 
     Raises RecipeError that names the file, the key and the valid names.
     """
@@ -209,57 +216,83 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
     base = base or root()
     try:
         GlobalHydra.instance().clear()
-        choices = register(stage, base)
+        choices, values = register(stage, base)
         with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            defaults = hydra.compose(stage, choices)
-            cfg = hydra.compose(f"_{stage}")
-        known = leaves(defaults)
-        free = tuple(f"{key}." for key in _empty(defaults))
-        if unknown := sorted(
-            key for key in set(leaves(cfg)) - set(known) if key.split(".")[0] not in NAMED and not key.startswith(free)
-        ):
-            raise RecipeError(f"params.yaml: {stage} has no `{unknown[0]}`; {nearest(unknown[0], known)}")
-        _spell_out(cfg, base)
+            cfg = hydra.compose(stage, choices)
+        OmegaConf.set_struct(cfg, False)
+        changes = OmegaConf.create(values)
+        _check_keys(stage, leaves(changes), cfg)
+        cfg = _mapping(OmegaConf.merge(cfg, changes))
+        _expand_choices(cfg, base)
         OmegaConf.resolve(cfg)
         check_types(cfg, f"{stage}, in params.yaml or conf/")
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         lacking = configs_left_behind(base)  # a chosen file may name one of them
         advice = f"\n{not_in_git(*lacking)}" if lacking else ""
         raise RecipeError(f"conf/ does not compose for {stage}: {error}{advice}") from None
+    OmegaConf.set_struct(cfg, True)
     return cfg
 
 
-def _empty(node, at: str = "") -> list[str]:
+def _check_keys(stage: str, keys: Iterable[str], cfg: DictConfig) -> None:
+    """Raises RecipeError for a key of params.yaml that the composed conf/ does not have."""
+    known, free = leaves(cfg), tuple(f"{key}." for key in _empty(cfg))
+    unknown = [k for k in keys if k not in known and k.split(".")[0] not in NAMED and not k.startswith(free)]
+    if unknown:
+        raise RecipeError(f"params.yaml: {stage} has no `{min(unknown)}`; {nearest(min(unknown), known)}")
+
+
+def _mapping(cfg: object) -> DictConfig:
+    if not isinstance(cfg, DictConfig):
+        raise TypeError(f"a config is a mapping, not {type(cfg).__name__}")
+    return cfg
+
+
+def _empty(cfg: DictConfig) -> list[str]:
     """The dotted keys of empty mappings, which take any key: `dates: {}` of a table takes names of columns."""
-    if not OmegaConf.is_dict(node):
-        return []
-    below = [key for name in node for key in _empty(node._get_node(name), f"{at}.{name}".lstrip("."))]
-    return below if node else [at]
+    return [key for key, node in _mappings(OmegaConf.to_container(cfg)) if not node]
 
 
-def leaves(node, at: str = "") -> dict[str, object]:
-    """Every dotted key of a config, inner nodes included, with its value (None for an inner node)."""
-    if not OmegaConf.is_dict(node):
-        return {at: OmegaConf.to_container(node) if OmegaConf.is_list(node) else node._value()}
-    found = {at: None} if at else {}
-    for key in node:
-        found |= leaves(node._get_node(key), f"{at}.{key}".lstrip("."))
-    return found
+def _mappings(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping inside a mapping, with its dotted key."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            path = f"{at}.{key}".lstrip(".")
+            yield path, value
+            yield from _mappings(value, path)
 
 
-def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> DictConfig:
+def leaves(cfg: DictConfig) -> dict[str, Any]:
+    """Every dotted key of a config, inner nodes included, with its value (None for an inner node).
+
+    Interpolations and `???` are given as they are written.
+    """
+    content: Any = OmegaConf.to_container(cfg)
+    return _leaves(content)
+
+
+def _leaves(node: dict[str, Any], at: str = "") -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in node.items():
+        path = f"{at}.{key}".lstrip(".")
+        values |= {path: None} | _leaves(value, path) if isinstance(value, dict) else {path: value}
+    return values
+
+
+def change(cfg: DictConfig, changes: dict[str, Any], groups: list[str] | None = None) -> DictConfig:
     """A copy of `cfg`, or of these groups of it, with dotted keys set.
 
     A mapping with a `_target_` takes the place of a whole group; one without sets the keys that it names.
 
-    Raises RecipeError that lists near names where a key is not there: a typo must not become a new knob.
+    Raises RecipeError that lists near names where a key is not there: a typo must not become a new key.
     """
+    tree: Any
     if groups is None:
         tree = OmegaConf.to_container(cfg, resolve=True)
     else:
         tree = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups if group in cfg}
 
-    def put(key: str, value) -> None:
+    def put(key: str, value: Any) -> None:
         node, (*above, last) = tree, key.split(".")
         for name in above:
             node = node.get(name) if isinstance(node, dict) else None
@@ -273,7 +306,7 @@ def change(cfg: DictConfig, changes: dict, groups: list[str] | None = None) -> D
 
     for key, value in changes.items():
         put(key, value)
-    return OmegaConf.create(tree)
+    return _mapping(OmegaConf.create(tree))
 
 
 # ---- for a run -------------------------------------------------------------------------------------------------
@@ -300,9 +333,9 @@ def checked(cfg: DictConfig) -> DictConfig:
 
     Raises RecipeError.
     """
-    cfg = OmegaConf.create(cfg)
+    cfg = copy.deepcopy(cfg)
     try:
-        _spell_out(cfg, root())
+        _expand_choices(cfg, root())
         OmegaConf.resolve(cfg)
         check_types(cfg)
     except OmegaConfBaseException as error:

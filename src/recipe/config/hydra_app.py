@@ -9,10 +9,12 @@ import functools
 import itertools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
+from hydra._internal.utils import get_args_parser  # private, for Hydra gives its parser nowhere else
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
@@ -25,17 +27,17 @@ from recipe.config.compose import check_choice, check_top, checked, compose, key
 from recipe.errors import RecipeError
 
 WHERE = "the command line"
-GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # the sweeper of which the jobs are known beforehand
-MOST = 10  # jobs that a message names
-FULL = "HYDRA_FULL_ERROR"  # Hydra's switch: 1 lets an exception pass
+GRID = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # the sweeper whose jobs are known beforehand
+MAX_NAMED_JOBS = 10  # jobs that a message names
+FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's switch: 1 lets an exception pass
 
 
-def main(stage: str):
+def main(stage: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Decorator: `body(cfg)` becomes the script's entry point, a Hydra app on conf/<stage>.yaml and params.yaml."""
 
-    def wrap(body):
+    def wrap(body: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @functools.wraps(body)
-        def entry():
+        def entry() -> None:
             try:
                 base = root()
                 os.chdir(base)
@@ -60,14 +62,14 @@ def compose_cli(stage: str, words: list[str]) -> DictConfig:
 
 
 def new_folder(parent: Path) -> Path:
-    """Makes `parent`/<the next free number>. Processes that ask at the same time get a folder each."""
+    """Makes `parent`/<the next free number>. Processes that call it at the same time get a folder each."""
     parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(f.name) for f in parent.iterdir() if f.name.isdecimal()), default=0)
     while True:
         folder = parent / str(number)
         try:
             folder.mkdir()
-        except FileExistsError:  # of a process that asked at the same time
+        except FileExistsError:  # of a process that called it at the same time
             number += 1
         else:
             return folder
@@ -88,20 +90,20 @@ def _prepare(stage: str, args: argparse.Namespace, base: Path) -> bool:
     return multirun and not prints_only
 
 
-def _sweep(app) -> None:
+def _sweep(app: Callable[[], Any]) -> None:
     """Runs a multirun. An exception here is the sweeper's or the launcher's: that of a job ends in the job."""
-    before = os.environ.get(FULL)
-    os.environ[FULL] = "1"  # else Hydra prints a stack trace and ends the process
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # else Hydra prints a stack trace and ends the process
     try:
         app()
     except KeyboardInterrupt:  # between two jobs; within one the job ends the process
-        raise RecipeError("interrupted. The jobs that had ended are whole.") from None
+        raise RecipeError("interrupted. The jobs that had ended are complete.") from None
     except Exception as error:  # of any sweeper
         if before == "1":
             raise
-        raise RecipeError(f"the multirun stopped: {_message(error)} (Stack trace: set {FULL}=1.)") from None
+        raise RecipeError(f"the multirun stopped: {_message(error)} (Stack trace: set {FULL_ERROR}=1.)") from None
     finally:
-        os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
+        os.environ.pop(FULL_ERROR) if before is None else os.environ.update({FULL_ERROR: before})
 
 
 # ---- the command line ------------------------------------------------------------------------------------------
@@ -119,10 +121,10 @@ def check_command_line(stage: str, words: list[str], base: Path, *, multirun: bo
     with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
         overrides = _parsed(words)
         _check_names(stage, overrides, known, base)
-        single = [o.input_line for o in overrides if not o.is_sweep_override()]
+        single = [_word(o) for o in overrides if not o.is_sweep_override()]
         cfg, settings = _composed(stage, single)
         multirun = multirun or settings.mode == RunMode.MULTIRUN
-        several = [o.input_line for o in overrides if o.is_sweep_override()]
+        several = [_word(o) for o in overrides if o.is_sweep_override()]
         if several and not multirun:
             raise RecipeError(
                 f"{WHERE}: `{several[0]}` gives several values. For a job with each of them add -m; for a list write "
@@ -138,7 +140,7 @@ def check_command_line(stage: str, words: list[str], base: Path, *, multirun: bo
 
 def _require_folders(settings: DictConfig) -> None:
     """Raises RecipeError where jobs would overwrite each other, or leave nothing by which they are counted."""
-    sweep = OmegaConf.to_container(settings, resolve=False)["sweep"]
+    sweep: Any = OmegaConf.to_container(settings.sweep, resolve=False)
     if "${" not in str(sweep["subdir"]):
         raise RecipeError(
             f"hydra.sweep.subdir is `{sweep['subdir']}` for every job, so each would overwrite the one before. "
@@ -175,7 +177,9 @@ def _check_names(stage: str, overrides: list[Override], known: set[str], base: P
         if override.is_delete() or override.is_hydra_override():
             continue
         if not (base / "conf" / key).is_dir():
-            values.append(key.split(".")[0] if override.is_add() else key)  # what is added inside is a part's affair
+            values.append(
+                key.split(".")[0] if override.is_add() else key
+            )  # a part may take arguments that conf/ does not list
             continue
         for choice in _values(override):
             choice = choice.text if isinstance(choice, QuotedString) else "null" if choice is None else str(choice)
@@ -186,7 +190,12 @@ def _check_names(stage: str, overrides: list[Override], known: set[str], base: P
             raise RecipeError(f"{WHERE}: {stage} has no `{key}`; {nearest(key, known)}")
 
 
-def _values(override: Override) -> list:
+def _word(override: Override) -> str:
+    """An override as it was typed."""
+    return override.input_line or ""
+
+
+def _values(override: Override) -> list[Any]:
     if override.is_discrete_sweep():
         return list(override.sweep_iterator())
     return [override.get_value_element_as_str() if override.is_sweep_override() else override.value()]
@@ -194,13 +203,13 @@ def _values(override: Override) -> list:
 
 def _jobs(overrides: list[Override]) -> list[dict[str, str]]:
     """Per job {key: word}: the product of all values, in the order in which Hydra's own sweeper runs them."""
-    words = {}  # by key: the last one counts
+    words: dict[str, list[str]] = {}  # by key: the last one counts
     for override in overrides:
         if override.is_hydra_override():
             continue
         key = override.get_key_element()
         if not override.is_sweep_override():
-            words[key] = [override.input_line]
+            words[key] = [_word(override)]
         elif override.is_discrete_sweep():
             words[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
@@ -209,13 +218,14 @@ def _jobs(overrides: list[Override]) -> list[dict[str, str]]:
                 "hydra/sweeper=optuna; for a grid write key=1,2 or key=range(1,4)"
             )
         if not words[key]:
-            raise RecipeError(f"{WHERE}: `{override.input_line}` gives no value, so there is no job to run")
+            raise RecipeError(f"{WHERE}: `{override.input_line}` gives no value, so it makes no job")
     return [dict(zip(words, job, strict=True)) for job in itertools.product(*words.values())]
 
 
 def _check_jobs(stage: str, jobs: list[dict[str, str]]) -> None:
     """Raises RecipeError that names every job which cannot be composed."""
-    first, refused = jobs[0], []
+    first = jobs[0]
+    refused: list[str] = []
     swept = [key for key in first if any(job[key] != first[key] for job in jobs)]
     for number, job in enumerate(jobs):
         try:
@@ -223,9 +233,9 @@ def _check_jobs(stage: str, jobs: list[dict[str, str]]) -> None:
         except RecipeError as error:
             refused.append(f"  #{number} {' '.join(job[key] for key in swept)}: {error}")
     if refused:
-        more = [f"  and {len(refused) - MOST} more"] if len(refused) > MOST else []
+        more = [f"  and {len(refused) - MAX_NAMED_JOBS} more"] if len(refused) > MAX_NAMED_JOBS else []
         counted = f"{len(refused)} of {len(jobs)} jobs cannot be composed, so none was run."
-        raise RecipeError("\n".join([counted, *refused[:MOST], *more]))
+        raise RecipeError("\n".join([counted, *refused[:MAX_NAMED_JOBS], *more]))
 
 
 def _composed(stage: str, words: list[str]) -> tuple[DictConfig, DictConfig]:

@@ -1,5 +1,7 @@
 """What a config group names, built: the door to `hydra.utils.instantiate`."""
 
+from typing import Any
+
 from hydra.errors import HydraException
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +11,7 @@ from recipe.errors import RecipeError
 from recipe.verdict import cause
 
 
-def part(cfg: DictConfig, group: str, **kwargs):
+def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
     """What conf/<group>/ names, built.
 
     Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
@@ -21,7 +23,7 @@ def part(cfg: DictConfig, group: str, **kwargs):
             return get_method(target)  # the function itself: Hydra's partial checks its target anew at every call
         return instantiate(cfg[group], **kwargs)
     except HydraException as error:
-        inner = error.__cause__ or error
+        inner: BaseException = error.__cause__ or error
         while isinstance(inner, HydraException) and inner.__cause__:
             inner = inner.__cause__
         if isinstance(inner, RecipeError):  # it says itself what is wrong
@@ -32,18 +34,21 @@ def part(cfg: DictConfig, group: str, **kwargs):
         ) from None
 
 
-def plain_all(cfg: DictConfig) -> dict:
+def plain_all(cfg: DictConfig) -> dict[str, Any]:
     """The whole config as a plain dict, without where it runs."""
-    return {k: v for k, v in OmegaConf.to_container(cfg, resolve=True).items() if k != RUNTIME}
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {k: v for k, v in content.items() if k != RUNTIME}
 
 
-def plain(cfg, group: str) -> dict:
+def plain(cfg: DictConfig, group: str) -> dict[str, Any]:
     """A config group as a plain dict."""
-    return OmegaConf.to_container(cfg[group], resolve=True)
+    content: Any = OmegaConf.to_container(cfg[group], resolve=True)
+    return dict(content)
 
 
-def data_name(cfg) -> str:
+def data_name(cfg: DictConfig) -> str:
     """The class of the data set that the config names; of one in given splits the class of its train part."""
     data = plain(cfg, "data")
     first = data.get("train")
-    return (first if isinstance(first, dict) else data)["_target_"].rsplit(".", 1)[-1]
+    target = (first if isinstance(first, dict) else data)["_target_"]
+    return str(target).rsplit(".", 1)[-1]

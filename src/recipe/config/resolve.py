@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from recipe.config.checkout import left_behind, not_in_dvc, not_in_git, workspace
 from recipe.config.code_manifest import SOURCE, code, code_files, manifest
 from recipe.config.compose import RUNTIME, STAGES, check_top, compose, root
+from recipe.config.instantiate import plain_all
 from recipe.errors import RecipeError
 from recipe.files import digest, write_text
 
-# What a resolved file needs to be a Hydra primary config by itself: where the run happens comes from conf/runtime,
+# What a resolved file needs to be a Hydra primary config: where the run happens comes from conf/runtime,
 # and DVC's runs leave no Hydra folder or log file behind.
 HEAD = {
     "defaults": [{RUNTIME: "local"}, {"override hydra/job_logging": "stdout"}, "_self_"],
@@ -23,10 +25,11 @@ def resolve_all() -> None:
     """Writes all of resolved/, or nothing where a config is wrong.
 
     DVC hashes dependencies after the command (treeverse/dvc#11058), so an edit meanwhile would count as composed:
-    it composes until the inputs held still.
+    it composes again until nothing changed meanwhile.
     """
     base = root()
-    before, texts = None, {}
+    before: dict[str, str] | None = None
+    texts: dict[str, str] = {}
     while before != (before := digest(base / name for name in ("params.yaml", "conf", "pipeline", SOURCE))):
         texts = _compose_all(base)
     for file, text in texts.items():
@@ -45,19 +48,18 @@ def _reordered(path: Path, text: str) -> bool:
     return old == new
 
 
-def _compose_all(base) -> dict[str, str]:
+def _compose_all(base: Path) -> dict[str, str]:
     check_top(base)
     texts = {"source.code": manifest(code("source", {}, base))}
     for stage in STAGES:
-        cfg = OmegaConf.to_container(compose(stage, base), resolve=True)
-        cfg.pop(RUNTIME, None)
+        cfg = plain_all(compose(stage, base))
         _require_all(stage, cfg, base)
         texts[f"{stage}.yaml"] = OmegaConf.to_yaml(OmegaConf.create({**HEAD, **cfg}), sort_keys=False)
         texts[f"{stage}.code"] = manifest(code(stage, cfg, base))
     return texts
 
 
-def _require_all(stage: str, cfg: dict, base: Path) -> None:
+def _require_all(stage: str, cfg: dict[str, Any], base: Path) -> None:
     """The code and the data that a config needs are in the checkout that an experiment runs in; else RecipeError."""
     if workspace(base) == base.resolve():
         return
@@ -68,7 +70,7 @@ def _require_all(stage: str, cfg: dict, base: Path) -> None:
             raise RecipeError(not_in_dvc(text, base))
 
 
-def _texts(node) -> Iterator[str]:
+def _texts(node: Any) -> Iterator[str]:
     """Every text below a node of a config."""
     if isinstance(node, str):
         yield node

@@ -1,170 +1,414 @@
-"""The type of a knob and the values that make sense, by its name: a key of one name means the same in every stage."""
+"""The keys of every file in conf/, with their types and bounds: one dataclass a file.
 
-import operator
-from typing import NamedTuple
+The values are in conf/ alone. `type_check` holds a composed config against these classes, `reference` writes
+docs/configuration.md from both. A key may be added to conf/ without a field here; then nothing checks its value.
+"""
 
-from omegaconf import DictConfig, OmegaConf
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from recipe.errors import RecipeError
+from annotated_types import Ge, Gt, Le, Lt
 
-NAMED = ("checks", "waive", "space")  # their keys are names of checks, or of other keys: who reads them checks them
+# ---- types with bounds -----------------------------------------------------------------------------------------
 
 
-# bound of a Knob: how it is said, when it holds (never for NaN)
-HOLDS = {
-    "least": ("at least", operator.ge),
-    "above": ("above", operator.gt),
-    "most": ("at most", operator.le),
-    "below": ("below", operator.lt),
+@dataclass(frozen=True)
+class Reason:
+    """Why a bound is where it is; its message ends with this."""
+
+    text: str
+
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+AtLeastTwo = Annotated[int, Ge(2)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+PositiveShare = Annotated[float, Gt(0), Le(1)]
+Seeds = Annotated[int, Ge(2), Reason("a single seed has no spread, and so no interval")]
+Confidence = Annotated[float, Ge(0.5), Lt(1)]
+SplitShare = Annotated[float, Ge(0), Lt(1)]
+Mapping = dict[str, Any]  # of which the keys are names of checks, columns or other keys: who reads it checks them
+Column = str | int  # a name, or its place: 0 the first, -1 the last
+
+# ---- what stages share -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Part:
+    """What a file of a config group holds: a `_target_` and its arguments. OPTIONS has those that recipe ships."""
+
+    _target_: str
+
+
+@dataclass
+class Mlflow:
+    uri: str | None
+    experiment: str
+
+
+@dataclass
+class Runtime:
+    """conf/runtime/local.yaml"""
+
+    device: str
+    threads: PositiveInt
+    deterministic: Literal["strict", "warn", "off"]
+    memory: NonNegativeFloat
+    workers: NonNegativeInt
+    processes: PositiveInt
+    mlflow: Mlflow
+    storage: str
+
+
+@dataclass
+class Base:
+    """conf/base.yaml"""
+
+    data: Part
+    runtime: Runtime
+    stage: str
+    seed: NonNegativeInt
+    checks: Mapping
+    waive: Mapping
+
+
+@dataclass
+class Declare:
+    """`declare` in conf/learn.yaml: the fields of recipe.Declare"""
+
+    frozen: list[str]
+    accumulate: PositiveInt
+    mixes_samples: bool
+    causal: bool
+    resampled_train: bool
+    shared_modules: bool
+    irreducible_noise: bool
+
+
+@dataclass
+class Train:
+    share: PositiveShare
+    batch_size: PositiveInt
+    steps: PositiveInt
+    eval_every: PositiveInt
+    input_size: PositiveInt | None
+    augment: bool
+    mixup: NonNegativeFloat
+    decay: Share
+    patience: PositiveInt | None
+    early_stopping: bool
+    precision: Literal["float32", "bfloat16"]
+
+
+@dataclass
+class Learn(Base):
+    """conf/learn.yaml"""
+
+    model: Part
+    loss: Part
+    optimizer: Part
+    augment: Part
+    step: Part
+    declare: Declare
+    train: Train
+
+
+# ---- stages ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Decoding:
+    pixels: PositiveInt
+    seconds: PositiveFloat
+    memory: PositiveInt
+
+
+@dataclass
+class Prepare(Base):
+    decoding: Decoding
+
+
+@dataclass
+class Flags:
+    near: NonNegativeFloat
+    outlier: NonNegativeFloat
+    blank: NonNegativeFloat
+
+
+@dataclass
+class Audit(Base):
+    decisions: str
+    flags: Flags
+
+
+@dataclass
+class Split(Base):
+    decisions: str
+    given: Literal["obey", "ignore"]
+    val: SplitShare
+    test: SplitShare
+    by: Literal["random", "time", "group"]
+    column: str | None
+    rare: Literal["ask", "drop", "train"]
+
+
+@dataclass
+class Baseline(Learn):
+    baselines: Mapping
+    seeds: PositiveInt
+
+
+@dataclass
+class CapacityLadder:
+    key: str
+    values: list[Any]
+
+
+@dataclass
+class Overfit(Learn):
+    ladder: CapacityLadder
+    enough: NonNegativeFloat
+
+
+@dataclass
+class Regularize(Learn):
+    seeds: Seeds
+    confidence: Confidence
+    shares: list[PositiveShare]
+    rungs: list[Mapping]
+
+
+@dataclass
+class Halving:
+    first: Annotated[float, Gt(0), Lt(1)]
+    factor: Annotated[float, Gt(1)]
+
+
+@dataclass
+class Tune(Learn):
+    space: Mapping
+    samplers: list[str]
+    trials: AtLeastTwo
+    repeats: PositiveInt
+    generation: PositiveInt
+    trial_seeds: PositiveInt
+    halving: Halving | None
+    together: PositiveInt
+    failures: Share
+    seeds: Seeds
+    confidence: Confidence
+
+
+@dataclass
+class Ensemble(Learn):
+    members: AtLeastTwo
+    top: NonNegativeInt
+    longer: NonNegativeInt
+    distil: bool
+    soften: Annotated[float, Ge(1)]
+
+
+@dataclass
+class Report(Base):
+    pass
+
+
+STAGES: dict[str, type[Base]] = {
+    "prepare": Prepare,
+    "audit": Audit,
+    "split": Split,
+    "baseline": Baseline,
+    "overfit": Overfit,
+    "regularize": Regularize,
+    "tune": Tune,
+    "ensemble": Ensemble,
+    "report": Report,
+}
+NAMED = ("checks", "waive", "space")  # the keys that a user adds below these are names of checks, or of other keys
+
+
+# ---- the parts that recipe and torch ship ----------------------------------------------------------------------
+# What a file leaves out has the constructor's default. What a user-defined part takes is for its constructor to check.
+
+
+@dataclass
+class Torch(Part):
+    """Any optimizer or loss of torch."""
+
+    lr: NonNegativeFloat
+    weight_decay: NonNegativeFloat
+    momentum: NonNegativeFloat
+    fused: bool
+    label_smoothing: Share
+    _partial_: bool
+
+
+@dataclass
+class Network(Part):
+    width: PositiveInt
+    depth: PositiveInt
+    dropout: Share
+    dropout2d: Share
+
+
+@dataclass
+class Affine(Part):
+    degrees: NonNegativeFloat
+    zoom: Annotated[float, Ge(0), Le(0.99)]
+    pixels: NonNegativeFloat
+
+
+@dataclass
+class Crop(Part):
+    pixels: Annotated[int, Ge(0), Le(1000)]
+
+
+@dataclass
+class Cutout(Part):
+    share: PositiveShare
+    chance: Share
+    grey: Share
+
+
+@dataclass
+class Flip(Part):
+    share: PositiveShare
+
+
+@dataclass
+class Jitter(Part):
+    brightness: NonNegativeFloat
+    contrast: NonNegativeFloat
+
+
+@dataclass
+class Compose(Part):
+    augments: list[Part]
+    _convert_: str
+
+
+@dataclass
+class TrainStep(Part):
+    _partial_: bool
+
+
+@dataclass
+class DigitsFlawed(Part):
+    seed: NonNegativeInt
+
+
+@dataclass
+class Arrays(Part):
+    file: str
+    inputs: str
+    labels: str
+    group: str | None
+    split: str | None
+    classes: list[Any] | None
+    value_range: list[float] | None
+
+
+@dataclass
+class Images(Part):
+    """What a source of encoded images takes."""
+
+    group: str | None
+    split: str | None
+    size: PositiveInt | list[PositiveInt] | None
+    fit: Literal["crop", "pad"]
+    channels: Literal[1, 3]
+    value_range: list[float] | None
+
+
+@dataclass
+class Folder(Images):
+    root: str
+    annotations: str | None
+    classes_at: PositiveInt | None
+    labels: str | None
+    file: Column
+    label: Column
+
+
+@dataclass
+class Parquet(Images):
+    file: str
+    image: str
+    label: str
+    metadata: list[str]
+    classes: list[Any] | None
+
+
+@dataclass
+class Delimited(Part):
+    """What a source of rows takes."""
+
+    file: str
+    label: Column
+    group: Column | None
+    split: Column | None
+    metadata: list[Column]
+    classes: list[Any] | None
+    header: bool
+    delimiter: str | None
+    encoding: str | None
+
+
+@dataclass
+class Table(Delimited):
+    decimal: str | None
+    thousands: str | None
+    dates: Mapping | None
+    levels: AtLeastTwo
+
+
+@dataclass
+class Text(Delimited):
+    text: Column
+    quoted: bool
+
+
+@dataclass
+class GivenSplits(Part):
+    train: Part
+    val: Part | None
+    test: Part | None
+
+
+@dataclass
+class Torchvision(Part):
+    root: str
+    train: bool
+    download: bool
+
+
+# {target, or what it begins with: class}; the longest counts
+OPTIONS: dict[str, type[Part]] = {
+    "recipe.models.": Network,
+    "recipe.sources.arrays.Arrays": Arrays,
+    "recipe.sources.arrays.Parquet": Parquet,
+    "recipe.sources.digits_flawed.DigitsFlawed": DigitsFlawed,
+    "recipe.sources.folder.Folder": Folder,
+    "recipe.sources.given_splits.GivenSplits": GivenSplits,
+    "recipe.sources.tables.Table": Table,
+    "recipe.sources.tables.Text": Text,
+    "recipe.train.augment.Affine": Affine,
+    "recipe.train.augment.Compose": Compose,
+    "recipe.train.augment.Crop": Crop,
+    "recipe.train.augment.Cutout": Cutout,
+    "recipe.train.augment.Flip": Flip,
+    "recipe.train.augment.Jitter": Jitter,
+    "recipe.train.augment.Several": Compose,
+    "recipe.train.loop.train_step": TrainStep,
+    "torch.": Torch,
+    "torchvision.datasets.": Torchvision,
 }
 
 
-class Knob(NamedTuple):
-    """least and most are allowed themselves; above and below are not. each: what a list holds. among: all words."""
-
-    kind: type
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    below: float | None = None
-    each: "Knob | None" = None
-    among: tuple[str, ...] = ()
-
-    @property
-    def bounds(self) -> list[tuple[str, float]]:
-        return [(word, limit) for word in HOLDS if (limit := getattr(self, word)) is not None]
-
-
-MAPPING, SWITCH = Knob(dict), Knob(bool)
-COUNT, FROM_ZERO = Knob(int, least=1), Knob(int, least=0)
-AMOUNT, SHARE, PART = Knob(float, least=0), Knob(float, least=0, most=1), Knob(float, above=0, most=1)
-OPTIONAL = ("classes_at", "column", "halving", "input_size", "patience")  # null: without it
-# What the parts that recipe and torch ship take. What a part of a person's own takes is its own affair.
-OF_PARTS = {
-    "levels": Knob(int, least=2),
-    "lr": AMOUNT,
-    "weight_decay": AMOUNT,
-    "classes_at": COUNT,
-    "dropout": SHARE,
-    "dropout2d": SHARE,
-    "label_smoothing": SHARE,
-    "share": PART,
-    "width": COUNT,
-    "depth": COUNT,
-    "_target_": Knob(str),
-}
-KNOBS = OF_PARTS | {
-    "accumulate": COUNT,
-    "augment": SWITCH,
-    "batch_size": COUNT,
-    "blank": AMOUNT,
-    "causal": SWITCH,
-    "by": Knob(str, among=("random", "time", "group")),
-    "checks": MAPPING,
-    "column": Knob(str),
-    "confidence": Knob(float, least=0.5, below=1),
-    "decay": SHARE,
-    "declare": MAPPING,
-    "decoding": MAPPING,
-    "distil": SWITCH,
-    "early_stopping": SWITCH,
-    "enough": AMOUNT,
-    "eval_every": COUNT,
-    "factor": Knob(float, above=1),
-    "failures": SHARE,
-    "first": Knob(float, above=0, below=1),
-    "flags": MAPPING,
-    "frozen": Knob(list, each=Knob(str)),
-    "generation": COUNT,
-    "given": Knob(str, among=("obey", "ignore")),
-    "halving": MAPPING,
-    "input_size": COUNT,
-    "irreducible_noise": SWITCH,
-    "ladder": MAPPING,
-    "longer": FROM_ZERO,
-    "members": Knob(int, least=2),
-    "memory": AMOUNT,
-    "mixes_samples": SWITCH,
-    "mixup": AMOUNT,
-    "near": AMOUNT,
-    "outlier": AMOUNT,
-    "patience": COUNT,
-    "pixels": COUNT,
-    "processes": COUNT,
-    "rare": Knob(str, among=("ask", "drop", "train")),
-    "repeats": COUNT,
-    "resampled_train": SWITCH,
-    "samplers": Knob(list, each=Knob(str)),
-    "seconds": Knob(float, above=0),
-    "seed": FROM_ZERO,
-    "seeds": COUNT,
-    "shared_modules": SWITCH,
-    "shares": Knob(list, each=PART),
-    "soften": Knob(float, least=1),
-    "space": MAPPING,
-    "steps": COUNT,
-    "test": Knob(float, least=0, below=1),
-    "threads": COUNT,
-    "together": COUNT,
-    "top": FROM_ZERO,
-    "train": MAPPING,
-    "trial_seeds": COUNT,
-    "trials": Knob(int, least=2),
-    "val": Knob(float, least=0, below=1),
-    "values": Knob(list),
-    "waive": MAPPING,
-    "workers": FROM_ZERO,
-}
-
-
-def check_types(cfg: DictConfig, where: str = "") -> None:
-    """Every knob of a known name has its type and a value that makes sense; else RecipeError.
-
-    cfg: resolved. where: what the message begins with.
-    """
-    where = f"{where}: " if where else ""
-    plain = OmegaConf.to_container(cfg)
-
-    def visit(node, at, known):
-        known = _taken(node.get("_target_"), known)
-        for key, value in node.items():
-            path, knob = f"{at}.{key}".lstrip("."), known.get(key)
-            if value == "???":
-                raise RecipeError(f"{where}`{path}` has no value yet: it is `???`.")
-            if isinstance(value, dict) and (not knob or knob.kind is dict or "_target_" in value):
-                visit(value, path, known)
-            elif knob and not (value is None and key in OPTIONAL):
-                _check(path, value, knob, where)
-
-    # a search space, the limits of checks and rungs are named by dotted keys and by checks: not knobs themselves
-    visit({k: v for k, v in plain.items() if not (k in (*NAMED, "rungs") and isinstance(v, dict | list))}, "", KNOBS)
-    if "confidence" in plain and plain.get("seeds") == 1:
-        raise RecipeError(f"{where}`seeds: 1` has no spread, and so no interval: it must be at least 2.")
-
-
-def _taken(target, known: dict[str, Knob]) -> dict[str, Knob]:
-    """The knobs of a node with this `_target_`; those of the node above where it has none."""
+def option(target: object) -> type[Part] | None:
+    """The class of what this `_target_` names; None where it is user-defined."""
     if not isinstance(target, str):
-        return known
-    return OF_PARTS if target.startswith(("recipe.", "torch.")) else {}
-
-
-def _check(path: str, value, knob: Knob, where: str) -> None:
-    if not (type(value) is knob.kind or (knob.kind is float and type(value) is int)):
-        written = "null" if value is None else repr(value)
-        raise RecipeError(f"{where}`{path}: {written}` is {_kind(type(value))}, it must be {_kind(knob.kind)}.")
-    if not all(HOLDS[word][1](value, limit) for word, limit in knob.bounds):
-        allowed = " and ".join(f"{HOLDS[word][0]} {limit:g}" for word, limit in knob.bounds)
-        raise RecipeError(f"{where}`{path}: {value}` must be {allowed}.")
-    if knob.among and value not in knob.among:
-        raise RecipeError(f"{where}`{path}: {value}` must be one of {', '.join(knob.among)}.")
-    if knob.each:
-        for i, one in enumerate(value):
-            _check(f"{path}[{i}]", one, knob.each, where)
-
-
-def _kind(kind: type) -> str:
-    return {
-        int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list",
-        dict: "a mapping", type(None): "nothing",
-    }.get(kind, kind.__name__)  # fmt: skip
+        return None
+    return OPTIONS.get(max((name for name in OPTIONS if target.startswith(name)), key=len, default=""))

@@ -24,7 +24,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from recipe.addresses import masked
-from recipe.config.compose import asked, leaves, root
+from recipe.config.compose import leaves, requested, root
 from recipe.errors import RecipeError
 from recipe.tracking.mlflow_store import (
     CHILDREN,
@@ -257,7 +257,7 @@ def chosen(cfg, stage: str) -> dict[str, object]:
     from hydra.core.hydra_config import HydraConfig
 
     try:
-        choices, values = asked(stage, root())
+        choices, values = requested(stage, root())
     except RecipeError:  # params.yaml is being edited: this run does not depend on it
         choices, values = {}, {}
     keys = {"seed", *leaves(OmegaConf.create(values))}

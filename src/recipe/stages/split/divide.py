@@ -17,7 +17,7 @@ ENOUGH = 3  # sets of examples that stay together: a class with fewer cannot be 
 
 @dataclass(frozen=True)
 class Plan:
-    """conf/split.yaml, whose words recipe.config.schema checks. val, test: shares of the examples that are divided."""
+    """conf/split.yaml, whose words recipe.config checks. val, test: shares of the examples that are divided."""
 
     val: float
     test: float

@@ -8,7 +8,8 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.compose import TRAINING, change, is_group, leaves, merge_changes, nearest
-from recipe.config.schema import KNOBS, Knob, check_types
+from recipe.config.schema import Tune
+from recipe.config.type_check import check_types, kind_of
 from recipe.errors import RecipeError
 
 FIXED = ("train.eval_every",)  # all lanes share it
@@ -181,7 +182,7 @@ def _range(cfg: DictConfig, key: str, range_: dict, present, groups: dict | None
         raise RecipeError(f"{where}: low ({low}) and high ({high}) must be numbers, low below high.")
     if log and low <= 0:
         raise RecipeError(f"{where}: a log scale needs low above 0, it is {low}.")
-    kind = type(present) if isinstance(present, float) else KNOBS.get(key.rsplit(".", 1)[-1], Knob(type(present))).kind
+    kind = type(present) if isinstance(present, float) else kind_of(cfg, Tune, key) or type(present)
     if kind not in (int, float, type(None)):
         raise RecipeError(f"{where} is not a number now ({present!r}); give it choices.")
     whole = kind is int
@@ -198,7 +199,7 @@ def _check_values(cfg: DictConfig, key: str, values) -> None:
         if value is not None:  # whether null is possible, the trial will show
             alone = OmegaConf.create(target)
             OmegaConf.update(alone, key, value)
-            check_types(alone, "conf/space")
+            check_types(alone, "conf/space", Tune)
 
 
 def changes(space: Space, start: dict, params: dict) -> dict:
