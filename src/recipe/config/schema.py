@@ -207,7 +207,7 @@ class Ensemble(Learn):
     top: NonNegativeInt
     longer: NonNegativeInt
     distil: bool
-    soften: Annotated[float, Ge(1)]
+    distillation_temperature: Annotated[float, Ge(1)]
 
 
 @dataclass

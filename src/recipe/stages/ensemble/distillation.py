@@ -48,11 +48,16 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], choice: Choice, run)
     p = torch.stack([said(cfg, data, pool[i].changes, run.out / pool[i].file, data.train) for i in used])
     teacher, member, seed = weighted(p, [choice.times[i] for i in used]), pool[0], 100 * cfg.seed + 49
     lane = build.lane(cfg, data, seed, member.changes)
-    lane.loss = partial(taught, cfg.soften)
-    soft = tempered(teacher, cfg.soften).float().to(data.train.y.device)
+    lane.loss = partial(taught, cfg.distillation_temperature)
+    soft = tempered(teacher, cfg.distillation_temperature).float().to(data.train.y.device)
     (trained,) = build.train(cfg, replace(data, train=replace(data.train, y=soft)), [lane], run, "student")
     early = stops_early(cfg, member.changes)
-    run.lane("student", trained, {**member.changes, "seed": seed, "soften": cfg.soften}, early_stopping=early)
+    run.lane(
+        "student",
+        trained,
+        {**member.changes, "seed": seed, "distillation_temperature": cfg.distillation_temperature},
+        early_stopping=early,
+    )
     if trained.lost:
         return None
     lane.model.load_state_dict(trained.weights(early))
