@@ -32,7 +32,8 @@ def test_each_stage_depends_on_its_code_and_compose_on_all_of_it():
 
 
 def test_every_file_among_the_deps_is_there():
-    made = {next(iter(out)) if isinstance(out, dict) else out for s in GRAPH.values() for out in s.get("outs", [])}
+    outs = [out for s in GRAPH.values() for out in s.get("outs", [])]
+    made = {path for out in outs for path in (out if isinstance(out, dict) else [out])}
     made |= {next(iter(m)) for s in GRAPH.values() for m in s.get("metrics", [])}
     assert not [d for stage in GRAPH for d in deps(stage) - made if not (ROOT / d).exists()]
 
