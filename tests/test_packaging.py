@@ -1,6 +1,10 @@
-"""What an installation may bring along."""
+"""What an installation may bring along, and what the wheel holds."""
 
+import os
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,3 +46,54 @@ def test_constraints_and_requirements_agree():
     for required in map(Requirement, every):
         if required.name in pinned:
             assert required.specifier.contains(pinned[required.name]), required
+
+
+# ---- the wheel ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of the files in git, built with what this environment has: no network."""
+    pytest.importorskip("setuptools", minversion="77")
+    folder = tmp_path_factory.mktemp("wheel")
+    names = ["pyproject.toml", "README.md", "LICENSE", "src"]
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *names]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", "dist", "."]
+    done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (folder / "dist").glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_nothing_of_the_user(wheel):
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = [f.relative_to(ROOT / "src") for f in (ROOT / "src/recipe").rglob("*") if f.is_file()]
+    unused = ("__pycache__", ".d.ts")  # types.d.ts: for tsc alone
+    assert packed == {str(f) for f in files if not any(part.endswith(unused) for part in f.parts)}
+    assert "recipe/py.typed" in packed
+
+
+def test_the_command_of_the_wheel_runs(wheel, tmp_path):
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--target",
+        str(tmp_path),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, str(tmp_path / "bin/recipe"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in ("examine", "decide", "worker", "predict"))
