@@ -298,14 +298,3 @@ def test_a_persons_own_loss_and_token_loss_work_without_a_special_case():
     assert examine(on_digits(0, loss=own), only=["loss_at_init", "loss_is_a_mean"]).failed == []
     assert examine(on_echoes(0, loss=per_token), only=["loss_at_init", "loss_is_a_mean"]).failed == []
     assert isinstance(on_digits(0, loss=F.cross_entropy), Setup)
-
-
-def test_the_readmes_example_runs_as_it_stands_there(tmp_path):
-    import re
-
-    text = (ROOT / "README.md").read_text()
-    (tmp_path / "test_training.py").write_text(re.search(r"^# test_training.py\n(.*?)^```$", text, re.M | re.S)[1])
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_training.py"]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert "1 passed" in said.stdout, said.stdout

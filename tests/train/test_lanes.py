@@ -1,15 +1,10 @@
 """Many lanes at once: equal to the plain loop, each lane independent of the others, the plain loop where it must be."""
 
 import math
-import os
-import re
-import subprocess
-import sys
 from functools import partial
 
 import pytest
 import torch
-from clone import ROOT
 from lanes import MODELS, Residual, lane, parts
 from torch import nn
 from torch.nn import functional as F
@@ -327,14 +322,3 @@ def test_wrong_answers_over_lanes_are_noticed(monkeypatch):
     said = []
     train([lane(seed=s, steps=30) for s in (0, 1)], "batched", say=said.append)
     assert said == ["2 lanes one after the other: its outputs differ when lanes are computed together"]
-
-
-def test_the_readmes_lanes_run_as_they_stand_there(tmp_path):
-    text = (ROOT / "README.md").read_text()
-    (tmp_path / "lanes.py").write_text(re.search(r"^# lanes.py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1])
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "lanes.py"], capture_output=True, text=True, cwd=tmp_path, env=environment)
-    first, *rows = done.stdout.splitlines()
-    assert first == "24 lanes together", done.stderr
-    assert len(rows) == 24
-    assert all(row.endswith("all steps done") for row in rows)
