@@ -162,7 +162,7 @@ def preflight(s: Setup) -> set[Finding]:
     from preflight import run_checks
 
     config = {"val_dataloader": s.loader(s.val, shuffle=False)}
-    results = run_checks(s.loader(s.training_set()), model=s.fresh(), loss_fn=s.loss, config=config)
+    results = run_checks(s.loader(s.training_set()), model=s.new_model(), loss_fn=s.loss, config=config)
     levels = {"fatal": "fail", "warn": "warn"}
     return {(levels[r.severity.value], r.name) for r in results if not r.passed and r.severity.value in levels}
 
@@ -171,7 +171,7 @@ RIVALS = {"torchtest2": torchtest2, "guardtower": guardtower, "torch-audit": tor
 
 
 def training(s: Setup) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-    model = s.fresh()
+    model = s.new_model()
     return model, s.optimizer_for(model)
 
 

@@ -5,7 +5,7 @@ Writes  runs/baseline/report.json, baselines/, curves.png, door.png, dynamics.pn
 """
 
 from recipe.checks.examine import CHECKS
-from recipe.checks.inputs import at_the_door
+from recipe.checks.measurements.batch_capture import captured_batches
 from recipe.experiment.saved import save_baselines
 from recipe.plots import training as figures
 from recipe.stages.baseline import captions, checks
@@ -20,7 +20,7 @@ from recipe.verdict import checks_of
 def main(cfg, run):
     data = load_data(run)
     setup = setup_from(cfg, data)
-    figures.first_batch(run.out / "door.png", at_the_door(setup), data)
+    figures.first_batch(run.out / "door.png", captured_batches(setup), data)
     verdicts = examined(run, setup)
     baselines = train_baselines(cfg, data, run)
     save_baselines(run.out / "baselines", baselines)

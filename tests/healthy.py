@@ -1,13 +1,11 @@
-"""A healthy training on real digits that checks' tests sabotage one part at a time."""
+"""Real digits and a small net, for tests that need a real training."""
 
 from functools import cache
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
-from recipe.checks.setup import Setup
 from recipe.sources.digits import Digits
 
 torch.set_num_threads(1)
@@ -24,7 +22,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Net(nn.Module):
-    """conv, batch norm, ReLU, dropout, linear: what a person would write."""
+    """Convolution, batch norm, ReLU, dropout, linear."""
 
     def __init__(self, width: int = 16):
         super().__init__()
@@ -33,17 +31,3 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x))
-
-
-def healthy(**changes) -> Setup:
-    """The set-up; any of its parts replaced."""
-    x, y = digits()
-    parts = {
-        "model": Net,
-        "loss": nn.CrossEntropyLoss(),
-        "train": TensorDataset(x[:700], y[:700]),
-        "val": TensorDataset(x[1000:1301], y[1000:1301]),
-        "optimizer": lambda model: torch.optim.AdamW(model.parameters(), lr=1e-3),
-        "batch_size": 32,
-    }
-    return Setup(**{**parts, **changes})

@@ -8,7 +8,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __all__ = ["Declare", "RecipeError", "Setup", "examine"]
 FROM = {
-    "Declare": "recipe.checks.setup",
+    "Declare": "recipe.checks.declare",
     "RecipeError": "recipe.errors",
     "Setup": "recipe.checks.setup",
     "examine": "recipe.checks.examine",

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import TensorDataset
 
-from bugs.reference import Held, Net, colour, digits, on_colour, on_digits, on_echoes, on_tumours, split, tumours
+from bugs.reference import Augmented, Net, colour, digits, on_colour, on_digits, on_echoes, on_tumours, split, tumours
 from bugs.registry import bug
 
 
@@ -106,15 +106,15 @@ def turned_digits(seed):
     return on_digits(seed, augment=lambda x: x.flip(-1, -2) if torch.rand(()) < 0.5 else x)
 
 
-def noise_from(held):
-    return lambda x: x + 0.1 * torch.tensor(held.standard_normal(x.shape)).float()
+def noise_from(rng):
+    return lambda x: x + 0.1 * torch.tensor(rng.standard_normal(x.shape)).float()
 
 
 @bug("B31", "Pärnamaa 2021; pytorch/pytorch#56488", "workers_draw_their_own")
-def held_generator(seed):
+def generator_in_the_data_set(seed):
     """the augmentation draws from a generator that the data set holds, with 2 workers"""
     data = TensorDataset(*(t[:1000] for t in digits()))
-    return on_digits(seed, train_augmented=Held(data, noise_from(np.random.default_rng(seed))), workers=2)
+    return on_digits(seed, train_augmented=Augmented(data, noise_from(np.random.default_rng(seed))), workers=2)
 
 
 # ---- of the same families ------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def near_copies(seed):
 def augmented_val(seed):
     """the training transform is applied to val too"""
     data = TensorDataset(*(t[1000:] for t in digits()))
-    return on_digits(seed, val=Held(data, lambda x: torch.roll(x, int(torch.randint(-1, 2, ())), -1)))
+    return on_digits(seed, val=Augmented(data, lambda x: torch.roll(x, int(torch.randint(-1, 2, ())), -1)))
 
 
 @bug("R08", "cutout larger than the image", "augmentation_keeps_the_input", "inputs_are_not_constant")
@@ -216,7 +216,7 @@ def class_missing_from_val(seed):
     return on_digits(seed, val=TensorDataset(x[1000:][keep], y[1000:][keep]))
 
 
-@bug("R13", "collate that sorts the inputs alone", "labels_fit_inputs", "beats_a_blind_model", "training_loss_falls")
+@bug("R13", "collate that sorts only the inputs", "labels_fit_inputs", "beats_a_blind_model", "training_loss_falls")
 def sorting_collate(seed):
     """collate sorts the inputs by brightness, and not their labels"""
 
@@ -255,7 +255,9 @@ def lost_channel(seed):
 def other_order(seed):
     """the augmented data set holds its labels in another order"""
     x, y = (t[:1000] for t in digits())
-    return on_digits(seed, train_augmented=Held(TensorDataset(x, y.flip(0)), lambda x: x + 0.1 * torch.randn(x.shape)))
+    return on_digits(
+        seed, train_augmented=Augmented(TensorDataset(x, y.flip(0)), lambda x: x + 0.1 * torch.randn(x.shape))
+    )
 
 
 @bug("R18", "an index drawn at random", "targets_stay")

@@ -5,7 +5,7 @@ from torch import nn
 
 from bugs.reference import Net, adam, fit, on_digits, train_step
 from bugs.registry import bug
-from recipe.checks.setup import Declare
+from recipe.checks.declare import Declare
 
 
 def step(before=lambda model, optimizer: None, loss_of=lambda value: value, after=lambda model, optimizer: None):
@@ -222,7 +222,7 @@ def clipped_to_nothing(seed):
 
 @bug("R57", "the seed inside the model", "other_seed_other_bits")
 def seed_inside(seed):
-    """the model sets the seed itself"""
+    """the model sets the seed"""
 
     def net():
         torch.manual_seed(7)
@@ -236,20 +236,20 @@ def seed_inside(seed):
 
 @bug("R58", "randomness outside the seeds", "same_seed_same_bits")
 def unseeded(seed):
-    """the weights are drawn from a generator that nobody seeds"""
-    chance = torch.Generator()
-    chance.seed()
+    """the weights are drawn from a generator without a seed"""
+    random = torch.Generator()
+    random.seed()
 
     def net():
         model = Net()
         with torch.no_grad():
-            model.head.weight.add_(0.01 * torch.randn(model.head.weight.shape, generator=chance))
+            model.head.weight.add_(0.01 * torch.randn(model.head.weight.shape, generator=random))
         return model
 
     return on_digits(seed, model=net)
 
 
-@bug("R60", "normalised in the step alone", "evaluation_feeds_what_training_feeds")
+@bug("R60", "normalised only in the step", "evaluation_feeds_what_training_feeds")
 def normalised_in_the_step(seed):
     """the training step normalises its batch, the evaluation does not"""
     from bugs.reference import digits, split
@@ -274,7 +274,7 @@ def mixed_inputs_alone(seed):
 
 @bug("R62", "a stale copy is evaluated", "scores_are_of_this_model")
 def stale_copy(seed):
-    """the loop evaluates a copy that nobody updates"""
+    """the loop evaluates a copy that is never updated"""
     import copy
 
     def loop(s, model, optimizer, scheduler, train_loader, val_loader, epochs):
@@ -328,7 +328,7 @@ def starts_again(seed):
 
 @bug("R65", "the scheduler is never stepped", "learning_rate_follows_its_schedule")
 def schedule_ignored(seed):
-    """the person's loop never steps the scheduler"""
+    """the user's loop never steps the scheduler"""
 
     def loop(s, model, optimizer, scheduler, *loaders):
         return fit(s, model, optimizer, None, *loaders)

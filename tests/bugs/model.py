@@ -207,7 +207,7 @@ def batch_as_time(seed):
     class Mixed(Reader):
         def __init__(self):
             super().__init__(causal=False)
-            self.attend = nn.MultiheadAttention(32, 4)
+            self.attention = nn.MultiheadAttention(32, 4)
 
     return on_echoes(seed, model=Mixed)
 
@@ -323,7 +323,7 @@ def state_carried_over(seed):
 
 @bug("R36", "labels of -1 and 1", "loss_is_bounded")
 def signs_for_bce(seed):
-    """labels -1 and 1 in a cross-entropy that wants 0 and 1"""
+    """labels -1 and 1 in a cross-entropy for 0 and 1"""
     from bugs.reference import tumours
 
     x, y = tumours()

@@ -1,15 +1,14 @@
-"""Healthy trainings on real data, written as a person would write them: what the bugs mutate."""
+"""Healthy trainings on real data in ordinary user code, which the bugs mutate."""
 
 from functools import cache
 
-import numpy as np
 import torch
+from healthy import digits
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, TensorDataset
 
 from recipe.checks.setup import Setup
-from recipe.sources.digits import Digits
 
 torch.set_num_threads(1)
 
@@ -18,17 +17,8 @@ torch.set_num_threads(1)
 
 
 @cache
-def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """(inputs (1797, 1, 8, 8), standardised; labels), in a fixed random order."""
-    source = Digits()
-    x = torch.tensor(np.asarray(source.images)).float()[:, None] / 255
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    return ((x - x.mean()) / x.std())[order], torch.tensor(source.targets).long()[order]
-
-
-@cache
 def colour() -> tuple[torch.Tensor, torch.Tensor]:
-    """Digits in ink and paper of random colours: (1797, 3, 8, 8), its neighbours alike as in photographs."""
+    """Digits in random colours (1797, 3, 8, 8), with adjacent pixels that correlate as in photographs."""
     x, y = digits()
     shades = torch.rand(len(x), 3, 1, 1, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
     return x * shades + shades, y
@@ -62,9 +52,9 @@ def diabetes() -> tuple[torch.Tensor, torch.Tensor]:
 @cache
 def echoes(length: int = 12, kinds: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens (1200, T) whose next one is mostly the sum of two before, modulo `kinds`; targets are the next ones."""
-    chance = torch.Generator().manual_seed(2)
-    tokens = torch.randint(kinds, (1200, length + 1), generator=chance)
-    stray = torch.rand(tokens.shape, generator=chance) < 0.1
+    random = torch.Generator().manual_seed(2)
+    tokens = torch.randint(kinds, (1200, length + 1), generator=random)
+    stray = torch.rand(tokens.shape, generator=random) < 0.1
     for t in range(2, length + 1):
         tokens[:, t] = torch.where(stray[:, t], tokens[:, t], (tokens[:, t - 1] + tokens[:, t - 2]) % kinds)
     return tokens[:, :-1], tokens[:, 1:]
@@ -84,8 +74,8 @@ def split(x, y, at: int) -> dict:
     return {"train": TensorDataset(x[:at], y[:at]), "val": TensorDataset(x[at:], y[at:])}
 
 
-class Held(Dataset):
-    """Examples through an augmentation: what a person's own data set looks like."""
+class Augmented(Dataset):
+    """A user-defined data set that augments its examples."""
 
     def __init__(self, data, augment):
         self.data, self.augment = data, augment
@@ -137,18 +127,18 @@ class Reader(nn.Module):
 
     def __init__(self, kinds: int = 6, length: int = 12, width: int = 32, causal: bool = True):
         super().__init__()
-        self.token, self.place = nn.Embedding(kinds, width), nn.Parameter(0.1 * torch.randn(length, width))
-        self.norm, self.attend = nn.LayerNorm(width), nn.MultiheadAttention(width, 4, batch_first=True)
-        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 64), nn.GELU(), nn.Linear(64, width))
+        self.token, self.position = nn.Embedding(kinds, width), nn.Parameter(0.1 * torch.randn(length, width))
+        self.norm, self.attention = nn.LayerNorm(width), nn.MultiheadAttention(width, 4, batch_first=True)
+        self.feed_forward = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 64), nn.GELU(), nn.Linear(64, width))
         self.head = nn.Linear(width, kinds)
         self.causal = causal
 
     def forward(self, tokens):
-        h = self.token(tokens) + self.place[: tokens.shape[1]]
+        h = self.token(tokens) + self.position[: tokens.shape[1]]
         hidden = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=h.device).triu(1)
         q = self.norm(h)
-        h = h + self.attend(q, q, q, attn_mask=hidden if self.causal else None, need_weights=False)[0]
-        return self.head(h + self.think(h))
+        h = h + self.attention(q, q, q, attn_mask=hidden if self.causal else None, need_weights=False)[0]
+        return self.head(h + self.feed_forward(h))
 
 
 # ---- the loop ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ CATALOGUE: dict[str, "Bug"] = {}
 
 @dataclass(frozen=True)
 class Bug:
-    """name: B01...; what: one line; gates: any of these may notice first, for its name or hint points at the cause."""
+    """name: B01...; what: one line; gates: checks that must notice it, and whose name or hint points at the cause."""
 
     name: str
     what: str

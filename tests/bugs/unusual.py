@@ -7,7 +7,7 @@ from torch.utils.data import TensorDataset
 
 from bugs.loop import scaled
 from bugs.reference import (
-    Held,
+    Augmented,
     Net,
     Reader,
     Scalar,
@@ -26,7 +26,7 @@ from bugs.reference import (
     train_step,
     tumours,
 )
-from recipe.checks.setup import Declare
+from recipe.checks.declare import Declare
 
 
 def imbalanced(seed):
@@ -94,11 +94,11 @@ def grouped(seed):
 
 def hundred(seed):
     """H11: 100 classes, about 8 examples of each"""
-    chance = torch.Generator().manual_seed(5)
-    centres = torch.randn(100, 32, generator=chance)
+    random = torch.Generator().manual_seed(5)
+    centres = torch.randn(100, 32, generator=random)
     y = torch.arange(1200) % 100
-    x = centres[y] + 0.5 * torch.randn(1200, 32, generator=chance)
-    order = torch.randperm(1200, generator=chance)
+    x = centres[y] + 0.5 * torch.randn(1200, 32, generator=random)
+    order = torch.randperm(1200, generator=random)
     return on_digits(
         seed, model=lambda: mlp(32, 100, 128), optimizer=adam(3e-3), epochs=20, **split(x[order], y[order], 800)
     )
@@ -163,7 +163,7 @@ def clears_at_the_end(model, optimizer, x, y, loss):
 
 
 class Residual(nn.Module):
-    """Branches that start at zero, with a small scale of their own."""
+    """Residual branches whose last layer starts at zero."""
 
     def __init__(self):
         super().__init__()
@@ -206,8 +206,8 @@ def shifted(x):
     return torch.roll(x, (dy, dx), (-2, -1)) + 0.1 * torch.randn(x.shape)
 
 
-def held(seed):
-    return Held(TensorDataset(*(t[:1000] for t in digits())), shifted)
+def augmented_digits(seed):
+    return Augmented(TensorDataset(*(t[:1000] for t in digits())), shifted)
 
 
 def one_cycle(optimizer, steps, epochs):
@@ -251,10 +251,10 @@ def balanced_train(seed):
 
 
 def counts(seed):
-    """Counts, with a Poisson likelihood: the loss wants their logarithm, and its floor is below zero."""
-    chance = torch.Generator().manual_seed(3)
-    x = torch.randn(900, 6, generator=chance)
-    y = torch.poisson((1.5 + x[:, 0] - 0.7 * x[:, 1]).exp(), generator=chance)
+    """Counts, with a Poisson likelihood: the outputs are their logarithm, and the minimum of the loss is below zero."""
+    random = torch.Generator().manual_seed(3)
+    x = torch.randn(900, 6, generator=random)
+    y = torch.poisson((1.5 + x[:, 0] - 0.7 * x[:, 1]).exp(), generator=random)
     return on_diabetes(
         seed,
         model=lambda: Scalar(6),
@@ -280,10 +280,10 @@ def gaussian(z, y):
 
 
 def yes_no_table(seed):
-    """A table of few yes/no columns: equal rows by nature."""
-    chance = torch.Generator().manual_seed(4)
-    x = (torch.rand(900, 8, generator=chance) < 0.4).float()
-    y = ((x[:, 0] + x[:, 1] + x[:, 2] + 0.5 * torch.randn(900, generator=chance)) > 1.2).float()
+    """A table of few yes/no columns, in which rows are equal by nature."""
+    random = torch.Generator().manual_seed(4)
+    x = (torch.rand(900, 8, generator=random) < 0.4).float()
+    y = ((x[:, 0] + x[:, 1] + x[:, 2] + 0.5 * torch.randn(900, generator=random)) > 1.2).float()
     return on_tumours(seed, model=lambda: Scalar(8), declare=Declare(irreducible_noise=True), **split(x, y, 600))
 
 
@@ -304,13 +304,13 @@ class Patches(nn.Module):
     def __init__(self):
         super().__init__()
         self.cut = nn.Conv2d(1, 32, 2, stride=2)
-        self.first, self.place = nn.Parameter(torch.zeros(1, 1, 32)), nn.Parameter(torch.zeros(1, 17, 32))
+        self.first, self.position = nn.Parameter(torch.zeros(1, 1, 32)), nn.Parameter(torch.zeros(1, 17, 32))
         self.layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.1, batch_first=True, norm_first=True)
         self.head = nn.Sequential(nn.LayerNorm(32), nn.Linear(32, 10))
 
     def forward(self, x):
         h = self.cut(x).flatten(2).transpose(1, 2)
-        h = torch.cat([self.first.expand(len(x), -1, -1), h], 1) + self.place
+        h = torch.cat([self.first.expand(len(x), -1, -1), h], 1) + self.position
         return self.head(self.layer(h)[:, 0])
 
 
@@ -366,11 +366,11 @@ HEALTHY = {
     "H11 a hundred classes": hundred,
     "H12 mixup, declared": lambda s: on_digits(s, train_step=mixing_step, declare=Declare(mixes_samples=True)),
     "H13 colour, permuted": from_hwc,
-    "mixup, seen by itself": lambda s: on_digits(s, train_step=mixing_step),
+    "mixup, not declared": lambda s: on_digits(s, train_step=mixing_step),
     "tumours": on_tumours,
     "next tokens": on_echoes,
     "next tokens, tied, declared causal": lambda s: on_echoes(s, model=Tied, declare=Declare(causal=True)),
-    "accumulates, seen by itself": lambda s: on_digits(s, train_step=accumulating(), batch_size=16, epochs=12),
+    "accumulates, not declared": lambda s: on_digits(s, train_step=accumulating(), batch_size=16, epochs=12),
     "accumulates, declared": lambda s: on_digits(
         s, train_step=accumulating(), batch_size=16, epochs=12, declare=Declare(accumulate=4)
     ),
@@ -388,7 +388,7 @@ HEALTHY = {
         s, model=lambda: nn.Sequential(Scalar(30), nn.Sigmoid()), loss=nn.BCELoss()
     ),
     "augmented": lambda s: on_digits(s, augment=shifted),
-    "augmented data set, two workers": lambda s: on_digits(s, train_augmented=held(s), workers=2),
+    "augmented data set, two workers": lambda s: on_digits(s, train_augmented=augmented_digits(s), workers=2),
     "own loop": lambda s: on_digits(s, fit=fit),
     "own loop, one cycle": lambda s: on_digits(s, fit=fit, schedule=one_cycle),
     "noam": lambda s: on_digits(s, optimizer=adam(1.0), schedule=noam),

@@ -1,4 +1,4 @@
-"""The library's face: examine, Setup's refusals, the shell, waivers, limits."""
+"""The public interface: examine, errors of Setup, the command line, waivers, limits."""
 
 import inspect
 import os
@@ -17,8 +17,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from recipe import Declare, RecipeError, Setup, cli, examine, task
-from recipe.checks import initialization, loss
+from recipe.checks import initialization
 from recipe.checks.examine import CHECKS
+from recipe.checks.free_outputs import minimum
+from recipe.checks.measurements.best_loss import best_constant, best_outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = "nothing_is_frozen_by_mistake"
@@ -30,7 +32,7 @@ def frozen_body():
     return net
 
 
-# ---- what comes back -----------------------------------------------------------------------------------------------
+# ---- the report ----------------------------------------------------------------------------------------------------
 
 
 def test_a_check_that_crashes_is_an_error_and_the_others_still_run():
@@ -52,7 +54,7 @@ def test_a_waived_gate_stays_visible_and_closes_nothing():
     report.raise_if_failed()
 
 
-def test_raise_if_failed_says_which_gate_and_where_to_look():
+def test_raise_if_failed_names_the_gate_and_where_to_look():
     report = examine(on_digits(0, model=frozen_body), only=[FROZEN])
     with pytest.raises(RecipeError, match="Left from fine-tuning") as raised:
         report.raise_if_failed()
@@ -76,22 +78,22 @@ def test_an_examination_changes_no_random_state_and_gives_the_same_again():
     assert one == other
 
 
-def test_each_verdict_is_told_as_it_falls():
-    told = []
-    report = examine(on_digits(0), only=["inputs_are_finite", "loss_at_init"], progress=told.append)
-    assert told == report.verdicts
+def test_progress_gets_each_verdict_in_order():
+    verdicts = []
+    report = examine(on_digits(0), only=["inputs_are_finite", "loss_at_init"], progress=verdicts.append)
+    assert verdicts == report.verdicts
 
 
 # ---- declared ------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_declared_frozen_must_not_move():
+def test_a_part_that_is_declared_frozen_must_not_move():
     report = examine(on_digits(0, declare=Declare(frozen=("body",))), only=["every_parameter_moves"])
     assert report["every_parameter_moves"].verdict == "fail"
     assert "declared frozen" in report["every_parameter_moves"].value
 
 
-def test_what_is_declared_of_accumulation_must_happen():
+def test_declared_accumulation_must_happen():
     report = examine(on_digits(0, declare=Declare(accumulate=4)), only=["the_optimizer_steps"])
     assert report.failed == ["the_optimizer_steps"]
 
@@ -99,15 +101,21 @@ def test_what_is_declared_of_accumulation_must_happen():
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 WRONG = {
-    "a model for a factory": ({"model": Net()}, "model must make a fresh one at each call"),
-    "an optimizer for a factory": ({"optimizer": torch.optim.Adam(Net().parameters())}, "write optimizer=lambda model"),
-    "a loader for a data set": ({"train": DataLoader(TensorDataset(*digits()))}, "train must be a map-style data set"),
+    "a model, not a factory": ({"model": Net()}, "model must make a new one at each call"),
+    "an optimizer instead of a factory": (
+        {"optimizer": torch.optim.Adam(Net().parameters())},
+        "write optimizer=lambda model",
+    ),
+    "a loader instead of a data set": (
+        {"train": DataLoader(TensorDataset(*digits()))},
+        "train must be a map-style data set",
+    ),
     "no validation examples": ({"val": []}, "val has 0 examples"),
     "an unknown task": ({"task": "clasification"}, "task is 'clasification', it must be one of .*classification"),
     "a batch of half an example": ({"batch_size": 0.5}, "batch_size is 0.5, it must be a whole number from 1"),
     "an unknown waiver": ({"waive": {"loss_at_int": "why"}}, "no check called loss_at_int"),
     "a waiver without a reason": ({"waive": {FROZEN: ""}}, "waived without a reason"),
-    "a model that is none": ({"model": lambda: 3}, r"model\(\) gave a int"),
+    "not a model": ({"model": lambda: 3}, r"model\(\) gave a int"),
     "a model for other inputs": ({"model": lambda: nn.Linear(3, 10)}, "the model cannot take inputs"),
     "a loss for other targets": ({"loss": nn.BCEWithLogitsLoss()}, "the loss cannot take outputs"),
     "a loss per example": ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"the loss gives \(2,\), it must give one"),
@@ -133,14 +141,14 @@ def test_a_part_that_cannot_be_used_is_refused_by_name(mistake):
     ("setup", "task"),
     [(on_digits, "classification"), (on_tumours, "binary"), (on_diabetes, "regression"), (on_echoes, "sequence")],
 )
-def test_the_task_is_told_from_targets_and_loss(setup, task):
+def test_the_task_is_inferred_from_targets_and_loss(setup, task):
     assert setup(0).kind == task
 
 
 def test_zeros_and_ones_are_numbers_to_a_squared_error():
     y = torch.tensor([0.0, 1.0, 1.0, 0.0])
-    assert task.tell(torch.Size((2,)), y, nn.MSELoss()) == "regression"
-    assert task.tell(torch.Size((2,)), y, nn.BCELoss()) == "binary"
+    assert task.infer(torch.Size((2,)), y, nn.MSELoss()) == "regression"
+    assert task.infer(torch.Size((2,)), y, nn.BCELoss()) == "binary"
 
 
 # ---- what follows from the loss ------------------------------------------------------------------------------------
@@ -162,20 +170,21 @@ def test_the_lowest_loss_with_label_smoothing_is_the_entropy_of_the_smoothed_lab
     setup = on_digits(0, loss=nn.CrossEntropyLoss(label_smoothing=smoothing))
     p = torch.full((10,), smoothing / 10)
     p[0] += 1 - smoothing
-    assert loss.best(setup).lowest == pytest.approx(-(p * p.log()).sum().item(), abs=0.01)
+    assert best_outputs(setup).loss == pytest.approx(-(p * p.log()).sum().item(), abs=0.01)
 
 
 def test_the_best_constant_answer_has_the_entropy_of_the_labels_or_the_variance():
     setup = on_digits(0)
-    shares = torch.bincount(setup.some[1]) / len(setup.some[1])
-    assert loss.constant(setup) == pytest.approx(-(shares * shares.log()).sum().item(), abs=1e-3)
+    shares = torch.bincount(setup.sample[1]) / len(setup.sample[1])
+    assert best_constant(setup).loss == pytest.approx(-(shares * shares.log()).sum().item(), abs=1e-3)
     setup = on_diabetes(0)
-    assert loss.constant(setup) == pytest.approx(setup.some[1].var(unbiased=False).item(), rel=1e-3)
+    assert best_constant(setup).loss == pytest.approx(setup.sample[1].var(unbiased=False).item(), rel=1e-3)
 
 
-def test_the_floor_of_a_softmax_that_is_applied_twice():
-    found = loss.optimum(on_digits(0), digits()[1][:32], lambda z: z.softmax(-1))
-    assert found.lowest == pytest.approx(
+def test_the_minimum_of_a_softmax_that_is_applied_twice():
+    setup = on_digits(0)
+    lowest = minimum(setup.loss, digits()[1][:32], setup.output_shape, seed=0, through=lambda z: z.softmax(-1))
+    assert lowest.loss == pytest.approx(
         torch.tensor(9 + torch.e).log().item() - 1, abs=0.02
     )  # 1.46, known in closed form
 
@@ -184,12 +193,12 @@ def test_the_floor_of_a_softmax_that_is_applied_twice():
 
 
 def test_the_limits_in_conf_are_those_of_the_code():
-    told = yaml.safe_load((ROOT / "conf/limits/examination.yaml").read_text())
-    own = {}
+    in_conf = yaml.safe_load((ROOT / "conf/limits/examination.yaml").read_text())
+    in_code = {}
     for name, check in CHECKS.items():
         limits = {p.name: p.default for p in inspect.signature(check).parameters.values() if p.default is not p.empty}
-        own |= {name: limits} if limits else {}
-    assert told == own
+        in_code |= {name: limits} if limits else {}
+    assert in_conf == in_code
 
 
 def test_a_limit_moves_the_bound():
@@ -200,14 +209,14 @@ def test_a_limit_moves_the_bound():
 # ---- other machines ------------------------------------------------------------------------------------------------
 
 
-def test_the_library_needs_torch_and_numpy_alone():
+def test_the_library_needs_only_torch_and_numpy():
     code = (
         "import sys; from recipe import Declare, Setup, examine; import recipe.checks.examine as e; "
         "heavy = {'hydra', 'omegaconf', 'dvc', 'mlflow', 'optuna', 'pandas', 'scipy', 'sklearn', 'PIL', 'yaml'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -226,7 +235,7 @@ def test_in_bfloat16_a_healthy_training_closes_no_gate():
     assert report.failed == [], str(report)
 
 
-# ---- the shell -----------------------------------------------------------------------------------------------------
+# ---- the command line ----------------------------------------------------------------------------------------------
 
 MODULE = """
 import torch
@@ -247,54 +256,54 @@ def fails(): raise ValueError("no data here")
 
 
 def shell(folder, *words):
-    (folder / "mine.py").write_text(MODULE)
+    (folder / "my_training.py").write_text(MODULE)
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "recipe.cli", "examine", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
 
-def test_the_shell_examines_a_persons_module(tmp_path):
-    said = shell(tmp_path, "mine:setup")
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "0 gate(s) closed" in said.stdout
-    assert all(name in said.stdout for name in CHECKS)
+def test_the_command_line_examines_a_users_module(tmp_path):
+    result = shell(tmp_path, "my_training:setup")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 gate(s) closed" in result.stdout
+    assert all(name in result.stdout for name in CHECKS)
 
 
-def test_the_shell_says_what_is_wrong_and_where_to_look(tmp_path):
-    said = shell(tmp_path, "mine:broken", "--only", "outputs_are_not_squashed,loss_at_init")
-    assert said.returncode == 1
-    assert "FAIL" in said.stdout
-    assert "Softmax or sigmoid stands in the model" in " ".join(said.stdout.split())
+def test_the_command_line_names_the_gate_and_where_to_look(tmp_path):
+    result = shell(tmp_path, "my_training:broken", "--only", "outputs_are_not_squashed,loss_at_init")
+    assert result.returncode == 1
+    assert "FAIL" in result.stdout
+    assert "Softmax or sigmoid is applied in the model" in " ".join(result.stdout.split())
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["mine"], "write MODULE:NAME"),
+        (["my_training"], "write MODULE:NAME"),
         (["nothing:setup"], "no module called nothing"),
-        (["mine:set_up"], "mine has no `set_up`; it has .*setup"),
-        (["mine:number"], "is a int, it must be a recipe.Setup"),
-        (["mine:fails"], r"fails\(\) fails: ValueError: no data here"),
-        (["mine:setup", "--only", "loss_at_int"], "no check called loss_at_int"),
+        (["my_training:set_up"], "my_training has no `set_up`; it has .*setup"),
+        (["my_training:number"], "is a int, it must be a recipe.Setup"),
+        (["my_training:fails"], r"fails\(\) fails: ValueError: no data here"),
+        (["my_training:setup", "--only", "loss_at_int"], "no check called loss_at_int"),
     ],
 )
-def test_the_shell_refuses_in_one_line(tmp_path, monkeypatch, capsys, words, expected):
+def test_the_command_line_refuses_in_one_line(tmp_path, monkeypatch, capsys, words, expected):
     import re
 
-    (tmp_path / "mine.py").write_text(MODULE)
+    (tmp_path / "my_training.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
+    monkeypatch.delitem(sys.modules, "my_training", raising=False)  # that of another folder
     assert cli.main(["examine", *words]) == 2
-    said = capsys.readouterr().err
-    assert re.search(expected, said), said
-    assert len(said.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert re.search(expected, message), message
+    assert len(message.splitlines()) == 1
 
 
-def test_a_persons_own_loss_and_token_loss_work_without_a_special_case():
-    def own(z, y):
+def test_a_user_defined_loss_and_a_token_loss_need_no_special_case():
+    def cross_entropy(z, y):
         return (z.logsumexp(1) - z.gather(1, y[:, None]).squeeze(1)).mean()
 
-    assert examine(on_digits(0, loss=own), only=["loss_at_init", "loss_is_a_mean"]).failed == []
+    assert examine(on_digits(0, loss=cross_entropy), only=["loss_at_init", "loss_is_a_mean"]).failed == []
     assert examine(on_echoes(0, loss=per_token), only=["loss_at_init", "loss_is_a_mean"]).failed == []
     assert isinstance(on_digits(0, loss=F.cross_entropy), Setup)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from recipe.checks.declare import Declare
 from recipe.checks.examine import CHECKS
-from recipe.checks.setup import Declare
 from recipe.config.compose import STAGES, change, compose, leaves, nearest, root
 from recipe.config.hydra_app import compose_cli
 from recipe.config.resolve import resolve_all

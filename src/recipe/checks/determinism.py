@@ -1,14 +1,12 @@
-"""Reproducibility: the same seed gives the same bits, another seed others."""
-
-from dataclasses import replace
+"""Reproducibility: the same seed gives the same bits, a different seed different ones."""
 
 from recipe.checks.setup import Setup
-from recipe.verdict import PASS, Verdict, check, exactly
+from recipe.verdict import FAIL, PASS, Verdict, check
 
 
 def _first_difference(s: Setup, seeds: tuple[int, int], steps: int) -> int | None:
-    """The first step at which two trainings' losses differ; None where losses and weights are the same bits."""
-    (one, losses), (other, others) = (s.trained(steps, seed=seed) for seed in seeds)
+    """The first step at which the losses of two trainings differ; None where losses and weights are bitwise equal."""
+    (one, losses), (other, others) = (s.train_for(steps, seed=seed) for seed in seeds)
     for step, (a, b) in enumerate(zip(losses, others, strict=True), start=1):
         if a != b:
             return step
@@ -18,13 +16,13 @@ def _first_difference(s: Setup, seeds: tuple[int, int], steps: int) -> int | Non
 
 @check(source="Recipe 2, fix random seed")
 def same_seed_same_bits(s: Setup, steps: int = 20) -> Verdict:
-    """Two trainings from one seed are the same bits; the value is the first step at which they part.
+    """Two trainings from one seed are bitwise equal; the value is the first step at which they differ.
 
     A random number drawn outside the seeded generators, data order from an unseeded loader, a kernel that is not
     deterministic, or state kept between runs in a module or data set.
     """
-    first = _first_difference(s, (s.seed, s.seed), steps)
-    return replace(exactly(first, None), bound="never", value="never" if first is None else first)
+    step = _first_difference(s, (s.seed, s.seed), steps)
+    return Verdict(PASS if step is None else FAIL, "never" if step is None else step, "never")
 
 
 @check(source="Recipe 2, fix random seed")
@@ -33,6 +31,5 @@ def other_seed_other_bits(s: Setup, steps: int = 3) -> Verdict:
 
     The seed is fixed inside the model or the data set, so that several seeds would be one run several times.
     """
-    first = _first_difference(s, (s.seed, s.seed + 1), steps)
-    verdict = exactly(first is not None, True)
-    return replace(verdict, value=first, bound=f"by step {steps}") if verdict.verdict == PASS else verdict
+    step = _first_difference(s, (s.seed, s.seed + 1), steps)
+    return Verdict(FAIL if step is None else PASS, "never" if step is None else step, f"by step {steps}")

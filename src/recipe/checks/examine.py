@@ -1,4 +1,4 @@
-"""All checks of a training, cheap ones first: what the baseline stage and a person's own code or pytest both call."""
+"""All checks of a training, cheap ones first: called by the baseline stage and by a test of one's own training."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from recipe.checks import (
     training_step,
 )
 from recipe.checks.setup import Setup
-from recipe.checks.validate_setup import try_out
+from recipe.checks.validate_setup import try_one_batch
 from recipe.errors import RecipeError
 from recipe.rng import seeded
 from recipe.verdict import Verdict, checks_of
@@ -72,18 +72,18 @@ def examine(
     setup: Setup, *, only: Iterable[str] = (), skip: Iterable[str] = (), limits: dict | None = None,
     where: str = "limits", known: dict | None = None, progress: Callable[[Verdict], None] = lambda v: None,
 ) -> Examination:  # fmt: skip
-    """Runs the checks on a training set-up; `progress` gets each verdict as it falls.
+    """Runs the checks on a training set-up; `progress` gets each verdict as soon as its check ends.
 
-    only, skip: names of checks. limits: {check: {limit: value}}, as in conf. Raises RecipeError on a name that is no
-    check's, and where the set-up's parts cannot be used at all.
+    only, skip: names of checks. limits: {check: {limit: value}}, as in conf. Raises RecipeError for a name that is
+    not a check's, and where a part of the set-up cannot be used at all.
     """
     only, skip = tuple(only), tuple(skip)
-    verdict.validate(CHECKS, dict.fromkeys((*only, *skip)), {}, "examine")
+    verdict.validate(CHECKS, {name: {} for name in (*only, *skip)}, {}, "examine")
     chosen = {n: check for n, check in CHECKS.items() if (not only or n in only) and n not in skip}
     verdict.validate(known or CHECKS, limits or {}, setup.waive, where)
-    # whatever the caller drew before: the same set-up gives the same verdicts, and the caller's numbers go on unmoved
+    # the verdicts do not depend on what the caller drew before, and the caller's random state is kept
     with seeded(setup.seed, "examine"):
-        try_out(setup)
+        try_one_batch(setup)
         return Examination(
             verdict.run(
                 chosen, setup, limits=limits, waive=setup.waive, where=where, known=known or CHECKS, progress=progress

@@ -1,4 +1,4 @@
-"""Targets by themselves: in range, none missing, as frequent in val as in train, and not in the inputs."""
+"""The targets alone: in range, none missing, as frequent in val as in train, and not among the inputs."""
 
 from math import exp
 
@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from recipe.checks.examples import MapDataset
+from recipe.checks.measurements.distributions import kolmogorov_smirnov
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip
 
 
-def targets(dataset, some: Tensor) -> Tensor:
-    """All targets where they are at hand, else `some`."""
-    return dataset.tensors[-1] if isinstance(dataset, TensorDataset) else some
+def _targets(dataset: MapDataset, examined: Tensor) -> Tensor:
+    """All targets of a TensorDataset, else the `examined` ones."""
+    return dataset.tensors[-1] if isinstance(dataset, TensorDataset) else examined
 
 
 @check(source="open-edge-platform/geti#2736; pyg-team/pytorch_geometric#441")
@@ -21,21 +23,21 @@ def labels_are_in_range(s: Setup) -> Verdict:
     """Every label is one of 0..C-1, and every class occurs in train.
 
     Labels count from 1 instead of 0, the head has a class too many, or a class was lost on the way. The value counts
-    classes without an example and labels outside.
+    classes without an example and labels out of range.
     """
-    y = targets(s.train, s.seen[1]).cpu()
+    y = _targets(s.train, s.train_tensors[1]).cpu()
     if s.kind == "regression":
         return skip("the targets are numbers")
     if s.kind == "binary":
         return exactly(int(((y != 0) & (y != 1)).sum()) + (y.unique().numel() < 2), 0)
-    every = torch.cat([y.flatten(), targets(s.val, s.unseen[1]).flatten().cpu()])
-    # a label below zero says "does not count" in a sequence; as a class it is a mistake
+    every = torch.cat([y.flatten(), _targets(s.val, s.val_tensors[1]).flatten().cpu()])
+    # a label below zero marks padding in a sequence; as a class it is a mistake
     outside = int(((every >= s.num_classes) | ((every < 0) & (s.kind == "classification"))).sum())
     if s.kind == "sequence":  # a vocabulary may be larger than what occurs
         return exactly(outside, 0)
     missing = s.num_classes - y[(y >= 0) & (y < s.num_classes)].unique().numel()
     if missing and len(y) < len(s.train) and (1 - 0.1 / s.num_classes) ** len(y) > 1e-6:
-        missing = 0  # the examples that were looked at are too few to miss a class in
+        missing = 0  # too few examples were examined to show that a class is missing
     return exactly(outside + missing, 0)
 
 
@@ -43,8 +45,8 @@ def labels_are_in_range(s: Setup) -> Verdict:
 def targets_stay(s: Setup) -> Verdict:
     """A training example has the same target each time it is read.
 
-    An index drawn at random inside `__getitem__`, apart for input and target; labels that are sampled anew. The value
-    counts examples whose target changes.
+    An index drawn at random inside `__getitem__`, separately for input and target; labels that are sampled anew. The
+    value counts examples whose target changes.
     """
     with seeded(s.seed, "targets twice"):
         index = list(s.index(s.train))[:64]
@@ -54,45 +56,37 @@ def targets_stay(s: Setup) -> Verdict:
 
 @check(source="Recipe 1, become one with the data; Kapoor and Narayanan 2023, leakage")
 def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: float = 1e-6) -> Verdict:
-    """Train and val have the same share of each class: total variation distance, where chance does not explain it.
+    """Train and val have the same share of each class, up to chance.
 
-    Of numbers: the largest gap between their distributions (Kolmogorov-Smirnov).
-
-    The split is not stratified or follows the order of the data, val has a class mapping of its own, a class is missing
-    from val. Balanced on purpose? Write `declare: {resampled_train: true}` in params.yaml.
+    The split is not stratified or follows the order of the data, val numbers its classes differently, a class is
+    missing from val. Balanced on purpose? Write `declare: {resampled_train: true}` in params.yaml. The value is the
+    total variation distance; for regression, the largest gap between the distributions (Kolmogorov-Smirnov).
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
-    seen, unseen = (targets(d, t[1]).cpu() for d, t in ((s.train, s.seen), (s.val, s.unseen)))
+    train, val = (_targets(d, t[1]).cpu() for d, t in ((s.train, s.train_tensors), (s.val, s.val_tensors)))
     if s.kind == "regression":
-        return _numbers_agree(seen.double().flatten(), unseen.double().flatten(), gap, p)
+        return _numbers_agree(train.double().flatten(), val.double().flatten(), gap, p)
     if s.kind == "sequence":
         return skip("the targets are sequences")
-    classes = torch.cat([seen.flatten(), unseen.flatten()]).unique()
-    table = torch.stack([(part.flatten()[:, None] == classes).sum(0).double() for part in (seen, unseen)])
+    classes = torch.cat([train.flatten(), val.flatten()]).unique()
+    table = torch.stack([(part.flatten()[:, None] == classes).sum(0).double() for part in (train, val)])
     shares = table / table.sum(1, keepdim=True)
     moved = 0.5 * (shares[0] - shares[1]).abs().sum().item()
     expected = table.sum(1, keepdim=True) * table.sum(0, keepdim=True) / table.sum()
     chi2 = ((table - expected).square() / expected).sum()
-    likely = _chi2_above(chi2.item(), max(1, len(classes) - 1))
-    # a class that val should hold many of and holds none of is missing, however small its share
+    p_value = _chi2_above(chi2.item(), max(1, len(classes) - 1))
+    # a class of which val should have many examples and has none is missing, however small its share
     gone = [int(c) for c, n, e in zip(classes, table[1], shares[0] * table[1].sum(), strict=True) if n == 0 and e > 20]
     if gone:
         return Verdict(FAIL, f"class {gone[0]} is missing from val", "none is missing")
-    return Verdict(FAIL if moved > distance and likely < p else PASS, moved, f"< {distance:g}, or p > {p:g}")
+    return Verdict(FAIL if moved > distance and p_value < p else PASS, moved, f"< {distance:g}, or p > {p:g}")
 
 
 def _numbers_agree(a: Tensor, b: Tensor, gap: float, p: float) -> Verdict:
-    found = kolmogorov(a, b)
-    likely = 2 * exp(-2 * found**2 * len(a) * len(b) / (len(a) + len(b)))
-    return Verdict(FAIL if found > gap and likely < p else PASS, found, f"< {gap:g}, or p > {p:g}")
-
-
-def kolmogorov(a: Tensor, b: Tensor) -> float:
-    """The two-sample Kolmogorov-Smirnov statistic: the largest gap between two distribution functions, 0 to 1."""
-    points = torch.cat([a, b]).sort().values
-    shares = [torch.searchsorted(part.sort().values, points, right=True) / len(part) for part in (a, b)]
-    return (shares[0] - shares[1]).abs().max().item()
+    distance = kolmogorov_smirnov(a, b)
+    p_value = 2 * exp(-2 * distance**2 * len(a) * len(b) / (len(a) + len(b)))
+    return Verdict(FAIL if distance > gap and p_value < p else PASS, distance, f"< {gap:g}, or p > {p:g}")
 
 
 def _chi2_above(value: float, freedom: int) -> float:
@@ -102,12 +96,12 @@ def _chi2_above(value: float, freedom: int) -> float:
 
 @check(source="Kapoor and Narayanan 2023, leakage; Kaufman et al. 2012, leakage in data mining")
 def targets_are_not_in_the_inputs(s: Setup, copy: float = 0.9999) -> Verdict:
-    """No single input gives the target away.
+    """No single input determines the target.
 
     The target column is still among the features, a file name or an id became one; in a sequence the targets are the
-    inputs themselves, not shifted by one.
+    inputs themselves, not shifted by one. The value counts such inputs.
     """
-    x, y = s.seen
+    x, y = s.train_tensors
     if not x.is_floating_point():
         if x.shape != y.shape:
             return skip("inputs are indices of another shape than the targets")
@@ -118,13 +112,13 @@ def targets_are_not_in_the_inputs(s: Setup, copy: float = 0.9999) -> Verdict:
             return skip("not one target number per example")
         t = y.flatten().double()
         a, b = x - x.mean(0), t - t.mean()
-        same = (a * b[:, None]).sum(0).abs() / (a.norm(dim=0) * b.norm()).clamp_min(1e-12)
-        return exactly(int((same > copy).sum()), 0)
+        correlation = (a * b[:, None]).sum(0).abs() / (a.norm(dim=0) * b.norm()).clamp_min(1e-12)
+        return exactly(int((correlation > copy).sum()), 0)
     if s.kind == "sequence" or y.ndim > 1 or len(y) < 50:
         return skip("not one label per example, or too few examples")
-    varies = x.std(0) > 1e-6 * (1 + x.abs().amax(0))
+    determines = x.std(0) > 1e-6 * (1 + x.abs().amax(0))
     for c in y.unique():
         if (y == c).sum() > 1:
             part = x[y == c]
-            varies &= part.amax(0) - part.amin(0) <= 1e-6 * (1 + part.abs().amax(0))
-    return exactly(int(varies.sum()), 0)
+            determines &= part.amax(0) - part.amin(0) <= 1e-6 * (1 + part.abs().amax(0))
+    return exactly(int(determines.sum()), 0)

@@ -1,25 +1,23 @@
-"""What a Setup must be: refused at once, by the name of the part, where it cannot be used."""
+"""A Setup whose parts cannot be used is refused at once, by the name of the part."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from recipe import task
+from recipe.checks.examples import collated
 from recipe.errors import RecipeError
 from recipe.verdict import cause
 
+REQUIRED = ("model", "loss", "optimizer")
+OPTIONAL = ("augment", "schedule", "train_step", "evaluate", "fit", "collate")
 
-def refuse(s) -> None:
+
+def validate_parts(s: Any) -> None:
     """Raises RecipeError where a part of the Setup `s` is of the wrong kind."""
-    calls = {"model": s.model, "loss": s.loss, "optimizer": s.optimizer}
-    for name, part in calls.items():
-        if name != "loss" and isinstance(part, (nn.Module, torch.optim.Optimizer)):
-            hint = "lambda: Net()" if name == "model" else "lambda model: Adam(model.parameters())"
-            raise RecipeError(f"Setup: {name} must make a fresh one at each call; write {name}={hint}.")
-    parts = calls | {n: getattr(s, n) for n in ("augment", "schedule", "train_step", "evaluate", "fit", "collate")}
-    for name, part in parts.items():
-        if not callable(part) and not (part is None and name not in calls):
-            raise RecipeError(f"Setup: {name} must be callable, it is a {type(part).__name__}.")
+    _validate_functions(s)
     for name in ("train", "val"):
         data = getattr(s, name)
         if isinstance(data, (IterableDataset, DataLoader)) or not hasattr(data, "__getitem__"):
@@ -37,18 +35,29 @@ def refuse(s) -> None:
             raise RecipeError(f"Setup: {name} is {getattr(s, name)!r}, it must be a whole number from {least}.")
 
 
-def try_out(s) -> None:
-    """Builds one of each part and passes a batch, so that what cannot work at all is said at once.
+def _validate_functions(s: Any) -> None:
+    for name in ("model", "optimizer"):
+        if isinstance(getattr(s, name), (nn.Module, torch.optim.Optimizer)):
+            hint = "lambda: Net()" if name == "model" else "lambda model: Adam(model.parameters())"
+            raise RecipeError(f"Setup: {name} must make a new one at each call; write {name}={hint}.")
+    for name in (*REQUIRED, *OPTIONAL):
+        part = getattr(s, name)
+        if not callable(part) and not (part is None and name in OPTIONAL):
+            raise RecipeError(f"Setup: {name} must be callable, it is a {type(part).__name__}.")
+
+
+def try_one_batch(s: Any) -> None:
+    """Builds each part once and passes a batch through them, so that what cannot work at all is reported first.
 
     Raises RecipeError that names the part.
     """
     for name, dataset in (("train", s.train), ("val", s.val)):
-        s.collated([dataset[0], dataset[1]], name)
-    _ = s.seen, s.unseen
+        collated([dataset[0], dataset[1]], s.collate, name)
+    _ = s.train_tensors, s.val_tensors
     x, y = s.batch(2)
     with torch.no_grad():
         try:
-            out = s.fresh().eval()(x)
+            out = s.new_model().eval()(x)
         except Exception as error:
             raise RecipeError(f"Setup: the model cannot take inputs {tuple(x.shape)}: {cause(error)}") from None
     if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != len(x):

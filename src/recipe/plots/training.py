@@ -50,5 +50,5 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
 
 
 def first_batch(path, batch, data) -> None:
-    """The images that entered the net (recipe.checks.inputs.Door), decoded, with their classes."""
-    pictures(path, data.pictures(batch.entered[0]), [data.classes[int(c)] for c in batch.given[0][1]])
+    """The images that entered the net, decoded, with their classes. batch: a BatchCapture of recipe.checks."""
+    pictures(path, data.pictures(batch.entered[0]), [data.classes[int(c)] for c in batch.loaded[0][1]])

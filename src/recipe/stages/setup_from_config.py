@@ -5,8 +5,9 @@ from torch.utils.data import TensorDataset
 
 from recipe import rng
 from recipe.checks import augmentation, dependencies, gradient, initialization, loss, training_step
+from recipe.checks.declare import Declare
 from recipe.checks.examine import examine
-from recipe.checks.setup import Declare, Setup
+from recipe.checks.setup import Setup
 from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.experiment import build

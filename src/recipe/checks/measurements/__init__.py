@@ -1,1 +1,1 @@
-"""What the checks look at, measured once per Setup. Measurements import no check."""
+"""What the claims look at, measured once per Setup. Measurements import no claim."""

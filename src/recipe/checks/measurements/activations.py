@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from recipe.checks.setup import Setup, once
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.setup import Setup
 from recipe.rng import seeded
 
 RECTIFIERS = ("relu", "threshold", "hardtanh", "clamp_min", "gelu", "silu", "hardswish")
@@ -91,14 +92,14 @@ def _inactive_share(is_active: Tensor) -> float:
     return min((~by_unit(is_active, axis).any(1)).double().mean().item() for axis in axes)
 
 
-@once
+@measured_once
 def signals(s: Setup) -> Signals:
-    """Of one forward pass of a fresh model in train mode, over up to 512 examples."""
+    """Of one forward pass of a new model in train mode, over up to 512 examples."""
     noted = Signals()
     with seeded(s.seed, "signals"), torch.no_grad():
-        model = s.fresh()
+        model = s.new_model()
         with WatchOperations(noted.note):
-            model(s.some[0])
+            model(s.sample[0])
     return noted
 
 

@@ -1,43 +1,48 @@
-"""One short training, watched: by the person's `fit` or by a plain one, with every batch, step and mode noted."""
+"""One short training by the user's `fit` or by a plain one: every batch, step and mode is recorded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.hooks import RemovableHandle
 
-from recipe.checks.setup import Setup, advance, once
+from recipe.checks.examples import MapDataset
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.scheduler import step_scheduler
+from recipe.checks.setup import Setup
 from recipe.rng import seeded
 
-LEAST = 300  # steps, where neither a schedule nor the person's own loop says how long a training is
-EXAMPLES = 100_000  # and no more passes for that than over so many
+MIN_STEPS = 300  # where neither a schedule nor a user-defined loop sets the length of a training
+MAX_EXAMPLES = 100_000  # over all epochs that are added for that
 
 
 @dataclass
-class Run:
-    """What a training gave, and what was seen while it ran."""
+class ShortRun:
+    """What a training returned, and what was recorded while it ran."""
 
     model: nn.Module
     initial: dict[str, Tensor]
-    losses: list[float]  # per step
-    lrs: list[float]  # per step
-    val: list[float]  # per epoch
-    best_state: Mapping | None
     epochs: int
-    loaded: dict[str, list[int]] = field(default_factory=dict)  # examples that each pass over a loader gave
-    rates: list[float] = field(default_factory=list)  # of the optimizer as it stepped, whatever the history says
+    losses: list[float] = field(default_factory=list)  # per step
+    lrs: list[float] = field(default_factory=list)  # per step, as the history gives them
+    val: list[float] = field(default_factory=list)  # the validation score per epoch
+    best_state: Mapping | None = None
+    examples_per_pass: dict[str, list[int]] = field(default_factory=dict)  # of each pass over the loader of that name
+    rates: list[float] = field(default_factory=list)  # of the optimizer at each step, whatever the history gives
     moved: bool = False
-    returned: int = 0  # steps that began from the very first weights again
-    stepped_on: list[str] = field(default_factory=list)  # the loader that had been read last, per optimizer step
-    fed: set[float] = field(default_factory=set)  # a number per different batch that entered the net while training
-    asleep: set[str] = field(default_factory=set)  # dropout and norm layers in eval mode during a training forward
+    restarts: int = 0  # steps that began from the initial weights again
+    loader_before_step: list[str] = field(default_factory=list)  # the loader that was read last, per optimizer step
+    batches: set[float] = field(default_factory=set)  # a number per different batch that entered the net in training
+    in_eval_mode: set[str] = field(default_factory=set)  # dropout and norm layers in eval mode in a training step
 
 
-class Watched(DataLoader):
-    """A loader that tells `note(name, examples)` of each batch; and of each new pass, with None."""
+class RecordedLoader(DataLoader):
+    """A loader that calls note(name, examples) for each batch, and note(name, None) at the start of each pass."""
 
-    def watch(self, name: str, note: Callable):
+    def record(self, name: str, note: Callable[[str, int | None], None]) -> "RecordedLoader":
         self.name, self.note = name, note
         return self
 
@@ -48,71 +53,45 @@ class Watched(DataLoader):
             yield batch
 
 
-def plain_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader, epochs: int) -> dict:
-    """The loop that anyone would write from these parts."""
-    history = {"train_loss": [], "lr": [], "val": [], "best_state": None}
-    model.train()  # once: whoever leaves it in eval mode has to put it back
+def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader, epochs: int) -> dict[str, Any]:
+    """The plain loop over these parts."""
+    losses: list[float] = []
+    lrs: list[float] = []
+    val: list[float] = []
+    model.train()  # once: code that leaves it in eval mode has to put it back
     for _ in range(epochs):
         for x, y in train_loader:
             if len(y) == 1 and len(train_loader) > 1:
-                continue  # no batch to batch norm
-            history["lr"].append(optimizer.param_groups[0]["lr"])
-            loss = s.train_step(model, optimizer, x.to(s.device), y.to(s.device), s.loss)
-            history["train_loss"].append(float(loss))
+                continue  # batch norm cannot use one example
+            lrs.append(optimizer.param_groups[0]["lr"])
+            losses.append(float(s.train_step(model, optimizer, x.to(s.device), y.to(s.device), s.loss)))
             if scheduler is not None and s.schedule_per == "step":
-                advance(scheduler, history["train_loss"][-1])
+                step_scheduler(scheduler, losses[-1])
         if scheduler is not None and s.schedule_per == "epoch":
-            advance(scheduler, history["train_loss"][-1])
-        history["val"].append(float(s.evaluate(model, val_loader)))
-    return history
+            step_scheduler(scheduler, losses[-1])
+        val.append(float(s.evaluate(model, val_loader)))
+    return {"train_loss": losses, "lr": lrs, "val": val, "best_state": None}
 
 
-def train(s: Setup, *, seed: int | None = None, change: Callable | None = None, augmented: bool = True) -> Run:
-    """A fresh model through the person's fit; `change` is a function of (input, target) put on every example."""
+def run_training(
+    s: Setup, *, seed: int | None = None, change: Callable | None = None, augmented: bool = True
+) -> ShortRun:
+    """A new model through the user's `fit`; `change` is a function of (input, target) applied to every example."""
     seed = s.seed if seed is None else seed
-    run = Run(s.fresh(seed), {}, [], [], [], None, s.epochs)
-    run.initial = {n: t.detach().clone() for n, t in run.model.state_dict().items()}
-    last, pending = [], set()
-
-    def stepped(*_) -> None:
-        run.stepped_on.extend(last)
-        run.rates.append(max(g["lr"] for g in optimizer.param_groups))
-        moved = any(not p.detach().equal(run.initial[n]) for n, p in run.model.named_parameters())
-        run.returned += run.moved and not moved
-        run.moved |= moved
-        run.asleep.update(pending)  # a pass that no step follows was an evaluation, with or without no_grad
-
-    def feed(_, args) -> None:
-        if torch.is_grad_enabled():
-            run.fed.add(args[0].detach().double().sum().item())
-
-    def note(name: str, examples: int | None) -> None:
-        last[:] = [name]
-        pending.clear()
-        passes = run.loaded.setdefault(name, [])
-        if examples is None:
-            passes.append(0)
-        else:
-            passes[-1] += examples
-
-    def loader(name: str, dataset, shuffle: bool) -> Watched:
-        plain = s.loader(dataset, seed=seed, shuffle=shuffle)
-        options = {k: getattr(plain, k) for k in ("batch_size", "collate_fn", "generator")}
-        return Watched(dataset, shuffle=shuffle, **options).watch(name, note)
-
-    train_loader = loader("train", s.training_set(change, augmented), s.shuffle)
-    val_loader = loader("val", s.validation_set(change), False)
-    if not s.own_fit and s.schedule is None:
-        affordable = EXAMPLES // len(s.trained_on)
-        run.epochs = max(s.epochs, min(-(-LEAST // len(train_loader)), affordable))
-    optimizer = s.optimizer(run.model)
+    model = s.new_model(seed)
+    run = ShortRun(model, {n: t.detach().clone() for n, t in model.state_dict().items()}, s.epochs)
+    recorder = _Recorder(s, run)
+    train_loader = _loader(s, seed, s.training_set(change, augmented), s.shuffle).record("train", recorder.batch)
+    val_loader = _loader(s, seed, s.validation_set(change), False).record("val", recorder.batch)
+    if s.fit is None and s.schedule is None:
+        affordable = MAX_EXAMPLES // len(s.short_run_index)
+        run.epochs = max(s.epochs, min(-(-MIN_STEPS // len(train_loader)), affordable))
+    optimizer = s.optimizer(model)
     scheduler = s.schedule(optimizer, len(train_loader), run.epochs) if s.schedule else None
-    hooks = [optimizer.register_step_pre_hook(stepped)]
-    hooks.append(run.model.register_forward_pre_hook(feed))
-    hooks += [_watch_mode(name, module, pending) for name, module in moody(s, run.model)]
+    hooks = recorder.hooks(optimizer)
     try:
         with seeded(seed, "train"):
-            history = (s.fit or plain_fit)(s, run.model, optimizer, scheduler, train_loader, val_loader, run.epochs)
+            history = (s.fit or default_fit)(s, model, optimizer, scheduler, train_loader, val_loader, run.epochs)
     finally:
         for hook in hooks:
             hook.remove()
@@ -123,30 +102,79 @@ def train(s: Setup, *, seed: int | None = None, change: Callable | None = None, 
     return run
 
 
-def moody(s: Setup, model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Layers that act otherwise in eval mode, those of a declared frozen part left out."""
+def _loader(s: Setup, seed: int, dataset: MapDataset, shuffle: bool) -> RecordedLoader:
+    plain = s.loader(dataset, seed=seed, shuffle=shuffle)
+    options: dict[str, Any] = {k: getattr(plain, k) for k in ("batch_size", "collate_fn", "generator")}
+    return RecordedLoader(cast(Dataset, dataset), shuffle=shuffle, **options)
+
+
+class _Recorder:
+    """Writes into a ShortRun what happens in the training."""
+
+    def __init__(self, s: Setup, run: ShortRun):
+        self.setup, self.run = s, run
+        self.last_loader: list[str] = []
+        self.since_batch: set[str] = set()  # layers seen in eval mode since the last batch
+
+    def hooks(self, optimizer: torch.optim.Optimizer) -> list[RemovableHandle]:
+        model = self.run.model
+        layers = mode_dependent_layers(self.setup, model)
+        return [
+            optimizer.register_step_pre_hook(self.step),
+            model.register_forward_pre_hook(self.forward),
+            *(layer.register_forward_pre_hook(self.mode_of(name)) for name, layer in layers),
+        ]
+
+    def batch(self, name: str, examples: int | None) -> None:
+        self.last_loader = [name]
+        self.since_batch.clear()
+        passes = self.run.examples_per_pass.setdefault(name, [])
+        if examples is None:
+            passes.append(0)
+        else:
+            passes[-1] += examples
+
+    def step(self, optimizer: torch.optim.Optimizer, *_) -> None:
+        run = self.run
+        run.loader_before_step.extend(self.last_loader)
+        run.rates.append(max(group["lr"] for group in optimizer.param_groups))
+        moved = any(not p.detach().equal(run.initial[n]) for n, p in run.model.named_parameters())
+        run.restarts += run.moved and not moved
+        run.moved |= moved
+        # a forward pass without a step after it was an evaluation, with or without no_grad
+        run.in_eval_mode.update(self.since_batch)
+
+    def forward(self, _, args) -> None:
+        if torch.is_grad_enabled():
+            self.run.batches.add(args[0].detach().double().sum().item())
+
+    def mode_of(self, name: str) -> Callable:
+        def note_mode(module, args):
+            if torch.is_grad_enabled() and not module.training:
+                self.since_batch.add(name)
+
+        return note_mode
+
+
+def mode_dependent_layers(s: Setup, model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Layers that behave differently in eval mode, without those of a part that is declared frozen."""
     kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
-    frozen = s.declare.frozen
-    return [
-        (n, m) for n, m in model.named_modules() if isinstance(m, kinds) and not n.startswith(tuple(frozen) or "\0")
-    ]
+    frozen = tuple(s.declare.frozen)
+    return [(n, m) for n, m in model.named_modules() if isinstance(m, kinds) and not (frozen and n.startswith(frozen))]
 
 
-def _watch_mode(name: str, module: nn.Module, asleep: set[str]):
-    def look(module, args):
-        if torch.is_grad_enabled() and not module.training:
-            asleep.add(name)
-
-    return module.register_forward_pre_hook(look)
+@measured_once
+def short_run(s: Setup) -> ShortRun:
+    """The training as it is; do not change the model."""
+    return run_training(s)
 
 
-@once
-def seeing(s: Setup) -> Run:
-    """The training as it is; nobody may change the model."""
-    return train(s)
+@measured_once
+def short_run_on_zeros(s: Setup) -> ShortRun:
+    """The training with every input replaced by zeros: the input-independent baseline."""
+    return run_training(s, change=lambda x, y: (torch.zeros_like(torch.as_tensor(x)), y))
 
 
-@once
-def blind(s: Setup) -> Run:
-    """The same on inputs of zeros."""
-    return train(s, change=lambda x, y: (torch.zeros_like(torch.as_tensor(x)), y))
+@measured_once
+def model_without_augmentation(s: Setup) -> nn.Module:
+    return run_training(s, augmented=False).model

@@ -1,112 +1,119 @@
-"""How much the inputs tell of their labels: to a trained model on val, and to the nearest neighbours."""
+"""How well the inputs predict their labels: by a trained model on val, and by nearest neighbours."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from recipe.checks import loss
-from recipe.checks.inputs import numbers
-from recipe.checks.leakage import nearest, neighbours, spaced
-from recipe.checks.measurements.short_run import blind, seeing
-from recipe.checks.setup import Setup, once
+from recipe.checks.measurements.batch_capture import has_numeric_inputs
+from recipe.checks.measurements.best_loss import best_constant
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.measurements.neighbours import nearest, nearest_in_train, standardised_vectors
+from recipe.checks.measurements.short_run import short_run, short_run_on_zeros
+from recipe.checks.setup import Setup
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
 from recipe.rng import generator
 
-
-def _each(s: Setup, outputs: Tensor, y: Tensor) -> Tensor:
-    """The loss of each example by itself."""
-    with torch.no_grad():
-        return torch.stack([s.loss(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).double()
-
-
-@once
-def losses_on_val(s: Setup) -> dict[str, Tensor]:
-    """Per example of val the loss: with the inputs, with those of others, blind, and of the best constant answer."""
-    x, y = s.unseen
-    order = torch.randperm(len(y), generator=generator(s.seed, "others")).to(y.device)
-    at = loss.reach(s)
-    prior = loss.best_constant(s).outputs[:1]
-    own, others = (s.outputs(seeing(s).model, part) for part in (x, x[order]))
-    if s.kind in ("classification", "binary", "sequence") and not at.needed:
-        # how sure the answers are is no matter here: a model trained too long is right, and too sure
-        factor = min(power.CONFIDENCE_KEPT, key=lambda f: _each(s, f * own, y).mean().item())
-        own, others = factor * own, factor * others
-    return {
-        "seeing": _each(s, own, y),
-        "others": _each(s, others, y),
-        "blind": _each(s, s.outputs(blind(s).model, torch.zeros_like(x)), y),
-        "constant": _each(s, prior.expand(len(y), *s.shape), y),
-    }
-
-
-def seen_share(s: Setup) -> Estimate:
-    """The share of the best blind answer's loss on val that the inputs save."""
-    found = losses_on_val(s)
-    best = min(
-        (found["blind"], found["constant"]), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30
-    )
-    return power.share_saved(found["seeing"], best, s.kind == "regression")
-
-
-STRONG = 0.15  # agreement of the neighbours with the label from which a trained model must see something as well
-UNTOLD = (
-    "The nearest neighbours tell next to nothing of the label: these inputs may say nothing that could be learned. "
+STRONG = 0.15  # neighbour agreement from which on a trained model must predict the label as well
+PERMUTATIONS = 60
+NO_SIGNAL = (
+    "Nearest neighbours hardly predict the label, so these inputs may hold nothing that could be learned. "
     "Other features would decide."
 )
 
 
-def columns_may_say_nothing(s: Setup) -> bool:
-    """Columns of a table may say nothing of the label; a picture, a signal or a text shows what it is labelled by.
+@dataclass(frozen=True)
+class ValLosses:
+    """The loss of each validation example: of the model with the example's inputs, of the same model with the inputs
+    of another example, of a model trained on zeros, and of the best constant answer."""
 
-    Where the nearest neighbours tell the label, columns do say something.
+    own: Tensor
+    others: Tensor
+    zeros: Tensor
+    constant: Tensor
+
+
+def _per_example(s: Setup, outputs: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([s.loss(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).double()
+
+
+@measured_once
+def losses_on_val(s: Setup) -> ValLosses:
+    x, y = s.val_tensors
+    order = torch.randperm(len(y), generator=generator(s.seed, "others")).to(y.device)
+    needed = s.last_operation.needed
+    prior = best_constant(s).outputs[:1]
+    own, others = (s.outputs(short_run(s).model, part) for part in (x, x[order]))
+    if (s.discrete or s.kind == "binary") and not needed:
+        # confidence does not count here: a model trained too long is right, and too confident
+        factor = min(power.CONFIDENCE_KEPT, key=lambda f: _per_example(s, f * own, y).mean().item())
+        own, others = factor * own, factor * others
+    return ValLosses(
+        own=_per_example(s, own, y),
+        others=_per_example(s, others, y),
+        zeros=_per_example(s, s.outputs(short_run_on_zeros(s).model, torch.zeros_like(x)), y),
+        constant=_per_example(s, prior.expand(len(y), *s.output_shape), y),
+    )
+
+
+def share_saved_by_inputs(s: Setup) -> Estimate:
+    """The share of the validation loss of the best input-independent answer that the inputs save."""
+    losses = losses_on_val(s)
+    best = min((losses.zeros, losses.constant), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30)
+    return power.share_saved(losses.own, best, s.kind == "regression")
+
+
+def columns_may_be_uninformative(s: Setup) -> bool:
+    """A table may hold nothing of the label, whereas an image, a signal or a text shows what it is labelled by.
+
+    False where nearest neighbours predict the label.
     """
-    if not numbers(s) or s.seen[0].ndim != 2 or s.kind == "sequence" or s.seen[1].numel() != len(s.seen[1]):
+    x, y = s.train_tensors
+    if not has_numeric_inputs(s) or x.ndim != 2 or s.kind == "sequence" or y.numel() != len(y):
         return False
-    signal = neighbours_agree(s)
+    signal = neighbour_agreement(s)
     return not signal.value - signal.margin(3.0) > STRONG
 
 
-def shifted_rows(s: Setup, errors: float, effect: float) -> int:
+def label_offset(s: Setup, errors: float, effect: float) -> int:
     """By how many rows labels must be moved to fit their inputs; 0 where that does not help, or rows are left out."""
-    if len(s.seen[1]) != len(s.train):
+    if len(s.train_tensors[1]) != len(s.train):
         return 0
     for rows in (-1, 1):
-        moved = neighbours_agree(s, rows)
+        moved = neighbour_agreement(s, rows)
         if moved.value > max(effect, moved.margin(2 * errors)):
             return rows
     return 0
 
 
-PERMUTATIONS = 60
+@measured_once
+def neighbour_agreement(s: Setup, rows: int = 0) -> Estimate:
+    """Cohen's kappa, or for regression the correlation, of the vote of five neighbours with the label.
 
-
-@once
-def neighbours_agree(s: Setup, rows: int = 0) -> Estimate:
-    """Cohen's kappa, or for regression the correlation, of five neighbours' vote with the label.
-
-    rows: labels are moved by so many rows first. Its standard error where labels have nothing to do with inputs comes
-    from permutations of the labels (Good 2005, Permutation, parametric and bootstrap tests of hypotheses): votes of
+    rows: labels are moved by so many rows first. The standard error under independence of labels and inputs comes from
+    permutations of the labels (Good 2005, Permutation, parametric and bootstrap tests of hypotheses): votes of
     neighbours depend on each other.
     """
-    return _beyond_chance(s, s.seen[1].reshape(-1).roll(rows), neighbours(s)["train"][1])
+    return _with_permutation_error(s, s.train_tensors[1].reshape(-1).roll(rows), nearest_in_train(s)["train"][1])
 
 
-@once
-def neighbours_agree_in_val(s: Setup) -> Estimate:
-    """The same within val; of too few examples it says nothing."""
-    unseen = spaced(s)[1]
-    if len(unseen) < 6:
-        return Estimate(0.0, math.inf, len(unseen))
-    return _beyond_chance(s, s.unseen[1].reshape(-1), nearest(unseen, unseen, 5, itself=True)[1])
+@measured_once
+def neighbour_agreement_in_val(s: Setup) -> Estimate:
+    """The same within val; its standard error is infinite where there are too few examples."""
+    val = standardised_vectors(s)[1]
+    if len(val) < 6:
+        return Estimate(0.0, math.inf, len(val))
+    return _with_permutation_error(s, s.val_tensors[1].reshape(-1), nearest(val, val, 5, same_rows=True)[1])
 
 
-def _beyond_chance(s: Setup, y: Tensor, near: Tensor) -> Estimate:
-    chance = generator(s.seed, "permuted labels")
-    orders = [torch.randperm(len(y), generator=chance).to(y.device) for _ in range(PERMUTATIONS)]
-    by_chance = [_agreement(s, y[order], near) for order in orders]
-    error = (sum(v * v for v in by_chance) / PERMUTATIONS) ** 0.5
+def _with_permutation_error(s: Setup, y: Tensor, near: Tensor) -> Estimate:
+    random = generator(s.seed, "permuted labels")
+    orders = [torch.randperm(len(y), generator=random).to(y.device) for _ in range(PERMUTATIONS)]
+    permuted = [_agreement(s, y[order], near) for order in orders]
+    error = (sum(v * v for v in permuted) / PERMUTATIONS) ** 0.5
     return Estimate(_agreement(s, y, near), error, len(y))
 
 
@@ -119,5 +126,5 @@ def _agreement(s: Setup, y: Tensor, near: Tensor) -> float:
     guess = torch.nn.functional.one_hot(y[near]).sum(1).argmax(1)
     classes = int(y.max()) + 1
     shares, guessed = (torch.bincount(t, minlength=classes).double() / len(y) for t in (y, guess))
-    chance = float((shares * guessed).sum())
-    return (float((guess == y).double().mean()) - chance) / max(1 - chance, 1e-9)
+    expected = float((shares * guessed).sum())
+    return (float((guess == y).double().mean()) - expected) / max(1 - expected, 1e-9)

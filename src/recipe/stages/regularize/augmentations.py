@@ -7,6 +7,8 @@ from dataclasses import replace
 from omegaconf import DictConfig
 from torch import Tensor
 
+from recipe.checks.measurements.measured_once import hand_over
+from recipe.checks.measurements.short_run import model_without_augmentation
 from recipe.checks.setup import Setup
 from recipe.config.compose import change
 from recipe.config.instantiate import plain
@@ -50,7 +52,7 @@ def _same_model(setup: Setup, first: list[Setup]) -> Setup:
         first.append(setup)
         return setup
     other = replace(first[0], augment=setup.augment)
-    other.found.update({k: v for k, v in first[0].found.items() if k[0].__name__ == "_plain"})
+    hand_over(model_without_augmentation, first[0], other)
     return other
 
 

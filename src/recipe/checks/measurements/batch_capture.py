@@ -1,0 +1,84 @@
+"""The first batches of the training: as the loader gave them, and as they enter the net in the training step."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.setup import Setup
+from recipe.rng import seeded
+
+BATCHES = 30
+PRODUCTS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.Bilinear)
+
+
+@dataclass(frozen=True)
+class BatchCapture:
+    """loaded: (inputs, targets) of the loader. entered: inputs of the model. first_layer: inputs of its first layer
+    with weights that multiply; may be empty."""
+
+    loaded: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    entered: list[Tensor] = field(default_factory=list)
+    first_layer: list[Tensor] = field(default_factory=list)
+
+
+@measured_once
+def captured_batches(s: Setup, augmented: bool = True) -> BatchCapture:
+    """Runs the training step on its first 30 batches."""
+    capture, model = BatchCapture(), s.new_model()
+    optimizer = s.optimizer_for(model)
+    hooks = [model.register_forward_pre_hook(lambda _, args: capture.entered.append(args[0].detach().clone()))]
+    reached: list[nn.Module] = []
+
+    def capture_first(module, args):
+        if not reached and args and isinstance(args[0], Tensor):
+            capture.first_layer.append(args[0].detach().clone())
+            reached.append(module)
+
+    for module in model.modules():
+        if isinstance(module, PRODUCTS):
+            hooks.append(module.register_forward_pre_hook(capture_first))
+    with seeded(s.seed, "train"):
+        for _, (x, y) in zip(range(BATCHES), s.batches(s.seed, augmented), strict=False):
+            capture.loaded.append((x, y))
+            reached.clear()
+            s.train_step(model, optimizer, x, y, s.loss)
+    for hook in hooks:
+        hook.remove()
+    return capture
+
+
+def flattened(batches: list[Tensor]) -> Tensor:
+    """(N, features), float32; examples of different lengths are cut to the shortest."""
+    rows = [x.flatten(1).float() for x in batches]
+    width = min((r.shape[1] for r in rows), default=0)
+    return torch.cat([r[:, :width] for r in rows]) if rows else torch.zeros(0, 0)
+
+
+def has_numeric_inputs(s: Setup) -> bool:
+    """Inputs are numbers, and not the indices of tokens."""
+    return s.train_tensors[0].is_floating_point()
+
+
+def repeats_are_natural(s: Setup) -> bool:
+    """Independent examples may be equal: tokens, or a table whose columns take few values each."""
+    x = s.train_tensors[0]
+    return not has_numeric_inputs(s) or (x.ndim == 2 and max(column.unique().numel() for column in x.T) <= 32)
+
+
+@measured_once
+def step_mixes_examples(s: Setup) -> bool:
+    """The step mixes or changes its batch before the model gets it: as declared, or as captured."""
+    if s.declare.mixes_samples:
+        return True
+    capture = captured_batches(s)
+    for (x, _), entered in zip(capture.loaded, capture.entered, strict=False):
+        if x.shape != entered.shape:
+            return True
+        a, b = (t.flatten(1).double() for t in (x, entered))
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+        correlation = (a * b).sum(1).abs() / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-12)
+        if (correlation[a.norm(dim=1) > 1e-6] < 0.99).any():
+            return True
+    return False

@@ -1,0 +1,85 @@
+"""The user's evaluation, run on validation examples with models whose outputs are known."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from recipe.checks.measurements.best_loss import predicts_targets_themselves
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.setup import Setup
+from recipe.rng import generator
+
+
+def evaluate_on_val(s: Setup, model: nn.Module, batch_size: int = 64, reverse: bool = False) -> float:
+    """The metric of the user's evaluation."""
+    x, y = (t.flip(0) if reverse else t for t in s.val_tensors)
+    return evaluate_on(s, model, x, y, batch_size)
+
+
+def evaluate_on(s: Setup, model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> float:
+    return float(s.evaluate(model, DataLoader(TensorDataset(x, y), batch_size=batch_size)))
+
+
+def slightly_trained(s: Setup) -> nn.Module:
+    """A copy of the model after 30 steps, in eval mode."""
+    return copy.deepcopy(s.early_training[0].eval())
+
+
+def relative_difference(a: float, b: float) -> float:
+    """Of two scores; near zero, where R2 may lie, the absolute difference in units of 0.05."""
+    return abs(a - b) / max(abs(a), 0.05)
+
+
+class FixedOutputs(nn.Module):
+    """A model that returns the next rows of a table, whatever the input."""
+
+    def __init__(self, rows: Tensor):
+        super().__init__()
+        self.rows, self.position = rows, 0
+        self.weight = nn.Parameter(torch.zeros(1, device=rows.device))  # some evaluations read the device from it
+
+    def forward(self, x: Tensor) -> Tensor:
+        index = (torch.arange(len(x)) + self.position) % len(self.rows)
+        self.position += len(x)
+        return self.rows[index.to(self.rows.device)]
+
+
+def outputs_of_known_accuracy(s: Setup, accuracy: float) -> Tensor:
+    """Outputs for val of which the share `accuracy` is correct and the rest as wrong as possible."""
+    y = s.val_tensors[1]
+    wrong = torch.arange(len(y)) >= accuracy * len(y)
+    wrong = wrong[torch.randperm(len(y), generator=generator(s.seed, "wrong"))].to(y.device)
+
+    def per_row(values: Tensor) -> Tensor:
+        """`wrong` in a shape that broadcasts over the values of each row."""
+        return wrong.reshape(-1, *[1] * (values.ndim - 1))
+
+    if s.kind == "regression":
+        answer = torch.where(per_row(y), 2 * y.double().mean(0) - y, y.double()).to(y.dtype)
+        return answer.reshape(len(y), *s.output_shape)
+    noise = 0.1 * torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "answers")).to(y.device)
+    if s.kind == "binary":
+        sign = torch.where(per_row(y), 1 - 2 * y, 2 * y - 1)
+        z = noise + 8 * sign.reshape(len(y), *s.output_shape)
+    else:
+        correct = torch.nn.functional.one_hot(y.clamp(0, s.output_shape[-1] - 1).long(), s.output_shape[-1])
+        z = noise + 8 * torch.where(per_row(correct), -correct, correct)
+    return s.last_operation.valid(z)
+
+
+@measured_once
+def scores_of_known_outputs(s: Setup) -> list[tuple[float, float, float]]:
+    """(accuracy, the user's metric in one batch, the score computed here) for four known accuracies, from 1 to 0.
+
+    Raises what the user's evaluation raises on a model that can only be called.
+    """
+    if s.kind == "regression" and not predicts_targets_themselves(s):
+        raise ValueError("the loss is defined on a function of the target")
+    scores = []
+    for accuracy in (1.0, 0.85, 0.6, 0.0):
+        rows = outputs_of_known_accuracy(s, accuracy)
+        metric = evaluate_on_val(s, FixedOutputs(rows), len(rows))
+        scores.append((accuracy, metric, s.score(rows, s.val_tensors[1])))
+    return scores

@@ -1,0 +1,49 @@
+"""Nearest neighbours among the training examples."""
+
+import torch
+from torch import Tensor
+
+from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.setup import Setup
+
+MAX_FEATURES = 1024  # in which distances are measured
+
+
+def feature_vectors(x: Tensor) -> Tensor:
+    """(N, at most about 1024 features) that keep similar inputs close: larger images are averaged down."""
+    x = x.float()
+    if x.ndim == 4 and x[0].numel() > MAX_FEATURES:
+        side = max(2, int((MAX_FEATURES / x.shape[1]) ** 0.5))
+        x = torch.nn.functional.adaptive_avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])))
+    x = x.flatten(1)
+    return x[:, :: -(-x.shape[1] // MAX_FEATURES)] if x.shape[1] > MAX_FEATURES else x
+
+
+def nearest(queries: Tensor, among: Tensor, k: int = 1, same_rows: bool = False) -> tuple[Tensor, Tensor]:
+    """(distances, indices) (N, k) of the nearest neighbours; same_rows: both are the same rows, each left out."""
+    distance = torch.cdist(queries, among)
+    if same_rows:
+        distance.fill_diagonal_(torch.inf)
+    return distance.topk(min(k, distance.shape[1] - same_rows), largest=False)
+
+
+@measured_once
+def standardised_vectors(s: Setup) -> tuple[Tensor, Tensor]:
+    """(train, val) as feature vectors, each column divided by its standard deviation over train."""
+    train, val = feature_vectors(s.train_tensors[0]), feature_vectors(s.val_tensors[0])
+    width = min(train.shape[1], val.shape[1])
+    train, val = train[:, :width], val[:, :width]
+    mean, spread = train.mean(0), train.std(0)
+    # pixels share a unit; each column of a table has another
+    if s.train_tensors[0].ndim == 2:
+        spread = spread.clamp_min(1e-3 * spread.max().item() + 1e-12)
+    else:
+        spread = spread.mean() + 1e-12
+    return ((train - mean) / spread).nan_to_num(), ((val - mean) / spread).nan_to_num()
+
+
+@measured_once
+def nearest_in_train(s: Setup) -> dict[str, tuple[Tensor, Tensor]]:
+    """The five nearest in train: of each training example (itself left out) and of each validation example."""
+    train, val = standardised_vectors(s)
+    return {"train": nearest(train, train, 5, same_rows=True), "val": nearest(val, train, 5)}
