@@ -89,37 +89,37 @@ def milliseconds(tab, act) -> float:
 def measured(tab, file: Path, kind: str) -> dict[str, float]:
     tab.open(file, ready=READY)
     mark = "performance.getEntriesByName('{}')[0].startTime"
-    found = {"ready": tab.run(mark.format("ready"))}
+    times = {"ready": tab.run(mark.format("ready"))}
     if kind == "photographs":
         tab.wait(PICTURES)
-        found["pictures"] = tab.run(mark.format("pictures"))
+        times["pictures"] = tab.run(mark.format("pictures"))
     filters = [milliseconds(tab, lambda q=query: tab.write("#query", q)) for query in QUERIES]
-    found["filter"] = statistics.median(filters)
-    found["slowest filter"] = max(filters)
-    found["brush"] = milliseconds(tab, lambda: tab.drag("[data-column=c1] svg", 0.3, 0.6))
-    found["sort"] = milliseconds(tab, lambda: tab.run("document.querySelector('#turn').click()"))
-    found["open an example"] = milliseconds(tab, lambda: (tab.key("Home"), tab.key("Enter")))
-    return found
+    times["filter"] = statistics.median(filters)
+    times["slowest filter"] = max(filters)
+    times["brush"] = milliseconds(tab, lambda: tab.drag("[data-column=c1] svg", 0.3, 0.6))
+    times["sort"] = milliseconds(tab, lambda: tab.run("document.querySelector('#turn').click()"))
+    times["open an example"] = milliseconds(tab, lambda: (tab.key("Home"), tab.key("Enter")))
+    return times
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if not CHROMIUM:
         sys.exit(MISSING)
     names = ("ready", "pictures", "filter", "slowest filter", "brush", "sort", "open an example")
-    print(f"{asked.examples:,} examples, 60 columns; milliseconds, medians of {asked.rounds}\n")
+    print(f"{arguments.examples:,} examples, 60 columns; milliseconds, medians of {arguments.rounds}\n")
     print(f"| page | rendered, CPU s | MB | {' | '.join(names)} |")
     print(f"|---|---{'|---' * (len(names) + 1)}|")
     with tempfile.TemporaryDirectory() as folder, chromium(Path(folder) / "profile") as tab:
         tab.size(1280, 800)
         for kind in ("photographs", "texts", "rows"):
-            page, seconds = render(asked.examples, kind)
+            page, seconds = render(arguments.examples, kind)
             file = Path(folder) / f"{kind}.html"
             file.write_text(page, encoding="utf-8")
-            rounds = [measured(tab, file, kind) for _ in range(asked.rounds)]
+            rounds = [measured(tab, file, kind) for _ in range(arguments.rounds)]
             cells = [f"{statistics.median(r[n] for r in rounds):.0f}" if n in rounds[0] else "" for n in names]
             print(f"| {kind} | {seconds:.1f} | {len(page) / 1e6:.2f} | {' | '.join(cells)} |", flush=True)
 

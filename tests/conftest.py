@@ -6,7 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; py
 
 import filelock
 import pytest
-from browser import chromium, untroubled
+from browser import chromium, without_errors
 from clone import Clone, fresh
 
 from recipe.config.compose import STAGES
@@ -58,5 +58,5 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def tab(browser):
-    """That tab with an empty page; the test fails where its console shows an error."""
-    yield from untroubled(browser)
+    """That tab; the test fails where its console shows an error."""
+    yield from without_errors(browser)

@@ -1,4 +1,4 @@
-"""The explorer's page: what it holds and what it must not. What a person does with it: test_explorer_browser.py."""
+"""The explorer's page: what it holds and what it must not. What a user does with it: test_explorer_browser.py."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ def test_the_same_examples_are_the_same_bytes():
     assert page() == page()
 
 
-def test_the_page_asks_nothing_of_anything_outside_it():
+def test_the_page_loads_nothing_from_outside():
     html = page()
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)""", html.split("<body>")[0])
     assert "default-src 'none'" in html
@@ -33,11 +33,12 @@ def test_the_page_asks_nothing_of_anything_outside_it():
 
 
 def test_report_and_explorer_share_their_colours():
-    report, own = (PAGE.parents[1] / "stages" / "report" / "report.css").read_text(), (PAGE / "page.css").read_text()
+    report = (PAGE.parents[1] / "stages" / "report" / "report.css").read_text()
+    page_css = (PAGE / "page.css").read_text()
     colour = r"--(page|card|ink|soft|faint|line|wash|accent|accent-wash|bad|bad-wash|picture): (#\w+)"
     screen = report.split("@media print")[0]
-    assert re.findall(colour, screen) == re.findall(colour, own)
-    assert len(re.findall(colour, own)) == 24
+    assert re.findall(colour, screen) == re.findall(colour, page_css)
+    assert len(re.findall(colour, page_css)) == 24
 
 
 NUMBERS = [np.float32, np.float64, np.int64, np.uint8, np.int16]
@@ -86,7 +87,7 @@ def test_a_sample_is_drawn_evenly():
     assert abs(share - 1).max() < 0.2
 
 
-def test_a_sample_says_so_and_brings_the_neighbours_of_flagged_examples():
+def test_a_sample_is_announced_and_has_the_neighbours_of_flagged_examples():
     flagged = np.zeros(COUNT, bool)
     flagged[[5, 50]] = True
     sent = payload(page(flagged=flagged, limit=40))
@@ -155,18 +156,3 @@ def test_a_picture_that_cannot_be_read_has_no_size():
 def test_pictures_of_every_kind(kind):
     shape = {"grey": (9, 5), "colour": (9, 5, 3), "one channel": (9, 5, 1)}[kind]
     assert pixels(sheets(lambda i: np.full(shape, 7, np.uint8), [0]), 0).shape == (9, 5, 3)
-
-
-def test_five_thousand_photographs_with_sixty_columns_fit_into_twenty_megabytes():
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (50, 9, 9, 3)).astype(np.uint8)
-
-    def photograph(i):
-        return np.kron(np.roll(coarse[i % 50], i, axis=1), np.ones((8, 8, 1), np.uint8))[:70, :70] + rng.integers(
-            0, 24, (70, 70, 3), dtype=np.uint8
-        )
-
-    count = 5000
-    columns = [Column("id", "", texts(f"{k:012x}" for k in range(count)))]
-    columns += [Column(f"c{k}", "a number", rng.normal(size=count)) for k in range(59)]
-    assert len(explorer(columns, Roles("id"), title="", picture=photograph)) < 20e6

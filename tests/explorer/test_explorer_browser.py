@@ -178,7 +178,7 @@ def test_a_brush_filters_the_gallery_and_the_other_plots(opened):
     assert passing(opened) == COUNT
 
 
-def test_a_range_can_be_typed_and_missing_values_have_a_place_of_their_own(opened):
+def test_a_range_can_be_typed_and_missing_values_have_a_button(opened):
     opened.write("[data-column=outlier] .ends input", "1")
     opened.key("Enter")
     score = column("outlier")
@@ -231,8 +231,8 @@ def test_any_column_can_be_plotted_and_hidden(opened):
 
 def fact(tab, name: str) -> list[str]:
     rows = "[...document.querySelectorAll('#panel dl.facts > div')]"
-    found = f"{rows}.find(e => e.querySelector('dt').textContent === {json.dumps(name)})"
-    return tab.run(f"[...{found}.querySelectorAll('dd')].map(e => e.textContent)")
+    row = f"{rows}.find(e => e.querySelector('dt').textContent === {json.dumps(name)})"
+    return tab.run(f"[...{row}.querySelectorAll('dd')].map(e => e.textContent)")
 
 
 def test_a_click_shows_the_whole_row_with_its_meaning_neighbours_and_duplicates(opened):
@@ -319,15 +319,15 @@ def test_a_selection_grows_with_shift_and_is_marked_at_once(opened):
 # ---- views -------------------------------------------------------------------------------------------------
 
 
-def test_duplicates_have_a_row_each_and_torn_ones_come_first(opened):
+def test_duplicates_have_a_row_each_and_those_with_different_labels_come_first(opened):
     opened.click("[data-view=duplicates]")
     groups = rows_of(opened, ".group")
     assert sorted(groups) == [[3 * k, 3 * k + 1, 3 * k + 2] for k in range(10)]
     label = column("class")
-    torn = [len({label[i] for i in rows}) > 1 for rows in groups]
-    assert torn == sorted(torn, reverse=True)
+    differ = [len({label[i] for i in rows}) > 1 for rows in groups]
+    assert differ == sorted(differ, reverse=True)
     labelled = opened.run("[...document.querySelectorAll('.group')].map(e => e.textContent.includes('labels differ'))")
-    assert labelled == torn
+    assert labelled == differ
 
 
 def test_suspects_come_worst_first_with_suggestion_and_neighbours(opened):
@@ -469,7 +469,7 @@ def test_hostile_names_show_as_text_in_every_view_and_nothing_overflows(tab, fol
     tab.key("?")
     assert tab.run("document.title").startswith("<script>document.title='broken'</script>")
     assert tab.run("document.querySelector('#broken')") is None
-    assert tab.run("document.scripts.length") == 1  # the payload's element is gone, the page's own is left
+    assert tab.run("document.scripts.length") == 1  # the payload's element is gone, the page's script is left
     assert HOSTILE[0] in tab.run("document.querySelector('#help').textContent")
 
 

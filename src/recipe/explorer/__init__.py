@@ -59,16 +59,11 @@ def explorer(
         `seed`) that fills it up to `limit`, at least a fifth of `limit`.
     Raises ValueError when columns differ in length, share a name, or a role names no column.
     """
-    columns = [*columns]
-    if text is not None:
-        columns.append(Column("text", "the example itself", np.array([*text], dtype=object)))
-    if flagged is not None:
-        meaning = "whether the example is flagged: worth a look"
-        columns.append(Column("flagged", meaning, np.asarray(flagged, dtype=bool)))
+    columns = [*columns, *_added_columns(text, flagged)]
     total = count_rows(columns, roles)
-    if roles.wrong:
-        flagged = next(c.values for c in columns if c.name == roles.wrong)
-    marked = np.zeros(total, bool) if flagged is None else np.asarray(flagged, dtype=bool)
+    names = [c.name for c in columns]
+    source = roles.wrong or ("flagged" if flagged is not None else "")
+    marked = columns[names.index(source)].values.astype(bool) if source else np.zeros(total, bool)
     candidates = np.arange(total) if only_neighbours is None else np.flatnonzero(~only_neighbours)
     rows = candidates[sample_rows(marked[candidates], limit, seed)]
     shown = len(rows)
@@ -87,12 +82,20 @@ def explorer(
         "text": text is not None,
         "classes": [str(name) for name in classes],
         "columns": [encode(c.name, c.meaning, c.values[rows], c.separator) for c in columns],
-        "neighbours": None
-        if neighbours is None
-        else {"heading": neighbours_heading, **_neighbours_on_page(neighbours, rows, total)},
+        "neighbours": _neighbours_on_page(neighbours, rows, total, neighbours_heading),
         "pictures": None if picture is None else sheets(picture, rows.tolist()),
     }
     return _render(title, payload)
+
+
+def _added_columns(text: Sequence[str] | None, flagged: np.ndarray | None) -> list[Column]:
+    added = []
+    if text is not None:
+        added.append(Column("text", "the example itself", np.array([*text], dtype=object)))
+    if flagged is not None:
+        meaning = "whether the example is flagged: worth a look"
+        added.append(Column("flagged", meaning, np.asarray(flagged, dtype=bool)))
+    return added
 
 
 def _render(title: str, payload: dict[str, Any]) -> str:
@@ -116,11 +119,15 @@ def _counts(total: int, shown: int, flagged: int, word: str) -> str:
     return f"{shown:,} of {total:,} examples: {kept}"
 
 
-def _neighbours_on_page(neighbours: np.ndarray, rows: np.ndarray, total: int) -> dict[str, Any]:
+def _neighbours_on_page(
+    neighbours: np.ndarray | None, rows: np.ndarray, total: int, heading: str
+) -> dict[str, Any] | None:
     """Neighbours by their place on the page; -1 for those which are not on it."""
+    if neighbours is None:
+        return None
     place = np.full(total + 1, -1)
     place[rows] = np.arange(len(rows))
-    return {"k": neighbours.shape[1], **pack(place[neighbours[rows]].ravel().astype(np.int32))}
+    return {"heading": heading, "k": neighbours.shape[1], **pack(place[neighbours[rows]].ravel().astype(np.int32))}
 
 
 def _embedded(payload: dict[str, Any]) -> str:

@@ -47,7 +47,11 @@ export function currentFragment() {
   return all.length <= LONGEST ? all : pieces.join("&");
 }
 
-/** Whether the page begins with this brush. @param {string} name @param {Brush} brush */
+/**
+ * Whether the page begins with this brush.
+ * @param {string} name
+ * @param {Brush} brush
+ */
 function isInitial(name, brush) {
   const initial = new Map(initialBrushes()).get(name)?.names;
   if (!initial || !brush.names || initial.size !== brush.names.size) return false;
@@ -84,7 +88,11 @@ export function followAddress() {
   if (location.hash.slice(1) !== currentFragment()) change(parseFragment(location.hash));
 }
 
-/** The state that a fragment describes. What it names and this page does not have is left out. @param {string} fragment @returns {Update} */
+/**
+ * The state that a fragment describes. What it names and this page does not have is left out.
+ * @param {string} fragment
+ * @returns {Update}
+ */
 export function parseFragment(fragment) {
   /** @type {[string, Brush | null][]} */
   const brushes = [...state.brushes.keys()].map((name) => [name, null]);
@@ -111,7 +119,12 @@ export function parseFragment(fragment) {
   return update;
 }
 
-/** View, order and captions. @param {Update} update @param {string} key @param {string[]} texts */
+/**
+ * View, order and captions.
+ * @param {Update} update
+ * @param {string} key
+ * @param {string[]} texts
+ */
 function readLook(update, key, texts) {
   const [text, direction] = texts;
   const view = views.find(([name]) => name === text);
@@ -134,7 +147,9 @@ function fragmentPieces(fragment) {
     .flatMap((piece) => {
       const [key, ...rest] = piece.split("=");
       try {
-        return key ? [/** @type {[string, string[]]} */ ([key, rest.join("=").split(",").map(decodeURIComponent)])] : [];
+        return key
+          ? [/** @type {[string, string[]]} */ ([key, rest.join("=").split(",").map(decodeURIComponent)])]
+          : [];
       } catch {
         return []; // a broken % escape
       }

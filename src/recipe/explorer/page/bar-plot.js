@@ -56,7 +56,12 @@ export function barPlot(column) {
         `and ${formatCount(rest)} more distinct values; to filter by one: ${cut(column.name, 30)} = "…"`,
       )
     : null;
-  const node = el("div", { class: "bars", role: "group" }, rows.map((row) => row.node), more); // prettier-ignore
+  const node = el(
+    "div",
+    { class: "bars", role: "group" },
+    rows.map((row) => row.node),
+    more,
+  );
   return { node, tools: clear, update };
 }
 

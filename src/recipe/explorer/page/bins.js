@@ -39,7 +39,11 @@ export const bins = oncePerColumn(computeBins);
 /** The finite numbers of the gallery in ascending order. */
 export const sortedValues = oncePerColumn(
   /** @param {NumberColumn} column @returns {Numbers} */
-  (column) => column.values.slice(0, SHOWN).filter((x) => Number.isFinite(x)).sort(), // prettier-ignore
+  (column) =>
+    column.values
+      .slice(0, SHOWN)
+      .filter((x) => Number.isFinite(x))
+      .sort(),
 );
 
 /** @param {Numbers} ascending @param {number} share 0 to 1 */
@@ -67,7 +71,11 @@ export function percentileRank(column, x) {
   return (below(false) + below(true)) / 2 / Math.max(1, ascending.length);
 }
 
-/** Rows of the gallery in each bin, and those without a finite number. @param {Bins} b @param {Test} test */
+/**
+ * Rows of the gallery in each bin, and those without a finite number.
+ * @param {Bins} b
+ * @param {Test} test
+ */
 export function countBins(b, test) {
   const bars = new Uint32Array(b.n);
   let none = 0;
@@ -86,7 +94,11 @@ export const wholeCounts = oncePerColumn(
   (column) => countBins(bins(column), () => true),
 );
 
-/** The counts of the whole, scaled to the sum of a part. @param {Uint32Array} whole @param {Uint32Array} part */
+/**
+ * The counts of the whole, scaled to the sum of a part.
+ * @param {Uint32Array} whole
+ * @param {Uint32Array} part
+ */
 export function scaledToSum(whole, part) {
   /** @param {Uint32Array} counts */
   const sum = (counts) => counts.reduce((a, b) => a + b, 0);

@@ -37,7 +37,10 @@ export function change(update) {
   performance.measure("change", "change");
 }
 
-/** A query with an error leaves the last valid one in place. @param {string} query */
+/**
+ * A query with an error leaves the last valid one in place.
+ * @param {string} query
+ */
 function setQuery(query) {
   state.query = query;
   if (queryField.value !== query) queryField.value = query;

@@ -22,7 +22,8 @@ export function compare(column, sign, operand, at) {
   }
   if (column.kind !== "number")
     throw new QueryError(
-      `${column.name} is ${column.kind === "flag" ? "yes or no" : "text"}: compare it with = != contains in, not ${sign}`,
+      `${column.name} is ${column.kind === "flag" ? "yes or no" : "text"}: ` +
+        `compare it with = != contains in, not ${sign}`,
       at,
     );
   const other = numberOf(column, operand);
@@ -33,7 +34,11 @@ export function compare(column, sign, operand, at) {
   return (i) => values[i] >= other(i);
 }
 
-/** The number of another column, or the one that is written. @param {NumberColumn} column @param {Operand} operand */
+/**
+ * The number of another column, or the one that is written.
+ * @param {NumberColumn} column
+ * @param {Operand} operand
+ */
 function numberOf(column, operand) {
   const other = operand.column;
   if (other?.kind === "number") return (/** @type {number} */ i) => other.values[i];
@@ -67,7 +72,11 @@ function contains(column, text) {
   return wordTest(column, (_, k) => words[k].includes(part));
 }
 
-/** Whether any column of text contains it. @param {string} text @returns {Test} */
+/**
+ * Whether any column of text contains it.
+ * @param {string} text
+ * @returns {Test}
+ */
 export function anyTextContains(text) {
   const tests = columns.filter((column) => column.kind === "text").map((column) => contains(column, text));
   return (i) => tests.some((test) => test(i));

@@ -16,16 +16,29 @@ const LISTED_PAIRS = 20;
 /** @type {Record<string, [number, number]>} */
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** [given, suggested] of a cell. @param {number} cell @param {number} classes */
+/**
+ * [given, suggested] of a cell.
+ * @param {number} cell
+ * @param {number} classes
+ */
 const classesOf = (cell, classes) => [Math.floor(cell / classes), cell % classes];
 
-/** Cells of wrong answers, the most frequent first. @param {Counts} counts @param {number} classes */
+/**
+ * Cells of wrong answers, the most frequent first.
+ * @param {Counts} counts
+ * @param {number} classes
+ */
 function wrongCells(counts, classes) {
   const wrong = [...counts].filter(([cell]) => Math.floor(cell / classes) !== cell % classes);
   return wrong.sort((x, y) => y[1] - x[1]);
 }
 
-/** @param {Table} table @param {number} cell @param {Child} content @param {Record<string, string | number>} properties */
+/**
+ * @param {Table} table
+ * @param {number} cell
+ * @param {Child} content
+ * @param {Record<string, string | number>} properties
+ */
 function cellButton({ names, chosenCell, chooseCell }, cell, content, properties) {
   const [a, b] = classesOf(cell, names.length).map((k) => cut(categoryName(names[k]), 40));
   const pressed = chosenCell() === cell;
@@ -62,13 +75,18 @@ export function createMatrix(table) {
         const cell = a * names.length + b;
         const n = counts.get(cell);
         td.style.setProperty("--share", a === b || !n ? "0%" : `${(12 + (40 * n) / most).toFixed(0)}%`);
-        td.replaceChildren(...(n ? [cellButton(table, cell, shortCount(n), { tabindex: cell === stop ? 0 : -1 })] : []));
+        td.replaceChildren(
+          ...(n ? [cellButton(table, cell, shortCount(n), { tabindex: cell === stop ? 0 : -1 })] : []),
+        );
       }),
     );
     if (focused) /** @type {HTMLElement | null} */ (node.querySelector(`[data-cell="${focused}"]`))?.focus();
   }
 
-  /** From cell to cell that has something in it, in the arrow's direction. @param {KeyboardEvent} event */
+  /**
+   * From cell to cell that has something in it, in the arrow's direction.
+   * @param {KeyboardEvent} event
+   */
   function walk(event) {
     const step = STEPS[event.key];
     const target = /** @type {HTMLElement} */ (event.target);

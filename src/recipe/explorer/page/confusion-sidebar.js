@@ -75,7 +75,8 @@ function createSidebar(label, suggested, wrong) {
     const share = payload.sampled
       ? "the others are a sample, so no error rate"
       : formatPercent(mistakes / Math.max(1, all));
-    summary.textContent = `${formatCount(mistakes)} of ${formatCount(all)} wrong (${share}). Rows: ${label.name}. Columns: ${suggested.name}.`;
+    const axes = `Rows: ${label.name}. Columns: ${suggested.name}.`;
+    summary.textContent = `${formatCount(mistakes)} of ${formatCount(all)} wrong (${share}). ${axes}`;
     redrawKeepingFocus(body.node, () => body.update(counts));
   };
 }

@@ -24,15 +24,14 @@ export function drawConfusions() {
   off.sort((a, b) => b.n - a.n || (a.given < b.given ? -1 : 1));
   const most = off.length ? off[0].n : 1;
   const total = off.reduce((sum, { n }) => sum + n, 0);
+  const verb = total === 1 ? "has" : "have";
+  const examples = `${formatCount(total)} of ${counted(passing.length, "example")}`;
+  const sentence = `${examples} ${verb} a ${suggestedName()} label that differs from the given one.`;
   const items = off.slice(0, LISTED_CONFUSIONS).map((pair) => listItem(pair, most));
   return el(
     "div",
     { class: "confusions" },
-    el(
-      "p",
-      {},
-      `${formatCount(total)} of ${counted(passing.length, "example")} ${total === 1 ? "has" : "have"} a ${suggestedName()} label that differs from the given one. Click a cell to show its examples.`,
-    ),
+    el("p", {}, `${sentence} Click a cell to show its examples.`),
     el(
       "div",
       { class: "both" },
@@ -76,7 +75,12 @@ function drawMatrix(pairs, most) {
   };
   const body = names.map((given) => {
     const heading = el("th", { scope: "row", class: "t" }, cut(categoryName(given), 20));
-    return el("tr", {}, heading, names.map((suggested) => cell(given, suggested))); // prettier-ignore
+    return el(
+      "tr",
+      {},
+      heading,
+      names.map((suggested) => cell(given, suggested)),
+    );
   });
   const headings = names.map((name) => el("th", { scope: "col" }, foreign(categoryName(name), 20)));
   const table = el("table", {}, el("caption", {}, `Rows: given label. Columns: ${suggestedName()} label.`));
@@ -84,7 +88,12 @@ function drawMatrix(pairs, most) {
   return el("div", { class: "scroll" }, table);
 }
 
-/** Shows the examples of a pair. @param {string} given @param {string} suggested @param {Child} content */
+/**
+ * Shows the examples of a pair.
+ * @param {string} given
+ * @param {string} suggested
+ * @param {Child} content
+ */
 function showButton(given, suggested, content) {
   const names = [existing(roles.label).name, existing(roles.suggested).name];
   /** @type {[string, Brush][]} */

@@ -44,8 +44,7 @@ export function connectControls() {
 
 function fillSelects() {
   /** @param {string[]} kinds @returns {[string, string][]} */
-  const options = (...kinds) =>
-    columns.filter((column) => kinds.includes(column.kind)).map(({ name }) => [name, name]);
+  const options = (...kinds) => columns.filter((column) => kinds.includes(column.kind)).map(({ name }) => [name, name]);
   /** @type {[string, string][]} */
   const groupable = columns.filter(isGroupable).map(({ name }) => [name, name]);
   fillSelect(
@@ -97,7 +96,7 @@ export function updateControls() {
   redrawKeepingFocus(chips, () => chips.replaceChildren(...listChips()));
 }
 
-/** The views of duplicates and of suspects have an order of their own where none is chosen. */
+/** The views of duplicates and of suspects begin with the worst where no order is chosen. */
 function updateOrder() {
   const isWorstFirst = state.view === "duplicates" || state.view === "suspects";
   existing(sort.closest(".sort")).toggleAttribute("hidden", state.view === "confusions");

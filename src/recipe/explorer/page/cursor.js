@@ -9,7 +9,11 @@ import { state } from "./state.js";
 
 /** @typedef {"first" | "last" | "next" | "previous" | "up" | "down" | "pageup" | "pagedown"} Move */
 
-/** [row, cell] of the example in the layout; null where it is not in this view. @param {number} i @returns {[number, number] | null} */
+/**
+ * [row, cell] of the example in the layout; null where it is not in this view.
+ * @param {number} i
+ * @returns {[number, number] | null}
+ */
 function positionOf(i) {
   for (const [r, row] of layout.rows.entries()) {
     const c = row.cells.findIndex((cell) => cell.i === i);
@@ -18,7 +22,10 @@ function positionOf(i) {
   return null;
 }
 
-/** The example that the cursor comes to; -1 in an empty view. @param {Move} move */
+/**
+ * The example that the cursor comes to; -1 in an empty view.
+ * @param {Move} move
+ */
 function exampleAfter(move) {
   const { rows } = layout;
   if (!rows.length) return -1;
@@ -45,7 +52,10 @@ export function moveCursor(move, extend) {
   change({ active: next, selected: new Set([...state.selected, ...examplesBetween(from, next)]) });
 }
 
-/** Scrolls to the example. @param {number} i */
+/**
+ * Scrolls to the example.
+ * @param {number} i
+ */
 export function reveal(i) {
   const position = positionOf(i);
   if (!position) return;
@@ -63,7 +73,11 @@ export function reveal(i) {
   paint();
 }
 
-/** Every example of this view from one to the other, in its order. @param {number} a @param {number} z */
+/**
+ * Every example of this view from one to the other, in its order.
+ * @param {number} a
+ * @param {number} z
+ */
 function examplesBetween(a, z) {
   const all = layout.rows.flatMap((row) => row.cells.map((cell) => cell.i));
   const [from, to] = [all.indexOf(a), all.indexOf(z)].sort((x, y) => x - y);
@@ -80,7 +94,10 @@ export function toggleSelected(examples, add = false) {
   change({ selected, active: examples.at(-1) ?? state.active });
 }
 
-/** A click on a tile, wherever it is: opens the example; with Ctrl or Shift it selects. @param {MouseEvent} event */
+/**
+ * A click on a tile, wherever it is: opens the example; with Ctrl or Shift it selects.
+ * @param {MouseEvent} event
+ */
 export function clickExample(event) {
   const target = /** @type {Element} */ (event.target);
   const node = /** @type {HTMLElement | null} */ (target.closest("[data-i]"));

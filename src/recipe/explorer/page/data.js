@@ -65,15 +65,25 @@ export function suggestedOf(i) {
   return roles.suggested ? textOf(roles.suggested, i) : "";
 }
 
-/** Whether another label is suggested than the given one. @param {number} i */
+/**
+ * Whether another label is suggested than the given one.
+ * @param {number} i
+ */
 export function isContradicted(i) {
   return roles.suggested !== null && suggestedOf(i) !== "" && suggestedOf(i) !== labelOf(i);
 }
 
-/** Whether a decision about the example comes with a warning. @param {number} i */
+/**
+ * Whether a decision about the example comes with a warning.
+ * @param {number} i
+ */
 export const isGuarded = (i) => roles.guarded !== null && roles.guarded.values[i] === 1;
 
-/** Rows of its nearest neighbours, -1 for those that are not on the page. @param {number} i @returns {number[]} */
+/**
+ * Rows of its nearest neighbours, -1 for those that are not on the page.
+ * @param {number} i
+ * @returns {number[]}
+ */
 export function neighboursOf(i) {
   if (!payload.neighbours || !neighbourRows) return [];
   const { k } = payload.neighbours;
@@ -92,7 +102,11 @@ export function isMissing(column, i) {
     : column.kind === "number" && Number.isNaN(column.values[i]);
 }
 
-/** The value as a reader sees it. @param {Column} column @param {number} i */
+/**
+ * The value as a reader sees it.
+ * @param {Column} column
+ * @param {number} i
+ */
 export function formatValue(column, i) {
   const code = column.values[i];
   if (column.kind === "number") return formatNumber(code);

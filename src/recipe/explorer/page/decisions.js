@@ -14,7 +14,10 @@ import { tile } from "./tiles.js";
 
 const LISTED_MARKS = 300; // marks with a field for their reason; all of them have their lines
 
-/** A cell as Python's csv module reads it. @param {string} cell */
+/**
+ * A cell as Python's csv module reads it.
+ * @param {string} cell
+ */
 function csvCell(cell) {
   return /[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
@@ -67,7 +70,12 @@ export function decisionsPanel() {
   };
   refresh();
   return [
-    el("header", {}, el("h2", {}, "Decisions"), icon("×", "Close", () => change({ deciding: false }))), // prettier-ignore
+    el(
+      "header",
+      {},
+      el("h2", {}, "Decisions"),
+      icon("×", "Close", () => change({ deciding: false })),
+    ),
     el("label", { for: "reason" }, "Reason for the next marks"),
     reasonField(),
     el(
@@ -85,7 +93,11 @@ export function decisionsPanel() {
       button("Select the lines", () => output.select()),
       state.marks.size ? button("Undo all", () => unmark([...state.marks.keys()])) : null,
     ),
-    el("ul", { class: "marks" }, [...state.marks].slice(0, LISTED_MARKS).map(([i, mark]) => markItem(i, mark, refresh))),
+    el(
+      "ul",
+      { class: "marks" },
+      [...state.marks].slice(0, LISTED_MARKS).map(([i, mark]) => markItem(i, mark, refresh)),
+    ),
     idsSection(),
   ];
 }
@@ -147,10 +159,5 @@ function idsSection() {
   const ids = el("textarea", { id: "ids", readonly: true, rows: 3, spellcheck: "false", "aria-label": "Ids to copy" });
   ids.value = rows.map(idOf).join("\n");
   const which = state.selected.size ? "that are selected" : "that pass the filters";
-  return el(
-    "section",
-    { class: "strip" },
-    el("h2", {}, `Ids of the ${counted(rows.length, "example")} ${which}`),
-    ids,
-  );
+  return el("section", { class: "strip" }, el("h2", {}, `Ids of the ${counted(rows.length, "example")} ${which}`), ids);
 }

@@ -32,7 +32,11 @@ import { relatedTile } from "./tiles.js";
 
 const LISTED_DUPLICATES = 24;
 
-/** The content of the panel. @param {number} i @returns {Node[]} */
+/**
+ * The content of the panel.
+ * @param {number} i
+ * @returns {Node[]}
+ */
 export function examplePanel(i) {
   const text = byName.get("text");
   const parts = [
@@ -93,7 +97,12 @@ function decisionButtons(i) {
   );
 }
 
-/** A row of related examples: those with another label are highlighted. @param {string} heading @param {number[]} examples @param {number} i */
+/**
+ * A row of related examples: those with another label are highlighted.
+ * @param {string} heading
+ * @param {number[]} examples
+ * @param {number} i
+ */
 function strip(heading, examples, i) {
   if (!examples.length || (i >= SHOWN && examples.every((other) => other < 0))) return null;
   /** @param {number} other */
@@ -108,7 +117,11 @@ function strip(heading, examples, i) {
   );
 }
 
-/** A column of the example: name, value, its place in the distribution, what the column means. @param {Column} column @param {number} i */
+/**
+ * A column of the example: name, value, its place in the distribution, what the column means.
+ * @param {Column} column
+ * @param {number} i
+ */
 function fact(column, i) {
   const text = formatValue(column, i);
   const plot = () => change({ plots: [...new Set([column.name, ...state.plots])] });
@@ -156,11 +169,19 @@ const categoryCounts = oncePerColumn(
   },
 );
 
-/** The share of the examples with the same value; of a list, with its rarest value. @param {FlagColumn | TextColumn} column @param {number} i */
+/**
+ * The share of the examples with the same value; of a list, with its rarest value.
+ * @param {FlagColumn | TextColumn} column
+ * @param {number} i
+ */
 function shareBar(column, i) {
   if (i >= SHOWN) return null;
   const counts = categoryCounts(column);
-  const n = Math.min(...categories(column).of(i).map((k) => counts[k])); // prettier-ignore
+  const n = Math.min(
+    ...categories(column)
+      .of(i)
+      .map((k) => counts[k]),
+  );
   if (n === 1) return el("small", {}, "unique");
   return [
     el("span", { class: "rail" }, el("i", { class: "now", style: `width:${(100 * n) / SHOWN}%` })),

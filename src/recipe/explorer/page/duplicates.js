@@ -22,11 +22,17 @@ export function duplicateGroups() {
   return (computedGroups = groups);
 }
 
-/** The other examples of its group. @param {number} i */
+/**
+ * The other examples of its group.
+ * @param {number} i
+ */
 export function duplicatesOf(i) {
   if (!roles.group) return [];
   return (duplicateGroups().get(roles.group.values[i]) ?? []).filter((other) => other !== i);
 }
 
-/** Whether examples with these rows have different labels. @param {number[]} rows */
+/**
+ * Whether examples with these rows have different labels.
+ * @param {number[]} rows
+ */
 export const haveDifferentLabels = (rows) => roles.label !== null && new Set(rows.map(labelOf)).size > 1;

@@ -47,7 +47,11 @@ function brushTest(column, brush) {
   };
 }
 
-/** Whether a row passes all filters but the brushes of these columns. @param {...string} names @returns {Test} */
+/**
+ * Whether a row passes all filters but the brushes of these columns.
+ * @param {...string} names
+ * @returns {Test}
+ */
 export function passesWithout(...names) {
   const left = names.flatMap((name) => masks.get(`brush ${name}`) ?? []);
   return (i) => failures[i] === left.reduce((sum, mask) => sum + mask[i], 0);

@@ -26,15 +26,20 @@ export function formatNumber(x) {
   return String(Number(x.toPrecision(4)));
 }
 
-/** All digits of a float32: a number that is read back from a field equals the one that was written into it. @param {number} x */
+/**
+ * All digits of a float32: a number that is read back from a field equals the one that was written into it.
+ * @param {number} x
+ */
 export const exactNumber = (x) => String(Number(x.toPrecision(8)));
 
 /** @param {number} n */
 export const formatCount = (n) => n.toLocaleString("en");
 
-/** A count in three or four characters. @param {number} n */
-export const shortCount = (n) =>
-  n < 1000 ? String(n) : `${n < 9950 ? (n / 1000).toFixed(1) : Math.round(n / 1000)}k`;
+/**
+ * A count in three or four characters.
+ * @param {number} n
+ */
+export const shortCount = (n) => (n < 1000 ? String(n) : `${n < 9950 ? (n / 1000).toFixed(1) : Math.round(n / 1000)}k`);
 
 /** @param {number} n @param {string} noun in the singular */
 export const counted = (n, noun) => `${formatCount(n)} ${noun}${n === 1 ? "" : "s"}`;

@@ -51,7 +51,10 @@ function emptyText() {
   return roles.wrong ? `None ${among} is a mistake.` : `None ${among} has a label that is contradicted.`;
 }
 
-/** First row whose end lies below `y`. @param {number} y */
+/**
+ * First row whose end lies below `y`.
+ * @param {number} y
+ */
 export function rowAt(y) {
   let [a, b] = [0, layout.rows.length];
   while (a < b) {

@@ -32,7 +32,8 @@ const LANGUAGE = [
   ["horse", "a single word: search all text columns"],
 ];
 const NOTE =
-  "A comparison with a missing number is false. Drag over a histogram to filter by a range; click a bar to filter by its value.";
+  "A comparison with a missing number is false. Drag over a histogram to filter by a range; click a bar to filter by " +
+  "its value.";
 
 const help = byId("help", HTMLElement);
 const helpButton = byId("show-help", HTMLElement);

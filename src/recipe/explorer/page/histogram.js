@@ -90,7 +90,12 @@ function createDrawing(column) {
   return { node, update };
 }
 
-/** One end of the range. @param {NumberColumn} column @param {string} end @param {() => void} read */
+/**
+ * One end of the range.
+ * @param {NumberColumn} column
+ * @param {string} end
+ * @param {() => void} read
+ */
 function rangeField(column, end, read) {
   return el("input", {
     type: "text",
@@ -101,11 +106,18 @@ function rangeField(column, end, read) {
   });
 }
 
-/** The number in a field; NaN where it holds something else. @param {HTMLInputElement} field @param {number} whenEmpty */
+/**
+ * The number in a field; NaN where it holds something else.
+ * @param {HTMLInputElement} field
+ * @param {number} whenEmpty
+ */
 const typedNumber = (field, whenEmpty) =>
   field.value.trim() === "" ? whenEmpty : Number(field.value.replaceAll(",", "").replace("−", "-"));
 
-/** Whether rows without a finite number pass too. @param {NumberColumn} column */
+/**
+ * Whether rows without a finite number pass too.
+ * @param {NumberColumn} column
+ */
 function toggleNone(column) {
   const brush = brushOf(column);
   if (!brush) setRange(column, { from: NaN, to: NaN, none: true });
@@ -128,7 +140,11 @@ function binRange(b, a, z) {
   return { from: b.under && a === 0 ? -Infinity : from, to: b.over && z === b.n - 1 ? Infinity : to, none: false };
 }
 
-/** A drag over the drawing sets the range while it moves; a click chooses a bin, or clears a range. @param {SVGElement} drawing @param {NumberColumn} column */
+/**
+ * A drag over the drawing sets the range while it moves; a click chooses a bin, or clears a range.
+ * @param {SVGElement} drawing
+ * @param {NumberColumn} column
+ */
 function filterByDrag(drawing, column) {
   const b = bins(column);
   /** @type {number | null} the bin where the drag began */

@@ -41,7 +41,10 @@ const COMMANDS = new Map([
   ...views.map(([view], k) => /** @type {[string, () => void]} */ ([String(k + 1), () => change({ view })])),
 ]);
 
-/** The example with the focus, or else the active one. @param {Element} target */
+/**
+ * The example with the focus, or else the active one.
+ * @param {Element} target
+ */
 function openExample(target) {
   const focused = /** @type {HTMLElement | null} */ (target.closest("[data-i][tabindex]"));
   if (focused) change({ active: Number(focused.dataset.i), open: true });
@@ -62,7 +65,10 @@ export function pressKey(event) {
   else command?.(event.target);
 }
 
-/** Leaves one thing at a time: a field, the help, the panel, the selection. @param {boolean} isTyping */
+/**
+ * Leaves one thing at a time: a field, the help, the panel, the selection.
+ * @param {boolean} isTyping
+ */
 function leave(isTyping) {
   if (isTyping) return stage.focus();
   if (isHelpOpen()) return toggleHelp();

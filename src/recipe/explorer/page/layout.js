@@ -19,10 +19,17 @@ const COLUMN_SPACE = 14; // between columns side by side
 
 const cellWidth = () => (pictured ? state.size : 250);
 const cellHeight = () => (pictured ? state.size + (state.caption && state.size >= 40 ? CAPTION : 0) : CARD);
-/** Tiles that fit. @param {number} width */
+/**
+ * Tiles that fit.
+ * @param {number} width
+ */
 const tilesAcross = (width) => Math.max(1, Math.floor((width + GAP) / (cellWidth() + GAP)));
 
-/** The layout of the current view. @param {number} width of the gallery @returns {Layout} */
+/**
+ * The layout of the current view.
+ * @param {number} width of the gallery
+ * @returns {Layout}
+ */
 export function arrange(width) {
   const layout = { headings: null, top: PAD, summary: "", width, height: 0, ...arrangeView(width) };
   let y = layout.top;
@@ -67,7 +74,11 @@ function grid(examples, across, left, width = cellWidth(), between = GAP) {
   return rows;
 }
 
-/** A column of tiles for every value of `side`. @param {FlagColumn | TextColumn} side @param {number} width */
+/**
+ * A column of tiles for every value of `side`.
+ * @param {FlagColumn | TextColumn} side
+ * @param {number} width
+ */
 function arrangeSideBySide(side, width) {
   const { names, of } = distinctValues(side);
   /** @type {number[][]} */
@@ -137,10 +148,7 @@ function arrangeDuplicates(width) {
   const codes = [...new Set(Array.from(passing, (i) => group.values[i]))].filter((code) => groups.has(code));
   const differ = new Map(codes.map((code) => [code, haveDifferentLabels(rowsOf(code))]));
   if (!state.sort)
-    codes.sort(
-      (a, b) =>
-        Number(differ.get(b)) - Number(differ.get(a)) || rowsOf(b).length - rowsOf(a).length || a - b,
-    );
+    codes.sort((a, b) => Number(differ.get(b)) - Number(differ.get(a)) || rowsOf(b).length - rowsOf(a).length || a - b);
   /** @type {LayoutRow[]} */
   const rows = [];
   for (const code of codes) {
@@ -165,9 +173,15 @@ function arrangeSuspects(width) {
   const tileWidth = pictured ? 84 : Math.min(300, width * 0.34);
   const height = narrow ? 206 : 112;
   /** @type {LayoutRow[]} */
-  const rows = examples.map((i) => ({ kind: "suspect", y: 0, height, narrow, cells: [{ i, x: PAD, width: tileWidth }] }));
+  const rows = examples.map((i) => ({
+    kind: "suspect",
+    y: 0,
+    height,
+    narrow,
+    cells: [{ i, x: PAD, width: tileWidth }],
+  }));
   const summary = roles.wrong
     ? ["worst first", payload.neighbours?.heading].filter(Boolean).join(" · ")
-    : `${counted(examples.length, "label")} contradicted by the column ${existing(roles.suggested).name}`;
+    : `${counted(examples.length, "label")} that differ from “${existing(roles.suggested).name}”`;
   return { rows, summary };
 }

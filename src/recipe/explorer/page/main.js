@@ -20,7 +20,11 @@ import { defaults } from "./views.js";
 
 /** @import { State } from "./types" */
 
-/** Draws what a change concerns. @param {State} before @param {boolean} filtered */
+/**
+ * Draws what a change concerns.
+ * @param {State} before
+ * @param {boolean} filtered
+ */
 function draw(before, filtered) {
   /** @param {...keyof State} keys */
   const changed = (...keys) => keys.some((key) => state[key] !== before[key]);

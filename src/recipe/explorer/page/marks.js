@@ -23,7 +23,12 @@ export function setNextReason(reason) {
 /** @param {string} text @returns {text is Action} */
 export const isAction = (text) => ACTIONS.includes(text);
 
-/** A mark keeps the reason that it has. @param {number[]} examples @param {Action} action @param {string} label */
+/**
+ * A mark keeps the reason that it has.
+ * @param {number[]} examples
+ * @param {Action} action
+ * @param {string} label
+ */
 export function mark(examples, action, label = "") {
   const marks = new Map(state.marks);
   for (const i of examples) marks.set(i, { action, label, reason: marks.get(i)?.reason || nextReason });
@@ -37,7 +42,11 @@ export function unmark(examples) {
   change({ marks });
 }
 
-/** Marks; where the action is to relabel, after a choice of the class. @param {number[]} examples @param {Action} action */
+/**
+ * Marks; where the action is to relabel, after a choice of the class.
+ * @param {number[]} examples
+ * @param {Action} action
+ */
 export function decide(examples, action) {
   if (!examples.length) return;
   if (action !== "relabel") return mark(examples, action);
@@ -45,7 +54,10 @@ export function decide(examples, action) {
   chooseClass(examples);
 }
 
-/** A form with the classes. @param {number[]} examples */
+/**
+ * A form with the classes.
+ * @param {number[]} examples
+ */
 function chooseClass(examples) {
   const panel = byId("panel", HTMLElement);
   const [i] = examples;

@@ -3,7 +3,10 @@
 import { byName, isMissing, SHOWN } from "./data.js";
 import { state } from "./state.js";
 
-/** A permutation of the rows that depends on the seed alone (Mulberry32, Fisher-Yates). @param {number} seed */
+/**
+ * A permutation of the rows that depends on the seed alone (Mulberry32, Fisher-Yates).
+ * @param {number} seed
+ */
 function shuffledRows(seed) {
   let a = seed >>> 0;
   const random = () => {

@@ -1,5 +1,5 @@
-// A histogram or bars for each chosen column. Strong: what passes all other filters. Faint: as many examples drawn evenly
-// from the whole gallery, so that a difference in shape is a difference of the examples.
+// A histogram or bars for each chosen column. Strong: what passes all other filters. Faint: the whole gallery, scaled
+// to the same number of examples, so that a difference in shape is a difference of the examples.
 
 import { barPlot } from "./bar-plot.js";
 import { change } from "./change.js";

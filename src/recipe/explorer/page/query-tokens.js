@@ -1,6 +1,11 @@
 // The words and signs of a filter's text.
 
-/** @typedef {{ kind: string, text: string, at: number }} Token kind: text (quoted), name (in backticks), sign or word */
+/**
+ * @typedef {object} Token
+ * @property {string} kind text (quoted), name (in backticks), sign or word
+ * @property {string} text
+ * @property {number} at where it begins, from 0
+ */
 
 export class QueryError extends Error {
   /** @param {string} message @param {number} at the character that is wrong, from 0 */
@@ -33,9 +38,7 @@ export function tokenize(source) {
 function unreadable(source, at) {
   const sign = source[at];
   return new QueryError(
-    /["'`]/.test(sign)
-      ? `the quoted text that starts here has no closing ${sign}`
-      : `“${sign}” has no meaning here`,
+    /["'`]/.test(sign) ? `the quoted text that starts here has no closing ${sign}` : `“${sign}” has no meaning here`,
     at,
   );
 }

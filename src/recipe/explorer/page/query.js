@@ -19,7 +19,10 @@ import { QueryError, tokenize } from "./query-tokens.js";
 
 const COMPARE = ["=", "==", "!=", "<", "<=", ">", ">=", "contains", "in"];
 
-/** Null for an empty query. Throws QueryError with the place of what is wrong. @param {string} source */
+/**
+ * Null for an empty query. Throws QueryError with the place of what is wrong.
+ * @param {string} source
+ */
 export function parseQuery(source) {
   const tokens = tokenize(source);
   if (!tokens.length) return null;
@@ -31,14 +34,18 @@ export function parseQuery(source) {
   return test;
 }
 
-/** Whether a query of one token searches for it. @param {Token} token */
+/**
+ * Whether a query of one token searches for it.
+ * @param {Token} token
+ */
 function isSearch(token) {
   if (token.kind === "text") return true;
   const column = byName.get(token.text);
   if (token.kind !== "word" || column?.kind === "flag") return false;
   if (column)
     throw new QueryError(
-      `“${token.text}” is a column: compare it, as in ${token.text} ${column.kind === "text" ? "contains x" : "> 1"}, or quote it to search for the word`,
+      `“${token.text}” is a column: compare it, as in ${token.text} ${column.kind === "text" ? "contains x" : "> 1"}, ` +
+        "or quote it to search for the word",
       token.at,
     );
   return true;
@@ -159,7 +166,11 @@ function parseComparison(p, column) {
   return (i) => tests.some((test) => test(i));
 }
 
-/** Levenshtein distance. @param {string} a @param {string} b */
+/**
+ * Levenshtein distance.
+ * @param {string} a
+ * @param {string} b
+ */
 function editDistance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,7 +1,17 @@
 // What a row of the gallery, of the table, of the duplicates and of the suspects draws.
 
 import { change } from "./change.js";
-import { formatValue, idOf, isGuarded, isMissing, labelOf, neighboursOf, pictured, roles, suggestedOf } from "./data.js";
+import {
+  formatValue,
+  idOf,
+  isGuarded,
+  isMissing,
+  labelOf,
+  neighboursOf,
+  pictured,
+  roles,
+  suggestedOf,
+} from "./data.js";
 import { button, el, existing } from "./dom.js";
 import { counted, cut, formatNumber } from "./formatting.js";
 import { labelChange } from "./labels.js";
@@ -26,7 +36,10 @@ export function drawRow(row, visible) {
   return node;
 }
 
-/** The line above columns: sortable in the table, the name of the value where columns are side by side. @param {Layout} layout */
+/**
+ * The line above columns: sortable in the table, the name of the value where columns are side by side.
+ * @param {Layout} layout
+ */
 export function drawHeadings({ headings, width }) {
   return el("div", { class: "heads", style: `width:${width}px` }, headings?.map(drawHeading));
 }

@@ -7,7 +7,8 @@ export const HEIGHT = 46;
 export const VIEW_BOX = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": true };
 
 /**
- * The count that is drawn at full height. A bin more than four times as high as all others is cut, and drawn with a break.
+ * The count that is drawn at full height. A bin more than four times as high as all others is cut, and drawn with a
+ * break.
  * @param {ArrayLike<number>} bars
  */
 export function barScale(bars) {

@@ -9,7 +9,11 @@ const bitmaps = [];
 /** The longest side of any thumbnail, at least 1. */
 export const largestSide = Array.from(thumbnailSizes).reduce((most, n) => Math.max(most, n), 1);
 
-/** The thumbnail in its own pixels, centred in a square; CSS enlarges it. @param {HTMLCanvasElement} canvas @param {number} i */
+/**
+ * The thumbnail in its own pixels, centred in a square; CSS enlarges it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} i
+ */
 export function drawThumbnail(canvas, i) {
   const { cell, across, each, crisp } = existing(payload.pictures);
   if (canvas.width !== largestSide || canvas.height !== largestSide)
@@ -27,7 +31,11 @@ export function drawThumbnail(canvas, i) {
   context.drawImage(bitmap, x, y, width, height, left, top, width, height);
 }
 
-/** Where there is no picture. @param {CanvasRenderingContext2D} context @param {number} side */
+/**
+ * Where there is no picture.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} side
+ */
 function drawCross(context, side) {
   context.strokeStyle = "#888";
   context.lineWidth = Math.max(1, side / 32);

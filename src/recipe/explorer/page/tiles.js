@@ -13,7 +13,10 @@ const CARD_FACTS = 6; // columns on a card
 /** @type {HTMLElement[]} tiles that are out of sight */
 const pool = [];
 
-/** The tiles in `node` can be used again. @param {HTMLElement} node */
+/**
+ * The tiles in `node` can be used again.
+ * @param {HTMLElement} node
+ */
 export function recycleTiles(node) {
   if (pictured) pool.push(.../** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll(".tile:not(.elsewhere)")));
   node.remove();
@@ -35,7 +38,12 @@ export function tile(i, width, { inGallery = true, caption = state.caption } = {
   return node;
 }
 
-/** A tile beside another example. @param {number} i @param {number} width @param {boolean} highlighted */
+/**
+ * A tile beside another example.
+ * @param {number} i
+ * @param {number} width
+ * @param {boolean} highlighted
+ */
 export function relatedTile(i, width, highlighted) {
   if (i < 0) return el("div", { class: "tile elsewhere", style: `width:${width}px` }, "not on this page");
   const node = tile(i, width, { inGallery: false, caption: roles.label?.name ?? "" });
@@ -50,7 +58,12 @@ export function placeAt(node, x) {
   return node;
 }
 
-/** What changes without a new layout: cursor, selection and mark. @param {HTMLElement} node @param {number} i @param {boolean} inGallery */
+/**
+ * What changes without a new layout: cursor, selection and mark.
+ * @param {HTMLElement} node
+ * @param {number} i
+ * @param {boolean} inGallery
+ */
 export function updateTile(node, i, inGallery) {
   node.setAttribute("aria-label", tileLabel(i));
   if (inGallery) node.setAttribute("aria-selected", String(state.selected.has(i)));
@@ -60,7 +73,10 @@ export function updateTile(node, i, inGallery) {
   node.dataset.mark = state.marks.get(i)?.action ?? "";
 }
 
-/** What a screen reader says. @param {number} i */
+/**
+ * What a screen reader says.
+ * @param {number} i
+ */
 function tileLabel(i) {
   const mark = state.marks.get(i);
   return [idOf(i), labelOf(i), mark ? `marked ${mark.action} ${mark.label}` : ""]
@@ -104,7 +120,5 @@ function cardFacts(i) {
     .flatMap((name) => byName.get(name) ?? [])
     .filter((column) => column !== roles.label && column.name !== "text")
     .slice(0, CARD_FACTS)
-    .map((column) =>
-      el("div", {}, el("dt", {}, cut(column.name, 24)), el("dd", {}, cut(formatValue(column, i), 24))),
-    );
+    .map((column) => el("div", {}, el("dt", {}, cut(column.name, 24)), el("dd", {}, cut(formatValue(column, i), 24))));
 }

@@ -8,7 +8,10 @@ import { largestSide } from "./thumbnails.js";
 
 const MOST_PLOTS = 6;
 
-/** [view, what its button says] @returns {[ViewName, string][]} */
+/**
+ * [view, what its button says]
+ * @returns {[ViewName, string][]}
+ */
 function listViews() {
   /** @type {[ViewName, string][]} */
   const list = [
@@ -26,9 +29,7 @@ export const views = listViews();
 /** The columns that are plotted at first. */
 function firstPlots() {
   const numbers = columns.filter((column) => column.kind === "number" && column !== roles.suspect);
-  const bars = columns.filter(
-    (column) => isGroupable(column) && column !== roles.label && column !== roles.suggested,
-  );
+  const bars = columns.filter((column) => isGroupable(column) && column !== roles.label && column !== roles.suggested);
   const special = [roles.caption, roles.wrong, roles.guarded];
   /** @type {(Column | null | undefined)[]} */
   const plots = [
@@ -53,6 +54,9 @@ export const defaults = {
   plots: firstPlots(),
 };
 
-/** The brushes that the page begins with: of mispredictions, what is wrong. @returns {[string, Brush][]} */
+/**
+ * The brushes that the page begins with: of mispredictions, what is wrong.
+ * @returns {[string, Brush][]}
+ */
 export const initialBrushes = () =>
   Object.entries(payload.initialFilter).map(([name, values]) => [name, { names: new Set(values) }]);
