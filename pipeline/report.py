@@ -7,7 +7,8 @@ Writes  runs/report.html, runs/report.md, report.json, scores.csv (a row per sys
 from pathlib import Path
 
 from recipe.files import write_csv
-from recipe.stages.report import checks, evidence
+from recipe.stages.report import checks
+from recipe.stages.report.evidence import SCORES, read_evidence, score_table
 from recipe.stages.report.render import render_report
 from recipe.stages.report.reproduced import difference
 from recipe.stages.runner import Report, in_dvc, stage
@@ -17,14 +18,16 @@ from recipe.verdict import checks_of
 @stage("report", checks_of(checks))
 def main(cfg, run):
     runs = Path("runs")
-    verdicts = run.judge(checks, checks.Reported(runs, evidence.read(runs)))
-    found = evidence.read(runs, own=Report({}, verdicts).committed("report"))
-    report = Report(found.metrics, verdicts, summary=f"{found.headline}.")
-    write_csv(run.out / "scores.csv", evidence.table(found), evidence.SCORES)
+    verdicts = run.judge(checks, checks.Reported(runs, read_evidence(runs)))
+    evidence = read_evidence(runs, Report({}, verdicts).committed("report"))
+    report = Report(evidence.metrics, verdicts, summary=f"{evidence.headline}.")
+    write_csv(run.out / "scores.csv", score_table(evidence), SCORES)
     to = runs if in_dvc("report") else run.out
-    render_report(runs, to, own=report.committed("report"))
+    render_report(runs, to, report.committed("report"))
     report.pages = [to / "report.html", to / "report.md"]
-    report.ending = f"{found.result or found.headline}\n  report  {to / 'report.html'}\n  runs    {run.tracker.where}"
+    report.ending = (
+        f"{evidence.result or evidence.headline}\n  report  {to / 'report.html'}\n  runs    {run.tracker.where}"
+    )
     if in_dvc("report") and (why := difference(Path.cwd())):
         report.ending += f"\n  note    {why}"
     return report

@@ -1,20 +1,22 @@
 """Values as a reader meets them: on one line, of bounded length, with four significant digits."""
 
 import math
+import re
+from typing import TypeGuard
 
 
-def line(value, limit: int = 300) -> str:
+def line(value: object, limit: int = 300) -> str:
     """Any value as one line of at most `limit` characters: no control characters, no lone surrogates."""
     text = "" if value is None else str(value)[: 8 * limit]
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def numeric(value) -> bool:
+def numeric(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number(value, limit: int = 300) -> str:
+def number(value: object, limit: int = 300) -> str:
     """Four significant digits; whole numbers whole, with separators from 10,000 on; text as it is."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -27,27 +29,27 @@ def number(value, limit: int = 300) -> str:
     return f"{value:.4g}"
 
 
-def percent(share) -> str:
+def percent(share: object) -> str:
     """An accuracy between 0 and 1 as per cent; empty where there is none."""
     return f"{100 * share:#.4g} %" if finite(share) else ""
 
 
-def points(share) -> str:
+def points(share: object) -> str:
     """A difference of two accuracies, in percentage points."""
     return f"{100 * share:z.2f}" if finite(share) else ""
 
 
-def difference(a, b) -> str:
+def difference(a: float, b: float) -> str:
     """`b - a`, to as many places as the larger of them has: what lies below is rounding."""
     largest = max(abs(a), abs(b))
     return number(round(b - a, 3 - math.floor(math.log10(largest))) + 0.0) if largest else "0"
 
 
-def finite(value) -> bool:
+def finite(value: object) -> TypeGuard[float]:
     return numeric(value) and math.isfinite(value)
 
 
-def metric(name: str, value) -> str:
+def metric(name: str, value: object) -> str:
     """A metric by its name: an accuracy is shown in per cent, its spread in points."""
     if "accuracy" not in name or not finite(value) or abs(value) > 1:
         return number(value)
@@ -74,3 +76,8 @@ def lowering(mean: float, low: float, high: float, what: str, sample: str, confi
     half = (high - low) / 2
     decimals = max(3, -math.floor(math.log10(half))) if half > 0 and math.isfinite(half) else 3
     return f"{verb} {what} by {mean:.{decimals}f} ({interval(low, high, confidence, decimals)}, {sample})"
+
+
+def slug(text: str) -> str:
+    """A text as an anchor of a page."""
+    return re.sub(r"[^a-z0-9_]+", "-", str(text).lower()).strip("-")[:80]

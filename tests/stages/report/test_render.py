@@ -18,7 +18,8 @@ from recipe import formatting
 from recipe.config.compose import STAGES
 from recipe.files import fingerprint, read_json, write_json
 from recipe.plots.style import drawing
-from recipe.stages.report import checks, evidence
+from recipe.stages.report import checks
+from recipe.stages.report.evidence import read_evidence
 from recipe.stages.report.render import render_report
 
 # ---- a fake runs/ ------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def closed_checks(**more):
 
 
 def rendered(runs: Path, own=OWN) -> tuple[str, str]:
-    render_report(runs, own=own)
+    render_report(runs, report=own)
     return (runs / "report.html").read_text(), (runs / "report.md").read_text()
 
 
@@ -213,7 +214,7 @@ def test_the_verdict_comes_first(whole):
     for text in (words(page[page.index("<main>") :]), plain(twin)):
         assert "Every gate is open: 15 checks hold" in text[:100]
         assert "98.61 %" in text[:300]
-        assert "between 96.79 % and 99.43 %" in text[:300]
+        assert "95 % CI 96.79 % to 99.43 %" in text[:300]
 
 
 def test_every_stage_check_and_figure_is_shown(whole):
@@ -235,7 +236,7 @@ def test_the_place_of_the_human_is_open_until_measured(whole, tmp_path):
 
 
 def test_notes_and_skips_close_nothing(whole):
-    found = evidence.read(whole, OWN)
+    found = read_evidence(whole, OWN)
     assert found.closed is None
     assert [c.name for _, c in found.of("note")] == ["no_near_duplicates", "gain_beats_noise"]
     assert [c.name for _, c in found.of("skip")] == ["human_baseline"]
@@ -244,7 +245,7 @@ def test_notes_and_skips_close_nothing(whole):
 def test_an_undecided_gate_is_shown_like_a_note_with_what_would_decide_it(tmp_path):
     unsure = check("beats_a_blind_model", 0.012, "> 0.03", "undecided", needed="About 340 examples would decide.")
     runs = fake(tmp_path / "runs", baseline={"checks": [unsure]})
-    found = evidence.read(runs, OWN)
+    found = read_evidence(runs, OWN)
     assert found.closed is None
     assert found.metrics["undecided"] == 1
     assert "1 undecided" in found.counts
@@ -269,7 +270,7 @@ def test_a_closed_gate_comes_first_and_ends_the_report(tmp_path, verdict, value)
         assert "98.61" not in text
         assert "0.9861" not in text
         assert "Training loss against width." not in text
-    states = [s.state for s in evidence.read(runs).stages]
+    states = [s.state for s in read_evidence(runs).stages]
     assert states == ["done"] * 3 + ["closed"] + ["not run"] * 5
 
 
@@ -287,7 +288,7 @@ def test_a_waiver_opens_the_gate_and_stays_visible(tmp_path):
     for text in rendered(runs):
         assert "1 waived" in text[text.index("Every gate is open") :][:60]
         assert text.count("labels are noisy by design") >= 1
-    assert [s.state for s in evidence.read(runs, OWN).stages][3:5] == ["waived", "done"]
+    assert [s.state for s in read_evidence(runs, OWN).stages][3:5] == ["waived", "done"]
 
 
 def test_a_missing_stage_ends_the_report_and_stale_numbers_are_never_shown(tmp_path):
@@ -311,7 +312,7 @@ def test_a_broken_report_json_breaks_no_report(tmp_path, content):
 
 def test_a_check_that_says_little_closes(tmp_path):
     runs = fake(tmp_path / "runs", audit={"checks": [{"check": "labels_agree"}]})
-    assert evidence.read(runs).closed.name == "audit"
+    assert read_evidence(runs).closed.name == "audit"
 
 
 # ---- the page as a file ------------------------------------------------------------------------------------
@@ -341,7 +342,7 @@ def test_a_page_among_the_evidence_is_linked_once_above_the_checks(tmp_path):
 
 
 def test_written_elsewhere_it_links_back(whole, tmp_path):
-    render_report(whole, tmp_path, own=OWN)
+    render_report(whole, tmp_path, report=OWN)
     link = re.search(r"\]\((\S*curves\.png)\)", (tmp_path / "report.md").read_text())[1]
     assert (tmp_path / link).is_file()
 
@@ -432,7 +433,7 @@ def test_the_twin_has_the_same_checks_and_numbers(tmp_path, contents):
     for stage, content in zip(STAGES, contents, strict=False):
         write_json(runs / stage / "report.json", on_disk({"stage": stage} | content))
     page, twin = rendered(runs)
-    found = evidence.read(runs)
+    found = read_evidence(runs)
     page_rows = re.findall(r'<details class="check (\w+)".*?<code>([^<]*)</code>', page, re.S)
     twin_rows = re.findall(r"^\| (?:\*\*)?(\w+)(?:\*\*)? \| (?:gate|note) \| `([^`]*)`", twin, re.M)
     assert page_rows == twin_rows == [(c.state, c.name) for s in found.ran for c in s.checks]
@@ -463,7 +464,7 @@ def test_numbers_have_four_significant_digits(shown, expected):
 
 
 def reported(runs):
-    return checks.Reported(runs, evidence.read(runs))
+    return checks.Reported(runs, read_evidence(runs))
 
 
 def test_a_whole_run_passes_the_reports_own_checks(whole):
@@ -525,7 +526,7 @@ def test_a_browser_shows_the_verdict_and_nothing_overflows_at_560_pixels(tmp_pat
     )
     (tmp_path / "probed.html").write_text(page + probe)
     dom = browse(tmp_path / "probed.html", tmp_path / "profile", "--window-size=560,900")
-    assert f"<h1>{evidence.read(runs, OWN).headline}</h1>" in dom
+    assert f"<h1>{read_evidence(runs, OWN).headline}</h1>" in dom
     width, needs = map(int, re.search(r"<title>width (\d+) needs (\d+)", dom).groups())
     assert width <= 560
     assert needs <= width

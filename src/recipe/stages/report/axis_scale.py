@@ -1,4 +1,4 @@
-"""Where a number stands on an axis, in per cent of its width: what the pages' inline drawings need."""
+"""The place of a number on an axis, in per cent of its width: what the pages' inline drawings need."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """`place(value)` is the value's x as an SVG length, `ticks` the axis below."""
 
     share: Callable[[float], float]  # value -> 0 to 1
@@ -32,10 +32,10 @@ def _at(share: float) -> str:
     return f"{LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, share)):.2f}%"
 
 
-def accuracy_scale(values: Iterable[float]) -> Scale:
+def accuracy_scale(values: Iterable[float]) -> AxisScale:
     """Logarithmic in the error, so that 98 and 99 per cent are as far apart as 0 and 50: the error halves.
 
-    No error at all has no place on such an axis: where a value has none, the right end stands for 100 per cent.
+    No error at all has no place on such an axis: where a value has none, the right end means 100 per cent.
     """
     errors = [1 - v for v in values if finite(v)]
     floor = next((r for r in ROUND if r <= 0.8 * min((e for e in errors if e > 0), default=0.1)), ROUND[-1])
@@ -53,13 +53,13 @@ def accuracy_scale(values: Iterable[float]) -> Scale:
     ]
     if perfect:
         ticks.append(Tick(_at(1.0), "100 %", minor=False))
-    return Scale(share, tuple(ticks))
+    return AxisScale(share, tuple(ticks))
 
 
-def loss_scale(values: Iterable[float]) -> Scale:
-    """Logarithmic in the loss; what is not positive stands at the left end."""
-    found = [v for v in values if finite(v) and v > 0]
-    low, high = 0.8 * min(found, default=0.1), 1.25 * max(found, default=1.0)
+def loss_scale(values: Iterable[float]) -> AxisScale:
+    """Logarithmic in the loss; what is not positive is at the left end."""
+    positive = [v for v in values if finite(v) and v > 0]
+    low, high = 0.8 * min(positive, default=0.1), 1.25 * max(positive, default=1.0)
     low = max(low, high * 1e-6)
 
     def share(loss: float) -> float:
@@ -68,7 +68,7 @@ def loss_scale(values: Iterable[float]) -> Scale:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     every = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
     tens = [v for v in every if f"{v:e}".startswith("1.0")]
-    return Scale(
+    return AxisScale(
         share,
         tuple(Tick(_at(share(v)), number(v), minor=v not in tens) for v in (tens if len(tens) > 2 else every)),
     )

@@ -1,4 +1,4 @@
-"""What runs/ has to say: every stage's report.json in the recipe's order, up to the first closed gate.
+"""The evidence in runs/: every stage's report.json in the recipe's order, up to the first closed gate.
 
 Nothing here trusts a file: a field may be missing, of another type or hostile, and the report stays readable.
 """
@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from recipe.config.compose import STAGES
 from recipe.files import fingerprint
@@ -17,7 +18,7 @@ DONE, CLOSED, WAIVED, NOT_RUN = "done", "closed", "waived", "not run"
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """A verdict as the report shows it."""
 
     name: str
@@ -68,9 +69,9 @@ class Stage:
     name: str
     state: str
     summary: str = ""
-    findings: tuple[str, ...] = ()  # what else it found, a sentence each
+    findings: tuple[str, ...] = ()  # other results, a sentence each
     key: str = ""  # fingerprint of its report.json: the tag recipe.evidence of its MLflow run
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     metrics: dict[str, object] = field(default_factory=dict)
     scores: tuple[dict, ...] = ()
@@ -84,7 +85,7 @@ class Stage:
     def place(self) -> int:
         return STAGES.index(self.name) + 1
 
-    def of(self, *states: str) -> list[Check]:
+    def of(self, *states: str) -> list[CheckResult]:
         return [c for c in self.checks if c.state in states]
 
     @property
@@ -115,7 +116,7 @@ class Evidence:
     def closed(self) -> Stage | None:
         return next((s for s in self.stages if s.state == CLOSED), None)
 
-    def of(self, *states: str) -> list[tuple[Stage, Check]]:
+    def of(self, *states: str) -> list[tuple[Stage, CheckResult]]:
         return [(s, c) for s in self.ran for c in s.of(*states)]
 
     @property
@@ -140,17 +141,17 @@ class Evidence:
     def counts(self) -> list[str]:
         """`47 checks hold`, `2 notes`, ... : what there is, in words."""
         holds = count(len(self.of("pass")), "check") + (" holds" if len(self.of("pass")) == 1 else " hold")
-        told = [] if self.state == DONE else [holds]  # the headline says it
+        counts = [] if self.state == DONE else [holds]  # the headline has it
         for state, noun in (("closed", "closed gate"), ("note", "note")):
-            if found := self.of(state):
-                told.append(count(len(found), noun))
+            if results := self.of(state):
+                counts.append(count(len(results), noun))
         others = (("undecided", "undecided"), ("waived", "waived"), ("skip", "skipped"))
-        told += [f"{len(self.of(state))} {word}" for state, word in others if self.of(state)]
+        counts += [f"{len(self.of(state))} {word}" for state, word in others if self.of(state)]
         outcomes = [p.outcome for s in self.ran for p in s.predictions]
-        told += [
+        counts += [
             f"{count(outcomes.count(o), 'prediction')} {o}" for o in dict.fromkeys(sorted(outcomes)) if o
         ]  # fmt: skip
-        return told
+        return counts
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -181,36 +182,36 @@ class Evidence:
         if not (score := percent(row.get("test_accuracy"))):
             return f"loss {number(row['test_loss'])} on the test set" if "test_loss" in row else ""
         low, high = percent(row.get("test_low")), percent(row.get("test_high"))
-        return f"{score} accuracy on the test set" + (f", 95 % interval {low} to {high}" if low and high else "")
+        return f"{score} accuracy on the test set" + (f" (95 % CI {low} to {high})" if low and high else "")
 
 
 SCORES = ["system", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
 
 
-def table(found: Evidence) -> list[dict]:
+def score_table(evidence: Evidence) -> list[dict]:
     """A row per system that was scored on validation, in the recipe's order; a system is named with its stage."""
     return [
         {"system": f"{s.name}: {line(row.get('system'), 60).removeprefix(f'{s.name}, ')}"}
         | {k: row.get(k) for k in SCORES[1:]}
-        for s in found.ran
+        for s in evidence.ran
         for row in s.scores
         if numeric(row.get("val_loss"))
     ]
 
 
-def read(runs: Path, own: dict | None = None) -> Evidence:
-    """The evidence under `runs`; `own`: the report stage's content, not on disk while that stage runs."""
+def read_evidence(runs: Path, report: dict | None = None) -> Evidence:
+    """The evidence under `runs`; `report`: the content of the report stage, not on disk while that stage runs."""
     runs = Path(runs)
     stages, behind = [], False
     for name in STAGES:
-        content = None if behind else own if name == "report" and own is not None else _content(runs / name)
+        content = None if behind else report if name == "report" and report is not None else _content(runs / name)
         stages.append(Stage(name, NOT_RUN) if content is None else _stage(name, content))
         behind = behind or stages[-1].state in (NOT_RUN, CLOSED)
     return Evidence(tuple(stages))
 
 
 def _content(folder: Path) -> dict | None:
-    """A stage's report.json, or None where it is missing or is no JSON object: no evidence is not run."""
+    """A stage's report.json, or None where it is missing or not a JSON object: then it counts as not run."""
     try:
         content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -230,10 +231,7 @@ def _stage(name: str, content: dict) -> Stage:
         findings=tuple(findings[1:]),
         key=fingerprint(content),
         checks=checks,
-        predictions=tuple(
-            Prediction(*(number(p.get(k)) for k in ("change", "expected", "measured")), line(p.get("outcome"), 40))
-            for p in predictions
-        ),
+        predictions=tuple(map(_prediction, predictions)),
         metrics={line(k, 120): v for row in _list(content.get("metrics")) for k, v in _dict(row).items()},
         scores=tuple(row for row in _list(content.get("scores")) if isinstance(row, dict)),
         figures={
@@ -242,13 +240,13 @@ def _stage(name: str, content: dict) -> Stage:
     )
 
 
-def _check(raw: dict) -> Check:
+def _check(raw: dict) -> CheckResult:
     verdict = raw.get("verdict")
-    return Check(
+    return CheckResult(
         name=line(raw.get("check"), 120) or "a check without a name",
         claim=line(raw.get("claim")),
         source=line(raw.get("source"), 120),
-        gate=raw.get("gate") is not False,  # what does not say that it is a note closes the stage
+        gate=raw.get("gate") is not False,  # without `gate: false` it closes the stage
         verdict=verdict if verdict in ("pass", "fail", "skip", "undecided") else "error",
         measured=number(raw.get("value"), 400),
         bound=line(raw.get("bound"), 200),
@@ -260,9 +258,14 @@ def _check(raw: dict) -> Check:
     )
 
 
-def _list(value) -> list:
+def _prediction(raw: dict) -> Prediction:
+    change, expected, measured = (number(raw.get(key)) for key in ("change", "expected", "measured"))
+    return Prediction(change, expected, measured, line(raw.get("outcome"), 40))
+
+
+def _list(value: Any) -> list:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _dict(value) -> dict:
+def _dict(value: Any) -> dict:
     return value if isinstance(value, dict) else {}
