@@ -1,5 +1,6 @@
 # make repro: install into .venv and run the recipe.
-# make check: linter, formatter, import contract and types. make test: every test. make ui: MLflow on localhost.
+# make check: linter, formatter, import contract and types; make check-js: types of the explorer.
+# make test: every test. make ui: MLflow on localhost.
 # make clean: remove caches, runs and the environment.
 PYTHON ?= python3
 VENV := .venv

@@ -418,11 +418,19 @@ def test_another_fragment_changes_the_page_without_loading_it(opened):
 
 
 @pytest.mark.parametrize(
-    "broken", ["#q=%", "#view=nowhere&sort=x&side=y&at=z&size=a&plots=q", "#range=class,1,2", "#&&=&=,"]
+    "broken",
+    [
+        "#q=%",
+        "#view=nowhere&sort=x&side=y&at=z&size=a&plots=q",
+        "#range=class,1,2",
+        "#&&=&=,",
+        f"#mark={column('id')[0]},constructor,,a reason",
+    ],
 )
 def test_a_broken_fragment_does_no_harm(tab, small, broken):
     tab.open(small, broken, READY)
     assert passing(tab) == COUNT
+    assert tab.run("document.querySelector('#marked').textContent") == "0"
 
 
 # ---- hostile content, narrow windows, sandboxes ------------------------------------------------------------
@@ -543,3 +551,12 @@ def test_a_sample_leaves_the_neighbours_it_brings_out_of_the_gallery(tab, folder
     tab.click("#panel .strip .tile")
     assert tab.run("document.querySelector('#panel .id').textContent") == column("id")[51]
     assert fact(tab, "row")[0] == "51"
+
+
+def test_a_neighbour_that_is_not_on_the_page_has_a_place_and_no_picture(tab, folder):
+    (folder / "missing.html").write_text(page(flagged=None, limit=100), encoding="utf-8")
+    tab.open(folder / "missing.html", "#view=suspects", READY)
+    assert tab.run("document.querySelectorAll('.suspect .elsewhere').length") > 0
+    tab.key("1")
+    assert len(shown_ids(tab)) == 100
+    assert tab.run("[...document.querySelectorAll('.tiles > .tile')].every(e => e.querySelector('canvas'))")

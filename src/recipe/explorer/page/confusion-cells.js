@@ -83,30 +83,36 @@ export function createMatrix(table) {
     if (focused) /** @type {HTMLElement | null} */ (node.querySelector(`[data-cell="${focused}"]`))?.focus();
   }
 
-  /**
-   * From cell to cell that has something in it, in the arrow's direction.
-   * @param {KeyboardEvent} event
-   */
+  /** @param {KeyboardEvent} event */
   function walk(event) {
     const step = STEPS[event.key];
     const target = /** @type {HTMLElement} */ (event.target);
     if (!step || !target.dataset.cell) return;
     event.preventDefault();
     event.stopPropagation();
-    let [a, b] = classesOf(Number(target.dataset.cell), names.length);
-    for (;;) {
-      [a, b] = [a + step[0], b + step[1]];
-      if (a < 0 || b < 0 || a >= names.length || b >= names.length) return;
-      const next = /** @type {HTMLElement | null} */ (rows[a][b].firstChild);
-      if (!next) continue;
-      target.tabIndex = -1;
-      stop = Number(next.dataset.cell);
-      next.tabIndex = 0;
-      return next.focus();
-    }
+    const next = nextButton(rows, classesOf(Number(target.dataset.cell), names.length), step);
+    if (!next) return;
+    target.tabIndex = -1;
+    stop = Number(next.dataset.cell);
+    next.tabIndex = 0;
+    next.focus();
   }
 
   return { node: el("div", { class: "scroll" }, node), update };
+}
+
+/**
+ * The button of the next cell in a direction that has one; null at the edge.
+ * @param {HTMLElement[][]} rows cells
+ * @param {number[]} start
+ * @param {[number, number]} step
+ */
+function nextButton(rows, start, step) {
+  for (let [a, b] = [start[0] + step[0], start[1] + step[1]]; rows[a]?.[b]; a += step[0], b += step[1]) {
+    const content = /** @type {HTMLElement | null} */ (rows[a][b].firstChild);
+    if (content) return content;
+  }
+  return null;
 }
 
 /** @param {string[]} names @param {HTMLElement[][]} rows cells */

@@ -52,14 +52,7 @@ function applyReason(all) {
 
 /** The content of the panel. */
 export function decisionsPanel() {
-  const output = el("textarea", {
-    id: "lines",
-    readonly: true,
-    rows: 10,
-    wrap: "off",
-    spellcheck: "false",
-    "aria-label": "Lines for decisions.csv",
-  });
+  const output = linesField();
   const status = el("p", { class: "status", role: "status" });
   const warning = el("p", { class: "guard" });
   const refresh = () => {
@@ -100,6 +93,17 @@ export function decisionsPanel() {
     ),
     idsSection(),
   ];
+}
+
+function linesField() {
+  return el("textarea", {
+    id: "lines",
+    readonly: true,
+    rows: 10,
+    wrap: "off",
+    spellcheck: "false",
+    "aria-label": "Lines for decisions.csv",
+  });
 }
 
 function reasonField() {

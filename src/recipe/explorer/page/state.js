@@ -1,4 +1,4 @@
-// What is shown. Only change.js changes it.
+// What is shown. Changes go through change.js.
 
 import { payload } from "./data.js";
 
