@@ -22,13 +22,13 @@ from recipe import rng
 from recipe.data.batches import Split
 from recipe.models.plain import convnet, linear, mlp
 from recipe.sources.digits import Digits
-from recipe.stages.runner import _keep_memory
+from recipe.stages.torch_setup import keep_freed_memory
 from recipe.train.lane import Lane
 
 warnings.filterwarnings("ignore", message="Lazy modules")
 torch.set_num_threads(1)
 torch.set_flush_denormal(True)  # as the stages do, and the next line too: for both sides
-_keep_memory()
+keep_freed_memory()
 
 
 @functools.cache

@@ -196,7 +196,7 @@ def measure(name: str) -> dict[str, float]:
                 watch.around(module, function, "pictures")
     for method in ("__init__", "lane", "data", "model", "finish"):
         watch.around(Tracker, method, "logging")
-    run = runner._run
+    run = runner.run_stage
 
     def timed(*args):
         began, before = clock(), dict(watch.spent)
@@ -206,7 +206,7 @@ def measure(name: str) -> dict[str, float]:
             found["imports"] = watch.spent["imports"] - before.get("imports", 0)
             found["stage"] = clock() - began - found["imports"] - watch.spent["apart"]
 
-    runner._run = timed
+    runner.run_stage = timed
     runpy.run_path(sys.argv[0], run_name="__main__")
     return found | {k: watch.spent[k] for k in ("training", "gates", "pictures", "logging")}
 

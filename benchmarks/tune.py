@@ -42,7 +42,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from recipe.config.compose import compose
 from recipe.data.batches import Data, Split
 from recipe.models.plain import convnet, mlp
-from recipe.stages.runner import Run, prepare_torch
+from recipe.stages.runner import Run
+from recipe.stages.torch_setup import prepare_torch
 from recipe.stages.tune import worker
 from recipe.stages.tune.compare_samplers import best_of_repeats, sampler_predictions
 from recipe.stages.tune.study import SamplerStudy

@@ -7,11 +7,12 @@ Writes  runs/report.html, runs/report.md, report.json, scores.csv (a row per sys
 from pathlib import Path
 
 from recipe.files import write_csv
+from recipe.stages.dependencies import in_dvc
 from recipe.stages.report import checks
 from recipe.stages.report.evidence import SCORES, read_evidence, score_table
 from recipe.stages.report.render import render_report
 from recipe.stages.report.reproduced import difference
-from recipe.stages.runner import Report, in_dvc, stage
+from recipe.stages.runner import Report, stage
 from recipe.verdict import checks_of
 
 

@@ -1,6 +1,9 @@
 """The configured training, as the checks examine it."""
 
+from typing import cast
+
 from omegaconf import DictConfig
+from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from recipe import rng
@@ -9,7 +12,7 @@ from recipe.checks.declare import Declare
 from recipe.checks.examine import examine
 from recipe.checks.setup import Setup
 from recipe.config.instantiate import part
-from recipe.data.batches import Data
+from recipe.data.batches import Data, Part
 from recipe.experiment import build
 from recipe.stages.runner import Run
 from recipe.train import augment
@@ -38,11 +41,15 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
     return Setup(
         model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),
         train_step=part(cfg, "step"),
-        train=TensorDataset(data.train.x, data.train.y), val=TensorDataset(data.val.x, data.val.y),
+        train=_dataset(data.train), val=_dataset(data.val),
         augment=augmented if views else None,
         batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
         declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
     )  # fmt: skip
+
+
+def _dataset(part: Part) -> TensorDataset:
+    return TensorDataset(cast(Tensor, part.x), part.y)  # inputs on disk are indexed and measured like a tensor
 
 
 def examined(run: Run, setup: Setup, only: tuple[str, ...] = ()) -> list[Verdict]:

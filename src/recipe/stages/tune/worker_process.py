@@ -16,7 +16,8 @@ from recipe.config.instantiate import plain
 from recipe.data.batches import load
 from recipe.errors import RecipeError
 from recipe.files import read_yaml
-from recipe.stages.runner import code_and_data, prepare_torch
+from recipe.stages.dependencies import code_and_data
+from recipe.stages.torch_setup import prepare_torch
 from recipe.stages.tune.worker import open_search, take_part
 
 END = "...\n"  # of a document in YAML
