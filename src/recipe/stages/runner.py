@@ -135,6 +135,7 @@ def stage(name: str, checks: dict[str, Check]) -> Callable[[Body], Callable[[], 
                 _end(traceback.format_exc())
             except KeyboardInterrupt:
                 sys.exit(f"\n{name}: interrupted. Nothing of this stage counts as run; `dvc repro` starts it again.")
+            return None
 
         entry = main(name)(guarded)
 

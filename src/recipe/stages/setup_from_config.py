@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils.data import TensorDataset
@@ -12,7 +13,7 @@ from recipe.checks.declare import Declare
 from recipe.checks.examine import examine
 from recipe.checks.setup import Setup
 from recipe.config.instantiate import part
-from recipe.data.batches import Data, Part
+from recipe.data.batches import Data, Split
 from recipe.experiment import build
 from recipe.stages.runner import Run
 from recipe.train import augment
@@ -27,8 +28,6 @@ OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
 
 def setup_from(cfg: DictConfig, data: Data) -> Setup:
     """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
-    import torch
-
     views = build.augmentation(cfg, data) if cfg.train.augment else None
 
     def fresh():
@@ -48,8 +47,8 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
     )  # fmt: skip
 
 
-def _dataset(part: Part) -> TensorDataset:
-    return TensorDataset(cast(Tensor, part.x), part.y)  # inputs on disk are indexed and measured like a tensor
+def _dataset(split: Split) -> TensorDataset:
+    return TensorDataset(cast(Tensor, split.x), split.y)  # inputs on disk are indexed and measured like a tensor
 
 
 def examined(run: Run, setup: Setup, only: tuple[str, ...] = ()) -> list[Verdict]:
