@@ -58,9 +58,9 @@ def child(data: Path, size: int) -> None:
     from recipe.data.store import Store
     from recipe.files import write_text
     from recipe.stages.audit.audit import audit
-    from recipe.stages.audit.explorer import explore
+    from recipe.stages.audit.explorer import explorer_page
     from recipe.stages.audit.figures import draw
-    from recipe.stages.audit.flags import Limits
+    from recipe.stages.audit.flags import FlagLimits
     from recipe.stages.prepare.write_store import prepare
 
     class Cifar:
@@ -81,7 +81,7 @@ def child(data: Path, size: int) -> None:
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return sum(u.ru_utime + u.ru_stime for u in used)
 
-    source, config, limits = Cifar(), {"_target_": "Cifar"}, Limits(near=0.05, outlier=4.0, blank=0.03)
+    source, config, limits = Cifar(), {"_target_": "Cifar"}, FlagLimits(near=0.05, outlier=4.0, blank=0.03)
     with tempfile.TemporaryDirectory() as folder:
         out, row, at = Path(folder), {}, spent()
         for step in STEPS:
@@ -93,7 +93,7 @@ def child(data: Path, size: int) -> None:
             elif step == "pictures":
                 draw(found, store, limits, out, seed=0)
             else:
-                write_text(out / "explorer.html", explore(found, store, "Cifar", seed=0))
+                write_text(out / "explorer.html", explorer_page(found, store, "Cifar", seed=0))
             row[step], at = spent() - at, spent()
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
         print(json.dumps(row | {"peak": peak, "page": (out / "explorer.html").stat().st_size / 1e6}))

@@ -251,10 +251,10 @@ def strangers(data: Path, family: str, count: int) -> list:
 
 
 def ours(pictures: list[np.ndarray]) -> tuple[list, list]:
-    from recipe.stages.audit.duplicates.search import find
+    from recipe.stages.audit.duplicates.search import find_pairs
 
     hashes = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
-    found = find(pictures.__getitem__, hashes, [picture.shape[:2] for picture in pictures], seed=0)
+    found = find_pairs(pictures.__getitem__, hashes, [picture.shape[:2] for picture in pictures], seed=0)
     ranked = sorted(((pair.a, pair.b, pair.evidence) for pair in found), key=lambda pair: -pair[2])
     return ranked, ranked
 

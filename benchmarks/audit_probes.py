@@ -22,13 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 from planted import SETS
 
-from recipe.stages.audit.probes.questions import Finding, probe
+from recipe.stages.audit.probes.questions import run_probes
+from recipe.stages.audit.probes.results import ProbeResult
 
 DRAWN = 600
 COVERED = ("direction", "glyph anywhere", "quadrant", "brightness at random")
 
 
-def probed(images, labels, groups, seed: int, most: int) -> tuple[dict[tuple[str, str], Finding], dict[str, float]]:
+def probed(images, labels, groups, seed: int, most: int) -> tuple[dict[tuple[str, str], ProbeResult], dict[str, float]]:
     """The findings, and CPU seconds by what was being measured."""
     seconds, last = {}, ["the sample", time.process_time()]
 
@@ -37,7 +38,7 @@ def probed(images, labels, groups, seed: int, most: int) -> tuple[dict[tuple[str
         seconds[last[0]] = now - last[1]
         last[:] = line, now
 
-    findings = probe(images, labels, groups, seed, most, say)
+    findings = run_probes(images, labels, groups, seed, most, say)
     say("")
     return {(f.probe, f.factor): f for f in findings}, seconds
 
@@ -98,7 +99,7 @@ def coverage(names: list[str], draws: int) -> None:
     table(["planted", "probe", "mean", "spread over draws", "spread / interval's", "mean held"], rows)
 
 
-def number(f: Finding) -> str:
+def number(f: ProbeResult) -> str:
     if f.value is None:
         return "-"
     if f.probe == "resolution":
@@ -159,9 +160,9 @@ def real(data: Path, pictures: Path | None) -> None:
     table(["", *columns], [[key, *(cells.get(key, "-") for cells in columns.values())] for key in keys])
 
 
-def draw(found: dict[tuple[str, str], Finding], out: Path, name: str) -> None:
-    from recipe.stages.audit.probe_figures import resolution_curve, variations
-    from recipe.stages.audit.probes.questions import TOLERANCE, variation_rows
+def draw(found: dict[tuple[str, str], ProbeResult], out: Path, name: str) -> None:
+    from recipe.stages.audit.figures import resolution_curve, variations
+    from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
 
     resolution_curve(out / f"{name}_resolution.png", list(found["resolution", ""].curve), TOLERANCE)
     variations(out / f"{name}_variations.png", variation_rows(list(found.values())))

@@ -169,7 +169,6 @@ def measure(name: str) -> dict[str, float]:
     from recipe.plots import examples, training
     from recipe.stages import runner
     from recipe.stages.audit import figures as audit_figures
-    from recipe.stages.audit import probe_figures
     from recipe.stages.ensemble import figures as ensemble_figures
     from recipe.stages.regularize import figures as regularize_figures
     from recipe.stages.report import render
@@ -182,7 +181,6 @@ def measure(name: str) -> dict[str, float]:
     watch.around(verdict, "run", "gates")
     for module in (
         examples,
-        probe_figures,
         regularize_figures,
         ensemble_figures,
         tune_figures,

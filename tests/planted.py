@@ -1,7 +1,7 @@
-"""Images whose answers are known: a class is what is drawn, where, beside what, how finely or how brightly.
+"""Sets of images for which the results of the probes are known: the class is what is drawn, where, beside what, etc.
 
-Every set is 4 classes of 32 x 32 colour images (N, 3, 32, 32) of bytes, of equal size but where it says otherwise.
-Every channel has its own noise, so that in each of them colour is worth removing.
+Every set is 4 classes of 32 x 32 colour images (N, 3, 32, 32) of bytes, of equal size unless stated otherwise. Every
+channel has independent noise, so that removing the colour helps in each set.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ CLASSES = 4
 WRITER = 6  # examples of a writer
 NOISE = 0.02  # standard deviation, on a scale of 0 to 1
 
-STROKES = (  # of GLYPH x GLYPH, as many pixels in each, so that ink tells nothing
+STROKES = (  # GLYPH x GLYPH, with equally many pixels in each, so that the ink does not predict the class
     ("..#..", "..#..", "#####", "..#..", "..#.."),  # plus
     ("#...#", ".#.#.", "..#..", ".#.#.", "#...#"),  # cross
     ("#####", ".....", ".....", ".....", ".####"),  # rails
@@ -32,7 +32,7 @@ def _canvas(n: int, rng) -> np.ndarray:
 
 
 def _finish(grey: np.ndarray, rng) -> np.ndarray:
-    """Bytes with noise of its own in each channel."""
+    """Bytes, with independent noise in each channel."""
     colour = np.repeat(grey[:, None], 3, 1) + rng.normal(0, NOISE, (len(grey), 3, SIDE, SIDE)).astype(np.float32)
     return (colour.clip(0, 1) * 255).round().astype(np.uint8)
 
@@ -46,7 +46,7 @@ def _draw(canvas: np.ndarray, glyph: np.ndarray, y: int, x: int) -> None:
 
 
 def _place(rng) -> np.ndarray:
-    """Of a glyph, so far from the edge that every patch that shows it is whole."""
+    """Of a glyph, so far from the edge that every patch that shows it is inside the image."""
     return rng.integers(GLYPH, SIDE - 2 * GLYPH + 1, 2)
 
 
@@ -60,7 +60,7 @@ def glyph_anywhere(n: int, seed: int):
 
 
 def direction(n: int, seed: int):
-    """The class is on which side of the plus the cross is; the pair is anywhere it has room, which tells a little."""
+    """The class is the side of the plus on which the cross is; the pair is anywhere, which predicts a little."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -73,7 +73,7 @@ def direction(n: int, seed: int):
 
 
 def direction_round(n: int, seed: int):
-    """As `direction`, on a grid of 3 x 3 places that goes round the edges: either glyph is everywhere equally often."""
+    """As `direction`, on a grid of 3 x 3 places that wraps around: either glyph is everywhere equally often."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -85,7 +85,7 @@ def direction_round(n: int, seed: int):
 
 
 def quadrant(n: int, seed: int):
-    """The class is in which quarter of the image the one glyph stands."""
+    """The class is the quarter of the image that holds the one glyph."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -95,7 +95,7 @@ def quadrant(n: int, seed: int):
 
 
 def texture(n: int, seed: int):
-    """The class is the direction of a texture of single pixels, at a random phase: none of it is left at half size."""
+    """The class is the direction of a texture of single pixels, at a random phase: none of it remains at half size."""
     rng = np.random.default_rng(seed)
     labels = _labels(n, rng)
     y, x = np.mgrid[:SIDE, :SIDE]
@@ -106,7 +106,7 @@ def texture(n: int, seed: int):
 
 
 def bright_quadrant(n: int, seed: int):
-    """The class is which quarter is brighter: two pixels a side are enough."""
+    """The class is the quarter that is brighter: two pixels a side are enough."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -116,7 +116,7 @@ def bright_quadrant(n: int, seed: int):
 
 
 def brightness_of_class(n: int, seed: int):
-    """The class is how bright the image is, and nothing else: a glyph of one kind is anywhere."""
+    """The class is the brightness of the image, and nothing else: a glyph of one kind is anywhere."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -126,7 +126,7 @@ def brightness_of_class(n: int, seed: int):
 
 
 def brightness_at_random(n: int, seed: int):
-    """As `glyph_anywhere`, each image as bright as chance has it: most of the variance, none of the class."""
+    """As `glyph_anywhere`, with random brightness: most of the variance, unrelated to the class."""
     rng = np.random.default_rng(seed)
     labels, grey = _labels(n, rng), _canvas(n, rng)
     for image, label in zip(grey, labels, strict=True):
@@ -149,7 +149,7 @@ def hue(n: int, seed: int):
 
 
 def writers(n: int, seed: int):
-    """Runs of WRITER images by one writer, whose brightness is his own; he writes one class, drawn by lot."""
+    """Runs of WRITER images by one writer, with one random brightness and one random class each."""
     rng = np.random.default_rng(seed)
     grey = _canvas(n, rng)
     writer = np.arange(n) // WRITER
@@ -171,12 +171,12 @@ def rare(n: int, seed: int):
 
 @dataclass(frozen=True)
 class Planted:
-    """verdicts: of (probe, factor), the right ones that follow from how the set is made; others are left open."""
+    """verdicts: {(probe, factor): the correct verdict, which follows from how the set is made}; others may be any."""
 
     make: Callable[[int, int], tuple[np.ndarray, np.ndarray]]  # (n, seed) -> images, labels
     verdicts: dict[tuple[str, str], str]
-    enough: int | None = None  # pixels: the smallest size that loses nothing
-    group: int = 1  # examples in a group, which stand together
+    enough: int | None = None  # pixels: the smallest size that costs no accuracy
+    group: int = 1  # examples in a group, one after the other
 
     def draw(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images, labels, groups."""

@@ -9,9 +9,9 @@ from recipe import problems
 from recipe.data.expected_repeats import Repeats
 from recipe.decode.value_range import DatasetValues
 from recipe.stages.audit import checks as audit_checks
-from recipe.stages.audit.bias import Gain
+from recipe.stages.audit.bias import ColumnGain
 from recipe.stages.audit.shortcuts import Shortcut
-from recipe.stages.audit.tables import Columns
+from recipe.stages.audit.tables import ColumnProblems
 from recipe.stages.prepare import checks as prepare_checks
 from recipe.stages.split import checks as split_checks
 from recipe.stages.split.divide import Division, Plan
@@ -41,7 +41,7 @@ def columns(**changed):
 
 def gain(verdict, value=0.2):
     n = 6
-    return Gain("brightness", 0.5 + value, 0.5, value, value, value, value, value, value, verdict, n)
+    return ColumnGain("brightness", 0.5 + value, 0.5, value, value, value, value, value, value, verdict, n)
 
 
 AUDITED = audit_checks.Audited(
@@ -52,13 +52,13 @@ AUDITED = audit_checks.Audited(
     order_gap=1.0,
     order_spread=0.006,
     noise=(0.0, 0.02),
-    beside=gain("no", 0.0),
+    metadata=gain("no", 0.0),
     split=gain("no", 0.01),
     shortcut=Shortcut((0, 4, 4), 0, 0.91, 6),
     table=None,
 )
 UNIQUE = Repeats(rows=0, distinct=0, most=1, expected=0.0, count=6)
-COLUMNS = Columns(constant=[], equal=[], identifiers=[], missing={"age": 0.1}, repeats=UNIQUE)
+COLUMNS = ColumnProblems(constant=[], equal=[], identifiers=[], missing={"age": 0.1}, repeats=UNIQUE)
 TABLE = replace(AUDITED, table=COLUMNS)
 MANY = replace(AUDITED, labels=[0, 1, 2] * 100)
 
@@ -68,8 +68,8 @@ def flagged(text):
 
 
 def example(n, label, copy=None, group="", given=""):
-    told = {"dup_group": copy or f"i{n}", "group": group, "given_split": given}
-    return {"id": f"i{n}", "row": n, "label": label, "class": "ab"[label], "meta_day": f"2024-01-{n + 1:02}"} | told
+    grouping = {"dup_group": copy or f"i{n}", "group": group, "given_split": given}
+    return {"id": f"i{n}", "row": n, "label": label, "class": "ab"[label], "meta_day": f"2024-01-{n + 1:02}"} | grouping
 
 
 def written(kept, plan=None, shares=None, moments=None, rare=None, **parts):
@@ -133,7 +133,7 @@ PAIRS = {
     "no_outliers": (AUDITED, flagged("blank; outlier")),
     "no_copies_across_given_splits": (AUDITED, replace(AUDITED, columns=columns(dup_group=np.array(list("abcaef"))))),
     "labels_agree": (AUDITED, replace(AUDITED, noise=(0.03, 0.11))),
-    "metadata_says_nothing": (AUDITED, replace(AUDITED, beside=gain("yes"))),
+    "metadata_says_nothing": (AUDITED, replace(AUDITED, metadata=gain("yes"))),
     "given_splits_look_alike": (AUDITED, replace(AUDITED, split=gain("yes"))),
     "no_single_number_tells_a_class": (AUDITED, replace(AUDITED, shortcut=Shortcut((0, 0, 0), 2, 1.0, 6))),
     "columns_say_something": (TABLE, replace(TABLE, table=replace(COLUMNS, constant=["still"], equal=[("a", "b")]))),
@@ -172,7 +172,7 @@ def test_every_check_has_its_pair():
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_healthy_subject_passes_and_a_sabotaged_one_fails(name):
     healthy, broken = PAIRS[name]
-    if healthy is None:  # a note that either speaks or does not apply
+    if healthy is None:  # a note that either fails or does not apply
         healthy = written(BARE, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9])
         assert CHECKS[name](healthy).verdict == "skip"
     else:
@@ -206,9 +206,10 @@ def test_equal_rows_of_a_table_with_other_labels_close_nothing_and_say_what_can_
     rows = columns(hash=np.array(list("aaaaef")))
     verdict = CHECKS["equal_inputs_have_one_label"](replace(TABLE, columns=rows, labels=[0, 0, 0, 1, 1, 2]))
     assert (verdict.verdict, verdict.value, verdict.closes) == ("undecided", 1, False)
-    assert "4 rows equal one with another label" in verdict.needed
-    assert "wrong on less than 17 %" in verdict.needed  # one of six
-    assert "a loss below 0.37 nats" in verdict.needed  # -(3 ln 3/4 + ln 1/4) / 6
+    assert "4 rows equal a row with another label" in verdict.finding
+    assert "wrong on at least 17 %" in verdict.finding  # one of six
+    assert "a loss of at least 0.37 nats" in verdict.finding  # -(3 ln 3/4 + ln 1/4) / 6
+    assert "Columns that distinguish equal rows would decide" in verdict.needed
 
 
 def test_rows_of_a_table_are_copies_where_the_columns_do_not_explain_them():
@@ -217,15 +218,16 @@ def test_rows_of_a_table_are_copies_where_the_columns_do_not_explain_them():
     assert [v.verdict for v in judged] == ["pass", "fail"]
 
 
-def test_classes_of_few_examples_are_told_what_that_means_for_their_score():
+def test_small_classes_are_reported_with_the_width_of_their_interval():
     verdict = CHECKS["classes_have_enough_examples"](replace(AUDITED, labels=[0, 1, 2] * 5))
     assert not verdict.closes
-    assert "3 of 3, of 5 examples" in verdict.value
-    assert "up to 89 points wide" in verdict.bound
+    assert verdict.value == "3 of 3 classes"
+    assert "with a median of 5 examples" in verdict.finding
+    assert "up to 89 points wide" in verdict.finding
 
 
 def test_too_few_examples_leave_it_open_whether_metadata_predict():
-    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, beside=gain("undecided", 0.1)))
+    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, metadata=gain("undecided", 0.1)))
     assert verdict.verdict == "undecided"
     assert CHECKS["labels_agree"](replace(AUDITED, noise=(0.01, 0.2))).verdict == "undecided"
 
@@ -250,11 +252,11 @@ def test_chance_is_no_order():
 
 
 def test_limits_come_from_conf():
-    found = run(
+    verdicts = run(
         checks_of(audit_checks), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml"
     )
-    assert {v.check: v.verdict for v in found}["classes_are_balanced"] == "fail"
-    assert not any(v.closes for v in found)  # a note, shown only
+    assert {v.check: v.verdict for v in verdicts}["classes_are_balanced"] == "fail"
+    assert not any(v.closes for v in verdicts)  # a note, shown only
 
 
 def test_a_dropped_copy_crosses_no_splits():
@@ -274,13 +276,13 @@ def test_a_dropped_copy_crosses_no_splits():
 def test_equal_rows_across_given_splits_close_the_gate_where_the_columns_do_not_explain_them(expected, hashes, verdict):
     kept = [example(n, n % 2, copy="c" if n in (5, 7) else None) for n in range(10)]
     kept = [e | {"hash": hashes[(5, 7).index(e["row"])] if e["dup_group"] == "c" else e["id"]} for e in kept]
-    found = replace(
+    subject = replace(
         written(kept, train=[0, 1, 2, 3, 4, 5], val=[6, 7], test=[8, 9]),
         repeats=Repeats(rows=4, distinct=1, most=2, expected=expected, count=100),
     )
-    found = CHECKS["no_copies_across_splits"](found)
-    assert found.verdict == verdict
-    assert ("4 rows of this table equal an earlier one, and about 1 are expected" in found.needed) == (
+    measured = CHECKS["no_copies_across_splits"](subject)
+    assert measured.verdict == verdict
+    assert ("4 rows of this table equal an earlier one, and about 1 are expected" in measured.needed) == (
         verdict == "undecided"
     )
 
@@ -288,20 +290,20 @@ def test_equal_rows_across_given_splits_close_the_gate_where_the_columns_do_not_
 @pytest.mark.parametrize(
     ("plain", "balanced", "needed"),
     [
-        ((-0.1, 0.2), (-0.1, 0.3), "The 95 % interval of the gain in accuracy is -0.10 to +0.20. About "),
-        ((-0.1, -0.01), (-0.1, 0.3), "The 95 % interval of the gain in balanced accuracy is -0.10 to +0.30. About "),
+        ((-0.1, 0.2), (-0.1, 0.3), "The gain in accuracy has a 95 % CI of -0.10 to +0.20. About "),
+        ((-0.1, -0.01), (-0.1, 0.3), "The gain in balanced accuracy has a 95 % CI of -0.10 to +0.30. About "),
         ((0.0, 0.0), (0.0, 0.0), "With fewer than 400 independent examples a gain of 0.05 is not ruled out."),
     ],
 )
 def test_an_undecided_bias_says_which_gain_leaves_it_open(plain, balanced, needed):
-    found = Gain("brightness", 0.5, 0.5, sum(plain) / 2, *plain, sum(balanced) / 2, *balanced, "undecided", 100)
-    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, beside=found))
+    gain = ColumnGain("brightness", 0.5, 0.5, sum(plain) / 2, *plain, sum(balanced) / 2, *balanced, "undecided", 100)
+    verdict = CHECKS["metadata_says_nothing"](replace(AUDITED, metadata=gain))
     assert verdict.verdict == "undecided"
     assert verdict.needed.startswith(needed)
 
 
 def test_what_was_not_measured_is_skipped():
-    nothing = replace(AUDITED, noise=None, beside=None, split=None, shortcut=None, table=None)
+    nothing = replace(AUDITED, noise=None, metadata=None, split=None, shortcut=None, table=None)
     names = ("labels_agree", "metadata_says_nothing", "given_splits_look_alike")
     for name in (*names, "no_single_number_tells_a_class", "columns_say_something"):
         assert CHECKS[name](nothing).verdict == "skip", name

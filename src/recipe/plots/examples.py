@@ -1,61 +1,69 @@
 """The examples of a data set: what they look like, how many there are, how their statistics are distributed."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from recipe.plots.style import ACCENT, BAD, COLOURS, INK, drawing
 
 TILE, GAP, LINE, DPI = 76, 13, 12, 120  # pixels
+HEAD = 30  # pixels, height of a block's title
+BAR = 0.8  # width of all bars of a class, of the distance between two classes
+
+Block = tuple[str, list[np.ndarray], list[str]]  # title, tiles, text of one or more lines below each tile
 
 
-def tile(image, low: float, high: float):
-    """An input (C, H, W) as (TILE, TILE, 3) bytes on white, whole and with its own proportions."""
+def tile(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """An input (C, H, W) as (TILE, TILE, 3) bytes on white, complete and with its own proportions."""
     from PIL import Image
 
     shown = np.nan_to_num((image - low) / max(high - low, 1e-9)).clip(0, 1)
     shown = shown[:3] if len(shown) >= 3 else shown[:1].repeat(3, 0)
     picture = Image.fromarray((shown.transpose(1, 2, 0) * 255).round().astype(np.uint8))
     scale = TILE / max(picture.size)
-    size = [max(1, round(side * scale)) for side in picture.size]
-    small = picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    small = picture.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
     square = Image.new("RGB", (TILE, TILE), "white")
-    square.paste(small, ((TILE - size[0]) // 2, (TILE - size[1]) // 2))
+    square.paste(small, ((TILE - width) // 2, (TILE - height) // 2))
     return np.asarray(square)
 
 
-def contact_sheet(path, blocks: list[tuple[str, list, list[str]]], across: int) -> None:
-    """Blocks of pictures, (title, tiles, captions of one or more lines); `across` tiles of one width in a row."""
+def contact_sheet(path: Path, blocks: Sequence[Block], across: int) -> None:
+    """Blocks of pictures, `across` tiles of one width in a row."""
     first = next((tiles[0] for _, tiles, _ in blocks if tiles), np.zeros((TILE, TILE, 3)))
-    wide, lines = first.shape[1], max((c.count("\n") + 1 for _, _, cs in blocks for c in cs), default=1)
-    step, head = TILE + LINE * lines + 8, 30
+    wide, lines = first.shape[1], max((t.count("\n") + 1 for _, _, texts in blocks for t in texts), default=1)
+    step = TILE + LINE * lines + 8
     rows = [-(-len(tiles) // across) for _, tiles, _ in blocks]
-    width, height = GAP + across * (wide + GAP), sum(head + n * step for n in rows) + GAP
-    canvas, texts, top = np.full((height, width, 3), 255, np.uint8), [], 0
-    for (title, tiles, captions), n in zip(blocks, rows, strict=True):
-        texts.append((GAP, top + head - 9, title, {"size": 9.5, "va": "baseline", "weight": "bold"}))
-        for i, (picture, caption) in enumerate(zip(tiles, captions, strict=True)):
-            x, y = GAP + i % across * (wide + GAP), top + head + i // across * step
+    width, height = GAP + across * (wide + GAP), sum(HEAD + n * step for n in rows) + GAP
+    canvas, labels, top = np.full((height, width, 3), 255, np.uint8), [], 0
+    for (title, tiles, texts), n in zip(blocks, rows, strict=True):
+        labels.append((GAP, top + HEAD - 9, title, {"size": 9.5, "va": "baseline", "weight": "bold"}))
+        for i, (picture, text) in enumerate(zip(tiles, texts, strict=True)):
+            x, y = GAP + i % across * (wide + GAP), top + HEAD + i // across * step
             canvas[y : y + TILE, x : x + wide] = picture
-            texts.append((x + wide / 2, y + TILE + 3, caption, {"size": 6, "ha": "center", "va": "top"}))
-        top += head + n * step
-    _paint(path, canvas, texts)
+            labels.append((x + wide / 2, y + TILE + 3, text, {"size": 6, "ha": "center", "va": "top"}))
+        top += HEAD + n * step
+    _paint(path, canvas, labels)
 
 
-def _paint(path, canvas, texts: list) -> None:
-    """A pixel of the canvas is a pixel of the file."""
+def _paint(path: Path, canvas: np.ndarray, labels: Sequence[tuple[float, float, str, dict[str, Any]]]) -> None:
+    """A pixel of the canvas is a pixel of the file; labels: (x, y, text, style)."""
     height, width = canvas.shape[:2]
     with drawing(path, width=width / DPI, height=height / DPI) as (figure, axis):
         figure.set_layout_engine("none")
         axis.set_position((0, 0, 1, 1))
         axis.set_axis_off()
         axis.imshow(canvas, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
-        for x, y, text, style in texts:
+        for x, y, text, style in labels:
             axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
 
 
-def class_counts(path, classes: list[str], series: dict[str, list[int]], title: str) -> None:
-    """Examples per class, a bar beside the other for each series."""
+def class_counts(path: Path, classes: Sequence[str], series: Mapping[str, Sequence[int]], title: str) -> None:
+    """Examples per class, as bars side by side, one for each series."""
     upright = len(classes) > 12 or max(map(len, classes)) > 9
-    bar = 0.8 / len(series)
+    bar = BAR / len(series)
     with drawing(path, width=min(16, max(6.4, 0.3 * len(classes) + 2))) as (_, axis):
         for i, (colour, (name, counts)) in enumerate(zip(COLOURS, series.items(), strict=False)):
             at = [c + (i - (len(series) - 1) / 2) * bar for c in range(len(classes))]
@@ -64,12 +72,12 @@ def class_counts(path, classes: list[str], series: dict[str, list[int]], title: 
                 axis.bar_label(drawn, fontsize=7 if len(series) > 1 else 8.5, color=INK, padding=1)
         axis.set_xticks(range(len(classes)), classes, rotation=90 if upright else 0)
         axis.tick_params(axis="x", length=0)
-        axis.set(title=title, xlabel="class", ylabel="examples")
+        axis.set(title=title, xlabel="class", ylabel="number of examples")
         if len(series) > 1:
             axis.legend(ncols=len(series), loc="upper right", bbox_to_anchor=(1, 1.12))
 
 
-def intensities(path, edges, whole, classes: dict[str, list[float]]) -> None:
+def intensities(path: Path, edges: np.ndarray, whole: np.ndarray, classes: Mapping[str, np.ndarray]) -> None:
     """Share of the values in each bin, a panel per class, with that of the whole data set as a line."""
     across = min(5, max(1, len(classes)))
     down = max(1, -(-len(classes) // across))
@@ -87,8 +95,8 @@ def intensities(path, edges, whole, classes: dict[str, list[float]]) -> None:
         figure.supylabel("share of values", fontsize=9.5)
 
 
-def distributions(path, columns: dict[str, list[float]], limits: dict[str, float]) -> None:
-    """A histogram per column; a red line where a limit makes an example conspicuous."""
+def distributions(path: Path, columns: Mapping[str, np.ndarray], limits: Mapping[str, float]) -> None:
+    """A histogram per column; a red dashed line at the limit from which an example is flagged."""
     across = 4
     down = -(-len(columns) // across)
     with drawing(path, width=9.6, height=2.1 * down, nrows=down, ncols=across, squeeze=False) as (_, axes):
@@ -101,4 +109,4 @@ def distributions(path, columns: dict[str, list[float]], limits: dict[str, float
             axis.set(title=name, yscale="log")
             axis.set_ylim(bottom=0.7)
         for axis in axes[:, 0]:
-            axis.set_ylabel("examples")
+            axis.set_ylabel("number of examples")

@@ -2,12 +2,13 @@
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from recipe.files import replacing
 
 INK, FAINT, ACCENT, BAD = "#1f2933", "#9aa5b1", "#2563a6", "#b4232a"
 COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#8a6d1d", "#0e7c86", "#b4232a", "#5a6672")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.prop_cycle": f"cycler(color={COLOURS})",

@@ -1,4 +1,4 @@
-"""What the audit measures: planted flaws are found, clean data are left in peace."""
+"""What the audit measures: planted flaws are flagged, clean data are not."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,18 @@ from recipe.data.store import Store
 from recipe.files import present, read_table, write_table, write_text
 from recipe.sources.digits import Digits
 from recipe.stages.audit.audit import audit
-from recipe.stages.audit.captions import audited, metrics, sentences
-from recipe.stages.audit.explorer import explore
+from recipe.stages.audit.captions import metrics, sentences
+from recipe.stages.audit.checks import audited
+from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
-from recipe.stages.audit.flags import Limits
-from recipe.stages.audit.neighbours import features, nearest
-from recipe.stages.audit.order import order_of, places
+from recipe.stages.audit.flags import FlagLimits
+from recipe.stages.audit.neighbours import nearest, pixel_components
+from recipe.stages.audit.order import order_of, position_in_class
 from recipe.stages.audit.outputs import write_pairs, write_probes
 from recipe.stages.audit.statistics import BINS, statistics
 from recipe.stages.prepare.write_store import prepare
 
-LIMITS = Limits(near=0.05, outlier=4.0, blank=0.03)
+LIMITS = FlagLimits(near=0.05, outlier=4.0, blank=0.03)
 CONFIG = {"_target_": "planted"}
 
 
@@ -41,61 +42,61 @@ def digits():
     return Digits()
 
 
+def audited_arrays(images, targets, folder):
+    """(audit, store)"""
+    prepare(Arrays(images, targets), CONFIG, folder)
+    store = Store.open(CONFIG, folder)
+    return audit(store, LIMITS, seed=0), store
+
+
 @pytest.fixture
 def audit_of(tmp_path, monkeypatch):
-    """(audit, store) of arrays; without the probes (test_probes.py), unless they are asked for."""
-
-    def run(images, targets, probes=False):
-        if not probes:
-            monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
-        prepare(Arrays(images, targets), CONFIG, tmp_path)
-        store = Store.open(CONFIG, tmp_path)
-        return audit(store, LIMITS, seed=0), store
-
-    return run
+    """(audit, store) of arrays, without the probes (test_probes.py)."""
+    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
+    return lambda images, targets: audited_arrays(images, targets, tmp_path)
 
 
-def flags_of(found, row):
-    """What is told of an example, but for its label: tests/stages/audit/test_measure.py looks at those."""
-    return set(found.columns["flags"][row].split("; ")) - {"", "suspect label"}
+def flags_of(result, row):
+    """The flags of an example, except that of its label, which tests/stages/audit/test_measure.py examines."""
+    return set(result.columns["flags"][row].split("; ")) - {"", "suspect label"}
 
 
-def test_digits_are_clean_but_stand_in_blocks(digits, audit_of):
-    found, store = audit_of(digits.images, digits.targets, probes=True)
-    m = metrics(found, store.classes)
-    assert list(found.columns) == list(found.meanings)
-    assert all(len(values) == 1797 for values in found.columns.values())
-    assert not any(flags_of(found, row) for row in range(1797))
+def test_digits_are_clean_but_in_blocks(audited_digits):
+    result, store, _ = audited_digits
+    m = metrics(result, store.classes)
+    assert list(result.columns) == list(result.meanings)
+    assert all(len(values) == 1797 for values in result.columns.values())
+    assert not any(flags_of(result, row) for row in range(1797))
     assert (m["exact_copies"], m["near_copies"], m["outliers"], m["blank"], m["label_conflicts"]) == (0, 0, 0, 0, 0)
     assert m["order_gap"] == pytest.approx(0.72, abs=0.01)
     assert 0.015 < m["shuffled_split_gain"] < 0.04  # 2.4 points: writers are shared
-    told = sentences(found, store.classes, store.columns)
-    assert "28 % nearer in the file" in told[0]
-    assert any(text.startswith("Labels: 0 to 1 % are wrong") for text in told)
-    assert sum("a linear probe sees" in text.lower() for text in told) >= 4
+    texts = sentences(result, store.classes)
+    assert "28 % closer in the file" in texts[0]
+    assert any(text.startswith("Labels: an estimated 0 to 1 % are wrong") for text in texts)
+    assert sum("linear probe" in text or "linear-probe" in text for text in texts) >= 4
 
 
 def test_shuffled_digits_are_exchangeable(digits):
     labels = digits.targets
     for seed in range(3):
         mix = np.random.default_rng(seed).permutation(len(labels))
-        points, rest = features(digits.images[mix][:, None], np.arange(len(labels)))
+        points, rest = pixel_components(digits.images[mix][:, None], np.arange(len(labels)))
         order = order_of(points, nearest(points, rest), labels[mix], seed=0)
         assert abs(order.gap - 1) < 3.5 * order.spread < 0.03
         assert abs(order.gain) < 0.006
 
 
-def test_a_file_sorted_by_class_says_nothing(digits):
+def test_a_file_sorted_by_class_counts_as_shuffled(digits):
     mix = np.random.default_rng(0).permutation(len(digits.targets))
     mix = mix[np.argsort(digits.targets[mix], kind="stable")]
     labels = digits.targets[mix]
-    points, rest = features(digits.images[mix][:, None], np.arange(len(labels)))
+    points, rest = pixel_components(digits.images[mix][:, None], np.arange(len(labels)))
     order = order_of(points, nearest(points, rest), labels, seed=0)
     assert abs(order.gap - 1) < 3.5 * order.spread
 
 
 def test_places_are_within_a_class():
-    assert places(np.array([1, 0, 1, 0])).tolist() == [0.25, 0.25, 0.75, 0.75]
+    assert position_in_class(np.array([1, 0, 1, 0])).tolist() == [0.25, 0.25, 0.75, 0.75]
 
 
 @pytest.fixture(scope="module")
@@ -118,18 +119,26 @@ def planted(digits):
     return np.stack(images), targets, row
 
 
-def test_planted_flaws_are_flagged_and_nothing_else(planted, audit_of):
+@pytest.fixture(scope="module")
+def planted_audit(planted, tmp_path_factory):
+    """(audit, store), without the probes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
+        return audited_arrays(*planted[:2], tmp_path_factory.mktemp("planted"))
+
+
+def test_planted_flaws_are_flagged_and_nothing_else(planted, planted_audit):
     images, targets, row = planted
-    found, _ = audit_of(images, targets)
-    table = found.columns
-    assert flags_of(found, row["exact"]) == flags_of(found, 0) == {"exact copy"}
-    assert flags_of(found, row["conflict"]) == flags_of(found, 1) == {"exact copy", "other label"}
-    assert flags_of(found, row["noisy"]) == flags_of(found, 2) == {"near copy"}
-    assert flags_of(found, row["dim"]) == flags_of(found, 3) == {"near copy"}
-    assert "blank" in flags_of(found, row["blank"])
-    assert "outlier" in flags_of(found, row["noise"])
-    assert "outlier" in flags_of(found, row["inverted"])
-    assert sum(bool(flags_of(found, n)) for n in range(len(images))) == 11
+    result, _ = planted_audit
+    table = result.columns
+    assert flags_of(result, row["exact"]) == flags_of(result, 0) == {"exact copy"}
+    assert flags_of(result, row["conflict"]) == flags_of(result, 1) == {"exact copy", "other label"}
+    assert flags_of(result, row["noisy"]) == flags_of(result, 2) == {"near copy"}
+    assert flags_of(result, row["dim"]) == flags_of(result, 3) == {"near copy"}
+    assert "blank" in flags_of(result, row["blank"])
+    assert "outlier" in flags_of(result, row["noise"])
+    assert "outlier" in flags_of(result, row["inverted"])
+    assert sum(bool(flags_of(result, n)) for n in range(len(images))) == 11
     assert (table["dup_kind"][row["noisy"]], table["dup_kind"][row["dim"]]) == ("recompressed", "darker")
     for plant, original in {"exact": 0, "conflict": 1, "noisy": 2, "dim": 3}.items():
         assert table["dup_group"][row[plant]] == table["dup_group"][original]
@@ -141,18 +150,18 @@ def test_planted_flaws_are_flagged_and_nothing_else(planted, audit_of):
 
 def test_copies_of_copies_are_one_group(digits, audit_of):
     images = np.concatenate([digits.images[:200], digits.images[[0, 0, 0]], digits.images[:1] // 2])
-    found, _ = audit_of(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]])
-    members = np.flatnonzero(found.columns["dup_group"] == found.columns["dup_group"][0])
+    result, _ = audit_of(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]])
+    members = np.flatnonzero(result.columns["dup_group"] == result.columns["dup_group"][0])
     assert members.tolist() == [0, 200, 201, 202, 203]
-    assert found.columns["dup_kind"][members].tolist() == ["exact"] * 4 + ["darker"]
+    assert result.columns["dup_kind"][members].tolist() == ["exact"] * 4 + ["darker"]
 
 
 def test_statistics_are_those_of_the_pixels(digits):
-    seen = statistics(digits.images[:50, None])
+    measured = statistics(digits.images[:50, None])
     x = digits.images[:50].reshape(50, -1) / 255
     for name, values in {"mean": x.mean(1), "std": x.std(1), "min": x.min(1), "max": x.max(1)}.items():
-        assert seen.columns[name] == pytest.approx(values, abs=1e-6)
-    assert seen.histograms.sum(1) == pytest.approx(np.ones(50))
+        assert measured.columns[name] == pytest.approx(values, abs=1e-6)
+    assert measured.histograms.sum(1) == pytest.approx(np.ones(50))
     flat = statistics(np.full((1, 1, 4, 4), 9, np.uint8))
     assert flat.columns["entropy"].tolist() == [0]
     assert statistics(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)).columns["entropy"] == pytest.approx(
@@ -162,68 +171,68 @@ def test_statistics_are_those_of_the_pixels(digits):
 
 def test_blocks_do_not_change_the_numbers(digits, monkeypatch):
     whole = statistics(digits.images[:70, None])
-    points, _ = features(digits.images[:70, None], np.arange(0, 70, 2))
+    points, _ = pixel_components(digits.images[:70, None], np.arange(0, 70, 2))
     monkeypatch.setattr("recipe.stages.audit.statistics.BLOCK", 64 * 9)
     pieces = statistics(digits.images[:70, None])
     assert all(np.array_equal(whole.columns[name], pieces.columns[name]) for name in whole.columns)
-    assert np.array_equal(points, features(digits.images[:70, None], np.arange(0, 70, 2))[0])
+    assert np.array_equal(points, pixel_components(digits.images[:70, None], np.arange(0, 70, 2))[0])
 
 
 def test_values_that_are_not_finite_are_flagged_and_break_nothing(audit_of, tmp_path):
     images = np.random.default_rng(0).random((40, 5, 5)).astype(np.float32)
     images[3, 0, 0], images[4, 1, 1] = np.nan, np.inf
-    found, store = audit_of(images, np.arange(40) % 10)
-    assert np.flatnonzero(~found.columns["finite"]).tolist() == [3, 4]
-    assert "not finite" in flags_of(found, 3)
-    assert draw(found, store, LIMITS, tmp_path / "pictures", seed=0)
+    result, store = audit_of(images, np.arange(40) % 10)
+    assert np.flatnonzero(~result.columns["finite"]).tolist() == [3, 4]
+    assert "not finite" in flags_of(result, 3)
+    assert draw(result, store, LIMITS, tmp_path / "pictures", seed=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 40, 17)])
 def test_small_and_large_colour_images(audit_of, tmp_path, shape):
     images = np.random.default_rng(0).integers(0, 256, (30, *shape[1:], shape[0]), dtype=np.uint8)
-    found, store = audit_of(images if shape[0] == 3 else images[..., 0], np.arange(30) % 7)  # three classes are empty
-    assert found.columns["height"][0] == shape[1]
-    assert found.columns["channels"][0] == shape[0]
-    pictures = draw(found, store, LIMITS, tmp_path / "pictures", seed=0)
+    result, store = audit_of(images if shape[0] == 3 else images[..., 0], np.arange(30) % 7)  # three classes are empty
+    assert result.columns["height"][0] == shape[1]
+    assert result.columns["channels"][0] == shape[0]
+    pictures = draw(result, store, LIMITS, tmp_path / "pictures", seed=0)
     assert all((tmp_path / "pictures" / name).is_file() for name in pictures)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_tiny_data_sets_break_nothing(audit_of, digits, count):
-    found, store = audit_of(digits.images[:count], digits.targets[:count])
-    assert metrics(found, store.classes)["examples"] == count
+    result, store = audit_of(digits.images[:count], digits.targets[:count])
+    assert metrics(result, store.classes)["examples"] == count
 
 
 def test_the_evidence_is_the_same_bytes_again(planted, audit_of, tmp_path):
     images, targets, _ = planted
     for name in ("one", "two"):
-        found, store = audit_of(images[570:], targets[570:])
-        write_table(tmp_path / name / "examples.parquet", found.columns, found.meanings)
-        write_pairs(found.pairs, found.columns["id"], tmp_path / name / "pairs.parquet")
-        write_probes(found, tmp_path / name / "probes.json")
-        write_text(tmp_path / name / "explorer.html", explore(found, store, "planted", seed=0))
-        pictures = draw(found, store, LIMITS, tmp_path / name, seed=0)
+        result, store = audit_of(images[570:], targets[570:])
+        write_table(tmp_path / name / "examples.parquet", result.columns, result.meanings)
+        write_pairs(result.pairs, result.columns["id"], tmp_path / name / "pairs.parquet")
+        write_probes(result, tmp_path / name / "probes.json")
+        write_text(tmp_path / name / "explorer.html", explorer_page(result, store, "planted", seed=0))
+        pictures = draw(result, store, LIMITS, tmp_path / name, seed=0)
     for file in ("examples.parquet", "pairs.parquet", "probes.json", "explorer.html", *pictures):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
-def test_the_table_comes_back_with_what_its_columns_mean(planted, audit_of, tmp_path):
+def test_the_table_comes_back_with_what_its_columns_mean(planted_audit, tmp_path):
     from pyarrow import parquet
 
-    found, _ = audit_of(*planted[:2])
-    write_table(tmp_path / "examples.parquet", found.columns, found.meanings)
+    result, _ = planted_audit
+    write_table(tmp_path / "examples.parquet", result.columns, result.meanings)
     rows = read_table(tmp_path / "examples.parquet")
-    assert [row["id"] for row in rows] == found.columns["id"].tolist()
+    assert [row["id"] for row in rows] == result.columns["id"].tolist()
     assert isinstance(rows[0]["label"], int)
     schema = parquet.read_schema(present(tmp_path / "examples.parquet"))
-    assert all(schema.field(name).metadata[b"meaning"] for name in found.columns)
+    assert all(schema.field(name).metadata[b"meaning"] for name in result.columns)
 
 
-def test_decisions_settle_a_conflict(planted, audit_of, tmp_path):
-    images, targets, row = planted
-    found, store = audit_of(images, targets)
+def test_decisions_settle_a_conflict(planted, planted_audit, tmp_path):
+    _, targets, row = planted
+    result, store = planted_audit
     path = tmp_path / "decisions.csv"
-    path.write_text(f"id,action,label,reason\n{found.columns['id'][row['conflict']]},drop,,wrong label\n")
-    labels = audited(found, store, path).labels
+    path.write_text(f"id,action,label,reason\n{result.columns['id'][row['conflict']]},drop,,wrong label\n")
+    labels = audited(result, store, path).labels
     assert labels[row["conflict"]] is None
     assert labels[:600] == targets[:600]

@@ -1,4 +1,4 @@
-"""Metadata that predict the label: planted shortcuts are found and named, healthy twins are not."""
+"""Metadata that predict the label: planted shortcuts are named, healthy twins are not."""
 
 import numpy as np
 import pytest
@@ -50,13 +50,13 @@ PLANTS = {"brightness": brighter, "folder": foldered, "orientation": turned, "or
 def test_a_planted_shortcut_is_named_and_no_other(name):
     labels, columns = healthy()
     PLANTS[name](labels, columns)
-    found = bias(columns, "label", labels, None, 0)
-    assert [g.column for g in found.columns if g.verdict == "yes"] == [name]
-    assert found.columns[0].column == found.leans_on == name
-    assert found.together.verdict == "yes"
-    best = found.columns[0]
+    result = bias(columns, "label", labels, None, 0)
+    assert [g.column for g in result.columns if g.verdict == "yes"] == [name]
+    assert result.columns[0].column == result.main_column == name
+    assert result.together.verdict == "yes"
+    best = result.columns[0]
     assert best.low <= best.gain <= best.high
-    assert best.low > found.chance
+    assert best.low > result.chance
     assert best.gain == pytest.approx(best.accuracy - best.always)
     assert best.always == pytest.approx(max(np.unique(labels, return_counts=True)[1]) / N)
 
@@ -64,51 +64,52 @@ def test_a_planted_shortcut_is_named_and_no_other(name):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_healthy_set_has_no_shortcut(seed):
     labels, columns = healthy(seed=seed)
-    found = bias(columns, "label", labels, None, seed)
-    assert {g.verdict for g in found.columns} <= {"no", "undecided"}
-    assert sum(g.verdict == "no" for g in found.columns) >= 4
-    assert found.together.verdict != "yes"
-    assert found.leans_on == ""
+    result = bias(columns, "label", labels, None, seed)
+    assert {g.verdict for g in result.columns} <= {"no", "undecided"}
+    assert sum(g.verdict == "no" for g in result.columns) >= 4
+    assert result.together.verdict != "yes"
+    assert result.main_column == ""
 
 
 def test_few_examples_are_not_enough_to_deny():
     labels, columns = healthy(count=40)
-    found = bias(columns, "label", labels, None, 0)
-    assert {g.verdict for g in found.columns} == {"undecided"}
+    result = bias(columns, "label", labels, None, 0)
+    assert {g.verdict for g in result.columns} == {"undecided"}
     columns["folder"] = labels
-    found = bias(columns, "label", labels, None, 0)
-    assert found.columns[0].verdict == "yes"  # but enough to see what is plain
+    result = bias(columns, "label", labels, None, 0)
+    assert result.columns[0].verdict == "yes"  # enough for a large effect
 
 
 def test_sentences_say_how_much_and_over_what():
     labels, columns = healthy()
     brighter(labels, columns)
     sorted_by_class(labels, columns)
-    found = bias(columns, "label", labels, None, 0)
-    said = {g.column: sentence(g, found) for g in (*found.columns, found.together)}
-    gain = next(g for g in found.columns if g.column == "brightness")
-    points = f"{100 * gain.gain:+.0f} points ({100 * gain.low:.0f} to {100 * gain.high:.0f})"
-    assert said["brightness"] == (
-        f"`brightness` alone predicts the label: {points} over always answering `{found.commonest}`, n = 1,200"
+    result = bias(columns, "label", labels, None, 0)
+    text = {g.column: sentence(g, result) for g in (*result.columns, result.together)}
+    gain = next(g for g in result.columns if g.column == "brightness")
+    interval = f"95 % CI {100 * gain.low:.0f} to {100 * gain.high:.0f}, n = 1,200"
+    assert text["brightness"] == (
+        f"`brightness` alone predicts the label: {100 * gain.gain:+.0f} points of accuracy relative to always "
+        f"answering `{result.majority}` ({interval})"
     )
-    assert said["order"].endswith("The file is sorted by label: shuffle it, and never split it into blocks")
-    assert "the place in the file alone predicts" in said["order"]
-    denied = [g.column for g in found.columns if g.verdict == "no"]
+    assert text["order"].endswith("The file is sorted by label: shuffle it, and never split it into blocks")
+    assert "the position in the file alone predicts" in text["order"]
+    denied = [g.column for g in result.columns if g.verdict == "no"]
     assert denied
-    assert all(f"`{name}` alone does not predict the label" in said[name] for name in denied)
-    assert said["all columns"].startswith("all columns together predict the label")
+    assert all(f"`{name}` alone does not predict the label" in text[name] for name in denied)
+    assert text["all columns"].startswith("all columns together predict the label")
 
 
 def test_a_shortcut_to_a_rare_class_is_seen():
-    """Accuracy cannot rise much above 97 %, the share of each class that is found can."""
+    """Accuracy cannot rise much above 97 %, balanced accuracy can."""
     rng = np.random.default_rng(0)
     labels = np.where(rng.random(4000) < 0.03, "sick", "well")
     columns = {"brightness": rng.normal(size=4000) + 1.5 * (labels == "sick"), "size": rng.normal(size=4000)}
-    found = bias(columns, "label", labels, None, 0)
-    verdicts = {g.column: g.verdict for g in found.columns}
+    result = bias(columns, "label", labels, None, 0)
+    verdicts = {g.column: g.verdict for g in result.columns}
     assert verdicts["brightness"] == "yes" != verdicts["size"]
-    assert found.columns[0].gain < 0.02 < 0.15 < found.columns[0].balanced
-    assert "where each class counts the same" in sentence(found.columns[0], found)
+    assert result.columns[0].gain < 0.02 < 0.15 < result.columns[0].balanced
+    assert "of balanced accuracy relative to chance (95 % CI " in sentence(result.columns[0], result)
 
 
 def test_the_split_of_the_source_is_a_target_too():
@@ -116,9 +117,9 @@ def test_the_split_of_the_source_is_a_target_too():
     split = np.where(np.arange(N) % 5 == 0, "test", "train")
     assert "yes" not in {g.verdict for g in bias(columns, "split", split, None, 0).columns}
     columns["file size"] = columns["file size"] * np.where(split == "test", 3, 1)
-    found = bias(columns, "split", split, None, 0)
-    assert found.columns[0].column == "file size"
-    assert "predicts the split" in sentence(found.columns[0], found)
+    result = bias(columns, "split", split, None, 0)
+    assert result.columns[0].column == "file size"
+    assert "predicts the split" in sentence(result.columns[0], result)
 
 
 def test_copies_do_not_vouch_for_each_other():
@@ -153,10 +154,10 @@ def test_missing_values_are_a_value():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 600)
     values = np.where(labels == 1, np.nan, rng.normal(size=600))
-    found = bias({"age": values, "empty": np.full(600, np.nan)}, "label", labels, None, 0)
-    assert found.columns[0].column == "age"
-    assert found.columns[0].accuracy == 1
-    assert found.columns[1].gain <= 0
+    result = bias({"age": values, "empty": np.full(600, np.nan)}, "label", labels, None, 0)
+    assert result.columns[0].column == "age"
+    assert result.columns[0].accuracy == 1
+    assert result.columns[1].gain <= 0
 
 
 def test_places_in_a_table_or_an_array_are_no_file_names():
@@ -166,14 +167,14 @@ def test_places_in_a_table_or_an_array_are_no_file_names():
 
 
 def test_file_names_are_taken_apart():
-    found = name_columns(["a/cat_001.jpg", "b\\IMG12-7.png", "plain"])
-    assert found["folder"].tolist() == ["a", "b", "."]
-    assert found["extension"].tolist() == [".jpg", ".png", ""]
-    assert found["name pattern"].tolist() == ["cat_#", "IMG#-#", "plain"]
-    assert found["first number in the name"].tolist()[:2] == [1, 12]
-    assert found["last number in the name"].tolist()[:2] == [1, 7]
-    assert np.isnan(found["last number in the name"][2])
-    assert found["name length"].tolist() == [7, 7, 5]
+    result = name_columns(["a/cat_001.jpg", "b\\IMG12-7.png", "plain"])
+    assert result["folder"].tolist() == ["a", "b", "."]
+    assert result["extension"].tolist() == [".jpg", ".png", ""]
+    assert result["name pattern"].tolist() == ["cat_#", "IMG#-#", "plain"]
+    assert result["first number in the name"].tolist()[:2] == [1, 12]
+    assert result["last number in the name"].tolist()[:2] == [1, 7]
+    assert np.isnan(result["last number in the name"][2])
+    assert result["name length"].tolist() == [7, 7, 5]
 
 
 def test_mistakes_are_named():

@@ -1,4 +1,4 @@
-"""Near duplicates: what was done to a picture is found and named, and different pictures are left in peace."""
+"""Near duplicates: changed copies are detected and the change is named; different pictures are no pairs."""
 
 import hashlib
 import io
@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from recipe.data.groups import linked_groups
 from recipe.sources.digits import Digits
-from recipe.stages.audit.duplicates.search import Pair, find
-from recipe.stages.audit.duplicates.thumbnails import TURNS, alike, seen, slid, thumbnail
-from recipe.stages.audit.duplicates.transformations import compared, quarter_turned
+from recipe.stages.audit.duplicates.search import Pair, find_pairs
+from recipe.stages.audit.duplicates.thumbnails import TURNS, nearest_thumbnails, shift_between, thumbnail, turned
+from recipe.stages.audit.duplicates.transformations import compare, quarter_turned
 
 
 def drawn(seed: int) -> Image.Image:
@@ -83,7 +83,7 @@ def named(change: str) -> set[str]:
 def pairs_of(pictures: list) -> list[Pair]:
     arrays = [np.asarray(picture) for picture in pictures]
     hashes = [hashlib.sha256(repr(a.shape).encode() + a.tobytes()).hexdigest() for a in arrays]
-    return find(arrays.__getitem__, hashes, [a.shape[:2] for a in arrays], seed=0)
+    return find_pairs(arrays.__getitem__, hashes, [a.shape[:2] for a in arrays], seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -98,21 +98,21 @@ def planted(originals):
 
 
 @pytest.fixture(scope="module")
-def found(planted):
+def pairs(planted):
     return pairs_of(planted)
 
 
 @pytest.mark.parametrize("place", range(len(CHANGES)), ids=list(CHANGES))
-def test_a_changed_copy_is_found_and_the_change_named(found, place):
-    pair = next(pair for pair in found if pair.b == 40 + place)
+def test_a_changed_copy_is_detected_and_the_change_named(pairs, place):
+    pair = next(pair for pair in pairs if pair.b == 40 + place)
     assert pair.a == place
     assert pair.kind in named(list(CHANGES)[place])
     assert pair.evidence >= 1
     assert 0.6 < pair.similarity <= 1
 
 
-def test_nothing_else_is_found(found):
-    assert [(pair.a, pair.b) for pair in found] == [(i, 40 + i) for i in range(len(CHANGES))]
+def test_nothing_else_is_a_pair(pairs):
+    assert [(pair.a, pair.b) for pair in pairs] == [(i, 40 + i) for i in range(len(CHANGES))]
 
 
 def test_pictures_of_one_texture_are_no_copies():
@@ -132,27 +132,27 @@ def test_digits_have_none():
     assert pairs_of(list(np.repeat(digits[..., None], 3, axis=3))) == []
 
 
-def test_small_copies_are_found_as_a_whole():
+def test_small_copies_are_detected_by_thumbnails():
     digits = np.repeat(Digits().images[:500, ..., None], 3, axis=3)
     copies = [digits[3] // 2, digits[4][:, ::-1], np.rot90(digits[5]), 255 - (255 - digits[6].astype(int)) // 2]
-    found = pairs_of([*digits, *(np.ascontiguousarray(copy).astype(np.uint8) for copy in copies)])
-    assert [(pair.a, pair.b, pair.kind) for pair in found] == [
+    pairs = pairs_of([*digits, *(np.ascontiguousarray(copy).astype(np.uint8) for copy in copies)])
+    assert [(pair.a, pair.b, pair.kind) for pair in pairs] == [
         (3, 500, "darker"),
         (4, 501, "flipped"),
         (5, 502, "rotated"),
         (6, 503, "brighter"),
     ]
-    assert all(pair.inliers == 0 and pair.similarity > 0.99 for pair in found)
+    assert all(pair.inliers == 0 and pair.similarity > 0.99 for pair in pairs)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_order_of_the_rows_changes_no_pair(planted, found, seed):
+def test_the_order_of_the_rows_changes_no_pair(planted, pairs, seed):
     order = np.random.default_rng(seed).permutation(len(planted))
     again = pairs_of([planted[row] for row in order])
     back = {frozenset((int(order[pair.a]), int(order[pair.b]))): pair for pair in again}
-    assert len(back) == len(again) == len(found)
+    assert len(back) == len(again) == len(pairs)
     opposite = {"brighter": "darker", "darker": "brighter"}
-    for pair in found:
+    for pair in pairs:
         other = back[frozenset((pair.a, pair.b))]
         kind = pair.kind if order[other.a] == pair.a else opposite.get(pair.kind, pair.kind)
         assert (kind, pair.similarity, pair.inliers, pair.evidence) == (
@@ -163,8 +163,8 @@ def test_the_order_of_the_rows_changes_no_pair(planted, found, seed):
         )
 
 
-def test_again_the_same_bits(planted, found):
-    assert pairs_of(planted) == found
+def test_again_the_same_bits(planted, pairs):
+    assert pairs_of(planted) == pairs
 
 
 @settings(max_examples=40, deadline=None)
@@ -172,10 +172,10 @@ def test_again_the_same_bits(planted, found):
 def test_equal_inputs_are_one_group_and_no_other_is(contents):
     """Blank pictures, of which each looks like any other, are copies only where they are equal."""
     pictures = [np.full((9, 12, 3), 50 * content, np.uint8) for content in contents]
-    found = pairs_of(pictures)
-    assert {pair.kind for pair in found} <= {"exact"}
-    assert len(found) == len(contents) - len(set(contents))
-    group = linked_groups(map(str, range(len(contents))), [(str(pair.a), str(pair.b)) for pair in found])
+    pairs = pairs_of(pictures)
+    assert {pair.kind for pair in pairs} <= {"exact"}
+    assert len(pairs) == len(contents) - len(set(contents))
+    group = linked_groups(map(str, range(len(contents))), [(str(pair.a), str(pair.b)) for pair in pairs])
     assert all(
         (group[str(i)] == group[str(j)]) == (a == b) for i, a in enumerate(contents) for j, b in enumerate(contents)
     )
@@ -188,31 +188,32 @@ def test_odd_sizes_break_nothing(shape):
     assert all(pair.a < pair.b < 13 for pair in pairs_of([*pictures, pictures[0]]))
 
 
-def test_small_shifted_copies_are_found():
+def test_small_shifted_copies_are_detected():
     """Of 32 pixels, moved by one or two: too small for corners."""
     pictures = [soft(seed).crop((2, 2, 34, 34)) for seed in range(60)]
     copies = [soft(0).crop((0, 1, 32, 33)), ImageOps.mirror(soft(1).crop((4, 2, 36, 34)))]
-    found = pairs_of([*pictures, *copies])
-    assert [(pair.a, pair.b, pair.kind) for pair in found] == [(0, 60, "shifted"), (1, 61, "flipped")]
-    assert all(pair.similarity > 0.98 for pair in found)
+    pairs = pairs_of([*pictures, *copies])
+    assert [(pair.a, pair.b, pair.kind) for pair in pairs] == [(0, 60, "shifted"), (1, 61, "flipped")]
+    assert all(pair.similarity > 0.98 for pair in pairs)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (3, -2), (-4, 1)])
-def test_a_slide_is_measured(x, y):
+def test_a_shift_is_measured(x, y):
     grey = np.asarray(drawn(5).convert("L").resize((60, 60)), float)
     there, here = grey[14:46, 14:46], grey[14 + y : 46 + y, 14 + x : 46 + x]
-    assert slid(there, here)[:2] == (x, y)
-    assert slid(there, here)[2] == pytest.approx(0 if (x, y) != (0, 0) else slid(there, here)[2], abs=1e-3)
+    *shift, gain = shift_between(there, here)
+    assert shift == [x, y]
+    assert gain == pytest.approx(0 if (x, y) != (0, 0) else gain, abs=1e-3)
 
 
-def test_every_turn_is_laid_over_its_picture():
+def test_every_turn_is_registered_to_its_picture():
     a = np.asarray(drawn(3))
     for quarters, mirror in TURNS:
         b = np.rot90(a, quarters)
         b = np.ascontiguousarray(b[:, ::-1] if mirror else b)
-        laid = quarter_turned(quarters, mirror, a.shape[:2], b.shape[:2])
-        assert laid.mirror == mirror
-        similarity, kind = compared(a, b, (a.shape[:2], b.shape[:2]), laid)
+        registration = quarter_turned(quarters, mirror, a.shape[:2], b.shape[:2])
+        assert registration.mirror == mirror
+        similarity, kind = compare(a, b, (a.shape[:2], b.shape[:2]), registration)
         assert similarity > 0.98
         assert kind == ("flipped" if mirror else "rotated" if quarters else "recompressed")
 
@@ -223,10 +224,10 @@ def test_parts_of_the_space_hold_the_nearest(monkeypatch):
     rng = np.random.default_rng(0)
     many = np.concatenate([pictures + rng.normal(0, 0.01, pictures.shape) for _ in range(12)]).astype(np.float32)
     many /= np.linalg.norm(many, axis=(1, 2), keepdims=True)
-    whole = alike(many)
+    whole = nearest_thumbnails(many)
     monkeypatch.setattr("recipe.stages.audit.duplicates.thumbnails.CELL", 40)
-    parted = alike(many)
+    parted = nearest_thumbnails(many)
     for w, p, (quarters, mirror) in zip(whole, parted, TURNS, strict=True):
         if quarters == 0 and not mirror:  # here each has copies; where it has none, a far one may be missed
             assert np.mean(w.distance[:, 0] == p.distance[:, 0]) > 0.99
-        assert np.allclose(p.distance[0, 0], np.linalg.norm(seen(many, quarters, mirror)[0] - many[p.index[0, 0]]))
+        assert np.allclose(p.distance[0, 0], np.linalg.norm(turned(many, quarters, mirror)[0] - many[p.index[0, 0]]))

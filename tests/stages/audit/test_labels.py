@@ -1,4 +1,4 @@
-"""Suspect labels: planted noise is ranked first, clean labels are left in peace, nothing depends on the order."""
+"""Suspect labels: planted noise is ranked first, clean labels are not flagged, nothing depends on the order."""
 
 import numpy as np
 import pytest
@@ -39,31 +39,31 @@ def clusters(count, classes, seed, apart=4.0):
 def test_planted_noise_is_ranked_first(digits, kind, rate, least):
     features, true = digits
     labels = planted(true, kind, rate, 0)
-    found = suspects(features, labels, None, 0)
+    result = suspects(features, labels, None, 0)
     wrong = labels != true
-    assert average_precision_score(wrong, found.score) > least
-    assert found.rate[0] <= wrong.mean() <= found.rate[1] <= wrong.mean() + 0.05
-    assert wrong[found.flagged].mean() > 0.9  # flags are few and right
-    assert (found.suggested[wrong & found.flagged] == true[wrong & found.flagged]).mean() > 0.9
-    assert not found.weak
+    assert average_precision_score(wrong, result.score) > least
+    assert result.rate[0] <= wrong.mean() <= result.rate[1] <= wrong.mean() + 0.05
+    assert wrong[result.flagged].mean() > 0.9  # flags are few and right
+    assert (result.suggested[wrong & result.flagged] == true[wrong & result.flagged]).mean() > 0.9
+    assert not result.weak
 
 
 def test_clean_digits_are_left_in_peace(digits):
     features, true = digits
-    found = suspects(features, true, None, 0)
-    assert found.flagged.mean() <= 0.002
-    assert found.rate[0] == 0 < found.rate[1] <= 0.02
-    assert found.accuracy > 0.97
-    assert confusions(found) == ()
+    result = suspects(features, true, None, 0)
+    assert result.flagged.mean() <= 0.002
+    assert result.rate[0] == 0 < result.rate[1] <= 0.02
+    assert result.accuracy > 0.97
+    assert confusions(result) == ()
 
 
 def test_features_that_say_nothing_are_called_weak():
     rng = np.random.default_rng(0)
-    found = suspects(rng.normal(size=(300, 5)), rng.integers(0, 4, 300), None, 0)
-    assert found.weak
-    assert not found.flagged.any()
-    assert found.rate[0] == 0
-    assert found.rate[1] > 0.5
+    result = suspects(rng.normal(size=(300, 5)), rng.integers(0, 4, 300), None, 0)
+    assert result.weak
+    assert not result.flagged.any()
+    assert result.rate[0] == 0
+    assert result.rate[1] > 0.5
 
 
 def test_the_confusion_that_was_planted_is_named(digits):
@@ -76,7 +76,7 @@ def test_the_confusion_that_was_planted_is_named(digits):
     assert [(c.true, c.given) for c in named] == [(1, 7)]
     assert named[0].low <= 27 / 182 <= named[0].high
     text = sentence(named[0], [f"digit {i}" for i in range(10)])
-    assert text.endswith("% of what is `digit 1` is labelled `digit 7`")
+    assert text.endswith("% of the examples whose true class is `digit 1` are labelled `digit 7`")
 
 
 @settings(max_examples=4, deadline=None)
@@ -84,15 +84,15 @@ def test_the_confusion_that_was_planted_is_named(digits):
 def test_neither_row_order_nor_class_numbers_matter(seed):
     features, true = clusters(120, 3, 5)
     labels = planted(true, "sym", 0.1, 5)
-    found = suspects(features, labels, None, 0)
+    result = suspects(features, labels, None, 0)
     rng = np.random.default_rng(seed)
     mix, names = rng.permutation(len(labels)), rng.permutation(3)
     moved = suspects(features[mix], labels[mix], None, 0)
-    assert np.array_equal(moved.score, found.score[mix])
-    assert np.array_equal(moved.suggested, found.suggested[mix])
+    assert np.array_equal(moved.score, result.score[mix])
+    assert np.array_equal(moved.suggested, result.suggested[mix])
     renamed = suspects(features, names[labels], None, 0)
-    assert renamed.score == pytest.approx(found.score, abs=0.05)  # ranks of near ties
-    assert np.array_equal(renamed.suggested, names[found.suggested])
+    assert renamed.score == pytest.approx(result.score, abs=0.05)  # ranks of near ties
+    assert np.array_equal(renamed.suggested, names[result.suggested])
 
 
 def test_the_same_again_is_the_same_bits(digits):
@@ -103,7 +103,7 @@ def test_the_same_again_is_the_same_bits(digits):
 
 
 def test_a_copy_does_not_vouch_for_its_twin():
-    """A wrong label that stands there three times: alone, as separate groups, the copies would outvote the truth."""
+    """A wrong label that occurs three times: in separate groups, the copies would outvote the true label."""
     features, true = clusters(90, 3, 1)
     features[60:63] = features[60]
     labels = true.copy()
@@ -127,19 +127,19 @@ def test_groups_stay_whole_in_folds():
 def test_a_class_of_one_example_is_not_judged():
     features, labels = clusters(60, 3, 2)
     labels[0] = 3
-    found = suspects(features, labels, None, 0)
-    assert found.given[0] > 0.99
-    assert found.suggested[0] == 3
-    assert not found.flagged[0]
+    result = suspects(features, labels, None, 0)
+    assert result.given[0] > 0.99
+    assert result.suggested[0] == 3
+    assert not result.flagged[0]
 
 
 @pytest.mark.parametrize(("count", "classes"), [(20, 2), (21, 7), (40, 20), (1200, 100)])
 def test_few_examples_and_many_classes(count, classes):
     features, true = clusters(count, classes, 3, apart=12.0)
-    found = suspects(features, true, None, 0)
-    assert found.score.shape == (count,)
-    assert np.isfinite(found.score).all()
-    assert 0 <= found.rate[0] <= found.rate[1] <= 1
+    result = suspects(features, true, None, 0)
+    assert result.score.shape == (count,)
+    assert np.isfinite(result.score).all()
+    assert 0 <= result.rate[0] <= result.rate[1] <= 1
     labels = true.copy()
     labels[5] = (true[5] + 1) % classes
     if count // classes >= 10:
@@ -149,9 +149,9 @@ def test_few_examples_and_many_classes(count, classes):
 def test_a_class_number_without_examples_breaks_nothing():
     features, labels = clusters(90, 3, 4)
     labels[labels == 1] = 5
-    found = suspects(features, labels, None, 0)
-    assert set(found.suggested) <= {0, 2, 5}
-    assert found.accuracy > 0.9
+    result = suspects(features, labels, None, 0)
+    assert set(result.suggested) <= {0, 2, 5}
+    assert result.accuracy > 0.9
 
 
 def test_probabilities_of_another_model_and_losses_of_a_training():
@@ -160,9 +160,9 @@ def test_probabilities_of_another_model_and_losses_of_a_training():
     p = np.full((800, 4), 0.02) + 0.92 * np.eye(4)[true] + 0.02 * rng.random((800, 4))
     p /= p.sum(1, keepdims=True)
     labels = planted(true, "sym", 0.1, 0)
-    for found in (suspects_from(p, labels), suspects_by_loss(p, labels)):
-        assert average_precision_score(labels != true, found.score) == pytest.approx(1)
-        assert np.array_equal(found.suggested, true)
+    for result in (suspects_from(p, labels), suspects_by_loss(p, labels)):
+        assert average_precision_score(labels != true, result.score) == pytest.approx(1)
+        assert np.array_equal(result.suggested, true)
     assert suspects_by_loss(p, labels).rate is None
     assert suspects_from(p, labels).rate[0] <= 0.1 <= suspects_from(p, labels).rate[1]
 
@@ -194,10 +194,10 @@ def test_ours_is_above_the_default_of_cleanlab_on_the_same_probabilities(digits)
 
 
 def test_balance():
-    found = balance(np.repeat([0, 1], [30, 10]), 2)
-    assert found.counts == (30, 10)
-    assert found.ratio == 3
-    assert found.effective == pytest.approx(1.755, abs=0.001)
+    result = balance(np.repeat([0, 1], [30, 10]), 2)
+    assert result.counts == (30, 10)
+    assert result.ratio == 3
+    assert result.effective == pytest.approx(1.755, abs=0.001)
     assert balance(np.arange(40) % 4, 4).effective == pytest.approx(4)
     assert balance(np.zeros(5, int), 2).ratio == float("inf")
 
@@ -208,20 +208,20 @@ def test_texts_are_judged():
     true = np.arange(300) % 2
     texts = [" ".join(rng.choice([*words[c], "the", "a", "of"], 12)) for c in true]
     labels = planted(true, "sym", 0.05, 0)
-    found = suspects(of_texts(texts, 0), labels, None, 0)
-    assert average_precision_score(labels != true, found.score) == pytest.approx(1)
-    assert (labels != true)[found.flagged].all()
+    result = suspects(of_texts(texts, 0), labels, None, 0)
+    assert average_precision_score(labels != true, result.score) == pytest.approx(1)
+    assert (labels != true)[result.flagged].all()
     assert np.array_equal(of_texts(texts[:20], 0), of_texts(texts[:20], 0))
 
 
 def test_columns_keep_what_is_missing():
     values = np.array([[1.0, np.nan, 7], [2, 5, 7], [3, 6, 7], [1e9, 7, 7]])
-    found = of_columns(values)
-    assert found.shape == (4, 4)
-    assert np.isfinite(found).all()
-    assert found[:, 3].tolist() == [1, 0, 0, 0]
-    assert found[3, 0] <= 5  # a wild value does not squeeze the others
-    assert np.array_equal(found[:, 2], np.zeros(4))
+    result = of_columns(values)
+    assert result.shape == (4, 4)
+    assert np.isfinite(result).all()
+    assert result[:, 3].tolist() == [1, 0, 0, 0]
+    assert result[3, 0] <= 5  # a wild value does not squeeze the others
+    assert np.array_equal(result[:, 2], np.zeros(4))
 
 
 def test_coded_images_tell_textures_apart_and_break_on_nothing():

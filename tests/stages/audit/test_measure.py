@@ -1,23 +1,23 @@
-"""The audit whole: of images with known flaws, of texts and of rows of features; and what it says of them."""
+"""Whole audits of images with known flaws, of texts and of rows of features, with their checks and sentences."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
 from recipe.data.store import Store
-from recipe.sources.digits import Digits
 from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
 from recipe.stages.audit import checks as claims
 from recipe.stages.audit import shortcuts
 from recipe.stages.audit.audit import audit
-from recipe.stages.audit.captions import METRIC_OF_FLAG, audited, metrics, sentences
-from recipe.stages.audit.explorer import explore
+from recipe.stages.audit.captions import METRIC_OF_FLAG, metrics, sentences
+from recipe.stages.audit.checks import audited
+from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
-from recipe.stages.audit.flags import Limits
+from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.prepare.write_store import prepare
 from recipe.verdict import checks_of, run
 
-LIMITS = Limits(near=0.05, outlier=4.0, blank=0.03)
+LIMITS = FlagLimits(near=0.05, outlier=4.0, blank=0.03)
 
 
 class Rows:
@@ -39,13 +39,13 @@ def audit_of(source, folder):
     prepare(source, config, folder)
     store = Store.open(config, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])  # see test_probes.py
+        patch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])  # see test_probes.py
         return audit(store, LIMITS, seed=0), store
 
 
-def verdicts_of(found, store, folder):
+def verdicts_of(result, store, folder):
     (folder / "decisions.csv").write_text("id,action,label,reason\n")
-    subject = audited(found, store, str(folder / "decisions.csv"))
+    subject = audited(result, store, str(folder / "decisions.csv"))
     return {v.check: v.verdict for v in run(checks_of(claims), subject, limits={}, waive={}, where="")}
 
 
@@ -59,62 +59,62 @@ def flawed(tmp_path_factory):
     return source, *audit_of(source, folder), folder
 
 
-def planted(source, found, flaw: str) -> np.ndarray:
+def planted(source, result, flaw: str) -> np.ndarray:
     """Rows of the examples with a planted flaw; none of the unreadable ones is in the store."""
-    row_of = {int(index): row for row, index in enumerate(found.columns["source"])}
+    row_of = {int(index): row for row, index in enumerate(result.columns["source"])}
     return np.array([row_of[f["index"]] for f in source.flaws if f["flaw"] == flaw])
 
 
 def test_what_was_planted_is_flagged(flawed):
-    source, found, _, _ = flawed
-    flags = found.columns["flags"]
+    source, result, _, _ = flawed
+    flags = result.columns["flags"]
     for flaw, flag in {
         "exact copy": "exact copy",
         "near copy": "near copy",
         "copy with another label": "other label",
         "blank": "blank",
     }.items():
-        rows = planted(source, found, flaw)
+        rows = planted(source, result, flaw)
         assert len(rows) == PLANTED[flaw]
         assert all(flag in flags[row] for row in rows), flaw
 
 
 def test_copies_are_in_the_group_of_their_original_and_no_one_else(flawed):
-    source, found, _, _ = flawed
-    row_of = {int(index): row for row, index in enumerate(found.columns["source"])}
-    groups = found.columns["dup_group"]
+    source, result, _, _ = flawed
+    row_of = {int(index): row for row, index in enumerate(result.columns["source"])}
+    groups = result.columns["dup_group"]
     expected = {frozenset((row_of[f["index"]], row_of[f["of"]])) for f in source.flaws if f["of"] is not None}
     for pair in expected:
         assert len({groups[row] for row in pair}) == 1
-    blank = set(planted(source, found, "blank").tolist())
-    told = {frozenset((p.a, p.b)) for p in found.pairs}
-    assert {pair for pair in told if not pair & blank} == expected
+    blank = set(planted(source, result, "blank").tolist())
+    listed = {frozenset((p.a, p.b)) for p in result.pairs}
+    assert {pair for pair in listed if not pair & blank} == expected
 
 
 def test_wrong_labels_are_ranked_first(flawed):
-    source, found, _, _ = flawed
-    wrong = planted(source, found, "wrong label")
-    first = np.argsort(-found.columns["label_suspicion"], kind="stable")[: 2 * len(wrong)]
+    source, result, _, _ = flawed
+    wrong = planted(source, result, "wrong label")
+    first = np.argsort(-result.columns["label_suspicion"], kind="stable")[: 2 * len(wrong)]
     assert len(set(wrong.tolist()) & set(first.tolist())) >= 0.9 * len(wrong)
-    low, high = found.suspects.rate
-    share = (PLANTED["wrong label"] + PLANTED["copy with another label"]) / len(found.columns["id"])
+    low, high = result.suspects.rate
+    share = (PLANTED["wrong label"] + PLANTED["copy with another label"]) / len(result.columns["id"])
     assert low <= share <= high
 
 
 def test_a_leak_into_one_pixel_is_named(flawed):
-    _, found, store, folder = flawed
-    assert (found.shortcut.position, found.shortcut.label) == ((0, 0, 0), LEAK)
-    assert "row 0, column 0" in shortcuts.sentence(found.shortcut, store.classes, ())
-    verdicts = verdicts_of(found, store, folder)
+    _, result, store, folder = flawed
+    assert (result.shortcut.position, result.shortcut.label) == ((0, 0, 0), LEAK)
+    assert "row 0, column 0" in shortcuts.sentence(result.shortcut, store.classes)
+    verdicts = verdicts_of(result, store, folder)
     assert verdicts["no_single_number_tells_a_class"] == "fail"
     assert verdicts["equal_inputs_have_one_label"] == "fail"
 
 
-def test_the_healthy_twin_raises_nothing(tmp_path):
-    found, store = audit_of(Digits(), tmp_path)
-    verdicts = verdicts_of(found, store, tmp_path)
+def test_the_healthy_twin_raises_nothing(audited_digits):
+    result, store, folder = audited_digits
+    verdicts = verdicts_of(result, store, folder)
     assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"rows_are_exchangeable"}
-    m = metrics(found, store.classes)
+    m = metrics(result, store.classes)
     assert m["suspect_labels"] <= 3  # of 1,797: written so that a person hesitates, too
     assert sum(m[name] for name in METRIC_OF_FLAG.values()) == m["suspect_labels"]
 
@@ -124,9 +124,9 @@ def test_copies_across_given_splits_are_noted(tmp_path):
     images[50] = images[3]
     given = ["train"] * 45 + ["test"] * 15
     source = Rows(images, np.arange(60) % 3, "abc", "image", given_split=given)
-    found, store = audit_of(source, tmp_path)
-    assert np.flatnonzero(["across splits" in f for f in found.columns["flags"]]).tolist() == [3, 50]
-    assert verdicts_of(found, store, tmp_path)["no_copies_across_given_splits"] == "fail"
+    result, store = audit_of(source, tmp_path)
+    assert np.flatnonzero(["across splits" in f for f in result.columns["flags"]]).tolist() == [3, 50]
+    assert verdicts_of(result, store, tmp_path)["no_copies_across_given_splits"] == "fail"
 
 
 def test_metadata_that_tells_the_label_is_named(tmp_path):
@@ -134,12 +134,12 @@ def test_metadata_that_tells_the_label_is_named(tmp_path):
     images, labels = rng.integers(0, 256, (500, 8, 8), dtype=np.uint8), rng.integers(0, 2, 500)
     camera = np.where(rng.random(500) < 0.9, labels, 1 - labels)
     healthy = rng.integers(0, 5, 500)
-    told = {"camera": [f"no {c}" for c in camera], "day": healthy.tolist()}
-    found, store = audit_of(Rows(images, labels, ("cat", "dog"), "image", metadata=told), tmp_path)
-    assert found.beside.columns[0].column == "meta_camera"
-    assert {g.column: g.verdict for g in found.beside.columns}["meta_day"] != "yes"
-    assert verdicts_of(found, store, tmp_path)["metadata_says_nothing"] == "fail"
-    assert any("`meta_camera` alone predicts the label" in t for t in sentences(found, store.classes, ()))
+    listed = {"camera": [f"no {c}" for c in camera], "day": healthy.tolist()}
+    result, store = audit_of(Rows(images, labels, ("cat", "dog"), "image", metadata=listed), tmp_path)
+    assert result.metadata_bias.columns[0].column == "meta_camera"
+    assert {g.column: g.verdict for g in result.metadata_bias.columns}["meta_day"] != "yes"
+    assert verdicts_of(result, store, tmp_path)["metadata_says_nothing"] == "fail"
+    assert any("`meta_camera` alone predicts the label" in t for t in sentences(result, store.classes))
 
 
 # ---- texts and feature rows ----------------------------------------------------------------------------------------
@@ -155,15 +155,16 @@ def test_texts_are_audited(tmp_path):
     texts += [texts[0], texts[1].upper() + "!!", "x\x00\x01 \ufffd"]
     labels = [n % 2 for n in range(200)] + [0, 1, 0]
     labels[7] = 0  # wrong
-    found, store = audit_of(Rows(texts, labels, ("cook", "sport"), "text"), tmp_path / "store")
-    table = found.columns
+    result, store = audit_of(Rows(texts, labels, ("cook", "sport"), "text"), tmp_path / "store")
+    table = result.columns
     assert table["flags"][0] == table["flags"][200] == "exact copy"
     assert (table["dup_kind"][201], table["near_id"][201]) == ("case, blanks or signs", table["id"][1])
     assert table["odd_characters"].argmax() == 202
     assert 7 in np.argsort(-table["label_suspicion"])[:5]
-    assert "ref12" in explore(found, store, "notes", seed=0)
-    assert set(draw(found, store, LIMITS, tmp_path, seed=0)) == {"pictures/class_counts.png", "pictures/statistics.png"}
-    assert verdicts_of(found, store, tmp_path)["every_input_is_finite"] == "skip"
+    assert "ref12" in explorer_page(result, store, "notes", seed=0)
+    figures = draw(result, store, LIMITS, tmp_path, seed=0)
+    assert set(figures) == {"pictures/class_counts.png", "pictures/statistics.png"}
+    assert verdicts_of(result, store, tmp_path)["every_input_is_finite"] == "skip"
 
 
 def test_feature_rows_are_audited(tmp_path):
@@ -173,15 +174,15 @@ def test_feature_rows_are_audited(tmp_path):
     x[4, 3] = np.nan
     x = np.concatenate([x, x[:1]])
     source = Rows(x, [*y, y[0]], ("malignant", "benign"), "features", columns=names)
-    found, store = audit_of(source, tmp_path / "store")
-    assert (found.table.identifiers, found.table.equal) == ([], [("f0", "again")])  # the repeated row repeats the key
-    assert found.columns["missing"][4] == pytest.approx(1 / len(names))
-    assert (found.shortcut.position, found.shortcut.youden) == ((names.index("answer"),), 1.0)
-    assert found.columns["flags"][0] == found.columns["flags"][-1] == "exact copy"
-    verdicts = verdicts_of(found, store, tmp_path)
+    result, store = audit_of(source, tmp_path / "store")
+    assert (result.table.identifiers, result.table.equal) == ([], [("f0", "again")])  # the repeated row repeats the key
+    assert result.columns["missing"][4] == pytest.approx(1 / len(names))
+    assert (result.shortcut.position, result.shortcut.youden) == ((names.index("answer"),), 1.0)
+    assert result.columns["flags"][0] == result.columns["flags"][-1] == "exact copy"
+    verdicts = verdicts_of(result, store, tmp_path)
     assert verdicts["columns_say_something"] == verdicts["no_single_number_tells_a_class"] == "fail"
-    assert "x_f0" in explore(found, store, "tumours", seed=0)
-    assert draw(found, store, LIMITS, tmp_path, seed=0)
+    assert "x_f0" in explorer_page(result, store, "tumours", seed=0)
+    assert draw(result, store, LIMITS, tmp_path, seed=0)
 
 
 def test_large_numbers_with_a_gap_among_the_metadata_are_audited(tmp_path):
@@ -189,8 +190,8 @@ def test_large_numbers_with_a_gap_among_the_metadata_are_audited(tmp_path):
     account = [None, *(2**53 + 1 + i for i in range(39))]
     x, y = rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2
     source = Rows(x, y, ("a", "b"), "features", columns=["u", "v"], metadata={"account": account})
-    found, _ = audit_of(source, tmp_path / "store")
-    assert np.isnan(found.columns["meta_account"]).sum() == 1
+    result, _ = audit_of(source, tmp_path / "store")
+    assert np.isnan(result.columns["meta_account"]).sum() == 1
 
 
 # ---- single numbers ------------------------------------------------------------------------------------------------
@@ -206,8 +207,8 @@ def test_a_column_that_tells_the_label_is_named_whatever_else_it_holds():
     labels = rng.integers(0, 2, 900)
     x = np.column_stack([rng.normal(size=900), 2.0 * labels + rng.normal(0, 1e-3, 900), rng.lognormal(0, 3, 900)])
     x[5, 1] = 1e9  # one extreme value: in equal steps all the others would be in one
-    found = shortcuts.shortcut(x, labels, ["a", "leak", "b"])
-    assert (found.position, found.name, found.youden > 0.99) == ((1,), "leak", True)
+    result = shortcuts.shortcut(x, labels, ["a", "leak", "b"])
+    assert (result.position, result.name, result.youden > 0.99) == ((1,), "leak", True)
     assert shortcuts.shortcut(x[:, [0, 2]], labels, ["a", "b"]).youden < 0.2
 
 

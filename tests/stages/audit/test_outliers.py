@@ -1,4 +1,4 @@
-"""Outliers: what looks like nothing else, or is made otherwise than the rest; and no flood of them."""
+"""Outliers: inputs unlike everything else, or of another style than the rest; and hardly any in clean data."""
 
 import io
 import lzma
@@ -20,12 +20,12 @@ from recipe.sources.digits import Digits
 from recipe.sources.folder import Folder
 from recipe.stages.audit.audit import audit
 from recipe.stages.audit.captions import sentences
-from recipe.stages.audit.neighbours import Neighbours, features, nearest
-from recipe.stages.audit.outliers import MADE, isolation, made_otherwise, upper_z
+from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
+from recipe.stages.audit.outliers import STYLE, isolation, style_outliers, upper_z
 from recipe.stages.audit.statistics import statistics
 from recipe.stages.prepare.write_store import prepare
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"  # beside the project, where it is there at all
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"  # beside the project, where it exists
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
 LIMIT = LIMITS.outlier
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,18 +105,18 @@ def enlarged(images: np.ndarray) -> np.ndarray:
 
 
 def columns(images: np.ndarray) -> dict[str, np.ndarray]:
-    found = statistics(images).columns
-    return {name: found[name] for name in MADE}
+    result = statistics(images).columns
+    return {name: result[name] for name in STYLE}
 
 
-def made(known: dict[str, np.ndarray], planted: list[np.ndarray]) -> np.ndarray:
-    """The scores of what is known, and, at the end, of what is planted among it."""
+def made(photos: dict[str, np.ndarray], planted: list[np.ndarray]) -> np.ndarray:
+    """The scores of the known images and, at the end, of the planted ones."""
     more = columns(np.stack(planted))
-    joined = {name: np.append(known[name], more[name]) for name in MADE}
-    return made_otherwise(joined, np.arange(len(joined["colours"])).astype(str))
+    joined = {name: np.append(photos[name], more[name]) for name in STYLE}
+    return style_outliers(joined, np.arange(len(joined["colours"])).astype(str))
 
 
-# ---- how an image is made ------------------------------------------------------------------------------------------
+# ---- the style of an image -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=["made up", "CIFAR-10", "CIFAR-10, enlarged"])
@@ -132,8 +132,8 @@ def photographed(request):
 @MANY
 @given(placeholders())
 def test_a_placeholder_is_unlike_photographs(photographed, picture):
-    known, side = photographed
-    scores = made(known, [fitted(picture, side)])
+    photos, side = photographed
+    scores = made(photos, [fitted(picture, side)])
     assert scores[-1] > LIMIT
     assert (scores[:-1] > LIMIT).mean() < 0.01
 
@@ -141,18 +141,18 @@ def test_a_placeholder_is_unlike_photographs(photographed, picture):
 @MANY
 @given(st.lists(placeholders(), min_size=2, max_size=5))
 def test_a_few_placeholders_do_not_hide_each_other(photographed, pictures):
-    known, side = photographed
-    assert (made(known, [fitted(picture, side) for picture in pictures])[-len(pictures) :] > LIMIT).all()
+    photos, side = photographed
+    assert (made(photos, [fitted(picture, side) for picture in pictures])[-len(pictures) :] > LIMIT).all()
 
 
 def test_a_placeholder_that_is_there_many_times_counts_once(photographed):
-    known, side = photographed
+    photos, side = photographed
     picture = Image.new("RGB", (200, 200), "white")
     text(ImageDraw.Draw(picture), 200, "grey")
     more = columns(np.stack([fitted(picture, side)] * 40))
-    joined = {name: np.append(known[name], more[name]) for name in MADE}
-    copies = np.append(np.arange(len(known["colours"])), np.full(40, 10**6)).astype(str)
-    assert (made_otherwise(joined, copies)[-40:] > LIMIT).all()
+    joined = {name: np.append(photos[name], more[name]) for name in STYLE}
+    copies = np.append(np.arange(len(photos["colours"])), np.full(40, 10**6)).astype(str)
+    assert (style_outliers(joined, copies)[-40:] > LIMIT).all()
 
 
 @MANY
@@ -171,57 +171,57 @@ DRAWN = columns(drawings(300))
 @pytest.mark.parametrize("read", [cifar, fashion])
 def test_real_images_are_hardly_ever_outliers(read, count):
     images = read(count)
-    known = columns(images)
-    points, rest = features(images, np.arange(count))
+    photos = columns(images)
+    points, rest = pixel_components(images, np.arange(count))
     looks = isolation(nearest(points, rest), np.full(count, count // 10))
-    assert (made_otherwise(known, np.arange(count).astype(str)) > LIMIT).mean() <= 0.01
+    assert (style_outliers(photos, np.arange(count).astype(str)) > LIMIT).mean() <= 0.01
     assert (looks > LIMIT).sum() == 0
 
 
 @real
 def test_the_placeholder_among_ants_is_the_outlier(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
+    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
     prepare(Folder(str(SHARED / "natural_ants_bees"), size=64), CONFIG, tmp_path)
     store = Store.open(CONFIG, tmp_path)
-    found = audit(store, LIMITS, seed=0)
+    result = audit(store, LIMITS, seed=0)
     flagged = [
-        name for name, flags in zip(found.columns["name"], found.columns["flags"], strict=True) if "outlier" in flags
+        name for name, flags in zip(result.columns["name"], result.columns["flags"], strict=True) if "outlier" in flags
     ]
     assert "train/ants/imageNotFound.gif" in flagged
     assert len(flagged) <= 2
-    told = next(text for text in sentences(found, store.classes, store.columns) if text.startswith("Outliers: "))
-    assert told.startswith("Outliers: `train/ants/imageNotFound.gif` (")
-    assert "few colours (17, where most have" in told
-    assert "a few sharp edges on flat areas" in told
+    outliers = next(text for text in sentences(result, store.classes) if text.startswith("Outliers: "))
+    assert outliers.startswith("Outliers: `train/ants/imageNotFound.gif` (")
+    assert "few colours (17, where most have" in outliers
+    assert "a few sharp edges on flat areas" in outliers
 
 
-def test_small_images_are_not_judged_by_how_they_are_made(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
+def test_small_images_are_not_judged_by_their_style(tmp_path, monkeypatch):
+    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
     digits = Digits()
     images = np.concatenate([digits.images[:300], 255 - digits.images[300:301]])
     prepare(Arrays(images, digits.targets[:301]), CONFIG, tmp_path)
-    found = audit(Store.open(CONFIG, tmp_path), LIMITS, seed=0)
-    assert found.columns["outlier_reason"].tolist() == [""] * 300 + ["looks like nothing else"]
+    result = audit(Store.open(CONFIG, tmp_path), LIMITS, seed=0)
+    assert result.columns["outlier_reason"].tolist() == [""] * 300 + ["looks like nothing else"]
 
 
 def test_a_picture_that_is_there_many_times_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.probe", lambda *_, **__: [])
+    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
     picture = Image.new("RGB", (80, 80), "white")
     text(ImageDraw.Draw(picture), 80, "grey")
     images = np.concatenate([photographs(60), np.stack([fitted(picture, 64)] * 20)])
     prepare(Arrays(images, np.append(np.arange(60) % 2, np.ones(20, int))), CONFIG, tmp_path)
     store = Store.open(CONFIG, tmp_path)
-    found = audit(store, LIMITS, seed=0)
-    assert all({"outlier", "exact copy"} <= set(flags.split("; ")) for flags in found.columns["flags"][60:])
-    told = sentences(found, store.classes, store.columns)
-    assert any(said.startswith("One picture is there 20 times, all in class 1: ") for said in told)
+    result = audit(store, LIMITS, seed=0)
+    assert all({"outlier", "exact copy"} <= set(flags.split("; ")) for flags in result.columns["flags"][60:])
+    texts = sentences(result, store.classes)
+    assert any(text.startswith("One picture occurs 20 times, all in class 1: ") for text in texts)
 
 
-# ---- what looks like nothing else ----------------------------------------------------------------------------------
+# ---- inputs unlike everything else ---------------------------------------------------------------------------------
 
 
 def stripes(classes: int, per: int, seed: int) -> np.ndarray:
-    """(classes * per, 3, 64, 64): each class has stripes of a period, a direction and a colour; the rest is noise."""
+    """(classes * per, 3, 64, 64): each class has stripes of one period, direction and colour; the rest is noise."""
     rng, made = np.random.default_rng(seed), []
     for c in range(classes):
         for _ in range(per):
@@ -236,9 +236,9 @@ def stripes(classes: int, per: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(2))
 def test_many_small_classes_of_several_kinds_are_no_outliers(seed):
     images = stripes(classes=100, per=5, seed=seed)
-    points, rest = features(images, np.arange(len(images)))
+    points, rest = pixel_components(images, np.arange(len(images)))
     assert (isolation(nearest(points, rest), np.full(len(images), 4)) > LIMIT).sum() == 0
-    assert (made_otherwise(columns(images), np.arange(len(images)).astype(str)) > LIMIT).mean() < 0.01
+    assert (style_outliers(columns(images), np.arange(len(images)).astype(str)) > LIMIT).mean() < 0.01
 
 
 @settings(max_examples=15, deadline=None)
@@ -249,7 +249,7 @@ def test_noise_inverted_and_shuffled_digits_are_outliers(seed, count):
     shuffled = rng.permuted(some[1].reshape(count, -1), axis=1).reshape(some[1].shape)
     planted = [rng.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8), 255 - some[0], shuffled]
     images = np.concatenate([digits, *planted])
-    points, rest = features(images, np.arange(len(images)))
+    points, rest = pixel_components(images, np.arange(len(images)))
     scores = isolation(nearest(points, rest), np.full(len(images), 180))
     assert (scores[len(digits) :] > LIMIT).all()
     assert (scores[: len(digits)] > LIMIT).sum() == 0

@@ -13,8 +13,8 @@ from recipe.stages.audit.statistics import MEANINGS
 def measure(image: np.ndarray, channels_last: bool = True) -> dict[str, float]:
     """Of (H, W[, C]) bytes or floats."""
     image = image[..., None] if image.ndim == 2 else image
-    found = statistics.statistics(np.stack([image.transpose(2, 0, 1)] * 2)).columns
-    return {name: column[0] for name, column in found.items()}
+    measured = statistics.statistics(np.stack([image.transpose(2, 0, 1)] * 2)).columns
+    return {name: column[0] for name, column in measured.items()}
 
 
 @pytest.fixture
@@ -31,26 +31,26 @@ def test_blur_lowers_the_sharpness_and_noise_lifts_it(leaf):
     assert soft < 0.5 * own < own < 0.5 * rough
 
 
-def test_colour_is_told_by_its_columns(leaf):
+def test_colour_is_measured_by_its_columns(leaf):
     red = np.stack([leaf, leaf // 4, leaf // 4], -1)
-    found, grey = measure(red), measure(np.stack([leaf] * 3, -1))
-    assert found["red"] > 3 * found["green"]
-    assert found["red_green"] > 0.05
-    assert found["blue_yellow"] < 0
+    measured, grey = measure(red), measure(np.stack([leaf] * 3, -1))
+    assert measured["red"] > 3 * measured["green"]
+    assert measured["red_green"] > 0.05
+    assert measured["blue_yellow"] < 0
     assert (grey["saturation"], grey["red_green"], grey["blue_yellow"]) == (0, 0, 0)
-    assert found["saturation"] > 0.3
+    assert measured["saturation"] > 0.3
     assert "saturation" not in measure(leaf)
 
 
-def test_place_and_extent_follow_the_object():
+def test_centre_and_spread_follow_the_object():
     image = np.zeros((20, 40), np.uint8)
     image[2:6, 30:38] = 255
-    found = measure(image)
-    assert found["centre_x"] == pytest.approx(34 / 40 - 0.5, abs=0.02)
-    assert found["centre_y"] == pytest.approx(4 / 20 - 0.5, abs=0.03)
+    measured = measure(image)
+    assert measured["centre_x"] == pytest.approx(34 / 40 - 0.5, abs=0.02)
+    assert measured["centre_y"] == pytest.approx(4 / 20 - 0.5, abs=0.03)
     larger = image.copy()
     larger[2:18, 4:38] = 255
-    assert measure(larger)["extent"] > 1.5 * found["extent"]
+    assert measure(larger)["spread"] > 1.5 * measured["spread"]
 
 
 def test_stripes_have_a_direction(leaf):
@@ -59,7 +59,7 @@ def test_stripes_have_a_direction(leaf):
     assert measure(stripes.T)["upright"] == pytest.approx(-1)
 
 
-def test_a_grey_half_is_seen(leaf):
+def test_a_grey_half_is_measured(leaf):
     leaf[12:] = 128
     assert measure(leaf)["flat_rows"] == pytest.approx(0.5)
 
@@ -82,17 +82,17 @@ def test_noise_cannot_be_compressed(leaf):
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, st.tuples(*[st.integers(1, 6)] * 4), elements=st.floats(width=32)))
 def test_any_numbers_can_be_measured(inputs):
-    found = statistics.statistics(inputs).columns
-    assert set(found) <= set(MEANINGS)
-    assert all(len(column) == len(inputs) for column in found.values())
+    measured = statistics.statistics(inputs).columns
+    assert set(measured) <= set(MEANINGS)
+    assert all(len(column) == len(inputs) for column in measured.values())
     whole = np.isfinite(inputs).all((1, 2, 3))
-    assert (found["finite"] == whole).all()
+    assert (measured["finite"] == whole).all()
 
 
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.uint8, st.tuples(*[st.integers(1, 6)] * 4)))
 def test_of_bytes_every_number_is_finite_and_blocks_do_not_matter(inputs):
-    found = statistics.statistics(inputs).columns
-    assert all(np.isfinite(column).all() for column in found.values())
+    measured = statistics.statistics(inputs).columns
+    assert all(np.isfinite(column).all() for column in measured.values())
     alone = statistics.statistics(inputs[:1]).columns
-    assert all(np.isclose(found[name][0], alone[name][0], rtol=1e-5, atol=1e-6) for name in found)
+    assert all(np.isclose(measured[name][0], alone[name][0], rtol=1e-5, atol=1e-6) for name in measured)

@@ -23,7 +23,7 @@ def row(name: str, text: str) -> float:
 def test_statistics_of_texts():
     assert row("characters", "four") == 4
     assert row("words", "one two  three") == 3
-    assert row("rare_words", "the zebra") == 0.5  # `the` stands elsewhere
+    assert row("rare_words", "the zebra") == 0.5  # `the` occurs elsewhere
     assert row("non_ascii", "größe") == pytest.approx(2 / 5)
     assert row("upper_case", "AbcD") == 0.5
     assert row("digits", "a1b2") == 0.5
@@ -34,9 +34,9 @@ def test_statistics_of_texts():
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_any_texts_can_be_measured(some):
-    found = texts.statistics(some)
-    assert list(found) == list(texts.MEANINGS)
-    assert all(np.isfinite(column).all() and len(column) == len(some) for column in found.values())
+    measured = texts.statistics(some)
+    assert list(measured) == list(texts.MEANINGS)
+    assert all(np.isfinite(column).all() and len(column) == len(some) for column in measured.values())
     texts.copies(some)
 
 
@@ -48,14 +48,14 @@ def test_any_texts_can_be_measured(some):
         ("Free entry in our weekly competition, text WIN to 80086 now", "near"),
     ],
 )
-def test_copies_are_found_and_their_difference_is_named(copy, kind):
-    found = texts.copies([*LINES, copy])
-    assert [(a, b, k) for a, b, _, k in found] == [(0, 5, kind)]
+def test_copies_are_detected_and_their_difference_is_named(copy, kind):
+    copies = texts.copies([*LINES, copy])
+    assert [(a, b, k) for a, b, _, k in copies] == [(0, 5, kind)]
 
 
 def test_texts_of_one_kind_are_no_copies():
-    seen = [("ants", "bees", "river"), ("cats", "dogs", "gate"), ("owls", "mice", "barn"), ("elk", "wolves", "lake")]
-    lines = [f"On day {n} we saw {a} and {b} by the {c}" for n, (a, b, c) in enumerate(seen)]
+    animals = [("ants", "bees", "river"), ("cats", "dogs", "gate"), ("owls", "mice", "barn"), ("elk", "wolves", "lake")]
+    lines = [f"On day {n} we saw {a} and {b} by the {c}" for n, (a, b, c) in enumerate(animals)]
     assert texts.copies([*LINES, *lines, "ok", "ok?no", "yes"]) == []
 
 
@@ -66,27 +66,27 @@ def test_rows_with_missing_and_extreme_values():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 3)) * [1, 100, 0.01]
     values[3, 1], values[4, 0], values[5, 2] = np.nan, np.inf, 5.0
-    found = tables.statistics(values, ["a", "b", "c"])
-    assert found["missing"][3] == pytest.approx(1 / 3)
-    assert found["missing"].sum() == pytest.approx(1 / 3)
-    assert np.flatnonzero(~found["finite"]).tolist() == [4]
-    assert found["extreme"].argmax() == 5
-    assert found["extreme_column"][5] == "c"
+    measured = tables.statistics(values, ["a", "b", "c"])
+    assert measured["missing"][3] == pytest.approx(1 / 3)
+    assert measured["missing"].sum() == pytest.approx(1 / 3)
+    assert np.flatnonzero(~measured["finite"]).tolist() == [4]
+    assert measured["extreme"].argmax() == 5
+    assert measured["extreme_column"][5] == "c"
 
 
 def test_columns_that_say_nothing_are_named():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 100))
     values = np.stack([a, np.full(100, 3.0), b, a, np.arange(100) * 7.0, np.where(b > 1, np.nan, b)], 1)
-    found = tables.columns(values, ["a", "still", "b", "again", "key", "gaps"])
-    assert (found.constant, found.equal, found.identifiers) == (["still"], [("a", "again")], ["key"])
-    assert found.missing == {"gaps": pytest.approx((b > 1).mean())}
+    problems = tables.column_problems(values, ["a", "still", "b", "again", "key", "gaps"])
+    assert (problems.constant, problems.equal, problems.identifiers) == (["still"], [("a", "again")], ["key"])
+    assert problems.missing == {"gaps": pytest.approx((b > 1).mean())}
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_any_numbers_can_be_measured(rows):
     values = np.array(rows, np.float32)
-    found = tables.statistics(values, ["a", "b", "c"])
-    assert list(found) == list(tables.MEANINGS)
-    tables.columns(values, ["a", "b", "c"])
+    measured = tables.statistics(values, ["a", "b", "c"])
+    assert list(measured) == list(tables.MEANINGS)
+    tables.column_problems(values, ["a", "b", "c"])

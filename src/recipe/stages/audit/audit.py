@@ -1,4 +1,4 @@
-"""The audit of a store: every example measured, compared with the others, and its label judged by theirs."""
+"""The audit of a store: each example is measured, compared with the others, and its label judged by theirs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,101 +8,109 @@ import numpy as np
 from recipe.data.source import IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.stages.audit import embeddings, tables, texts
-from recipe.stages.audit.bias import Bias, bias, name_columns
-from recipe.stages.audit.duplicates.search import Pair, exact, find
-from recipe.stages.audit.flags import MEANINGS as RELATIONS
-from recipe.stages.audit.flags import Limits, flags, relations, together
+from recipe.stages.audit.bias import ORDER, Bias, bias, name_columns
+from recipe.stages.audit.duplicates.search import Pair, exact_pairs, find_pairs
+from recipe.stages.audit.flags import MEANINGS as FLAG_MEANINGS
+from recipe.stages.audit.flags import FlagLimits, flags, fold_groups, neighbour_columns
 from recipe.stages.audit.labels import Suspects, suspects
-from recipe.stages.audit.neighbours import Neighbours, features, nearest
+from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
 from recipe.stages.audit.order import Order, order_of
 from recipe.stages.audit.outliers import outliers
-from recipe.stages.audit.probes.questions import Finding, probe
+from recipe.stages.audit.probes.questions import ProbeResult, run_probes
 from recipe.stages.audit.shortcuts import Shortcut, shortcut
-from recipe.stages.audit.statistics import MEANINGS as PIXELS
+from recipe.stages.audit.statistics import MEANINGS as PIXEL_MEANINGS
 from recipe.stages.audit.statistics import Statistics, statistics
 
-SEEN = 5  # neighbours that the explorer shows
+SHOWN = 5  # neighbours that the explorer shows
 FEW = 20  # examples below which labels are not judged
-KNOWN = {"id", "row", "hash", "label", "class", "source", "group", "given_split", "name", "notes", "file_sha256"}
+NOT_METADATA = {  # columns of the store that identify an example or are its label, group or split
+    "id", "row", "hash", "label", "class", "source", "group", "given_split", "name", "notes", "file_sha256",
+}  # fmt: skip
+SIZE_MEANINGS = {
+    "height": "height in pixels",
+    "width": "width in pixels",
+    "channels": "number of channels: 1 grey, 3 colour",
+}
+
+Say = Callable[[str], None]
+Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a kind of data gives the audit to work with."""
+class Measurements:
+    """What is measured in a way that depends on the kind of data. N examples, M distinct inputs."""
 
-    columns: dict[str, np.ndarray]
+    columns: Columns
     meanings: dict[str, str]
-    points: np.ndarray  # (M, D) of the different inputs: near where they look alike
-    rest: np.ndarray  # (M,) what the points leave out of each
-    judged: np.ndarray  # (M, D') of the different inputs: what labels are judged by
+    points: np.ndarray  # (M, D) vectors that are close where the inputs look alike
+    residual: np.ndarray  # (M,) what the points leave out of each input
+    label_features: np.ndarray  # (M, D') the features that labels are judged by
     pairs: list[Pair]  # copies, by rows
     pixels: Statistics | None = None
-    table: tables.Columns | None = None
+    table: tables.ColumnProblems | None = None
 
 
 @dataclass(frozen=True)
 class Audit:
     kind: str
-    columns: dict[str, np.ndarray]  # a value per example each
+    columns: Columns  # a value per example each
     meanings: dict[str, str]  # of every column: unit, range, source
-    neighbours: np.ndarray  # (N, SEEN) rows of the most similar other inputs, nearest first, -1 where there are none
+    neighbours: np.ndarray  # (N, SHOWN) rows of the most similar other inputs, nearest first, -1 where there are none
     pairs: list[Pair]
     order: Order
     suspects: Suspects | None
-    beside: Bias | None  # what stands beside the input, and whether it tells the label
-    looks: Bias | None  # what can be measured of the input by a single number, likewise
-    split: Bias | None  # all of these, and whether they tell the split that the source gives
-    probes: list[Finding]
-    shortcut: Shortcut | None  # the single number of the input that says most about a class
+    metadata_bias: Bias | None  # whether metadata predict the label
+    statistics_bias: Bias | None  # whether single statistics of the input (brightness, ...) predict the label
+    split_bias: Bias | None  # whether any of these columns predicts the split that the source gives
+    probes: list[ProbeResult]
+    shortcut: Shortcut | None  # the single number of the input that identifies a class best
     pixels: Statistics | None
-    table: tables.Columns | None
+    table: tables.ColumnProblems | None
 
 
-def audit(store: Store, limits: Limits, seed: int, say: Callable[[str], None] = lambda text: None) -> Audit:
+def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: None) -> Audit:
     """Measures every example of the store; the same bits whatever the number of threads."""
     from threadpoolctl import threadpool_limits
 
-    columns, meanings = _held(store)
-    _, first, which = np.unique(columns["hash"], return_index=True, return_inverse=True)
-    # different inputs in the order of the file: that of the hashes means nothing
-    by_row = np.argsort(first)
-    first, which = first[by_row], np.argsort(by_row)[which]
+    columns, meanings = _stored_columns(store)
+    first, which = _distinct(columns["hash"])
     with threadpool_limits(1):
-        look = LOOKS.get(store.kind, _features)(store, first, columns, seed, say)
+        measured = MEASURE.get(store.kind, _measure_table)(store, first, columns, seed, say)
         say(f"{len(which):,} examples measured")
-        near = nearest(look.points, look.rest)
-        order = order_of(look.points, near, columns["label"][first], seed)
-        pairs = look.pairs if store.kind in LOOKS else look.pairs + _alike(near, first, limits)
-        columns |= look.columns
-        columns |= relations(columns, near, first, which, pairs)
+        near = nearest(measured.points, measured.residual)
+        order = order_of(measured.points, near, columns["label"][first], seed)
+        pairs = measured.pairs if store.kind in MEASURE else measured.pairs + _near_rows(near, first, limits)
+        columns |= measured.columns
+        columns |= neighbour_columns(columns, near, first, which, pairs)
         side = min(store.inputs.shape[2:]) if store.kind == IMAGE else 0
         columns |= outliers(columns, near, first, which, side, limits.outlier)
-        groups = together(columns)
-        judged = _judged(look.judged[which], columns["label"], groups, seed)
-        say("labels judged by the other examples")
-        biases = _biases(store.kind, columns, look, groups, seed)
-        short = None if store.kind == TEXT else shortcut(store.inputs, columns["label"], store.columns)
-        say("metadata and single numbers asked for the label")
+        groups = fold_groups(columns)
+        suspect = _suspects(measured.label_features[which], columns["label"], groups, seed)
+        say("labels compared with cross-validated predictions")
+        biases = _biases(store.kind, columns, measured, groups, seed)
+        best = None if store.kind == TEXT else shortcut(store.inputs, columns["label"], store.columns)
+        say("metadata, statistics and single numbers tested as predictors of the label")
         probes = _probes(store, columns["label"], groups, seed, say)
-    columns |= _label_columns(judged, store.classes, len(which))
-    columns["flags"] = flags(columns, judged, limits)
-    meanings = meanings | look.meanings | RELATIONS
+    columns |= _label_columns(suspect, store.classes, len(which))
+    columns["flags"] = flags(columns, suspect, limits)
+    meanings = meanings | measured.meanings | FLAG_MEANINGS
     columns = {name: columns[name] for name in meanings if name in columns}
     meanings = {name: meanings[name] for name in columns}
-    seen = _rows(near, first, which)
+    shown = _neighbour_rows(near, first, which)
     return Audit(
-        store.kind, columns, meanings, seen, pairs, order, judged, *biases, probes, short, look.pixels, look.table
-    )
+        store.kind, columns, meanings, shown, pairs, order, suspect, *biases, probes, best, measured.pixels,
+        measured.table,
+    )  # fmt: skip
 
 
-def _held(store: Store) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """What prepare knows of each example, and what it means; a missing number is NaN, a missing text empty."""
+def _stored_columns(store: Store) -> tuple[Columns, dict[str, str]]:
+    """The columns that prepare stored, and their meanings; a missing number becomes NaN, a missing text empty."""
     import pyarrow
 
-    held = store.table()
+    stored = store.table()
     columns, meanings = {}, {}
-    for field in held.schema:
-        values, column = held[field.name], field.type
+    for field in stored.schema:
+        values, column = stored[field.name], field.type
         if pyarrow.types.is_string(column):
             columns[field.name] = np.array(values.fill_null("").to_pylist(), dtype=str)
         elif pyarrow.types.is_boolean(column):
@@ -115,107 +123,115 @@ def _held(store: Store) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return columns, meanings
 
 
+def _distinct(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(first row of each distinct input, in the order of the file; the distinct input of each row)"""
+    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    by_row = np.argsort(first)
+    return first[by_row], np.argsort(by_row)[which]
+
+
 # ---- the kinds of data ---------------------------------------------------------------------------------------------
 
 
-def _images(store: Store, first: np.ndarray, held: dict, seed: int, say: Callable) -> Look:
-    seen = statistics(store.inputs)
-    points, rest = features(store.inputs, first)
-    judged = (
-        points if min(store.inputs.shape[2:]) < embeddings.SMALL else embeddings.of_images(store.inputs[first], seed)
-    )
-    count, (channels, height, width) = len(held["row"]), store.inputs.shape[1:]
-    sizes = np.stack([held.get(name, np.full(count, n)) for name, n in (("height", height), ("width", width))], 1)
+def _measure_images(store: Store, first: np.ndarray, stored: Columns, seed: int, say: Say) -> Measurements:
+    pixels = statistics(store.inputs)
+    points, residual = pixel_components(store.inputs, first)
+    small = min(store.inputs.shape[2:]) < embeddings.SMALL
+    label_features = points if small else embeddings.of_images(store.inputs[first], seed)
+    count, (channels, height, width) = len(stored["row"]), store.inputs.shape[1:]
+    sizes = np.stack([stored.get(name, np.full(count, n)) for name, n in (("height", height), ("width", width))], 1)
     fixed = {"height": np.full(count, height), "width": np.full(count, width), "channels": np.full(count, channels)}
-    fixed = {name: values for name, values in fixed.items() if name not in held}
-    pairs = find(store.picture, held["hash"].tolist(), sizes.tolist(), seed, say)
-    return Look(fixed | seen.columns, SHAPE | PIXELS, points, rest, judged, pairs, pixels=seen)
+    fixed = {name: values for name, values in fixed.items() if name not in stored}
+    pairs = find_pairs(store.picture, stored["hash"].tolist(), sizes.tolist(), seed, say)
+    meanings = SIZE_MEANINGS | PIXEL_MEANINGS
+    return Measurements(fixed | pixels.columns, meanings, points, residual, label_features, pairs, pixels=pixels)
 
 
-def _texts(store: Store, first: np.ndarray, held: dict, seed: int, say: Callable) -> Look:
-    own = store.texts()
-    points = embeddings.of_texts([own[row] for row in first], seed)
+def _measure_texts(store: Store, first: np.ndarray, stored: Columns, seed: int, say: Say) -> Measurements:
+    every = store.texts()
+    points = embeddings.of_texts([every[row] for row in first], seed)
     length = np.linalg.norm(points, axis=1, keepdims=True)
     unit = points / np.maximum(length, 1e-12)
-    rows = np.full(len(own), -1)
-    rows[first] = np.arange(len(first))
-    pairs = exact(held["hash"]) + [
+    pairs = exact_pairs(stored["hash"].tolist()) + [
         Pair(int(first[a]), int(first[b]), similarity, 0, kind, 1.0)
-        for a, b, similarity, kind in texts.copies([own[row] for row in first])
+        for a, b, similarity, kind in texts.copies([every[row] for row in first])
     ]
-    return Look(texts.statistics(own), texts.MEANINGS, unit, np.zeros(len(first)), points, pairs)
+    return Measurements(texts.statistics(every), texts.MEANINGS, unit, np.zeros(len(first)), points, pairs)
 
 
-def _features(store: Store, first: np.ndarray, held: dict, seed: int, say: Callable) -> Look:
+def _measure_table(store: Store, first: np.ndarray, stored: Columns, seed: int, say: Say) -> Measurements:
     values = np.asarray(store.inputs)
     points = embeddings.of_columns(values[first])
-    return Look(
+    return Measurements(
         tables.statistics(values, store.columns), tables.MEANINGS, points, np.zeros(len(first)), points,
-        exact(held["hash"]), table=tables.columns(values, store.columns),
+        exact_pairs(stored["hash"].tolist()), table=tables.column_problems(values, store.columns),
     )  # fmt: skip
 
 
-LOOKS = {IMAGE: _images, TEXT: _texts}
-SHAPE = {"height": "pixels", "width": "pixels", "channels": "1 grey, 3 colour"}
+MEASURE = {IMAGE: _measure_images, TEXT: _measure_texts}
 
 
-def _alike(near: Neighbours, first: np.ndarray, limits: Limits) -> list[Pair]:
-    """Rows of numbers that are far nearer to each other than to anything else."""
-    found = {}
-    for a in np.flatnonzero(near.ratio < limits.near):
-        pair = tuple(sorted((int(first[a]), int(first[near.index[a, 0]]))))
-        found[pair] = max(found.get(pair, 0.0), 1 - float(near.ratio[a]))
-    return [Pair(a, b, similarity, 0, "near", 1.0) for (a, b), similarity in sorted(found.items())]
+def _near_rows(near: Neighbours, first: np.ndarray, limits: FlagLimits) -> list[Pair]:
+    """Rows of a table that are far nearer to each other than to anything else."""
+    similarity: dict[tuple[int, int], float] = {}
+    for i in np.flatnonzero(near.ratio < limits.near):
+        a, b = sorted((int(first[i]), int(first[near.index[i, 0]])))
+        similarity[a, b] = max(similarity.get((a, b), 0.0), 1 - float(near.ratio[i]))
+    return [Pair(a, b, value, 0, "near", 1.0) for (a, b), value in sorted(similarity.items())]
 
 
-# ---- what is asked of all ------------------------------------------------------------------------------------------
+# ---- common to all kinds -------------------------------------------------------------------------------------------
 
 
-def _judged(points: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int) -> Suspects | None:
+def _suspects(features: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int) -> Suspects | None:
     if len(labels) < FEW or len(np.unique(labels)) < 2 or len(set(groups)) < 2:
         return None
-    return suspects(points, labels, groups, seed)
+    return suspects(features, labels, groups, seed)
 
 
-def _label_columns(judged: Suspects | None, classes: Sequence[str], count: int) -> dict[str, np.ndarray]:
-    if judged is None:
+def _label_columns(suspect: Suspects | None, classes: Sequence[str], count: int) -> Columns:
+    if suspect is None:
         return {"label_suspicion": np.full(count, np.nan, np.float32), "suggested": np.full(count, "")}
     return {
-        "label_suspicion": judged.score.astype(np.float32),
-        "label_probability": judged.given.astype(np.float32),
-        "suggested": np.array(classes)[judged.suggested],
+        "label_suspicion": suspect.score.astype(np.float32),
+        "label_probability": suspect.given.astype(np.float32),
+        "suggested": np.array(classes)[suspect.suggested],
     }
 
 
-def _biases(kind: str, columns: dict, look: Look, groups: Sequence[str], seed: int) -> tuple[Bias | None, ...]:
-    """(what stands beside the input, what is measured of it) for the label; both for the split of the source."""
-    taken = KNOWN | set(RELATIONS) | set(look.columns)
-    beside = {name: values for name, values in columns.items() if name not in taken}
+def _biases(
+    kind: str, columns: Columns, measured: Measurements, groups: Sequence[str], seed: int
+) -> tuple[Bias | None, Bias | None, Bias | None]:
+    """(metadata as predictors of the label, statistics of the input likewise, both as predictors of the given split)"""
+    excluded = NOT_METADATA | set(FLAG_MEANINGS) | set(measured.columns)
+    metadata = {name: values for name, values in columns.items() if name not in excluded}
     if kind == IMAGE and any(columns["name"]):
-        beside |= {name: values for name, values in name_columns(columns["name"].tolist()).items() if name != "folder"}
-    beside["order"] = columns["source"]
-    measured = {name: values for name, values in look.columns.items() if name not in SHAPE}
-    measured, beside = ({n: v for n, v in part.items() if len(np.unique(v)) > 1} for part in (measured, beside))
-    asked = [(beside, "label", columns["class"]), (measured, "label", columns["class"])]
-    asked.append((beside | measured, "split", columns["given_split"]))
-    return tuple(
-        bias(part, target, answers.tolist(), groups, seed) if _askable(part, answers, groups) else None
-        for part, target, answers in asked
+        metadata |= {
+            name: values for name, values in name_columns(columns["name"].tolist()).items() if name != "folder"
+        }
+    metadata[ORDER] = columns["source"]
+    single = {name: values for name, values in measured.columns.items() if name not in SIZE_MEANINGS}
+    single, metadata = ({n: v for n, v in part.items() if len(np.unique(v)) > 1} for part in (single, metadata))
+
+    def tested(predictors: Columns, target: str, values: np.ndarray) -> Bias | None:
+        enough = len(np.unique(values)) > 1 and len(values) >= FEW and len(set(groups)) > 1
+        return bias(predictors, target, values.tolist(), groups, seed) if predictors and enough else None
+
+    return (
+        tested(metadata, "label", columns["class"]),
+        tested(single, "label", columns["class"]),
+        tested(metadata | single, "split", columns["given_split"]),
     )
 
 
-def _askable(part: dict, answers: np.ndarray, groups: Sequence[str]) -> bool:
-    return bool(part) and len(np.unique(answers)) > 1 and len(answers) >= FEW and len(set(groups)) > 1
-
-
-def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Callable) -> list[Finding]:
+def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say) -> list[ProbeResult]:
     if store.kind != IMAGE:
         return []
-    return probe(store.inputs, labels, np.array(groups), seed, say=say)
+    return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
 
 
-def _rows(near: Neighbours, first: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """(N, SEEN) rows of the nearest different inputs of each example."""
+def _neighbour_rows(near: Neighbours, first: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """(N, SHOWN) rows of the nearest distinct inputs of each example."""
     if near.index.shape[1] < 1 or len(first) < 2:
         return np.full((len(which), 1), -1)
-    return first[near.index[:, :SEEN]][which]
+    return first[near.index[:, :SHOWN]][which]

@@ -1,4 +1,4 @@
-"""The classes: how evenly they are filled, and which are taken for which."""
+"""The classes: how even their sizes are, and which labels are confused with which."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 
 from recipe.stages.audit.labels import Suspects
 
-LEAST = 0.01  # of a class; a rarer confusion is not named
+LEAST = 0.01  # share of a class; a rarer confusion is not named
 
 
 @dataclass(frozen=True)
 class Balance:
     counts: tuple[int, ...]  # by class
-    effective: float  # exp of the entropy of the shares: as many equally large classes are as diverse; 1 to K
+    effective: float  # exp of the entropy of the shares, 1 to K: so many equally large classes are as diverse
     ratio: float  # largest over smallest; infinite where a class is empty
 
 
@@ -21,8 +21,8 @@ class Balance:
 class Confusion:
     true: int
     given: int
-    low: float  # share of what is `true` that is labelled `given`, at least
-    high: float  # and at most; it also holds what the model confuses by itself
+    low: float  # least share of the examples of class `true` that are labelled `given`
+    high: float  # largest share; it also counts what the model confuses
 
 
 def balance(labels: np.ndarray, classes: int) -> Balance:
@@ -33,16 +33,18 @@ def balance(labels: np.ndarray, classes: int) -> Balance:
     return Balance(tuple(counts.tolist()), float(np.exp(-(share * np.log(share)).sum())), ratio)
 
 
-def confusions(found: Suspects) -> tuple[Confusion, ...]:
-    """Those that surely happen to 1 % of a class or more, the most frequent first; none where none can be told."""
-    if found.confusion is None:
+def confusions(suspects: Suspects) -> tuple[Confusion, ...]:
+    """Those that surely happen to 1 % of a class or more, the most frequent first; none where they are unknown."""
+    if suspects.confusion is None:
         return ()
-    low, high = found.confusion
+    low, high = suspects.confusion
     pairs = [(int(true), int(given)) for given, true in np.argwhere(low >= LEAST) if given != true]
     named = [Confusion(true, given, float(low[given, true]), float(high[given, true])) for true, given in pairs]
     return tuple(sorted(named, key=lambda c: (-c.low, c.true, c.given)))
 
 
 def sentence(confusion: Confusion, names: Sequence[str]) -> str:
+    """Without a full stop."""
     true, given = names[confusion.true], names[confusion.given]
-    return f"{100 * confusion.low:.0f} to {100 * confusion.high:.0f} % of what is `{true}` is labelled `{given}`"
+    low, high = 100 * confusion.low, 100 * confusion.high
+    return f"{low:.0f} to {high:.0f} % of the examples whose true class is `{true}` are labelled `{given}`"

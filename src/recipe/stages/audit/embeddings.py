@@ -1,18 +1,18 @@
-"""An example as a vector, without any pretrained net: what suspect labels are judged by."""
+"""Each example as a vector, without any pretrained net: the features that labels are judged by."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from recipe.stages.audit.neighbours import features
+from recipe.stages.audit.neighbours import pixel_components
 from recipe.stages.audit.patches import triangle, whitening, windows
 from recipe.stages.audit.statistics import blocks
 
-SMALL = 16  # pixels; below, the pixels' own principal components say more than codes of patches
+SMALL = 16  # pixels; of smaller images the principal components of the pixels predict better than codes of patches
 SIDE = 32  # larger images are averaged down to at most this
 PATCH, STRIDE, CENTRES = 6, 2, 256
 LEARN = 5_000  # images that the codes are learned from
-PATCHES = 40_000  # of them
+PATCHES = 40_000  # of those images
 COMPONENTS = 256
 WORDS = 1 << 16  # hash buckets of words and pairs of words
 TOPICS = 128
@@ -23,46 +23,46 @@ def of_images(inputs: np.ndarray, seed: int) -> np.ndarray:
     """(N, <= 256) float32 of (N, C, H, W): patches coded by their distances to centres, summed by quarter.
 
     Coates and Ng, 2011 and 2012: whitened patches, k-means, triangle activation; then principal components, half
-    whitened. Small images are the components of their pixels. Values that are not finite count as zeros.
+    whitened. Small images give the principal components of their pixels. Values that are not finite count as zeros.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         if min(inputs.shape[2:]) < SMALL:
-            return features(inputs, np.arange(len(inputs)))[0]
+            return pixel_components(inputs, np.arange(len(inputs)))[0]
         rng = np.random.default_rng(seed)
         learn = np.sort(rng.choice(len(inputs), min(LEARN, len(inputs)), replace=False))
         some = np.concatenate([_averaged(block) for _, block in blocks(inputs[learn])])
         dictionary = _dictionary(some, rng)
         middle, directions = _components(np.concatenate([_codes(part, dictionary) for part in _steps(some)]))
-        found = np.empty((len(inputs), directions.shape[1]), np.float32)
+        vectors = np.empty((len(inputs), directions.shape[1]), np.float32)
         for at, block in blocks(inputs):
             for start, part in zip(range(at, at + len(block), STEP), _steps(_averaged(block)), strict=True):
-                found[start : start + len(part)] = (_codes(part, dictionary) - middle) @ directions
-    return found
+                vectors[start : start + len(part)] = (_codes(part, dictionary) - middle) @ directions
+    return vectors
 
 
 def of_texts(texts: Sequence[str], seed: int) -> np.ndarray:
-    """(N, <= 128) float32: hashed words and pairs of words, weighed by rarity (TF-IDF), and their principal topics."""
+    """(N, <= 128) float32: hashed words and pairs of words, weighted by TF-IDF, reduced by a truncated SVD (LSA)."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
     from threadpoolctl import threadpool_limits
 
-    counts = HashingVectorizer(n_features=WORDS, ngram_range=(1, 2), alternate_sign=False, norm=None)
-    found = counts.transform(texts)
-    found = found[:, np.bincount(found.indices, minlength=WORDS) > 1]  # what stands in one text alone tells nothing
-    weighed = TfidfTransformer(sublinear_tf=True).fit_transform(found)
-    topics = min(TOPICS, *(n - 1 for n in found.shape))
+    vectorizer = HashingVectorizer(n_features=WORDS, ngram_range=(1, 2), alternate_sign=False, norm=None)
+    counts = vectorizer.transform(texts)
+    counts = counts[:, np.bincount(counts.indices, minlength=WORDS) > 1]  # a term of a single text predicts nothing
+    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+    topics = min(TOPICS, *(n - 1 for n in counts.shape))
     if topics < 1:
         return np.zeros((len(texts), 1), np.float32)
     with threadpool_limits(1):
-        return TruncatedSVD(topics, random_state=seed).fit_transform(weighed).astype(np.float32)
+        return TruncatedSVD(topics, random_state=seed).fit_transform(weighted).astype(np.float32)
 
 
 def of_columns(values: np.ndarray) -> np.ndarray:
-    """(N, D') float32 of (N, D) numbers: each column by its median and spread, wild values at 5 deviations.
+    """(N, D') float32 of (N, D) numbers: each column scaled by its median and spread, and clipped at 5 deviations.
 
-    A missing value (NaN or infinite) stands at the median, with a 1 in a column of its own.
+    A missing value (NaN or infinite) is replaced by the median, and marked by a 1 in an additional column.
     """
     values = np.asarray(values, np.float64)
     missing = ~np.isfinite(values)
@@ -98,7 +98,7 @@ def _patches(images: np.ndarray) -> np.ndarray:
 
 
 def _dictionary(images: np.ndarray, rng: np.random.Generator) -> tuple:
-    """(what is added to a patch's variance, mean, whitening, centres)"""
+    """(floor added to the variance of a patch, mean, whitening, centres)"""
     from sklearn.cluster import MiniBatchKMeans
 
     some = _patches(images[rng.choice(len(images), min(2_000, len(images)), replace=False)])
@@ -126,7 +126,7 @@ def _codes(images: np.ndarray, dictionary: tuple) -> np.ndarray:
 
 
 def _components(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, directions (D, <= COMPONENTS)), half whitened: the strong ones say more of the scene than of the thing."""
+    """(mean, directions (D, <= COMPONENTS)), half whitened: the strongest describe the scene rather than the object."""
     mean, spread = codes.mean(0), np.maximum(codes.std(0), 1e-12)
     standard = ((codes - mean) / spread).astype(np.float64)
     sizes, axes = np.linalg.eigh(standard.T @ standard / len(codes))

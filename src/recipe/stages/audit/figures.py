@@ -1,5 +1,6 @@
-"""The evidence to look at: sheets with the ids that decisions.csv needs."""
+"""The audit's figures: counts, distributions, contact sheets with the ids that decisions.csv needs, linear probes."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,18 @@ import numpy as np
 from recipe.data.source import FEATURES, IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.plots import examples
+from recipe.plots.examples import Block
+from recipe.plots.style import ACCENT, BAD, FAINT, INK, drawing
 from recipe.rng import key
-from recipe.stages.audit import probe_figures
 from recipe.stages.audit.audit import Audit
+from recipe.stages.audit.captions import FIGURES, FOLDER
 from recipe.stages.audit.duplicates.search import Pair
-from recipe.stages.audit.flags import Limits
-from recipe.stages.audit.probes.questions import TOLERANCE, variation_rows
-from recipe.stages.audit.statistics import BINS, scaled
+from recipe.stages.audit.flags import FlagLimits
+from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
+from recipe.stages.audit.statistics import BINS, Statistics, scaled
 
-FOLDER = "pictures"  # which pictures there are depends on the kind of data; DVC keeps the folder
-ACROSS = 14
+ACROSS = 14  # tiles in a row
+PAIRS_ACROSS = 7
 SHEET = 40  # classes at most on one sheet
 PANELS = {
     IMAGE: ("mean", "std", "contrast", "entropy", "sharpness", "complexity", "near_ratio", "outlier"),
@@ -25,125 +28,169 @@ PANELS = {
 }
 
 
-def draw(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
+def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -> dict[str, str]:
     """Writes every picture to out/pictures; {file: caption}, in the order of the report."""
-    out = out / FOLDER
-    table, classes = found.columns, store.classes
+    folder = out / FOLDER
+    table, classes = audit.columns, store.classes
     counts = np.bincount(table["label"], minlength=len(classes)).tolist()
-    examples.class_counts(out / "class_counts.png", classes, {"examples": counts}, "examples per class")
-    whole = table.get("finite", np.ones(len(table["id"]), bool))
-    columns = {name: table[name][whole] for name in PANELS[found.kind]}
+    examples.class_counts(folder / "class_counts.png", classes, {"examples": counts}, "examples per class")
+    finite = table.get("finite", np.ones(len(table["id"]), bool))
+    columns = {name: table[name][finite] for name in PANELS[audit.kind]}
     marks = {"outlier": limits.outlier}
-    if found.kind == IMAGE:
+    if audit.kind == IMAGE:
         marks["std"] = limits.blank * float(np.median(columns["std"]))
-    if found.kind == FEATURES:
+    if audit.kind == FEATURES:
         marks["near_ratio"] = limits.near
-    examples.distributions(out / "statistics.png", columns, marks)
-    told = {
-        "class_counts.png": "Examples per class, as the source labels them.",
-        "statistics.png": "Every example in each statistic; beyond a dashed line it is flagged.",
-    }
-    told |= _probed(found, out)
-    told |= _sheets(found, store, limits, out, seed) if found.kind == IMAGE else {}
-    return {f"{FOLDER}/{file}": caption for file, caption in told.items()}
+    examples.distributions(folder / "statistics.png", columns, marks)
+    drawn = ["class_counts.png", "statistics.png", *_draw_probes(audit, folder)]
+    if audit.pixels is not None:
+        drawn += _draw_sheets(audit, audit.pixels, store, limits, folder, seed)
+    return {f"{FOLDER}/{file}": FIGURES[file] for file in drawn}
 
 
-def _probed(found: Audit, out: Path) -> dict[str, str]:
-    """What the linear probes saw, where they saw anything."""
-    told = {}
-    curve = next((p.curve for p in found.probes if p.probe == "resolution"), ())
-    if curve:
-        probe_figures.resolution_curve(out / "resolution.png", list(curve), TOLERANCE)
-        told["resolution.png"] = "What a linear probe makes of the images at smaller sizes, with 95 % intervals."
-    rows = variation_rows(found.probes)
-    if rows:
-        probe_figures.variations(out / "variations.png", rows)
-        told["variations.png"] = (
-            "How the images vary: how much of the pixels' variance, what it tells of the class, what its removal costs."
-        )
-    return told
+# ---- images --------------------------------------------------------------------------------------------------------
 
 
-def _sheets(found: Audit, store: Store, limits: Limits, out: Path, seed: int) -> dict[str, str]:
-    """The pictures of images."""
-    examples.contact_sheet(out / "classes.png", _class_blocks(found, store, seed), ACROSS)
-    _intensities(found, store.classes, out / "intensities.png")
-    examples.contact_sheet(out / "outliers.png", [_outliers(found, store, limits)], ACROSS)
-    examples.contact_sheet(out / "copies.png", _copies(found, store), 7)
-    examples.contact_sheet(out / "suspects.png", [_suspects(found, store)], ACROSS)
-    shown = "" if len(store.classes) <= SHEET else f" of the {SHEET} smallest classes"
-    return {
-        "classes.png": f"Examples drawn at random{shown}, with the ids that decisions.csv takes.",
-        "intensities.png": "How often each value occurs, in each class and in all of them (line).",
-        "outliers.png": "The examples that look least like any other; z is the robust outlier score.",
-        "copies.png": "Equal inputs, and near copies with what was done to them; s is the similarity.",
-        "suspects.png": "Labels that the other examples contradict most, worst first: given, and what they suggest.",
-    }
+def _draw_sheets(audit: Audit, pixels: Statistics, store: Store, limits: FlagLimits, out: Path, seed: int) -> list[str]:
+    """The files that were written."""
+    examples.contact_sheet(out / "classes.png", _class_blocks(audit, pixels, store, seed), ACROSS)
+    _intensities(audit, pixels, store.classes, out / "intensities.png")
+    examples.contact_sheet(out / "outliers.png", [_outliers(audit, pixels, store, limits)], ACROSS)
+    examples.contact_sheet(out / "copies.png", _copies(audit, pixels, store), PAIRS_ACROSS)
+    examples.contact_sheet(out / "suspects.png", [_suspects(audit, pixels, store)], ACROSS)
+    return ["classes.png", "intensities.png", "outliers.png", "copies.png", "suspects.png"]
 
 
-def _tiles(found: Audit, store: Store, rows) -> list[np.ndarray]:
-    low, high = found.pixels.low, found.pixels.high
-    return [examples.tile(scaled(store.inputs[row]), low, high) for row in rows]
+def _tiles(pixels: Statistics, store: Store, rows: Iterable[int]) -> list[np.ndarray]:
+    return [examples.tile(scaled(store.inputs[row]), pixels.low, pixels.high) for row in rows]
 
 
-def _class_blocks(found: Audit, store: Store, seed: int) -> list:
-    """A block per class, in the order of a draw that depends on the seed and the ids alone."""
-    table = found.columns
+def _class_blocks(audit: Audit, pixels: Statistics, store: Store, seed: int) -> list[Block]:
+    """A block per class, at most the SHEET smallest, of a random sample that depends on the seed and the ids alone."""
+    table = audit.columns
     counts = np.bincount(table["label"], minlength=len(store.classes))
     shown = np.sort(np.argsort(counts, kind="stable")[:SHEET])
     most = ACROSS * (2 if len(shown) <= 20 else 1)
     blocks = []
     for label in shown:
-        mine = np.flatnonzero(table["label"] == label)
-        rows = sorted(mine, key=lambda row: key(seed, "sheet", table["id"][row]))[:most]
-        title = f"{store.classes[label]}   ({len(mine):,} examples)"
-        blocks.append((title, _tiles(found, store, rows), [str(table["id"][row]) for row in rows]))
+        members = np.flatnonzero(table["label"] == label).tolist()
+        rows = sorted(members, key=lambda row: key(seed, "sheet", table["id"][row]))[:most]
+        title = f"{store.classes[label]}   ({len(members):,} examples)"
+        blocks.append((title, _tiles(pixels, store, rows), [str(table["id"][row]) for row in rows]))
     return blocks
 
 
-def _outliers(found: Audit, store: Store, limits: Limits) -> tuple:
-    table = found.columns
+def _outliers(audit: Audit, pixels: Statistics, store: Store, limits: FlagLimits) -> Block:
+    table = audit.columns
     rows = np.lexsort((table["id"], -table["outlier"]))[: 2 * ACROSS]
-    captions = [f"{table['id'][r]}\n{table['class'][r]}  z {table['outlier'][r]:.1f}" for r in rows]
-    count = int((table["outlier"] > limits.outlier).sum())
-    title = f"{count:,} of {len(table['outlier']):,} outlier scores are over {limits.outlier:g}; the highest"
-    return title, _tiles(found, store, rows), captions
+    lines = [f"{table['id'][r]}\n{table['class'][r]}  z {table['outlier'][r]:.1f}" for r in rows]
+    count, total = int((table["outlier"] > limits.outlier).sum()), len(table["outlier"])
+    title = f"{count:,} of {total:,} examples have an outlier score above {limits.outlier:g}; the highest scores"
+    return title, _tiles(pixels, store, rows), lines
 
 
-def _suspects(found: Audit, store: Store) -> tuple:
-    table = found.columns
+def _suspects(audit: Audit, pixels: Statistics, store: Store) -> Block:
+    table = audit.columns
     rows = np.lexsort((table["id"], -np.nan_to_num(table["label_suspicion"])))[: 2 * ACROSS]
-    captions = [f"{table['id'][r]}\n{table['class'][r]}, {table['suggested'][r]}?" for r in rows]
-    count = int(found.suspects.flagged.sum()) if found.suspects else 0
-    return f"{count:,} labels are suspect; the first in rank", _tiles(found, store, rows), captions
+    lines = [f"{table['id'][r]}\n{table['class'][r]}, {table['suggested'][r]}?" for r in rows]
+    count = int(audit.suspects.flagged.sum()) if audit.suspects else 0
+    title = f"{count:,} labels are suspect; the most suspect first"
+    return title, _tiles(pixels, store, rows), lines
 
 
-def _copies(found: Audit, store: Store) -> list:
+def _copies(audit: Audit, pixels: Statistics, store: Store) -> list[Block]:
     """A block of equal inputs, those with different labels first, and one of near copies."""
-    table = found.columns
-    exact = [p for p in found.pairs if p.kind == "exact"]
+    table = audit.columns
+    exact = [p for p in audit.pairs if p.kind == "exact"]
     exact.sort(key=lambda p: (table["label"][p.a] == table["label"][p.b], table["id"][p.a], table["id"][p.b]))
-    near = [p for p in found.pairs if p.kind != "exact"]
+    near = [p for p in audit.pairs if p.kind != "exact"]
     near.sort(key=lambda p: (-p.similarity, table["id"][p.a], table["id"][p.b]))
     titles = f"{len(exact):,} pairs of equal inputs", f"{len(near):,} pairs of near copies"
-    blocks = zip(titles, (exact[:14], near[:21]), strict=True)
-    return [(title, *_pair_tiles(found, store, some)) for title, some in blocks]
+    blocks = zip(titles, (exact[: 2 * PAIRS_ACROSS], near[: 3 * PAIRS_ACROSS]), strict=True)
+    return [(title, *_pair_tiles(audit, pixels, store, pairs)) for title, pairs in blocks]
 
 
-def _pair_tiles(found: Audit, store: Store, pairs: list[Pair]) -> tuple[list, list]:
-    table = found.columns
-    tiles, captions = [], []
+def _pair_tiles(
+    audit: Audit, pixels: Statistics, store: Store, pairs: Sequence[Pair]
+) -> tuple[list[np.ndarray], list[str]]:
+    table = audit.columns
+    tiles, texts = [], []
     for p in pairs:
-        left, right = _tiles(found, store, (p.a, p.b))
+        left, right = _tiles(pixels, store, (p.a, p.b))
         tiles.append(np.concatenate([left, np.full((len(left), 4, 3), 255, np.uint8), right], axis=1))
         lines = [f"{table['id'][row]:<14} {table['class'][row]}" for row in (p.a, p.b)]
-        captions.append("\n".join([*lines, f"{p.kind}, s {p.similarity:.2f}"]))
-    return tiles, captions
+        texts.append("\n".join([*lines, f"{p.kind}, s {p.similarity:.2f}"]))
+    return tiles, texts
 
 
-def _intensities(found: Audit, classes: list[str], path: Path) -> None:
-    seen, label = found.pixels, found.columns["label"]
+def _intensities(audit: Audit, pixels: Statistics, classes: Sequence[str], path: Path) -> None:
+    label = audit.columns["label"]
     counts = np.bincount(label, minlength=len(classes))
     shown = [c for c in np.sort(np.argsort(-counts, kind="stable")[:SHEET]) if counts[c]]
-    shares = {classes[c]: seen.histograms[label == c].mean(0) for c in shown}
-    examples.intensities(path, np.linspace(seen.low, seen.high, BINS + 1), seen.histograms.mean(0), shares)
+    shares = {classes[c]: pixels.histograms[label == c].mean(0) for c in shown}
+    examples.intensities(path, np.linspace(pixels.low, pixels.high, BINS + 1), pixels.histograms.mean(0), shares)
+
+
+# ---- linear probes -------------------------------------------------------------------------------------------------
+
+
+def _draw_probes(audit: Audit, out: Path) -> list[str]:
+    """The files that were written: none where the probes measured nothing."""
+    drawn = []
+    curve = next((p.curve for p in audit.probes if p.probe == "resolution"), ())
+    if curve:
+        resolution_curve(out / "resolution.png", curve, TOLERANCE)
+        drawn.append("resolution.png")
+    rows = variation_rows(audit.probes)
+    if rows:
+        variations(out / "variations.png", rows)
+        drawn.append("variations.png")
+    return drawn
+
+
+def resolution_curve(path: Path, curve: Sequence[tuple[float, float, float, float]], margin: float) -> None:
+    """Accuracy of the linear probe against image size, from (size, accuracy, low, high) of each, the largest first.
+
+    The bars are 95 % CIs of the difference to full size. They are blue where the whole bar is above the dashed line, so
+    that the size costs less than `margin` points.
+    """
+    with drawing(path, width=5.6, height=3.6) as (_, axis):
+        full = curve[0][1]
+        at = range(len(curve))
+        axis.axhline(full - margin, color=BAD, lw=1, ls="--")
+        note = {"textcoords": "offset points", "color": BAD, "fontsize": 8}
+        axis.annotate(f"{margin:g} points below full size", (0, full - margin), (-4, -11), **note)
+        for i, (_, _, low, high) in enumerate(curve):
+            sufficient = i == 0 or low > full - margin
+            axis.plot([i, i], [low, high], color=ACCENT if sufficient else FAINT, lw=5, solid_capstyle="butt")
+        axis.plot(at, [point[1] for point in curve], "o-", color=INK, lw=0.8, ms=3.5)
+        axis.set_xticks(at, [f"{point[0]:g}" for point in curve])
+        axis.margins(y=0.15)
+        axis.set(
+            xlabel="longer side (pixels)",
+            ylabel="linear-probe accuracy (%)",
+            title="linear-probe accuracy by image size",
+        )
+
+
+def variations(path: Path, rows: Sequence[tuple[str, float, float, float | None]]) -> None:
+    """Each factor of variation, from (name, share of the variance %, label gain, change by its removal or None).
+
+    On the right and at the bottom: a large share of the variance that does not predict the class.
+    """
+    with drawing(path, width=6.8, height=4.4) as (figure, axis):
+        axis.axhline(0, color=FAINT, lw=0.8)
+        known = [change for *_, change in rows if change is not None]
+        limit = max([abs(change) for change in known] + [2.0])
+        for name, share, gain, change in rows:
+            if change is None:
+                axis.plot(share, gain, "o", ms=7, mfc="none", mec=FAINT)
+            else:
+                dot = axis.scatter(share, gain, s=85, c=[change], cmap="RdBu", vmin=-limit, vmax=limit, ec=INK, lw=0.6)
+            axis.annotate(name, (share, gain), (7, 4), textcoords="offset points", fontsize=8)
+        if known:
+            figure.colorbar(dot, ax=axis, pad=0.01, label="change in accuracy when removed (points)")
+        axis.margins(x=0.2, y=0.15)
+        axis.set_xlim(left=min(-1.0, *(share - 1 for _, share, _, _ in rows)))
+        axis.set(xlabel="share of the variance of the pixels (%)", ylabel="label gain (points above chance)")
+        axis.set_title("factors of variation (rings: removal not measured)")

@@ -1,7 +1,7 @@
-"""How the examples stand to each other: copies, groups of them, the nearest other one, and what is conspicuous."""
+"""What is conspicuous about each example: copies, its nearest other example, and flags for a person to look at."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,26 +13,27 @@ from recipe.stages.audit.labels import Suspects
 from recipe.stages.audit.neighbours import Neighbours
 
 MEANINGS = {
-    "dup_group": "smallest id among the copies, exact or near, that it is linked to; its own where there are none",
-    "dup_kind": "how it differs from the copy it is most like: exact (not at all), or what was done to it; none",
-    "dup_similarity": "to that copy, 0 to 1; 0 where there is none",
-    "near_id": "the most similar other example",
-    "near_label": "its class number",
-    "near_distance": "0 the same but for brightness and contrast, 1.41 unrelated; of feature columns in their spreads",
+    "dup_group": "smallest id among its copies, exact or near; its own id where it has no copy",
+    "dup_kind": "how its most similar copy differs: exact (not at all), the change that was made, or none (no copy)",
+    "dup_similarity": "similarity to that copy, 0 to 1; 0 where it has no copy",
+    "near_id": "id of the most similar other example",
+    "near_label": "class number of the most similar other example",
+    "near_distance": "distance to it: 0 equal up to brightness and contrast, 1.41 unrelated; of feature columns in "
+    "robust standard deviations",
     "near_ratio": "near_distance over the distance to the 10th nearest: small for a copy",
-    "outlier": "robust z of the log mean distance to the nearest, by its values or by how it is made: high for what "
-    "looks like nothing else",
-    "outlier_reason": "what is unlike the rest, where `outlier` is above its limit",
-    "label_suspicion": "rank of how much the other examples contradict the label: 0 least to 1 most; no probability",
-    "label_probability": "of the given label, by a model that has seen neither the example nor its copies",
-    "suggested": "the class that this model would give, the given one where nothing contradicts it",
-    "flags": "of: not finite; blank; exact copy; near copy; other label (on an equal input); across splits (a copy); "
-    "outlier; suspect label",
+    "outlier": "robust z of the log mean distance to the nearest neighbours, by its values or by its style: high for "
+    "what is unlike everything else",
+    "outlier_reason": "how it is unlike the rest, where `outlier` is above its limit",
+    "label_suspicion": "rank of how much the other examples contradict the label: 0 least to 1 most; not a probability",
+    "label_probability": "probability of the given label by a model trained on neither the example nor its copies",
+    "suggested": "the class that this model predicts, or the given one where nothing contradicts it",
+    "flags": "any of: not finite; blank; exact copy; near copy; other label (than an equal input); across splits (it "
+    "has a copy in another split); outlier; suspect label",
 }
 
 
 @dataclass(frozen=True)
-class Limits:
+class FlagLimits:
     """From conf/audit.yaml."""
 
     near: float  # of near_ratio, for a near copy among feature rows
@@ -40,14 +41,19 @@ class Limits:
     blank: float  # of std over the data set's median std
 
 
-def relations(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarray, pairs: Sequence[Pair]) -> dict:
-    """The columns about copies and neighbours. `first`: row of each different input; `which`: the input of each row."""
+def neighbour_columns(
+    table: Mapping[str, np.ndarray], near: Neighbours, first: np.ndarray, which: np.ndarray, pairs: Sequence[Pair]
+) -> dict[str, np.ndarray]:
+    """The columns about copies and the nearest other example.
+
+    first: row of each distinct input; which: the distinct input of each row.
+    """
     ids = table["id"]
     links = [(str(ids[p.a]), str(ids[p.b])) for p in pairs]
     group = linked_groups(ids.tolist(), links)
     kind, similarity = np.full(len(ids), "none", dtype=object), np.zeros(len(ids), np.float32)
     partner = first[near.index[:, 0]][which] if len(first) > 1 else np.arange(len(ids))
-    for p in sorted(pairs, key=lambda p: (p.kind == "exact", p.similarity)):  # the best is written last
+    for p in sorted(pairs, key=lambda p: (p.kind == "exact", p.similarity)):  # the best copy is written last
         for row, other in ((p.a, p.b), (p.b, p.a)):
             kind[row], similarity[row], partner[row] = p.kind, p.similarity, other
     exact = kind == "exact"
@@ -62,8 +68,8 @@ def relations(table: dict, near: Neighbours, first: np.ndarray, which: np.ndarra
     }
 
 
-def together(table: dict) -> list[str]:
-    """A name per example, the same for two that must not stand on both sides of a comparison."""
+def fold_groups(table: Mapping[str, np.ndarray]) -> list[str]:
+    """A name per example, the same for examples that must be in one fold: copies, and groups of the source."""
     return splits.group_ids(
         [
             {"group": g, "dup_group": d}
@@ -72,16 +78,16 @@ def together(table: dict) -> list[str]:
     )
 
 
-def crossing(table: dict) -> np.ndarray:
+def copy_in_another_split(table: Mapping[str, np.ndarray]) -> np.ndarray:
     """(N,) bool: the example has a copy in another split of those the source gives."""
-    splits = defaultdict(set)
+    splits_of = defaultdict(set)
     for group, name in zip(table["dup_group"].tolist(), table["given_split"].tolist(), strict=True):
-        splits[group].add(name)
-    return np.array([len(splits[group] - {""}) > 1 for group in table["dup_group"].tolist()], bool)
+        splits_of[group].add(name)
+    return np.array([len(splits_of[group] - {""}) > 1 for group in table["dup_group"].tolist()], bool)
 
 
-def flags(table: dict, judged: Suspects | None, limits: Limits) -> np.ndarray:
-    """(N,) what is conspicuous of each example, separated by semicolons."""
+def flags(table: Mapping[str, np.ndarray], suspects: Suspects | None, limits: FlagLimits) -> np.ndarray:
+    """(N,) the flags of each example, separated by semicolons."""
     count = len(table["id"])
     labels = defaultdict(set)
     for content, label in zip(table["hash"], table["label"], strict=True):
@@ -94,8 +100,8 @@ def flags(table: dict, judged: Suspects | None, limits: Limits) -> np.ndarray:
         "exact copy": table["dup_kind"] == "exact",
         "near copy": ~np.isin(table["dup_kind"], ("exact", "none")),
         "other label": np.array([len(labels[content]) > 1 for content in table["hash"]]),
-        "across splits": crossing(table),
+        "across splits": copy_in_another_split(table),
         "outlier": table["outlier"] > limits.outlier,
-        "suspect label": np.zeros(count, bool) if judged is None else judged.flagged,
+        "suspect label": np.zeros(count, bool) if suspects is None else suspects.flagged,
     }
     return np.array(["; ".join(name for name, mark in marks.items() if mark[i]) for i in range(count)])

@@ -1,13 +1,13 @@
 """Which labels are probably wrong, and how many are.
 
-Each example is judged by a model that has seen neither it nor anything of its group, so no label vouches for itself and
-no copy for its twin. Where that model contradicts the label, the example is suspect.
+Each example is judged by cross-validation: the model has seen neither it nor anything of its group, so neither its own
+label nor that of a copy takes part. An example whose label contradicts the model is suspect.
 
-Ranking: the margin of the probabilities, and the posterior under a class-conditional noise model (Dawid and Skene 1979;
-as in Northcutt et al., Confident Learning, 2021, but by expectation maximisation). The mean of the two ranks is, on
-CIFAR-10's human noise, above self-confidence on the same probabilities, and far above it where one class is taken for
-another. Where wrong labels are strewn evenly, the posterior costs a little. A model that is often
-wrong misleads it more than the margin, which then counts for more.
+Ranking: the mean of two ranks, that of the margin of the probabilities and that of the posterior under a
+class-conditional noise model (Dawid and Skene 1979; as in Northcutt et al., Confident Learning, 2021, but by
+expectation maximisation). On CIFAR-10's human label noise it ranks better than self-confidence on the same
+probabilities, and far better where one class is mistaken for another. Where wrong labels are uniform, the posterior
+costs a little. A model that is often wrong misleads the posterior more than the margin, which then gets more weight.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from recipe.errors import RecipeError
 from recipe.metrics.intervals import wilson
 
 FOLDS = 5
-FEW = 500  # examples below which there are twice as many folds: each then learns from 90 % of them
+FEW = 500  # examples below which there are twice as many folds: each model then learns from 90 % of the examples
 MOST = 20_000  # examples that a regression learns from: more add little to its few features
-NEIGHBOURS = 10, 20  # below MANY examples, and from there
+NEIGHBOURS = 10, 20  # below MANY examples, and from MANY on
 MANY = 4_000
 PENALTY = 1.0  # C of the logistic regression, on features whose variances sum to 1
-TRUSTED = 0.5, 0.75  # accuracy out of fold from which the noise posterior begins to help, and fully does
-FAR = 4.0  # times less probable than usual: a label is flagged
-ABOVE = 0.05  # of the way from always giving the commonest answer to knowing all: below, the features say nothing
+TRUSTED = 0.5, 0.75  # cross-validated accuracy at which the noise posterior gets its first, and its full weight
+FAR = 4.0  # a label is flagged that is so many times less probable than usual
+ABOVE = 0.05  # of the way from the majority class rate to 1: with a lower accuracy the features are uninformative
 ROUNDS = 8  # of expectation maximisation
 TINY = 1e-6  # no probability is smaller
 Z = 1.96  # standard errors of a 95 % interval
@@ -35,35 +35,35 @@ Z = 1.96  # standard errors of a 95 % interval
 
 @dataclass(frozen=True)
 class Suspects:
-    """N examples of K classes, judged."""
+    """How suspect the labels of N examples of K classes are."""
 
-    score: np.ndarray  # (N,) 0..1, the mean of two ranks (or one): 1 is the most suspect; no probability
-    suggested: np.ndarray  # (N,) the most probable class, as the given label where nothing contradicts it
+    score: np.ndarray  # (N,) 0..1, the mean of two ranks (or one): 1 is the most suspect; not a probability
+    suggested: np.ndarray  # (N,) the most probable class, or the given label where nothing contradicts it
     given: np.ndarray  # (N,) probability of the given label
     flagged: np.ndarray  # (N,) bool: clearly contradicted, to look at first; none where `weak`
     accuracy: float  # share of examples whose most probable class is the given one
-    rate: tuple[float, float] | None  # of wrong labels, rounded outwards to 0.01; None where it cannot be told
-    confusion: tuple[np.ndarray, np.ndarray] | None  # (K, K) twice, [given, true]: of a true class, at least, at most
-    weak: bool  # the features separate the classes too badly: ranks are poor, the rate is a bare upper limit
+    rate: tuple[float, float] | None  # bounds of the share of wrong labels, outwards to 0.01; None where unknown
+    confusion: tuple[np.ndarray, np.ndarray] | None  # (K, K) twice, [given, true]: bounds of the share of a true class
+    weak: bool  # the features separate the classes too badly: ranks are poor, and `rate` is only an upper limit
     method: str
 
 
 def suspects(features: np.ndarray, labels: np.ndarray, groups: Sequence[str] | None, seed: int) -> Suspects:
-    """Judges (N,) class numbers by (N, D) features, out of fold.
+    """Judges (N,) class numbers by (N, D) features, by cross-validation.
 
-    `groups`: a name per example; those of one name (copies, a patient) are never on both sides. None: equal rows are
-    one group. Neither the order of the rows nor the numbering of the classes matters, up to rounding. An example is
-    not judged where no other group has its class. Raises RecipeError where there is nothing to compare.
+    `groups`: a name per example; examples of one name (copies, a patient) are in one fold. None: equal rows are one
+    group. Neither the order of the rows nor the numbering of the classes matters, up to rounding. An example is not
+    judged where no other group has its class. Raises RecipeError where there is nothing to compare.
     """
     features, labels = _checked(features, labels)
     order, names = canonical(features, labels, groups)
-    found = np.empty((len(labels), labels.max() + 1))
-    found[order] = out_of_fold(features[order], labels[order], [names[i] for i in order], seed)
-    return suspects_from(found, labels)
+    probabilities = np.empty((len(labels), labels.max() + 1))
+    probabilities[order] = out_of_fold(features[order], labels[order], [names[i] for i in order], seed)
+    return suspects_from(probabilities, labels)
 
 
 def suspects_from(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
-    """Judges (N,) class numbers by (N, K) probabilities of a model that has not learned from these very examples."""
+    """Judges (N,) class numbers by (N, K) probabilities of a model that was not trained on these examples."""
     p, labels = _probabilities(probabilities, labels)
     rows = np.arange(len(labels))
     given = p[rows, labels]
@@ -91,8 +91,9 @@ def suspects_by_loss(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
     """Ranks examples by the loss, -log p(label), of a net that was *trained* on them, at the end of that training.
 
     (N, K) probabilities in evaluation mode, without augmentation. A net first learns the labels that fit the others:
-    what it has not learned by then is suspect. Labels learned by heart hide, so stop before the training loss vanishes;
-    no rate is told. On natural images it ranks better than any cross-validated model without pretrained features.
+    those that it has not learned by then are suspect. A label that it has memorised has a low loss, so stop before the
+    training loss vanishes. There is no estimate of the rate. On natural images this ranks better than any
+    cross-validated model without pretrained features.
     """
     p, labels = _probabilities(probabilities, labels)
     given = p[np.arange(len(labels)), labels]
@@ -104,7 +105,7 @@ def suspects_by_loss(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
 def noise_posterior(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N, K) probability of each true class, given the input and the label, with Q[given, true] by EM.
 
-    Its start does not matter; its prior says that labels are mostly right.
+    Its initial value does not matter; its prior is that most labels are right.
     """
     classes = p.shape[1]
     q = np.eye(classes) * 0.9 + 0.1 / classes
@@ -120,7 +121,7 @@ def noise_posterior(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def confident_joint(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(K, K) examples by [given, true] as confident learning counts them, scaled to the given counts.
 
-    It also counts what the model gets wrong, so that it is a limit from above.
+    It also counts the errors of the model, so it is an upper limit.
     """
     counts = np.bincount(labels, minlength=p.shape[1])
     sure = np.where(p >= _confidence(p, labels), p, 0)
@@ -139,7 +140,7 @@ def _confidence(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _confident(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,) bool: another class is as probable as where it is given, the given one far less than where it is."""
+    """(N,) bool: another class is as probable as among the examples labelled so, and the given class far less so."""
     usual, rows = _confidence(p, labels), np.arange(len(labels))
     other = p / usual
     other[rows, labels] = 0
@@ -147,25 +148,25 @@ def _confident(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int) -> np.ndarray:
-    """(N, K) mean of the probabilities of a logistic regression and of the nearest neighbours, of held-out groups.
+    """(N, K) cross-validated probabilities: the mean of a logistic regression and of the nearest neighbours.
 
-    A row is certain of the given label where the other folds hold no example of that class.
+    The given label has probability 1 where the other folds hold no example of its class.
     """
     from threadpoolctl import threadpool_limits
 
     fold = folds(labels, groups, seed)
-    x = scaled(features)
+    x, classes = scaled(features), int(labels.max()) + 1
     rng = np.random.default_rng(seed)
-    found = np.zeros((len(labels), labels.max() + 1))
+    total = np.zeros((len(labels), classes))
     with threadpool_limits(1):
-        for held in np.unique(fold):
-            asked, known = np.flatnonzero(fold == held), np.flatnonzero(fold != held)
-            some = np.sort(rng.choice(known, MOST, replace=False)) if len(known) > MOST else known
-            found[asked] = _regression(x[some], labels[some], x[asked], found.shape[1])
-            found[asked] += _votes(x[known], labels[known], x[asked], found.shape[1])
-            alone = asked[~np.isin(labels[asked], labels[known])]
-            found[alone] = 2 * np.eye(found.shape[1])[labels[alone]]
-    return found / 2
+        for held_out in np.unique(fold):
+            test, train = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
+            some = np.sort(rng.choice(train, MOST, replace=False)) if len(train) > MOST else train
+            total[test] = _regression(x[some], labels[some], x[test], classes)
+            total[test] += _votes(x[train], labels[train], x[test], classes)
+            unknown = test[~np.isin(labels[test], labels[train])]
+            total[unknown] = 2 * np.eye(classes)[labels[unknown]]
+    return total / 2
 
 
 def folds(labels: np.ndarray, groups: Sequence[str], seed: int) -> np.ndarray:
@@ -173,20 +174,20 @@ def folds(labels: np.ndarray, groups: Sequence[str], seed: int) -> np.ndarray:
     count = min(len(set(groups)), 2 * FOLDS if len(labels) < FEW else FOLDS)
     if count < 2:
         raise RecipeError(
-            "Labels are judged by examples of other groups, but all examples are of one group (or are copies of one "
+            "Labels are judged by examples of other groups, but all examples are in one group (or are copies of one "
             "input). Give the source finer `groups`, or none."
         )
     return np.array([int(f) for f in assign(labels.tolist(), groups, {str(i): 1 / count for i in range(count)}, seed)])
 
 
 def canonical(features: np.ndarray, labels: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
-    """(an order of the rows that depends on their contents alone, the group of each row)."""
-    raw = np.ascontiguousarray(features) + np.float32(0)  # no negative zeros: they are equal, their bytes are not
+    """(an order of the rows that depends on nothing but their contents, the group of each row)."""
+    raw = np.ascontiguousarray(features) + np.float32(0)  # -0.0 becomes 0.0: equal numbers must have equal bytes
     _, content = np.unique(raw.view(np.dtype((np.void, raw.shape[1] * raw.itemsize))).ravel(), return_inverse=True)
     names = [str(c) for c in content] if groups is None else [str(g) for g in groups]
     if len(names) != len(labels):
         raise RecipeError(f"There are {len(names)} groups for {len(labels)} labels; give one name per example.")
-    return np.lexsort((labels, content, names)), names
+    return np.lexsort((labels, content, np.array(names))), names
 
 
 def scaled(features: np.ndarray) -> np.ndarray:
@@ -198,18 +199,24 @@ def scaled(features: np.ndarray) -> np.ndarray:
 def _checked(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features, labels = np.asarray(features, np.float32), np.asarray(labels)
     if features.ndim != 2 or len(features) != len(labels):
-        raise RecipeError(f"Features are {features.shape} for {len(labels)} labels; (N, D) is needed, a row per label.")
+        raise RecipeError(
+            f"Features are {features.shape} for {len(labels)} labels; they must be (N, D), a row per label."
+        )
     if not np.isfinite(features).all():
         bad = int((~np.isfinite(features).all(1)).sum())
-        raise RecipeError(f"{bad} of {len(features)} rows of features hold NaN or infinity; leave out or fill those.")
+        raise RecipeError(
+            f"{bad} of {len(features)} rows of features contain NaN or infinity; drop these rows or fill the values."
+        )
     return features, _class_numbers(labels)
 
 
 def _class_numbers(labels: np.ndarray) -> np.ndarray:
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or (len(labels) and labels.min() < 0):
-        raise RecipeError(f"Labels are {labels.dtype} {labels.shape}; class numbers (N,) from 0 are needed.")
+        raise RecipeError(f"Labels are {labels.dtype} {labels.shape}; they must be class numbers (N,) from 0.")
     if len(np.unique(labels)) < 2:
-        raise RecipeError(f"All {len(labels)} labels are of one class: there is no other class to suspect.")
+        raise RecipeError(
+            f"All {len(labels)} labels are of one class: a label can only be suspect where there are two."
+        )
     return labels.astype(np.int64)
 
 
@@ -223,25 +230,27 @@ def _probabilities(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.nd
     return p / p.sum(1, keepdims=True), labels
 
 
-def _regression(x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int) -> np.ndarray:
-    from sklearn.linear_model import LogisticRegression
+def _regression(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
+    """(n, classes) probabilities of the rows `test`."""
+    from sklearn.linear_model import LogisticRegression  # takes a second to import
 
-    found, present = np.zeros((len(asked), classes)), np.unique(y)
+    probabilities, present = np.zeros((len(test), classes)), np.unique(y)
     if len(present) == 1:
-        found[:, present] = 1
+        probabilities[:, present] = 1
     else:
         model = LogisticRegression(C=PENALTY, max_iter=100, tol=1e-3).fit(x, y)
-        found[:, present] = model.predict_proba(asked)
-    return found
+        probabilities[:, present] = model.predict_proba(test)
+    return probabilities
 
 
-def _votes(x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int) -> np.ndarray:
-    from sklearn.neighbors import NearestNeighbors
+def _votes(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
+    """(n, classes) shares of the classes among the nearest neighbours of the rows `test`."""
+    from sklearn.neighbors import NearestNeighbors  # takes a second to import
 
     k = min(NEIGHBOURS[len(x) >= MANY], len(x))
-    near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors(asked, return_distance=False)
-    votes = y[near] + np.arange(len(asked))[:, None] * classes
-    return np.bincount(votes.ravel(), minlength=len(asked) * classes).reshape(-1, classes) / k
+    near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors(test, return_distance=False)
+    votes = y[near] + np.arange(len(test))[:, None] * classes
+    return np.bincount(votes.ravel(), minlength=len(test) * classes).reshape(-1, classes) / k
 
 
 def _rank(values: np.ndarray) -> np.ndarray:
@@ -256,9 +265,9 @@ def _counts(given: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _rate(low: float, most: np.ndarray) -> tuple[float, float]:
-    """From the mean noise posterior, as far as it is trusted, to the confident joint and its error.
+    """From the mean noise posterior, weighted by how far it is trusted, to the confident joint and its error.
 
-    An empirical bracket: neither is right on every data set, and it is no finer than whole per cents.
+    These bounds are empirical: neither holds on every data set, and they are rounded to whole per cents.
     """
     count = most.sum()
     high = wilson(max(count - np.trace(most), 0) / count, count, Z)[1]

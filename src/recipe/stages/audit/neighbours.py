@@ -1,4 +1,4 @@
-"""How near the examples are to each other."""
+"""The nearest neighbours of each input, and how far away they are."""
 
 from dataclasses import dataclass
 
@@ -8,32 +8,33 @@ from recipe.stages.audit.statistics import blocks
 
 SIDE = 16  # pixels; larger images are averaged down to at most this: near copies agree in the coarse
 COMPONENTS = 64
-K = 10  # neighbours looked at
+K = 10  # neighbours of each input
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The K nearest of each of M different inputs; (M, K) each, nearest first."""
+    """The K nearest neighbours of each of M distinct inputs; (M, K) each, nearest first."""
 
     index: np.ndarray
     distance: np.ndarray  # between images of length 1: 0 the same, 1.41 unrelated, 2 the negative
-    rest: np.ndarray  # (M,) what the principal components leave out of each: noise lies there
+    residual: np.ndarray  # (M,) length of what the principal components leave out of each input, such as noise
 
     @property
     def ratio(self) -> np.ndarray:
-        """(M,) nearest over farthest of the K: far below 1 means a copy, for it needs no scale of the data set."""
+        """(M,) nearest over farthest of the K distances: far below 1 for a copy, whatever the scale of the data set."""
         return self.distance[:, 0] / np.maximum(self.distance[:, -1], 1e-9)
 
 
-def features(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Principal components (M, <= COMPONENTS) of the inputs at `rows`, made small, centred and of length 1; the rest.
+def pixel_components(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(components, residual) of the inputs at `rows`, averaged down, centred and scaled to length 1.
 
-    Centred and of one length, a brighter or paler copy is the same picture. Inputs that are not finite count as zeros.
-    The rest is (M,), the length of what the components leave out.
+    components: (M, <= COMPONENTS) principal components; residual: (M,) the length of what they leave out. Because each
+    input is centred and of one length, a brighter or paler copy is the same picture. Values that are not finite count
+    as zeros.
     """
-    wanted = np.zeros(len(inputs), bool)
-    wanted[rows] = True
-    small = np.concatenate([_small(block[wanted[at : at + len(block)]]) for at, block in blocks(inputs)])
+    chosen = np.zeros(len(inputs), bool)
+    chosen[rows] = True
+    small = np.concatenate([_normalised(block[chosen[at : at + len(block)]]) for at, block in blocks(inputs)])
     small -= small.mean(0)
     scatter = np.zeros((small.shape[1],) * 2)
     for at in range(0, len(small), 4096):  # in float64 without a float64 copy of everything
@@ -44,7 +45,8 @@ def features(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return points, np.sqrt(np.maximum((small**2).sum(1) - (points**2).sum(1), 0))
 
 
-def _small(block: np.ndarray) -> np.ndarray:
+def _normalised(block: np.ndarray) -> np.ndarray:
+    """(n, D) of (n, C, H, W): averaged down to SIDE, each image centred and of length 1."""
     block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
     for axis in (2, 3):
         edges = np.linspace(0, block.shape[axis], min(SIDE, block.shape[axis]) + 1).astype(int)
@@ -56,17 +58,17 @@ def _small(block: np.ndarray) -> np.ndarray:
     return (flat / np.maximum(length, 1e-6)).astype(np.float32)
 
 
-def nearest(points: np.ndarray, rest: np.ndarray) -> Neighbours:
-    """Brute force, in blocks: exact, and as fast as trees in 64 dimensions ."""
-    from sklearn.neighbors import NearestNeighbors
+def nearest(points: np.ndarray, residual: np.ndarray) -> Neighbours:
+    """Nearest neighbours by brute force, in blocks: exact, and as fast as trees in 64 dimensions."""
+    from sklearn.neighbors import NearestNeighbors  # takes a second to import
 
     k = min(K, len(points) - 1)
     if k < 1:
-        return Neighbours(np.zeros((len(points), 1), int), np.ones((len(points), 1)), rest)
+        return Neighbours(np.zeros((len(points), 1), int), np.ones((len(points), 1)), residual)
     index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors(return_distance=False)
     distance = np.empty(index.shape)
     for at in range(0, len(points), 4096):  # again, pair by pair: the fast formula is inexact near zero
         part = points[at : at + 4096, None].astype(np.float64) - points[index[at : at + 4096]]
         distance[at : at + 4096] = np.sqrt((part**2).sum(-1))
     order = np.lexsort((index, distance), axis=1)
-    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1), rest)
+    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1), residual)

@@ -1,9 +1,9 @@
-"""Which examples are unlike all others: by their values, and images also by how they are made.
+"""Outliers: examples unlike all others, by their values; of images, also by their style.
 
 A score is a robust z of the log distance to the nearest examples. Its scale is that of the upper half of the data set:
-in a set of several modes, or with a heavy tail, a far part of the set is no outlier. Placeholders, charts and icons
-among photographs (and a photograph among drawings) are made otherwise, whatever they show: few colours, a few sharp
-edges on flat areas, little that could not be compressed.
+in a set of several modes, or with a heavy tail, a distant part of the set does not count as outliers. Placeholders,
+charts and icons among photographs (and a photograph among drawings) differ in style, whatever they show: few colours, a
+few sharp edges on flat areas, little that could not be compressed.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ import numpy as np
 from recipe.stages.audit.neighbours import K, Neighbours
 from recipe.stages.audit.statistics import BINS
 
-UPPER, UPPER_Z = 0.95, 1.645  # a quantile, and where it lies in a normal distribution: as rare are outliers, at most
-LEAST = 0.25  # least scale of a column of MADE, in logarithms or logits
-TOGETHER = 0.1  # distance below which images count as made alike
-FEW = 20  # examples below which no scale is known
-SMALL = 16  # pixels of the shorter side below which too few are there to tell how an image is made
-TELLING = 2.0  # z of a column that is part of the reason
-LOOKS = "looks like nothing else"
-MADE = {  # column: in words, where it is low and where it is high
+UPPER, UPPER_Z = 0.95, 1.645  # a quantile, and its z in a normal distribution: at most that share are outliers
+LEAST = 0.25  # least scale of a column of STYLE, in logarithms or logits
+SAME_STYLE = 0.1  # distance below which images count as of one style
+FEW = 20  # examples below which the scale is unknown
+SMALL = 16  # pixels of the shorter side; smaller images have too few pixels to judge their style
+NOTABLE = 2.0  # z of a column that is named in the reason
+UNLIKE_ALL = "looks like nothing else"
+STYLE = {  # column: in words, where it is low and where it is high
     "colours": ("few colours", "many colours"),
     "edges": ("no flat areas", "a few sharp edges on flat areas"),
     "detail": ("little detail", "as much detail as noise"),
@@ -33,28 +33,28 @@ def outliers(
 ) -> dict[str, np.ndarray]:
     """The columns `outlier`, the higher score of the two, and `outlier_reason`, empty where it is not above `limit`.
 
-    first: row of each different input; which: the input of each row; side: the shorter one of images, else 0.
+    first: row of each distinct input; which: the distinct input of each row; side: the shorter one of images, else 0.
     """
     label = columns["label"]
-    others = np.bincount(label[first])[label[first]] - 1
-    looks = isolation(near, others)[which]
-    made = made_otherwise(columns, columns["dup_group"]) if side >= SMALL else np.zeros(len(label))
-    reasons = [[LOOKS] if score > limit else [] for score in looks]
-    for row, words in _words(columns, np.flatnonzero(made > limit)).items():
+    same_class = np.bincount(label[first])[label[first]] - 1
+    by_values = isolation(near, same_class)[which]
+    by_style = style_outliers(columns, columns["dup_group"]) if side >= SMALL else np.zeros(len(label))
+    reasons = [[UNLIKE_ALL] if score > limit else [] for score in by_values]
+    for row, words in _style_words(columns, np.flatnonzero(by_style > limit)).items():
         reasons[row] += words
     texts = np.array(["; ".join(words) for words in reasons], dtype=str)
-    return {"outlier": np.maximum(looks, made).astype(np.float32), "outlier_reason": texts}
+    return {"outlier": np.maximum(by_values, by_style).astype(np.float32), "outlier_reason": texts}
 
 
-def isolation(near: Neighbours, others: np.ndarray) -> np.ndarray:
-    """(M,) how far each of M different inputs lies from its nearest, as the robust z of the log mean distance.
+def isolation(near: Neighbours, same_class: np.ndarray) -> np.ndarray:
+    """(M,) how far each of M distinct inputs lies from its nearest, as the robust z of the log mean distance.
 
-    others: (M,) how many have the same label. Where they are fewer than the neighbours, only so many neighbours count:
-    a class of five examples cannot have ten near ones.
+    same_class: (M,) how many other inputs have the same label. Where they are fewer than the neighbours, only so many
+    neighbours count: a class of five examples cannot have ten near ones.
     """
-    taken = np.clip(others, 1, near.distance.shape[1])
-    mean = np.cumsum(near.distance, axis=1)[np.arange(len(taken)), taken - 1] / taken
-    return upper_z(np.log(np.maximum(np.hypot(mean, near.rest), 1e-9)))
+    count = np.clip(same_class, 1, near.distance.shape[1])
+    mean = np.cumsum(near.distance, axis=1)[np.arange(len(count)), count - 1] / count
+    return upper_z(np.log(np.maximum(np.hypot(mean, near.residual), 1e-9)))
 
 
 def upper_z(values: np.ndarray) -> np.ndarray:
@@ -66,25 +66,25 @@ def upper_z(values: np.ndarray) -> np.ndarray:
     return (values - middle) / max(spread, upper, 1e-9)
 
 
-def made_otherwise(columns: Mapping[str, np.ndarray], copies: np.ndarray) -> np.ndarray:
-    """(N,) as `isolation`, by the columns of MADE. copies: (N,) a name for each set of copies, which count once.
+def style_outliers(columns: Mapping[str, np.ndarray], copies: np.ndarray) -> np.ndarray:
+    """(N,) as `isolation`, by the columns of STYLE. copies: (N,) a name for each set of copies, which count once.
 
-    0 for all where there are too few examples to tell.
+    0 for all where there are too few examples.
     """
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import NearestNeighbors  # takes a second to import
 
     _, first, which = np.unique(copies, return_index=True, return_inverse=True)
     if len(first) < FEW:
         return np.zeros(len(copies))
-    points = deviations({name: columns[name][first] for name in MADE})
+    points = style_z({name: columns[name][first] for name in STYLE})
     distance, _ = NearestNeighbors(n_neighbors=K, algorithm="kd_tree").fit(points).kneighbors()
-    return upper_z(np.log(np.hypot(distance.mean(1), TOGETHER)))[which]
+    return upper_z(np.log(np.hypot(distance.mean(1), SAME_STYLE)))[which]
 
 
-def deviations(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(N, columns of MADE) robust z of each: counts by their logarithm, shares by their logit."""
+def style_z(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N, columns of STYLE) robust z of each: counts by their logarithm, shares by their logit."""
     scaled = []
-    for name in MADE:
+    for name in STYLE:
         values = columns[name].astype(np.float64)
         share = np.clip(values / (np.log2(BINS) if name == "entropy" else 1), 0.01, 0.99)
         values = np.log(np.maximum(values, 1)) if name == "colours" else np.log(share / (1 - share))
@@ -93,19 +93,19 @@ def deviations(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack(scaled, axis=1)
 
 
-def _words(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[int, list[str]]:
-    """{row: what is otherwise about how it is made, the most telling first}"""
+def _style_words(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[int, list[str]]:
+    """{row: how its style differs, the largest difference first}"""
     if not len(rows):
         return {}
-    deviation = deviations({name: columns[name] for name in MADE})
+    z = style_z({name: columns[name] for name in STYLE})
     usual = np.quantile(columns["colours"], (0.05, 0.95))
     words = {}
     for row in rows.tolist():
-        by_size = sorted(zip(-np.abs(deviation[row]), MADE, deviation[row], strict=True))
-        telling = [(name, z > 0) for size, name, z in by_size if -size > TELLING or -size == -by_size[0][0]]
-        words[row] = [MADE[name][int(high)] + _counted(name, columns[name][row], usual) for name, high in telling]
+        by_size = sorted(zip(-np.abs(z[row]), STYLE, z[row], strict=True))
+        notable = [(name, value > 0) for size, name, value in by_size if -size > NOTABLE or -size == -by_size[0][0]]
+        words[row] = [STYLE[name][int(high)] + _count(name, columns[name][row], usual) for name, high in notable]
     return words
 
 
-def _counted(name: str, value: float, usual: np.ndarray) -> str:
+def _count(name: str, value: float, usual: np.ndarray) -> str:
     return f" ({value:.0f}, where most have {usual[0]:.0f} to {usual[1]:.0f})" if name == "colours" else ""

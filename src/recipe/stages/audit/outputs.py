@@ -1,8 +1,9 @@
-"""The audit's files: a row per example, a row per pair of copies, the answers of the probes, the explorer."""
+"""The audit's files: a row per example, a row per pair of copies, the results of the probes, the explorer."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,23 +11,23 @@ from recipe.data.store import Store
 from recipe.files import write_json, write_table, write_text
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.duplicates.search import Pair
-from recipe.stages.audit.explorer import explore
+from recipe.stages.audit.explorer import explorer_page
 
 PAIRS = {
     "a": "id",
     "b": "id of its copy",
-    "similarity": "correlation of what both show, 0 to 1; of texts, the share of their pieces that both have",
-    "inliers": "corners that lie alike in both; 0 where they were compared as a whole",
-    "kind": "exact, or what was done to the one to make the other",
+    "similarity": "correlation of the part that both show, 0 to 1; of texts, the Jaccard similarity of their shingles",
+    "inliers": "number of matched keypoints that agree on one transformation; 0 where thumbnails were compared",
+    "kind": "exact, or the change that makes one from the other",
 }
 
 
-def write(found: Audit, store: Store, name: str, seed: int, out: Path) -> None:
+def write(audit: Audit, store: Store, name: str, seed: int, out: Path) -> None:
     """examples.parquet, pairs.parquet, probes.json, explorer.html; `name` is that of the data set."""
-    write_table(out / "examples.parquet", found.columns, found.meanings)
-    write_pairs(found.pairs, found.columns["id"], out / "pairs.parquet")
-    write_probes(found, out / "probes.json")
-    write_text(out / "explorer.html", explore(found, store, name, seed))
+    write_table(out / "examples.parquet", audit.columns, audit.meanings)
+    write_pairs(audit.pairs, audit.columns["id"], out / "pairs.parquet")
+    write_probes(audit, out / "probes.json")
+    write_text(out / "explorer.html", explorer_page(audit, store, name, seed))
 
 
 def write_pairs(pairs: Sequence[Pair], ids: np.ndarray, path: Path) -> None:
@@ -42,12 +43,12 @@ def write_pairs(pairs: Sequence[Pair], ids: np.ndarray, path: Path) -> None:
     write_table(path, columns, PAIRS)
 
 
-def write_probes(found: Audit, path: Path) -> None:
-    """probes.json: every answer with its number, interval and n."""
-    biases = [b for b in (found.beside, found.looks, found.split) if b]
+def write_probes(audit: Audit, path: Path) -> None:
+    """probes.json: every result of a probe and of the search for biases, with its 95 % CI and n."""
+    biases = [b for b in (audit.metadata_bias, audit.statistics_bias, audit.split_bias) if b]
     gains = [{"target": b.target, **asdict(g)} for b in biases for g in (*b.columns, b.together)]
-    write_json(path, {"probes": [asdict(p) for p in found.probes], "gains": _rounded(gains)})
+    write_json(path, {"probes": [asdict(p) for p in audit.probes], "gains": _rounded(gains)})
 
 
-def _rounded(rows: list[dict]) -> list[dict]:
+def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows]

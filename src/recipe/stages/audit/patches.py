@@ -1,12 +1,13 @@
 """Small patches of images, whitened and coded by their distances to centres.
 
 Coates, Lee and Ng, *An analysis of single-layer networks in unsupervised feature learning* (AISTATS 2011). The probes
-(`codes`) and the suspect labels (`vectors`) divide by contrast, learn centres and pool each in a way of its own.
+(`patch_codes`) and the features for suspect labels (`embeddings`) differ in how they normalise the contrast, learn the
+centres and pool.
 """
 
 import numpy as np
 
-REGULARIZER = 0.1  # added to the variance of each direction: below it, a direction is not stretched
+REGULARIZER = 0.1  # added to the variance of each direction: one with a smaller variance is not amplified
 
 
 def windows(images: np.ndarray, side: int, stride: int) -> np.ndarray:
@@ -16,14 +17,14 @@ def windows(images: np.ndarray, side: int, stride: int) -> np.ndarray:
 
 
 def whitening(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (d,) of patches (n, d), and the (d, d) that turns what is left into directions of about one variance."""
+    """Mean (d,) of patches (n, d), and the (d, d) matrix that gives the centred patches about unit variance (ZCA)."""
     mean = patches.mean(0)
     sizes, axes = np.linalg.eigh(np.cov(patches - mean, rowvar=False).reshape(len(mean), len(mean)))
     return mean, (axes / np.sqrt(np.maximum(sizes, 0) + REGULARIZER)) @ axes.T
 
 
 def triangle(white: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(n, k): how much nearer than the average of the centres (k, d) each one lies to a patch, at least 0."""
+    """(n, k): how much nearer than the average centre each centre (k, d) is to a patch, at least 0."""
     squares = (white**2).sum(1, keepdims=True) + (centres**2).sum(1) - white @ (2 * centres.T)
     distance = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
     codes = np.subtract(distance.mean(1, keepdims=True), distance, out=distance)

@@ -1,4 +1,4 @@
-"""Does a single number of the input, one pixel or one column, tell a class by itself?"""
+"""Can one number of the input, a single pixel or column, identify a class?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,35 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVELS = 32
-MOST = 4000  # examples looked at, evenly over the data set
+MOST = 4000  # examples in the sample, evenly over the data set
 STEP = 256  # positions at a time
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """The position and the class that go together best."""
+    """The position whose value separates one class from the others best."""
 
     position: tuple[int, ...]  # (channel, row, column) of an image, (column,) of a table
     label: int
-    youden: float  # sensitivity + specificity - 1 of one threshold: 0 by chance, 1 tells the class without error
+    youden: float  # sensitivity + specificity - 1 of one threshold: 0 by chance, 1 without any error
     n: int
     name: str = ""  # of the column of a table
 
+    @property
+    def place(self) -> str:
+        """In words."""
+        if len(self.position) == 3:
+            channel, row, column = self.position
+            return f"the pixel in row {row}, column {column} (channel {channel})"
+        return f"the column `{self.name or self.position[0]}`"
+
 
 def shortcut(inputs: np.ndarray, labels: np.ndarray, names: Sequence[str] = ()) -> Shortcut:
-    """Of inputs (N, ...) and class numbers (N,): the best single threshold on a single number (Youden 1950).
+    """The best single threshold on a single number of inputs (N, ...) for class numbers (N,) (Youden 1950).
 
-    names: of the columns of a table (N, F), whose values are taken in their order, for one extreme value would hide the
-    others. Pixels are taken in LEVELS equal steps between the extremes of their position. A class needs ten examples
-    among those looked at. Values that are not finite count as the smallest.
+    names: of the columns of a table (N, F), whose values count by their rank, for one extreme value would hide the
+    others. Pixels are divided into LEVELS equal steps between the extremes of their position. A class needs ten
+    examples in the sample. Values that are not finite count as the smallest.
     """
     rows = np.unique(np.linspace(0, len(inputs) - 1, min(MOST, len(inputs))).astype(int))
     x, y = inputs[rows].reshape(len(rows), -1).astype(np.float32), labels[rows]
@@ -58,12 +66,12 @@ def _levels(x: np.ndarray) -> np.ndarray:
     finite = np.isfinite(x)
     low, high = np.where(finite, x, np.inf).min(0), np.where(finite, x, -np.inf).max(0)
     with np.errstate(invalid="ignore", over="ignore"):
-        place = (np.clip(x, low, high) - low) / np.where(high > low, high - low, 1)
-    return np.rint(np.nan_to_num(place).clip(0, 1) * (LEVELS - 1)).astype(np.int64)
+        share = (np.clip(x, low, high) - low) / np.where(high > low, high - low, 1)
+    return np.rint(np.nan_to_num(share).clip(0, 1) * (LEVELS - 1)).astype(np.int64)
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
-    """(N, M) the rank of each value among the different ones of its column."""
+    """(N, M) the rank of each value among the distinct ones of its column."""
     return np.stack([np.unique(column, return_inverse=True)[1] for column in x.T], axis=1)
 
 
@@ -74,13 +82,9 @@ def _counts(level: np.ndarray, levels: int) -> np.ndarray:
     return np.bincount(flat, minlength=width * levels).reshape(width, levels)
 
 
-def sentence(found: Shortcut, classes: Sequence[str], columns: Sequence[str]) -> str:
-    if len(found.position) == 3:
-        channel, row, column = found.position
-        name = f"the pixel in row {row}, column {column} (channel {channel})"
-    else:
-        name = f"the column `{columns[found.position[0]]}`"
+def sentence(best: Shortcut, classes: Sequence[str]) -> str:
     return (
-        f"Of single numbers {name} tells most: by one threshold it finds `{classes[found.label]}` with a sensitivity "
-        f"and specificity that add up to {1 + found.youden:.2f} of 2 (n = {found.n:,})."
+        f"The most predictive single number is {best.place}: one threshold on it identifies class "
+        f"`{classes[best.label]}` with a Youden index of {best.youden:.2f} (sensitivity + specificity - 1, "
+        f"n = {best.n:,})."
     )

@@ -1,4 +1,4 @@
-"""Statistics of the pixels of every example, in blocks, so that memory does not grow with the data set."""
+"""Statistics of the pixels of every example, in blocks, so that memory use does not grow with the data set."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import numpy as np
 
 BLOCK = 1 << 22  # values read at a time: 16 MB as float32, and a few times that in between
 BINS = 17  # digits have 17 grey levels, and each gets its own
-LINES = 64  # rows of a picture that are compressed and counted: more of them cost time and say no more
-NARROW = 1e-35  # a range whose reciprocal is near the end of float32 is none
-MEANINGS = {  # bytes count as 0..1, floats as they are; grey is the mean of the channels
-    "finite": "no NaN and no infinity among the values",
-    "mean": "of all values",
+LINES = 64  # rows of a picture that are compressed and counted: more cost time without changing the result much
+NARROW = 1e-35  # a range so narrow that its reciprocal nearly overflows float32 counts as zero
+MEANINGS = {  # bytes are scaled to 0..1, floats are not scaled; grey is the mean of the channels
+    "finite": "whether all values are finite (no NaN, no infinity)",
+    "mean": "mean of all values",
     "std": "standard deviation of all values",
     "min": "smallest value",
     "max": "largest value",
@@ -23,19 +23,19 @@ MEANINGS = {  # bytes count as 0..1, floats as they are; grey is the mean of the
     "saturation": "mean over the pixels of (largest - smallest) / largest channel; 0 grey to 1 (HSV)",
     "red_green": "mean of red - green",
     "blue_yellow": "mean of blue - (red + green) / 2",
-    "sharpness": "variance of the Laplacian over the variance of the grey values; blur lowers it, noise lifts it",
-    "upright": "horizontal minus vertical share of the gradient energy; -1 level lines to 1 upright ones",
+    "sharpness": "variance of the Laplacian over the variance of the grey values; blur lowers it, noise raises it",
+    "upright": "horizontal minus vertical share of the gradient energy; -1 horizontal lines to 1 vertical lines",
     "border": "mean of the outermost ring of pixels",
-    "centre_x": "of what differs from the border, from the middle, in widths: -0.5 left to 0.5 right",
-    "centre_y": "the same in heights: -0.5 top to 0.5 bottom",
-    "extent": "root mean square distance from that centre, in widths and heights",
-    "flat_rows": "longest run of equal rows, of the height: a grey half is 0.5",
-    "entropy": "bits, of a histogram of the values with 17 bins over the range of the data set; 0 to 4.1",
-    "at_least": "share of values at the lower end of the data set's range, as of clipped shadows",
-    "at_most": "share of values at its upper end, as of clipped lights",
-    "complexity": "bytes of the zlib-compressed 8-bit values, of their number; near 0 blank, about 1 noise",
-    "colours": "different colours, at 4 bits a channel; of grey, different levels at 6 bits",
-    "detail": "bytes of the zlib-compressed differences along the rows, of their number; near 0 drawn, about 1 noise",
+    "centre_x": "horizontal centre of mass of what differs from the border, in widths: -0.5 left to 0.5 right",
+    "centre_y": "vertical centre of mass of what differs from the border, in heights: -0.5 top to 0.5 bottom",
+    "spread": "root mean square distance from that centre of mass, in widths and heights",
+    "flat_rows": "longest run of equal rows, as a share of the height: 0.5 where half of the image is one grey",
+    "entropy": "entropy in bits of a histogram of the values, 17 bins over the range of the data set; 0 to 4.1",
+    "at_least": "share of values at the lower end of the data set's range, such as clipped shadows",
+    "at_most": "share of values at the upper end of the data set's range, such as clipped highlights",
+    "complexity": "size of the zlib-compressed 8-bit values over their number; near 0 blank, about 1 noise",
+    "colours": "number of distinct colours, at 4 bits a channel; of grey, of distinct levels at 6 bits",
+    "detail": "size of the zlib-compressed differences along the rows over their number; near 0 drawn, about 1 noise",
     "edges": "Gini index of the differences along the rows: near 1 a few sharp edges on flat areas, 0.25 noise",
 }
 
@@ -58,13 +58,13 @@ def blocks(inputs: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def scaled(block: np.ndarray) -> np.ndarray:
-    """Bytes become 0..1; floats stay what they are."""
+    """Bytes are scaled to 0..1; floats are not scaled."""
     return block.astype(np.float32) / 255 if block.dtype == np.uint8 else np.asarray(block, np.float32)
 
 
-@np.errstate(all="ignore")  # near the end of float32 a sum is infinite or NaN, and that says enough
+@np.errstate(all="ignore")  # near the limit of float32 a sum is infinite or NaN, which is a usable result
 def statistics(inputs: np.ndarray) -> Statistics:
-    """Of inputs (N, C, H, W). Columns about colour are there where C is 3."""
+    """Of inputs (N, C, H, W). Columns about colour exist where C is 3."""
     measured = [_moments(block) | _shapes(block) for _, block in blocks(inputs)]
     columns = {name: np.concatenate([m[name] for m in measured]) for name in measured[0]}
     whole = columns["finite"]
@@ -102,7 +102,7 @@ def _moments(block: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _shapes(block: np.ndarray) -> dict[str, np.ndarray]:
-    """What depends on where the values stand; NaN where an example has values that are not finite."""
+    """What depends on where the values are; NaN where an example has values that are not finite."""
     grey = block.mean(1)
     grey = np.where(np.isfinite(grey).all((1, 2), keepdims=True), grey, np.nan)
     _, height, width = grey.shape
@@ -125,13 +125,14 @@ def _shapes(block: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _mass(grey: np.ndarray, background: np.ndarray) -> dict[str, np.ndarray]:
+    """Centre of mass, and spread around it, of what differs from the background (N,)."""
     weight = np.abs(grey - background[:, None, None])
     total = np.maximum(weight.sum((1, 2)), 1e-12)
     y, x = (np.linspace(-0.5, 0.5, n) if n > 1 else np.zeros(1) for n in grey.shape[1:])
     along_x, along_y = weight.sum(1) / total[:, None], weight.sum(2) / total[:, None]
     cx, cy = along_x @ x, along_y @ y
-    extent = np.sqrt(np.maximum(along_x @ x**2 - cx**2 + along_y @ y**2 - cy**2, 0))
-    return {"centre_x": cx, "centre_y": cy, "extent": extent}
+    spread = np.sqrt(np.maximum(along_x @ x**2 - cx**2 + along_y @ y**2 - cy**2, 0))
+    return {"centre_x": cx, "centre_y": cy, "spread": spread}
 
 
 def _longest(marks: np.ndarray) -> np.ndarray:
@@ -144,7 +145,7 @@ def _longest(marks: np.ndarray) -> np.ndarray:
 
 
 def _limits(lows: np.ndarray, highs: np.ndarray) -> tuple[float, float]:
-    """Of the data set, without the farthest 1 % of examples: one wild value must not squeeze all others in one bin."""
+    """The data set's range without its outermost 1 % of examples, so that one extreme value does not set the bins."""
     if not len(lows):
         return 0.0, 1.0
     low, high = float(np.quantile(lows, 0.01)), float(np.quantile(highs, 0.99))
@@ -159,7 +160,7 @@ def _histograms(block: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _levels(block: np.ndarray, low: float, high: float) -> dict[str, np.ndarray]:
-    """What is measured of the values as 256 levels of the data set's range."""
+    """What is measured on the values as 256 levels of the data set's range."""
     values = np.nan_to_num(block, nan=low, posinf=high, neginf=low)
     level = np.clip(np.rint((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
     flat = level.reshape(len(level), -1)
@@ -173,7 +174,7 @@ def _levels(block: np.ndarray, low: float, high: float) -> dict[str, np.ndarray]
 
 
 def _texture(level: np.ndarray) -> dict[str, np.ndarray]:
-    """Of (n, C, H, W) uint8: how many colours there are, and how they change from one pixel to the next."""
+    """Of (n, C, H, W) uint8: the number of colours, and how they change from one pixel to the next."""
     channels = level[:, :3]
     bits = 4 if channels.shape[1] == 3 else 6
     code = np.zeros((len(level), level.shape[2] * level.shape[3]), np.int32)
@@ -189,7 +190,7 @@ def _texture(level: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _gini(values: np.ndarray) -> np.ndarray:
-    """(n,) of each row of (n, M), none negative: 0 all equal, 1 all but one are zero, or all of them."""
+    """(n,) Gini index of each row of (n, M), none negative: 0 all equal, 1 all but one are zero, or all of them."""
     count = values.shape[1]
     rank = 2 * np.arange(1, count + 1) - count - 1
     total = values.sum(1)

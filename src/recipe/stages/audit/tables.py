@@ -1,4 +1,4 @@
-"""Feature columns: what each row looks like, and columns that are constant, equal or name the row."""
+"""Feature columns: statistics of each row, and columns that are constant, duplicated or identify the row."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ import numpy as np
 from recipe.data.expected_repeats import Repeats, count_repeats
 
 MEANINGS = {
-    "missing": "share of the feature columns that are missing (NaN); 0 to 1",
-    "finite": "no infinity among the values",
+    "missing": "share of the feature columns that are missing (NaN) in this row; 0 to 1",
+    "finite": "whether no value is infinite",
     "extreme": "largest robust z (distance from the median over 1.4826 MAD) among the columns",
-    "extreme_column": "the column that is so extreme",
+    "extreme_column": "the column with that largest robust z",
 }
-FAR = 1e6  # spreads: farther away is no more telling, and would overflow
+FAR = 1e6  # robust standard deviations: larger distances say no more and would overflow
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Findings about whole columns, by name."""
+class ColumnProblems:
+    """Columns that carry no information, or too much of it, by name."""
 
     constant: list[str]
     equal: list[tuple[str, str]]  # the second repeats the first
-    identifiers: list[str]  # whole numbers, all different: a row number or a key
-    missing: dict[str, float]  # share, where there are any
+    identifiers: list[str]  # whole numbers, all distinct: a row number or a key
+    missing: dict[str, float]  # share of missing values, of the columns that have any
     repeats: Repeats
 
 
@@ -42,9 +42,9 @@ def statistics(values: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    """By median and MAD, by the standard deviation where most values are equal; constants become 0."""
+    """Scaled by median and MAD, or by the standard deviation where most values are equal; constants become 0."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of columns without any value
+        warnings.simplefilter("ignore", RuntimeWarning)  # from columns without any value
         middle = np.nan_to_num(np.nanmedian(values, axis=0))
         spread = 1.4826 * np.nan_to_num(np.nanmedian(np.abs(values - middle), axis=0))
         other = np.nan_to_num(np.nanstd(values, axis=0))
@@ -54,16 +54,19 @@ def standardised(values: np.ndarray) -> np.ndarray:
     return np.where(spread > 0, np.clip(away, -FAR, FAR), 0 * values)
 
 
-def columns(values: np.ndarray, names: Sequence[str]) -> Columns:
-    """What is wrong with whole columns of values (N, F)."""
-    constant, identifiers, first, equal = [], [], {}, []
+def column_problems(values: np.ndarray, names: Sequence[str]) -> ColumnProblems:
+    """Of the columns of values (N, F)."""
+    constant: list[str] = []
+    identifiers: list[str] = []
+    equal: list[tuple[str, str]] = []
+    first: dict[bytes, str] = {}
     for name, column in zip(names, np.asarray(values).T, strict=True):
         known = column[np.isfinite(column)]
-        different = np.unique(known)
-        if len(different) <= 1:
+        distinct = np.unique(known)
+        if len(distinct) <= 1:
             constant.append(name)
             continue
-        if len(different) == len(column) > 20 and (known == np.rint(known)).all():
+        if len(distinct) == len(column) > 20 and (known == np.rint(known)).all():
             identifiers.append(name)
         content = column.tobytes()
         if content in first:
@@ -71,4 +74,4 @@ def columns(values: np.ndarray, names: Sequence[str]) -> Columns:
         first.setdefault(content, name)
     missing = dict(zip(names, np.isnan(values).mean(0).tolist(), strict=True))
     missing = {name: share for name, share in missing.items() if share > 0}
-    return Columns(constant, equal, identifiers, missing, count_repeats(values))
+    return ColumnProblems(constant, equal, identifiers, missing, count_repeats(values))

@@ -1,4 +1,4 @@
-"""Texts: what each one looks like, and copies that differ by a little."""
+"""Texts: statistics of each one, and near copies."""
 
 import re
 import unicodedata
@@ -9,15 +9,15 @@ from itertools import pairwise
 import numpy as np
 
 SHINGLE = 5  # characters
-ALIKE = 0.7  # Jaccard similarity of shingles: one short word changed in a sentence of ten leaves 0.75 to 0.9
+ALIKE = 0.7  # Jaccard similarity of shingles; one short word changed in a sentence of ten words leaves 0.75 to 0.9
 WORD = re.compile(r"\w+(?:'\w+)?")
 MEANINGS = {
-    "characters": "length",
+    "characters": "length in characters",
     "words": "number of words",
-    "rare_words": "share of its words that no other example has; 0 to 1",
-    "odd_characters": "share of characters that are control, private, unassigned or the replacement mark; 0 to 1",
-    "non_ascii": "share of characters beyond ASCII; 0 to 1",
-    "upper_case": "share of its letters in upper case; 0 to 1",
+    "rare_words": "share of its words that no other example contains; 0 to 1",
+    "odd_characters": "share of control, private-use, unassigned and replacement characters; 0 to 1",
+    "non_ascii": "share of characters outside ASCII; 0 to 1",
+    "upper_case": "share of its letters that are upper case; 0 to 1",
     "digits": "share of characters that are digits; 0 to 1",
 }
 ODD = {"Cc", "Cf", "Co", "Cs", "Cn"}  # Unicode general categories
@@ -29,13 +29,13 @@ def words(text: str) -> list[str]:
 
 def statistics(texts: Sequence[str]) -> dict[str, np.ndarray]:
     """A column per name in MEANINGS."""
-    found = [words(text) for text in texts]
-    holders = Counter(word for each in found for word in set(each))
+    tokens = [words(text) for text in texts]
+    holders = Counter(word for each in tokens for word in set(each))
     odd = [sum(_odd(c) for c in text) for text in texts]
     columns = {
         "characters": [len(text) for text in texts],
-        "words": [len(each) for each in found],
-        "rare_words": [_share(sum(holders[w] == 1 for w in each), len(each)) for each in found],
+        "words": [len(each) for each in tokens],
+        "rare_words": [_share(sum(holders[w] == 1 for w in each), len(each)) for each in tokens],
         "odd_characters": [_share(n, len(text)) for n, text in zip(odd, texts, strict=True)],
         "non_ascii": [_share(sum(ord(c) > 127 for c in text), len(text)) for text in texts],
         "upper_case": [_share(sum(map(str.isupper, text)), sum(map(str.isalpha, text))) for text in texts],
@@ -53,25 +53,25 @@ def _odd(character: str) -> bool:
 
 
 def copies(texts: Sequence[str]) -> list[tuple[int, int, float, str]]:
-    """(a, b, similarity, kind) of texts that are the same but for a little; a < b, equal texts left out.
+    """(a, b, similarity, kind) of texts that differ a little; a < b, without the pairs of equal texts.
 
-    kind: `case, blanks or signs` where the words are the same, `digits` where they are but for digits, else `near`, by
-    the Jaccard similarity of character shingles (Broder 1997), looked for among texts that share a rare shingle.
+    kind: `case, blanks or signs` where the words are the same, `digits` where only digits of the words differ, else
+    `near`, by the Jaccard similarity of character shingles (Broder 1997) among texts that share a rare shingle.
     """
     plain = [" ".join(words(text)) for text in texts]
-    found = {}
+    pairs: dict[tuple[int, int], tuple[float, str]] = {}
     for kind, key in (("case, blanks or signs", plain), ("digits", [re.sub(r"\d", "0", text) for text in plain])):
         for rows in _same(key):
             for a, b in pairwise(rows):
                 if texts[a] != texts[b]:
-                    found.setdefault((a, b), (1.0, kind))
+                    pairs.setdefault((a, b), (1.0, kind))
     shingles = [{text[i : i + SHINGLE] for i in range(max(1, len(text) - SHINGLE + 1))} for text in plain]
-    holders = defaultdict(list)
+    holders: defaultdict[str, list[int]] = defaultdict(list)
     for row, each in enumerate(shingles):
         for shingle in each:
             holders[shingle].append(row)
     for row, each in enumerate(shingles):
-        # by the prefix filter (Bayardo et al. 2007) texts that are alike share one of their rarest shingles
+        # prefix filter (Bayardo et al. 2007): texts so similar share one of their rarest shingles
         rarest = sorted(each, key=lambda s: (len(holders[s]), s))[: len(each) - int(np.ceil(ALIKE * len(each))) + 1]
         others = {other for shingle in rarest if len(holders[shingle]) <= 200 for other in holders[shingle]}
         for other in sorted(o for o in others if o > row and plain[o] != plain[row]):
@@ -79,13 +79,14 @@ def copies(texts: Sequence[str]) -> list[tuple[int, int, float, str]]:
             if least < ALIKE * most:
                 continue
             similarity = _share(len(each & shingles[other]), len(each | shingles[other]))
-            if similarity >= ALIKE and least >= 4 * SHINGLE:  # a few letters are alike by chance
-                found.setdefault((row, other), (similarity, "near"))
-    return [(a, b, *found[a, b]) for a, b in sorted(found)]
+            if similarity >= ALIKE and least >= 4 * SHINGLE:  # short texts are similar by chance
+                pairs.setdefault((row, other), (similarity, "near"))
+    return [(a, b, *pairs[a, b]) for a, b in sorted(pairs)]
 
 
 def _same(keys: Sequence[str]) -> list[list[int]]:
-    rows = defaultdict(list)
+    """The rows of each key that occurs more than once; empty keys aside."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, key in enumerate(keys):
         if key:
             rows[key].append(row)

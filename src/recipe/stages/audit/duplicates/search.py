@@ -1,21 +1,28 @@
 """Pairs of examples that show the same picture: equal, or made from each other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recipe.stages.audit.duplicates.keypoints import MOST, Keypoints, keypoints, pattern
-from recipe.stages.audit.duplicates.registration import Registration, registered, shared
-from recipe.stages.audit.duplicates.thumbnails import TURNS, Alike, alike, seen, slid, thumbnail
-from recipe.stages.audit.duplicates.transformations import compared, quarter_turned
+from recipe.stages.audit.duplicates.registration import Registration, candidate_pairs, register
+from recipe.stages.audit.duplicates.thumbnails import (
+    TURNS,
+    ThumbnailNeighbours,
+    nearest_thumbnails,
+    shift_between,
+    thumbnail,
+    turned,
+)
+from recipe.stages.audit.duplicates.transformations import compare, quarter_turned
 
-LOCAL_FROM = 48  # pixels: a smaller picture has too few corners, and is compared as a whole only
+LOCAL_FROM = 48  # pixels; a smaller picture has too few corners, so only its thumbnail is compared
 CORNERS = 5_000_000  # in memory at once
-ENOUGH = 14  # corners that lie alike in two different pictures are fewer
-CLOSE = 0.25  # of the distance to the 10th nearest: two different pictures are farther
-SOUGHT = 1.15  # what the best of many places is nearer by chance
-WORTH = 0.6  # of that distance: what is nearer is worth a look at its corners
+ENOUGH = 14  # inliers; two different pictures have fewer
+CLOSE = 0.25  # of the distance to the 10th nearest; two different pictures are farther apart
+BY_CHANCE = 1.15  # the factor by which the best of many shifts brings two pictures closer by chance
+CANDIDATE = 0.6  # of the distance to the 10th nearest; the corners of closer pairs are compared too
 
 
 @dataclass(frozen=True)
@@ -25,138 +32,160 @@ class Pair:
     a: int  # row
     b: int  # row, larger
     similarity: float  # correlation of the part that both show, 0 to 1
-    inliers: int  # corners that lie alike; 0 where the pictures are compared as a whole
-    kind: str  # what was done to a to make b: exact, or one of transformations.compared
+    inliers: int  # matched corners that agree on one transformation; 0 where thumbnails were compared
+    kind: str  # the change from a to b: exact, or one of transformations.compare
     evidence: float  # over the least that is enough, so at least 1; infinite for equal inputs
 
 
-def exact(hashes: Sequence[str]) -> list[Pair]:
-    """Each copy with the first of its content, by rows."""
-    first, pairs = {}, []
+@dataclass(frozen=True)
+class Match:
+    """Two pictures with similar thumbnails. The turn makes the first look like the second."""
+
+    ratio: float  # distance over that of the 10th nearest picture
+    quarters: int = 0  # rotations by 90 degrees
+    mirror: bool = False
+    shift: tuple[float, float] = (0.0, 0.0)  # right and down, shares of a side
+
+
+Say = Callable[[str], None]
+Picture = Callable[[int], np.ndarray]
+Rows = tuple[int, int]  # of two pictures, the smaller first
+
+
+def exact_pairs(hashes: Sequence[str]) -> list[Pair]:
+    """Each copy with the first example of the same content, by rows."""
+    first: dict[str, int] = {}
+    pairs = []
     for row, content in enumerate(hashes):
         if first.setdefault(content, row) != row:
             pairs.append(Pair(first[content], row, 1.0, 0, "exact", np.inf))
     return pairs
 
 
-def find(
-    picture: Callable[[int], np.ndarray],
+def find_pairs(
+    picture: Picture,
     hashes: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[Sequence[int]],
     seed: int,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> list[Pair]:
-    """Every pair found, by rows. Of k equal inputs k - 1 pairs are named, each with the first.
+    """Every pair of copies, by rows. Of k equal inputs there are k - 1 pairs, each with the first.
 
-    Two ways, with numpy, scipy and Pillow alone. Pictures that share local features are a pair if enough of these lie
-    alike in both, whatever was cropped, turned, covered or mirrored. As a whole, in eight turns, a pair is far nearer
-    than the 10th nearest of either: so small pictures are found, and those with little detail, but no more than nine
-    copies of one. A data set's own pictures set that scale, so digits that look alike are no copies.
+    Two methods, with numpy, scipy and Pillow alone. Pictures that share local features are a pair if enough of these
+    agree on one transformation, whatever was cropped, rotated, covered or mirrored. By thumbnails, in eight turns, a
+    pair is far nearer than the 10th nearest of either: this finds small pictures and those with little detail, but at
+    most nine copies of one. The data set's own pictures set that scale, so digits that look alike are not copies.
 
-    `picture(row)` is (H, W, 3) uint8, up to some 256 pixels; it is asked for once for each different input, and again
-    for each in a pair. `sizes` are the (H, W) the examples came with. The rows' order changes no pair: all is done
-    in the order of the hashes.
+    `picture(row)` is (H, W, 3) uint8, up to some 256 pixels; it is called once for each distinct input, and again for
+    each in a pair. `sizes` are the original (H, W) of the examples. The order of the rows has no effect: everything is
+    computed in the order of the hashes.
     """
     from threadpoolctl import threadpool_limits
 
     first = {content: row for row, content in reversed(list(enumerate(hashes)))}
     rows = [first[content] for content in sorted(first)]
     if len(rows) < 2:
-        return exact(hashes)
+        return exact_pairs(hashes)
     with threadpool_limits(1):  # sums in one order: the same bits whatever the number of threads
-        thumbnails, corners = _looked_at(picture, rows, seed, say)
-        whole = _as_a_whole(alike(thumbnails), ~thumbnails.any((1, 2)), WORTH)
-        say(f"{len(rows):,} pictures compared as a whole, {len(whole):,} pairs worth a closer look")
-        laid = _by_corners(whole, corners, seed)
-        unclear = [
-            pair for pair, (ratio, *_) in whole.items() if ratio >= CLOSE and None in map(corners.__getitem__, pair)
-        ]
-        for i, j in unclear:
-            whole[i, j] = _moved(picture(rows[i]), picture(rows[j]), *whole[i, j])
-        found = sorted({pair for pair, (ratio, *_) in whole.items() if ratio < CLOSE} | set(laid))
-        say(f"{len(found):,} pairs of different inputs show the same")
+        thumbnails, corners = _describe(picture, rows, seed, say)
+        blank = ~thumbnails.any((1, 2)).astype(bool)
+        matches = _match_thumbnails(nearest_thumbnails(thumbnails), blank, CANDIDATE)
+        say(f"{len(rows):,} thumbnails compared, {len(matches):,} candidate pairs")
+        registrations = _match_corners(matches, corners, seed)
+        for (i, j), match in matches.items():
+            if match.ratio >= CLOSE and (corners[i] is None or corners[j] is None):
+                matches[i, j] = _shifted(picture(rows[i]), picture(rows[j]), match)
+        pairs = sorted({pair for pair, match in matches.items() if match.ratio < CLOSE} | set(registrations))
+        say(f"{len(pairs):,} pairs of different inputs show the same")
         near = [
-            _pair(picture, sizes, (rows[i], rows[j]), whole.get((i, j), (np.inf, 0, False)), laid.get((i, j)))
-            for i, j in found
+            _pair(picture, sizes, (rows[i], rows[j]), matches.get((i, j), Match(np.inf)), registrations.get((i, j)))
+            for i, j in pairs
         ]
-    return sorted([*exact(hashes), *near], key=lambda pair: (pair.a, pair.b))
+    return sorted([*exact_pairs(hashes), *near], key=lambda pair: (pair.a, pair.b))
 
 
-def _looked_at(
-    picture: Callable, rows: list[int], seed: int, say: Callable
-) -> tuple[np.ndarray, list[Keypoints | None]]:
+def _describe(picture: Picture, rows: list[int], seed: int, say: Say) -> tuple[np.ndarray, list[Keypoints | None]]:
     """The (N, h, w) thumbnails, and the corners of those pictures that are large enough."""
     points = pattern(seed)
     most = min(MOST, max(50, CORNERS // max(len(rows), 1)))
     thumbnails, corners = [], []
     for count, row in enumerate(rows):
-        shown = picture(row)
-        thumbnails.append(thumbnail(shown))
-        corners.append(keypoints(shown, points, most) if min(shown.shape[:2]) >= LOCAL_FROM else None)
+        image = picture(row)
+        thumbnails.append(thumbnail(image))
+        corners.append(keypoints(image, points, most) if min(image.shape[:2]) >= LOCAL_FROM else None)
         if count % 5000 == 4999:
-            say(f"{count + 1:,} of {len(rows):,} pictures seen")
+            say(f"thumbnails and corners of {count + 1:,} of {len(rows):,} pictures")
     return np.stack(thumbnails), corners
 
 
-def _ratios(views: list[Alike], place: int) -> tuple[np.ndarray, np.ndarray]:
+def _ratios(views: list[ThumbnailNeighbours], place: int) -> tuple[np.ndarray, np.ndarray]:
     """(N,) distance to the nearest in one view over that of the 10th nearest, of either picture; (N,) the nearest."""
     view = views[place]
-    back = TURNS.index((view.quarters, True) if view.mirror else (-view.quarters % 4, False))
+    inverse = TURNS.index((view.quarters, True) if view.mirror else (-view.quarters % 4, False))
     nearest = view.index[:, 0]
-    far = np.minimum(view.distance[:, -1], views[back].distance[nearest, -1])
+    far = np.minimum(view.distance[:, -1], views[inverse].distance[nearest, -1])
     return np.where(nearest < 0, 2.0, view.distance[:, 0] / np.maximum(far, 1e-9)), nearest
 
 
-def _as_a_whole(views: list[Alike], blank: np.ndarray, closest: float) -> dict[tuple[int, int], tuple]:
-    """{(i, j): (ratio, quarters, mirror)} with i < j, of pairs nearer than `closest`; what turns i into j."""
-    found = {}
+def _match_thumbnails(views: list[ThumbnailNeighbours], blank: np.ndarray, closest: float) -> dict[Rows, Match]:
+    """{(i, j): Match} with i < j, of pairs nearer than `closest`."""
+    matches: dict[Rows, Match] = {}
     for place, view in enumerate(views):
         ratio, nearest = _ratios(views, place)
-        for i in np.flatnonzero((ratio < closest) & ~blank & ~blank[nearest]):
-            i, j = int(i), int(nearest[i])
+        for at in np.flatnonzero((ratio < closest) & ~blank & ~blank[nearest]):
+            i, j = int(at), int(nearest[at])
             quarters = view.quarters if i < j or view.mirror else -view.quarters % 4
-            pair = (min(i, j), max(i, j))
-            found[pair] = min(found.get(pair, (np.inf,)), (float(ratio[i]), quarters, view.mirror))
-    return found
+            pair, match = (min(i, j), max(i, j)), Match(float(ratio[i]), quarters, view.mirror)
+            known = matches.get(pair, Match(np.inf))
+            matches[pair] = min(known, match, key=lambda m: (m.ratio, m.quarters, m.mirror))
+    return matches
 
 
-def _moved(a: np.ndarray, b: np.ndarray, ratio: float, quarters: int, mirror: bool) -> tuple:
-    """(ratio, quarters, mirror, (x, y)): the ratio as it is once the pictures are shifted, by shares of a side."""
+def _shifted(a: np.ndarray, b: np.ndarray, match: Match) -> Match:
+    """The match once the best shift between the pictures is taken into account."""
     from PIL import Image
 
     side = min(LOCAL_FROM, *a.shape[:2], *b.shape[:2])
     if side < 8:
-        return ratio, quarters, mirror, (0.0, 0.0)
+        return match
     greys = (Image.fromarray(p).convert("L").resize((side, side), Image.Resampling.BOX) for p in (a, b))
     first, second = (np.asarray(grey, float) for grey in greys)
-    x, y, gain = slid(seen(first[None], quarters, mirror)[0], second)
-    return ratio * min(1.0, SOUGHT * gain), quarters, mirror, (x / side, y / side)
+    x, y, gain = shift_between(turned(first[None], match.quarters, match.mirror)[0], second)
+    return replace(match, ratio=match.ratio * min(1.0, BY_CHANCE * gain), shift=(x / side, y / side))
 
 
-def _by_corners(whole: dict, corners: list[Keypoints | None], seed: int) -> dict[tuple[int, int], Registration]:
-    """{(i, j): Registration} with i < j, of pairs with enough corners that lie alike."""
-    large = np.array([i for i, keys in enumerate(corners) if keys is not None], int)
-    pairs, mirrors = shared([corners[i] for i in large], seed)
-    asked = {(int(large[i]), int(large[j]), bool(mirror)) for (i, j), mirror in zip(pairs, mirrors, strict=True)}
-    asked |= {(i, j, mirror) for (i, j), (_, _, mirror) in whole.items() if corners[i] and corners[j]}
-    found = {}
-    for i, j, mirror in sorted(asked):
-        laid = registered(corners[i], corners[j], mirror)
-        if laid and laid.inliers >= ENOUGH and ((i, j) not in found or laid.inliers > found[i, j].inliers):
-            found[i, j] = laid
-    return found
+def _match_corners(matches: dict[Rows, Match], corners: list[Keypoints | None], seed: int) -> dict[Rows, Registration]:
+    """{(i, j): Registration} with i < j, of pairs with enough inliers."""
+    large = [(i, keys) for i, keys in enumerate(corners) if keys is not None]
+    pairs, mirrors = candidate_pairs([keys for _, keys in large], seed)
+    candidates = {
+        (large[i][0], large[j][0], bool(mirror)) for (i, j), mirror in zip(pairs.tolist(), mirrors, strict=True)
+    }
+    candidates |= {(i, j, match.mirror) for (i, j), match in matches.items()}
+    registrations: dict[Rows, Registration] = {}
+    for i, j, mirror in sorted(candidates):
+        a, b = corners[i], corners[j]
+        if a is None or b is None:
+            continue
+        registration = register(a, b, mirror)
+        best = registrations.get((i, j))
+        if registration and registration.inliers >= ENOUGH and (best is None or registration.inliers > best.inliers):
+            registrations[i, j] = registration
+    return registrations
 
 
-def _pair(picture: Callable, sizes: Sequence, rows: tuple[int, int], whole: tuple, laid: Registration | None) -> Pair:
-    """Two different inputs, at `rows`: described in the given order, so that which row is larger plays no part."""
+def _pair(
+    picture: Picture, sizes: Sequence[Sequence[int]], rows: Rows, match: Match, registration: Registration | None
+) -> Pair:
+    """Two different inputs, at `rows`, described in the given order: which row is larger has no effect."""
     a, b = (picture(row) for row in rows)
-    ratio, quarters, mirror, *shift = whole
-    evidence = CLOSE / max(ratio, 1e-3)
-    if laid:
-        evidence = max(evidence, laid.inliers / ENOUGH)
+    evidence = CLOSE / max(match.ratio, 1e-3)
+    if registration:
+        evidence = max(evidence, registration.inliers / ENOUGH)
     else:
-        laid = quarter_turned(quarters, mirror, a.shape[:2], b.shape[:2], *shift)
-    similarity, kind = compared(a, b, [sizes[row] for row in rows], laid)
+        of_a, of_b = ((image.shape[0], image.shape[1]) for image in (a, b))
+        registration = quarter_turned(match.quarters, match.mirror, of_a, of_b, match.shift)
+    similarity, kind = compare(a, b, [sizes[row] for row in rows], registration)
     if rows[0] > rows[1]:
         kind = {"brighter": "darker", "darker": "brighter"}.get(kind, kind)
-    return Pair(min(rows), max(rows), similarity, laid.inliers, kind, evidence)
+    return Pair(min(rows), max(rows), similarity, registration.inliers, kind, evidence)

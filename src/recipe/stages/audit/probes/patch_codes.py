@@ -1,4 +1,4 @@
-"""What the parts of an image look like, and where: codes of small patches, learned without labels."""
+"""Codes of small patches of an image, learned without labels: what its parts look like, and where they are."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from recipe.stages.audit.patches import triangle, whitening, windows
 
 CENTRES = 48
 TILES = 4  # per side
-CELLS = 3 * TILES  # per side: the codes of an image are kept as means over at most CELLS x CELLS places
-SAMPLE = 12_000  # patches that the centres are learned from
-FLOOR = 0.1  # of the mean variance of a patch; added to the variance of each: below it, a patch is flat
-STRIDE_FROM = 24  # pixels; from this size on every second position in each direction is coded
+CELLS = 3 * TILES  # per side; the codes of an image are averaged over at most CELLS x CELLS cells
+SAMPLE = 12_000  # patches from which the centres are learned
+FLOOR = 0.1  # of the mean variance of a patch, added to the variance of each: nearly flat patches are not amplified
+STRIDE_FROM = 24  # pixels; from this size on, every second position in each direction is coded
 BLOCK = 1 << 18  # numbers of patches coded at a time: they stay in the processor's cache
 
 
@@ -30,14 +30,14 @@ def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
 def cells(images: np.ndarray, seed: int | list[int]) -> np.ndarray:
     """(N, rows, columns, CENTRES or fewer) codes of the patches of float images (N, C, H, W) on a scale of 0 to 1.
 
-    Patches brought to one mean and contrast, whitened, coded by how much nearer than the average they lie to each of
-    the centres of k-means, and here averaged over at most CELLS x CELLS places. Rows and columns are fewer where the
-    image has fewer positions. Two images that differ by their brightness have the same codes.
+    Patches are scaled to one mean and contrast, whitened, coded by how much nearer than average each k-means centre is
+    (triangle activation), and averaged over at most CELLS x CELLS cells. Rows and columns are fewer where the image has
+    fewer positions. Two images that differ only in brightness have the same codes.
     """
     views = windows(images, *_window(images))
     count, height, width = views.shape[:3]
     rng = np.random.default_rng(seed)
-    some = views[tuple(rng.integers(0, extent, SAMPLE) for extent in (count, height, width))].reshape(SAMPLE, -1)
+    some = views[tuple(rng.integers(0, size, SAMPLE) for size in (count, height, width))].reshape(SAMPLE, -1)
     floor = FLOOR * float(some.var(1).mean()) + 1e-12
     mean, whiten, centres = _dictionary(_normalised(some, floor), int(rng.integers(2**31)))
     down = area(_cells(height), height), area(_cells(width), width)
@@ -73,7 +73,7 @@ def _window(images: np.ndarray) -> tuple[int, int]:
 
 
 def _cells(positions: int) -> int:
-    """A multiple of TILES where there are as many positions."""
+    """A multiple of TILES where there are at least TILES positions."""
     return min(CELLS, positions - positions % TILES or positions)
 
 
@@ -89,13 +89,13 @@ def _dictionary(patches: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray,
 
     mean, whiten = whitening(patches)
     white = ((patches - mean) @ whiten).astype(np.float32)
-    found = KMeans(_different(white.round(4), CENTRES), n_init=1, max_iter=20, random_state=seed).fit(white)
-    return mean.astype(np.float32), whiten.astype(np.float32), found.cluster_centers_
+    means = KMeans(_distinct(white.round(4), CENTRES), n_init=1, max_iter=20, random_state=seed).fit(white)
+    return mean.astype(np.float32), whiten.astype(np.float32), means.cluster_centers_
 
 
-def _different(rows: np.ndarray, most: int) -> int:
-    """How many of the rows differ, counted up to `most`."""
-    known = set()
+def _distinct(rows: np.ndarray, most: int) -> int:
+    """The number of distinct rows, counted up to `most`."""
+    known: set[bytes] = set()
     for row in rows + 0.0:  # -0.0 is 0.0
         known.add(row.tobytes())
         if len(known) == most:

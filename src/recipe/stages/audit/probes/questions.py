@@ -1,300 +1,175 @@
-"""Questions that a linear probe answers before any network is trained, each as a sentence with a number.
+"""Questions about the images that a linear probe answers before any network is trained.
 
-Local parts or their arrangement? Does the place matter? How small may the images be? In which ways do they vary, which
-of these tell the class, and what does it cost to take one out?
+Do local parts predict the class, or their arrangement? Does the position matter? How small can the images be? By which
+factors do they vary, which of these predict the class, and what does it cost to remove one?
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from recipe.stages.audit.probes.factors import REMOVALS, between_classes, factors, label_gain, variance_share, without
-from recipe.stages.audit.probes.linear_probe import FOLDS, Estimate, estimate
+from recipe.stages.audit.probes.factors import REMOVALS, between_classes, factors, label_gain, remove, variance_share
+from recipe.stages.audit.probes.linear_probe import FOLDS, ProbeEstimate, estimate
 from recipe.stages.audit.probes.patch_codes import reach
-from recipe.stages.audit.probes.resolution import Size, enough, resolution, seen, sizes
+from recipe.stages.audit.probes.resolution import hits_of, resolution, sizes, sufficient_sizes
+from recipe.stages.audit.probes.results import QUESTIONS, TOLERANCE, ProbeResult, change, interval, result, unmeasured
 from recipe.stages.audit.probes.sample import Sample, fitted, sample
 from recipe.stages.audit.probes.structure import structure
 
-MARGIN = 5.0  # points: smaller gains are no reason to build anything
-TOLERANCE = 2.0  # points: what a smaller size, or an image without a factor, may cost
-FEWEST = 200  # examples; with fewer, every interval is wider than what it could tell
-SIDE = 32  # pixels; larger images are averaged down to it, but where the question is how small they may be
-SMALLEST = 4  # pixels; of smaller images no parts are told apart
-
-QUESTIONS = {
-    "local": "Are local parts enough, wherever they are?",
-    "context": "Does it matter how parts are arranged?",
-    "position": "Does it matter where in the image something is?",
-    "resolution": "May the images be made smaller?",
-    "label gain": "Does this variation alone tell the class?",
-    "variance": "Is this a large part of how the images vary?",
-    "removal": "May this variation be taken out?",
+MARGIN = 5.0  # points; smaller gains do not justify a design decision
+FEWEST = 200  # examples; with fewer, every interval is too wide to decide anything
+SIDE = 32  # pixels; larger images are averaged down to it, except for the question of how small they can be
+SMALLEST = 4  # pixels; smaller images have no distinguishable parts
+REMOVING = {
+    "brightness": "Equalising the brightness of all images",
+    "contrast": "Equalising the contrast of all images",
+    "colour": "Removing the colour of all images",
+    "position": "Centring the content of all images (by a cyclic shift, which leaves a seam in full pictures)",
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """An answer with its number. The values are in points of a hundred; of `resolution`, in pixels of the longer side.
-
-    value, low and high are None where nothing was measured. resolution: the smallest size that is enough, the smallest
-    that is not excluded, the smallest that is proven; curve: (size, accuracy, low, high) of each size, the interval
-    being that of the difference to full size, moved to the accuracy there.
-    """
-
-    probe: str  # of QUESTIONS
-    question: str
-    verdict: str  # yes, no, undecided
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int  # examples that the probe saw
-    sentence: str
-    suggests: str  # for the architecture or the preprocessing
-    factor: str = ""  # of label gain, variance and removal
-    curve: tuple[tuple[float, float, float, float], ...] = ()
-
-
-REMOVED_BY = {"saturation": "colour", "red-green": "colour", "blue-yellow": "colour"} | {
-    "centre x": "position",
-    "centre y": "position",
-}
-
-
-def variation_rows(findings: list[Finding]) -> list[tuple[str, float, float, float | None]]:
-    """(name, share of the pixels' variance, label gain, points that its removal adds or None), for the figure."""
-    values = {(f.probe, f.factor): f.value for f in findings}
-    names = [f.factor for f in findings if f.probe == "variance" and f.factor]
-    removal = {name: values.get(("removal", REMOVED_BY.get(name, name))) for name in names}
-    return [(name, values["variance", name], values["label gain", name], removal[name]) for name in names]
-
-
-def probe(
+def run_probes(
     images: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
     seed: int,
     most: int = 1200,
     say: Callable[[str], None] = lambda line: None,
-) -> list[Finding]:
-    """All findings about images (N, C, H, W), bytes or floats, with labels (N,) and groups (N,) of any type.
+) -> list[ProbeResult]:
+    """All results about images (N, C, H, W), bytes or floats, with labels (N,) and groups (N,) of any type.
 
-    At most `most` examples are looked at, as many of each class as there are, of the largest classes;
-    accuracies are means over the classes. Members of a group (copies, one writer) are never on both sides of a fold.
-    Where there are too few examples every verdict is `undecided`. `say` is told what is being measured.
+    The sample is at most `most` examples, as balanced as possible over the largest classes; accuracies are means over
+    the classes. Examples of a group (copies, one writer) are in one fold. Where there are too few examples every
+    verdict is `undecided`. `say` gets the progress.
 
-    The classifier is ridge regression on codes of patches (Coates, Lee and Ng 2011); every gain is against a control
-    with the same number of features; intervals are of the paired difference. All from `seed`, to the same bits.
+    The classifier is ridge regression on codes of patches (Coates, Lee and Ng 2011). Every gain is relative to a
+    control with the same number of features; intervals are of the paired difference. `seed` determines every bit.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        found = sample(images, np.asarray(labels), np.asarray(groups), seed, most)
-        n, classes = len(found.examples.labels), len(np.unique(found.examples.labels))
+        chosen = sample(images, np.asarray(labels), np.asarray(groups), seed, most)
+        n, classes = len(chosen.examples.labels), len(np.unique(chosen.examples.labels))
         if n < FEWEST or classes < 2:
-            why = (
-                f"{n:,} examples in {classes} classes with a group for each of {FOLDS} folds; {FEWEST} in 2 are needed."
+            reason = (
+                f"Not enough data: there are {n:,} examples in {classes} classes with a group for each of {FOLDS} "
+                f"folds, and {FEWEST} examples in 2 classes are needed."
             )
-            return [_unmeasured(name, n, f"Not enough data to say: {why}") for name in QUESTIONS]
-        small = fitted(found.images, SIDE)
-        say("how parts are arranged, and where")
-        findings, before = _structure(found, small), seen(small, found.examples)
-        say("how small the images may be")
-        findings.append(_resolution(found, before if small is found.images else None))
-        say("in which ways they vary")
-        findings += _factors(found, small)
-        say("what it costs to take a variation out")
-        findings += _removals(found, small, before)
-    return [replace(f, sentence=" ".join([f.sentence, *_conditions(f, found)])) for f in findings]
+            return [unmeasured(name, n, reason) for name in QUESTIONS]
+        small = fitted(chosen.images, SIDE)
+        say("probes: arrangement and position of local parts")
+        results, hits = _structure(chosen, small), hits_of(small, chosen.examples)
+        say("probes: smaller images")
+        results.append(_resolution(chosen, hits if small is chosen.images else None))
+        say("probes: factors of variation")
+        results += _factors(chosen, small)
+        say("probes: removal of factors")
+        results += _removals(chosen, small, hits)
+    return [replace(r, sentence=" ".join([r.sentence, *_conditions(r, chosen)])) for r in results]
 
 
-# ---- the sentences -----------------------------------------------------------------------------------------------
+def _conditions(r: ProbeResult, chosen: Sample) -> list[str]:
+    """How the sample differs from the data set."""
+    side = max(chosen.images.shape[2:]) if r.probe == "resolution" else SIDE
+    smaller = [f"The images were downsampled from {chosen.side} to {side} pixels first."] if chosen.side > side else []
+    return smaller + ([chosen.left_out] if chosen.left_out else [])
 
 
-def _conditions(finding: Finding, found: Sample) -> list[str]:
-    """What the reader must know about the images that were looked at, where it is not all of them as they are."""
-    side = max(found.images.shape[2:]) if finding.probe == "resolution" else SIDE
-    smaller = [f"The images were averaged down from {found.side} to {side} pixels first."] if found.side > side else []
-    return smaller + ([found.left_out] if found.left_out else [])
-
-
-def _numbers(e: Estimate, n: int, unit: str = "points") -> str:
-    return f"{e.value:.1f} {unit} ({e.low:.1f} to {e.high:.1f}, n = {n:,})"
-
-
-def _finding(name: str, verdict: str, e: Estimate, n: int, sentence: str, suggests: dict[str, str], **more) -> Finding:
-    unsure = "Not enough data to say: look again with more examples, or compare both in training."
-    values = (round(float(v), 4) for v in (e.value, e.low, e.high))
-    return Finding(name, QUESTIONS[name], verdict, *values, n, sentence, suggests.get(verdict, unsure), **more)
-
-
-def _unmeasured(name: str, n: int, sentence: str, **more) -> Finding:
-    more = {"suggests": "Nothing.", **more}
-    return Finding(name, QUESTIONS[name], "undecided", None, None, None, n, sentence, **more)
-
-
-def _structure(found: Sample, small: np.ndarray) -> list[Finding]:
-    n, chance = len(small), 100 / found.examples.classes
+def _structure(chosen: Sample, small: np.ndarray) -> list[ProbeResult]:
+    n, chance = len(small), 100 / chosen.examples.classes
     if min(small.shape[2:]) < SMALLEST:
-        return [
-            _unmeasured(name, n, "The images are too small to have parts.") for name in ("local", "context", "position")
-        ]
-    e = structure(small, found.examples)
+        return [unmeasured(p, n, "The images are too small to have parts.") for p in ("local", "context", "position")]
+    e = structure(small, chosen.examples)
     local, context, position = e["local"], e["context"], e["position"]
-    parts = f"parts of {100 * reach(small) / min(small.shape[2:]):.0f} % of the shorter side"
+    parts = f"local parts ({100 * reach(small) / min(small.shape[2:]):.0f} % of the shorter side)"
     return [
-        _finding(
-            "local",
-            local.verdict(chance + MARGIN),
-            local,
-            n,
-            f"A linear probe sees the class in {_numbers(local, n, '%')} of images from {parts}, wherever they are; "
-            f"chance is {chance:.1f} %.",
-            {
-                "yes": "Small filters and pooling already get this far: a plain convolutional net is a fair start.",
-                "no": "Parts alone tell next to nothing: leave room for a large receptive field, or keep the place.",
-            },
+        result(
+            "local", local.verdict(chance + MARGIN), local, n,
+            f"From {parts}, wherever they are, a linear probe predicts the class with {local.value:.1f} % accuracy "
+            f"({interval(local, n)}; chance is {chance:.1f} %).",
         ),
-        _finding(
-            "context",
-            context.verdict(MARGIN),
-            context,
-            n,
-            f"A linear probe sees {_numbers(context, n)} from how {parts} are arranged, apart from where they are.",
-            {
-                "yes": "The receptive field should span several parts: more layers, strides or attention.",
-                "no": "A small receptive field may do: a shallow net is worth trying first.",
-            },
+        result(
+            "context", context.verdict(MARGIN), context, n,
+            f"The arrangement of {parts}, apart from their position, changes linear-probe accuracy by "
+            f"{change(context, n)}.",
         ),
-        _finding(
-            "position",
-            position.verdict(MARGIN),
-            position,
-            n,
-            f"A linear probe sees {_numbers(position, n)} from where in the image things are.",
-            {
-                "yes": "Global average pooling may throw this away: compare it with a flattened head or coordinates, "
-                "and be careful with shifts, flips and crops as augmentation.",
-                "no": "Average pooling and shifts as augmentation should cost little.",
-            },
+        result(
+            "position", position.verdict(MARGIN), position, n,
+            f"The position of the parts in the image changes linear-probe accuracy by {change(position, n)}.",
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _sees(accuracy: Estimate, classes: int) -> bool:
-    """Can the probe tell the classes at all? Where it cannot, that nothing is lost says nothing."""
+def _predicts(accuracy: ProbeEstimate, classes: int) -> bool:
+    """Whether the probe predicts the class at all: where it does not, an unchanged accuracy means nothing."""
     return accuracy.verdict(100 / classes + MARGIN) == "yes"
 
 
-def _resolution(found: Sample, full: np.ndarray | None) -> Finding:
-    """`full`: what is seen of the images as they are, where that is known."""
-    n, images = len(found.images), found.images
+def _resolution(chosen: Sample, hits: np.ndarray | None) -> ProbeResult:
+    """`hits`: `hits_of` the images at full size, where they are known."""
+    n, images = len(chosen.images), chosen.images
     if len(sizes(max(images.shape[2:]))) < 2:
-        return _unmeasured("resolution", n, "The images are too small to be made smaller.")
-    curve = resolution(images, found.examples, seen(images, found.examples) if full is None else full)
-    full = curve[0]
-    at = [
-        (s.pixels, s.accuracy.value, full.accuracy.value + s.loss.low, full.accuracy.value + s.loss.high) for s in curve
-    ]
-    points = tuple(tuple(round(float(v), 4) for v in point) for point in at)
-    value, low, high = enough(curve, TOLERANCE)
-    verdict = "no" if low == full.pixels else "yes" if high < full.pixels else "undecided"
-    sees = _sees(full.accuracy, found.examples.classes)
+        return unmeasured("resolution", n, "The images are too small to be made smaller.")
+    curve = resolution(images, chosen.examples, hits_of(images, chosen.examples) if hits is None else hits)
+    full, accuracy = curve[0].pixels, curve[0].accuracy
+    value, low, high = sufficient_sizes(curve, TOLERANCE)
+    verdict = "no" if low == full else "yes" if high < full else "undecided"
     shown = next(s for s in curve[1:] if s.pixels <= high)  # the proven size, else the next smaller than full
     sentence = (
-        f"A linear probe sees {_numbers(shown.loss, n)} from {shown.pixels} instead of {full.pixels} pixels on the "
-        f"longer side ({_percent(full)} at {full.pixels}); " + _ladder(value, low, high, full.pixels)
+        f"Downsampling from {full} to {shown.pixels} pixels changes linear-probe accuracy by "
+        f"{change(shown.change, n)}; at {full} pixels it is {accuracy.value:.1f} %. {_sufficient(low, high, full)}"
     )
-    return _finding(
-        "resolution",
-        verdict if sees else "undecided",
-        Estimate(value, low, high),
-        n,
-        sentence,
-        {
-            "yes": f"Train the first nets at {high} pixels: cheaper, and the full size can be compared later.",
-            "no": "Keep the full size; a larger one, where there is one, may help.",
-        },
-        curve=points,
-    )
+    predicts = _predicts(accuracy, chosen.examples.classes)
+    e = ProbeEstimate(value, low, high)
+    points = [
+        (s.pixels, s.accuracy.value, accuracy.value + s.change.low, accuracy.value + s.change.high) for s in curve
+    ]
+    r = result("resolution", verdict if predicts else "undecided", e, n, sentence, pixels=high)
+    return replace(r, curve=tuple((round(float(a), 4), round(b, 4), round(c, 4), round(d, 4)) for a, b, c, d in points))
 
 
-def _percent(size: Size) -> str:
-    return f"{size.accuracy.value:.1f} % right"
-
-
-def _ladder(value: int, low: int, high: int, full: int) -> str:
+def _sufficient(low: int, high: int, full: int) -> str:
     if low == full:
-        return f"every smaller size costs more than {TOLERANCE:.0f} points."
-    proven = f"{high} is enough" if high < full else "no smaller size is proven to be enough"
-    open_ = f", {low} is not excluded" if low < high else ""
-    return f"within {TOLERANCE:.0f} points, {proven}{open_}."
+        return f"Every smaller size costs more than {TOLERANCE:.0f} points."
+    proven = f"{high} pixels" if high < full else "No smaller size is shown to"
+    return f"{proven} cost less than {TOLERANCE:.0f} points" + (f"; {low} pixels are undecided." if low < high else ".")
 
 
-def _factors(found: Sample, small: np.ndarray) -> list[Finding]:
-    n, findings = len(small), []
+def _factors(chosen: Sample, small: np.ndarray) -> list[ProbeResult]:
+    n, results = len(small), []
     for name, values in factors(small).items():
-        gain = label_gain(values, found.examples)
-        share = variance_share(values, small, found.examples)
-        apart = between_classes(values, found.examples.labels)
-        findings.append(
-            _finding(
-                "label gain",
-                gain.verdict(MARGIN),
-                gain,
-                n,
-                f"A linear probe of {name} in bins sees {_numbers(gain, n)} over chance; {apart:.0f} % of its variance "
-                "lies between the classes.",
-                {
-                    "yes": "Either signal or a shortcut: look whether the classes should differ in it where the model "
-                    "will be used, and at what its removal costs.",
-                    "no": "No shortcut by itself.",
-                },
+        gain = label_gain(values, chosen.examples)
+        share = variance_share(values, small, chosen.examples)
+        between = between_classes(values, chosen.examples.labels)
+        results += [
+            result(
+                "label gain", gain.verdict(MARGIN), gain, n,
+                f"Predicting the class from {name} alone changes balanced accuracy by {change(gain, n)} relative to "
+                f"chance; {between:.0f} % of its variance is between the classes.",
                 factor=name,
-            )
-        )
-        findings.append(
-            _finding(
-                "variance",
-                share.verdict(MARGIN),
-                share,
-                n,
-                f"A linear probe sees {_numbers(share, n, '%')} of the pixels' variance in a quadratic of {name}.",
-                {
-                    "yes": "Where it tells nothing of the class: take it out in preprocessing, or augment.",
-                    "no": "Too small a part of the variation to be worth a step of its own.",
-                },
+            ),
+            result(
+                "variance", share.verdict(MARGIN), share, n,
+                f"A quadratic in {name} explains {share.value:.1f} % of the variance of the pixels "
+                f"({interval(share, n)}, cross-validated).",
                 factor=name,
-            )
-        )
-    return findings
+            ),
+        ]  # fmt: skip
+    return results
 
 
-def _removals(found: Sample, small: np.ndarray, before: np.ndarray) -> list[Finding]:
-    n, examples = len(small), found.examples
-    sees = _sees(estimate(before, examples), examples.classes)
-    findings = []
+def _removals(chosen: Sample, small: np.ndarray, before: np.ndarray) -> list[ProbeResult]:
+    n, examples = len(small), chosen.examples
+    predicts = _predicts(estimate(before, examples), examples.classes)
+    results = []
     for name in REMOVALS:
         if name == "colour" and small.shape[1] != 3:
             continue
-        after = seen(without(name, small), examples)
-        change = estimate(after - before, examples)
-        how = " (shifted round, which leaves a seam in full pictures)" if name == "position" else ""
-        helps = " It even helps." if change.low > 0 and sees else ""
-        findings.append(
-            _finding(
-                "removal",
-                change.verdict(-TOLERANCE) if sees else "undecided",
-                change,
-                n,
-                f"A linear probe sees {_numbers(change, n)} more without differences in {name}{how} than with "
-                f"them.{helps}",
-                {
-                    "yes": f"Differences in {name} look spurious: take them out in preprocessing, or vary them as "
-                    "augmentation.",
-                    "no": f"Differences in {name} carry signal, or a shortcut: look which before taking them out.",
-                },
-                factor=name,
-            )
-        )
-    return findings
+        e = estimate(hits_of(remove(name, small), examples) - before, examples)
+        sentence = f"{REMOVING[name]} changes linear-probe accuracy by {change(e, n)}."
+        if e.low > 0 and predicts:
+            sentence += " It improves accuracy."
+        verdict = e.verdict(-TOLERANCE) if predicts else "undecided"
+        results.append(result("removal", verdict, e, n, sentence, factor=name))
+    return results

@@ -1,39 +1,39 @@
-"""How small may the images be?"""
+"""The smallest image size that costs no accuracy."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.stages.audit.probes.linear_probe import Estimate, Examples, estimate, kernel, right
+from recipe.stages.audit.probes.linear_probe import Examples, ProbeEstimate, correct, estimate, kernel
 from recipe.stages.audit.probes.patch_codes import cells, resized, tiled
 
 HALVES_FROM = 24  # pixels; smaller images are also tried at three quarters of each size
 SMALLEST = 2
-SIGHTS = 2  # of the repeats; the codes of each are learned anew
+CODE_REPEATS = 2  # of the repeats of the linear probe; the codes of each are learned anew
 
 
 @dataclass(frozen=True)
-class Size:
+class SizeAccuracy:
     pixels: int  # longer side
-    accuracy: Estimate
-    loss: Estimate  # accuracy minus that at full size
+    accuracy: ProbeEstimate
+    change: ProbeEstimate  # accuracy minus that at full size
 
 
-def seen(images: np.ndarray, examples: Examples) -> np.ndarray:
-    """(SIGHTS, n) 1 where the linear probe is right about images (n, C, H, W), else 0.
+def hits_of(images: np.ndarray, examples: Examples) -> np.ndarray:
+    """(CODE_REPEATS, n) 1 where the linear probe is right about images (n, C, H, W), else 0.
 
-    It sees the codes of patches, on average and in order, or the pixels, or both: the training folds choose.
+    Its features are the codes of patches (their mean, and in order), or the pixels, or both: the training folds choose.
     """
-    answers = []
-    for repeat in range(SIGHTS):
+    hits = []
+    for repeat in range(CODE_REPEATS):
         codes = cells(images, [examples.seed, repeat])
         parts, pixels = kernel(codes.mean((1, 2)), tiled(codes)), kernel(images)
-        answers.append(right([parts, pixels, parts + pixels], examples, examples.folds[repeat]))
-    return np.array(answers)
+        hits.append(correct([parts, pixels, parts + pixels], examples, examples.folds[repeat]))
+    return np.array(hits)
 
 
 def sizes(longer: int) -> list[int]:
-    """Longer sides to try, in pixels, largest first."""
+    """Longer sides to compare, in pixels, largest first."""
     steps = [longer]
     while steps[-1] > SMALLEST:
         half = steps[-1] / 2
@@ -43,34 +43,37 @@ def sizes(longer: int) -> list[int]:
     return sorted(set(steps), reverse=True)
 
 
-def resolution(images: np.ndarray, examples: Examples, full: np.ndarray) -> list[Size]:
-    """Accuracy of the linear probe on images averaged down to each of `sizes` and repeated up to their own size again.
+def resolution(images: np.ndarray, examples: Examples, full: np.ndarray) -> list[SizeAccuracy]:
+    """Accuracy of the linear probe on images downsampled to each of `sizes`, largest first.
 
-    Largest first; the probe has as many features at each size, and learns its patches anew. `full`: what is `seen` of
-    the images as they are.
+    The pixels are then repeated up to the original size, so that the probe has as many features at each size; it learns
+    its patches anew. `full`: `hits_of` the original images.
     """
     height, width = images.shape[2:]
     longer = max(height, width)
-    found = []
+    curve = []
     for size in sizes(longer):
         small = [max(1, round(side * size / longer)) for side in (height, width)]
-        answers = full if size == longer else seen(resized(resized(images, *small), height, width), examples)
-        found.append(Size(size, estimate(answers, examples), estimate(answers - full, examples)))
-    return found
+        hits = full if size == longer else hits_of(resized(resized(images, *small), height, width), examples)
+        curve.append(SizeAccuracy(size, estimate(hits, examples), estimate(hits - full, examples)))
+    return curve
 
 
-def enough(found: list[Size], margin: float) -> tuple[int, int, int]:
-    """(smallest size by its value, smallest not excluded, smallest proven) not worse than full size by the margin.
+def sufficient_sizes(curve: list[SizeAccuracy], margin: float) -> tuple[int, int, int]:
+    """The smallest size less than `margin` points worse than full size: (by value, by upper, by lower end of the CI).
 
-    From large to small, ending at the first that does not pass: so tested, the chance that any of the proven sizes is
-    wrong is that of one test (Westfall and Krishen 2001). All three are the full size where no smaller one passes.
+    The lower end proves a size; the upper end excludes none that may suffice. Sizes are tested from large to small, up
+    to the first that does not pass: in this fixed sequence the error rate of all tests is that of one (Westfall and
+    Krishen 2001). All three are the full size where no smaller one passes.
     """
-    ends = []
-    for passes in (lambda s: s.loss.value, lambda s: s.loss.high, lambda s: s.loss.low):
-        size = found[0].pixels
-        for one in found[1:]:
-            if passes(one) <= -margin:
+    changes = [smaller.change for smaller in curve[1:]]
+
+    def smallest(values: list[float]) -> int:
+        size = curve[0].pixels
+        for smaller, value in zip(curve[1:], values, strict=True):
+            if value <= -margin:
                 break
-            size = one.pixels
-        ends.append(size)
-    return ends[0], ends[1], ends[2]
+            size = smaller.pixels
+        return size
+
+    return smallest([c.value for c in changes]), smallest([c.high for c in changes]), smallest([c.low for c in changes])

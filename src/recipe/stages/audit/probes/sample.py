@@ -1,4 +1,4 @@
-"""The examples that the probes look at: few, finite, even over the classes, small."""
+"""The sample of examples for the probes: few, finite, balanced over the classes, small."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ BLOCK = 64  # images read at a time
 class Sample:
     images: np.ndarray  # (n, C, H, W) float32, in -1 to 1, at most LARGEST pixels high and wide
     examples: Examples
-    side: int  # pixels on the longer side, as they came
-    left_out: str  # a sentence about classes, or nothing
+    side: int  # pixels on the longer side before they were averaged down
+    left_out: str  # a sentence about the classes that are left out, or empty
 
 
 def sample(images: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int, most: int) -> Sample:
-    """Up to `most` finite examples, as even over classes as there are; no class of fewer than FOLDS groups."""
+    """Up to `most` finite examples, as balanced over classes as possible; no class of fewer than FOLDS groups."""
     names, labels = np.unique(labels, return_inverse=True)
     whole = np.ones(len(images), bool)
     if not np.issubdtype(images.dtype, np.integer):
@@ -32,21 +32,21 @@ def sample(images: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
     rng = np.random.default_rng(seed)
     rows, left = [np.zeros(0, int)], most
     pools = sorted((rng.permutation(np.flatnonzero(whole & (labels == c))) for c in kept), key=len)
-    for i, pool in enumerate(pools):  # the smallest class first: what it lacks, the larger ones share
+    for i, pool in enumerate(pools):  # the smallest class first: the larger ones share what it cannot fill
         rows.append(pool[: left // (len(pools) - i)])
         left -= len(rows[-1])
     chosen = np.sort(np.concatenate(rows))
     number = np.searchsorted(np.array(kept, int), labels[chosen])
     ties = np.unique(groups[chosen], return_inverse=True)[1]
-    text = "" if len(kept) == len(names) else f"Looked at the {len(kept)} largest of {len(names)} classes."
+    text = "" if len(kept) == len(names) else f"Only the {len(kept)} largest of {len(names)} classes were used."
     return Sample(_read(images, chosen), Examples(number, ties, seed), max(images.shape[2:]), text)
 
 
 def _read(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """In blocks, each averaged down at once: large images are never held together."""
+    """In blocks, each averaged down at once: large images are never all in memory."""
     starts = range(0, len(rows), BLOCK)
-    small = [fitted(images[rows[at : at + BLOCK]].astype(np.float32), LARGEST) for at in starts]
-    small = np.concatenate(small or [np.zeros((0, *images.shape[1:]), np.float32)])
+    blocks = [fitted(images[rows[at : at + BLOCK]].astype(np.float32), LARGEST) for at in starts]
+    small = np.concatenate(blocks or [np.zeros((0, *images.shape[1:]), np.float32)])
     return small / max(float(np.abs(small).max(initial=0)), 1e-30)
 
 
@@ -55,4 +55,4 @@ def fitted(images: np.ndarray, side: int) -> np.ndarray:
     longer = max(images.shape[2:])
     if longer <= side:
         return images
-    return resized(images, *(max(1, round(extent * side / longer)) for extent in images.shape[2:]))
+    return resized(images, *(max(1, round(size * side / longer)) for size in images.shape[2:]))

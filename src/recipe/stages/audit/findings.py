@@ -1,0 +1,70 @@
+"""The longer findings of the checks: what was compared, the effect with its interval and n, and what to do."""
+
+import math
+from collections.abc import Sequence
+
+from recipe.data.expected_repeats import ErrorFloor
+from recipe.stages.audit.bias import ColumnGain
+from recipe.stages.audit.shortcuts import Shortcut
+from recipe.stages.audit.tables import ColumnProblems
+
+
+def of_order(gap: float, spread: float, gain: float, n: int) -> str:
+    """p: of the gap in shuffled files, by the normal approximation."""
+    p = math.erfc((1 - gap) / spread / math.sqrt(2)) / 2 if spread > 0 else 1.0
+    beyond = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    cost = f"scores about {100 * gain:.1f} points too well" if gain > 0 else "may score too well"
+    return (
+        f"Neighbours in the file look alike: rows are ordered ({beyond}, n = {n:,}), so a shuffled split {cost}. Give "
+        "the source `groups`, such as the writer, the patient or the day."
+    )
+
+
+def of_column(gain: ColumnGain, target: str, advice: str) -> str:
+    """Of the gain in accuracy, or in balanced accuracy where that is the larger one."""
+    plain = gain.gain >= gain.balanced
+    value, low, high = (
+        (gain.gain, gain.low, gain.high) if plain else (gain.balanced, gain.balanced_low, gain.balanced_high)
+    )
+    verb = "predicts" if gain.verdict == "yes" else "may predict"
+    measure, reference = (
+        ("accuracy", "always answering the majority class") if plain else ("balanced accuracy", "chance")
+    )
+    return (
+        f"`{gain.column}` alone {verb} the {target}: it changes {measure} by {100 * value:+.0f} points relative to "
+        f"{reference} (95 % CI {100 * low:.0f} to {100 * high:.0f}, n = {gain.n:,}). {advice}"
+    )
+
+
+def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
+    return (
+        f"One threshold on {shortcut.place} identifies class `{classes[shortcut.label]}` almost without error: its "
+        f"Youden index is {shortcut.youden:.2f} (n = {shortcut.n:,}). Remove it from the inputs if it will be absent, "
+        "or unknown, where the model is used."
+    )
+
+
+def of_equal_rows(bounds: ErrorFloor) -> str:
+    """Of a table, where equal rows are no mistake by themselves."""
+    return (
+        f"{bounds.examples:,} rows equal a row with another label. Every function of these columns is wrong on at "
+        f"least {100 * bounds.error:.2g} % of all rows and has a loss of at least {bounds.loss:.2g} nats."
+    )
+
+
+def of_columns(table: ColumnProblems) -> str:
+    kinds = {
+        "constant": [f"`{name}`" for name in table.constant],
+        "copies of another column": [f"`{copy}` (of `{name}`)" for name, copy in table.equal],
+        "row numbers or keys": [f"`{name}`" for name in table.identifiers],
+    }
+    named = [f"{kind}: {', '.join(names[:3])}{', ...' * (len(names) > 3)}" for kind, names in kinds.items() if names]
+    return f"Some feature columns carry no information about new examples ({'; '.join(named)}). Drop them."
+
+
+def of_small_classes(few: int, classes: int, median: int, held_out: int, points: float, enough: int) -> str:
+    return (
+        f"{few} of {classes} classes are small, with a median of {median} examples. With about {held_out} validation "
+        f"examples of a class, the 95 % CI of its accuracy is up to {points:.0f} points wide; {enough} examples of a "
+        "class would be enough. Merge such classes, report them together, or collect more."
+    )

@@ -1,0 +1,19 @@
+"""The audit of the digits, which several modules of tests examine."""
+
+import pytest
+
+from recipe.data.store import Store
+from recipe.sources.digits import Digits
+from recipe.stages.audit.audit import audit
+from recipe.stages.audit.flags import FlagLimits
+from recipe.stages.prepare.write_store import prepare
+
+
+@pytest.fixture(scope="session")
+def audited_digits(tmp_path_factory):
+    """(audit, store, its folder) of the clean digits, with the probes."""
+    folder = tmp_path_factory.mktemp("digits")
+    config = {"_target_": "Digits"}
+    prepare(Digits(), config, folder)
+    store = Store.open(config, folder)
+    return audit(store, FlagLimits(near=0.05, outlier=4.0, blank=0.03), seed=0), store, folder
