@@ -64,7 +64,7 @@ labels, copies = st.integers(0, 2), st.integers(0, 60)
     st.sets(st.sampled_from(["val", "test"])),
     st.integers(0, 3),
 )
-def test_given_splits_are_obeyed_and_what_is_missing_comes_out_of_train_alone(drawn, gives, seed):
+def test_given_splits_are_obeyed_and_missing_ones_are_taken_out_of_train_only(drawn, gives, seed):
     rows = [
         example(n, label, split if split in gives else "train", copy) for n, (label, copy, split) in enumerate(drawn)
     ]
@@ -84,7 +84,7 @@ def test_given_splits_are_obeyed_and_what_is_missing_comes_out_of_train_alone(dr
             of_train[unit].add(got[e["id"]])
     assert all(len(splits) == 1 for splits in of_train.values())
     given_away = {unit for e, unit in zip(rows, group_ids(rows), strict=True) if e["given_split"] != "train"}
-    assert all(of_train[unit] <= {"train"} for unit in given_away)  # no carved example is a copy of a given one
+    assert all(of_train[unit] <= {"train"} for unit in given_away)  # no example taken out is a copy of a given one
     assert judged(made)["given_splits_are_obeyed"].verdict in ("pass", "skip")
     assert set(made.shares) == ({"train", "val", "test"} - gives if gives < {"val", "test"} else set())
 
@@ -94,26 +94,24 @@ def source(train: int, val: int = 0, test: int = 0) -> list[dict]:
     return [example(n, n % 2, name) for n, name in enumerate(names)]
 
 
-def test_what_was_carved_out_is_said_with_counts():
+def test_what_was_taken_out_of_train_is_reported_with_counts():
     made = divide(source(100, 40), CLASSES[:2], Plan(0.2, 0.3))
     assert {name: len(rows) for name, rows in made.parts.items()} == {"train": 70, "val": 40, "test": 30}
     assert split_captions.sentences(made) == [
-        "The source gives train 100 and val 40: obeyed. It gives no test: carved out of its train, which keeps 70: "
-        "test (30, 30% asked for)."
+        "The source gives train 100 and val 40; these splits are obeyed. test is missing and taken out of the given "
+        "train: test (30, 30% requested); 70 remain in train."
     ]
     assert closed(made) == {}
     assert judged(made)["sizes_are_as_asked"].verdict == judged(made)["class_shares_agree"].verdict == "pass"
 
 
-def test_three_given_splits_are_judged_for_nothing_that_we_chose():
+def test_three_given_splits_are_judged_for_nothing_that_was_chosen_here():
     rows = [example(n, n % 2 if n < 90 else 0, "train" if n < 80 else "val" if n < 90 else "test") for n in range(140)]
     made = divide(rows, CLASSES[:2], Plan(0.2, 0.2))
     verdicts = judged(made)
     assert [verdicts[name].verdict for name in ("sizes_are_as_asked", "class_shares_agree")] == ["skip", "skip"]
     assert closed(made) == {"every_class_is_in_every_split": "1: b (45 examples) is not in test"}
-    assert split_captions.sentences(made) == [
-        "The source gives train 80, val 10 and test 50: obeyed, and nothing was divided here."
-    ]
+    assert split_captions.sentences(made) == ["The source gives train 80, val 10 and test 50; these splits are obeyed."]
 
 
 def test_given_splits_without_train_are_refused():
@@ -124,18 +122,18 @@ def test_given_splits_without_train_are_refused():
 
 
 def test_an_example_in_none_of_the_given_splits_is_refused():
-    with pytest.raises(RecipeError, match=r"1 examples are in none of them, the first is t\.csv, line 11"):
+    with pytest.raises(RecipeError, match=r"1 examples are in none of them; the first is t\.csv, line 11"):
         divide([*source(9), example(9)], CLASSES, Plan(0.2, 0.2))
 
 
-def test_ignored_splits_are_divided_anew_and_said_so():
+def test_ignored_splits_are_divided_anew_and_reported():
     made = divide(source(60, 20, 20), CLASSES[:2], Plan(0.2, 0.2, given="ignore"))
     verdict = judged(made)["given_splits_are_obeyed"]
     moved = sum(where(made)[e["id"]] != e["given_split"] for e in made.kept)
     assert moved > 20
     assert (verdict.verdict, verdict.value, verdict.closes) == ("fail", moved, False)
     assert (
-        f"are ignored, as `given: ignore` asks: all examples were divided anew, and {moved} are"
+        f"are ignored because of `given: ignore`: all examples were divided anew, and {moved} are"
         in (split_captions.sentences(made)[0])
     )
     assert closed(made) == {}
@@ -192,15 +190,15 @@ def test_a_split_by_time_never_puts_the_future_into_train(drawn, shares):
     assert again.parts == made.parts  # neither order nor seed plays a part
 
 
-def test_distinct_times_give_the_shares_that_are_asked_for():
+def test_distinct_times_give_the_requested_shares():
     start = datetime(2021, 12, 1)
     rows = [example(n, n % 2, when=(start + timedelta(days=(37 * n) % 100)).date().isoformat()) for n in range(100)]
     made = divide(rows, CLASSES[:2], Plan(0.25, 0.15, by="time", column="when"))
     assert {name: len(part) for name, part in made.parts.items()} == {"train": 60, "val": 25, "test": 15}
     assert split_captions.sentences(made) == [
-        "By time of `when`: train from 2021-12-01 to 2022-01-29, val from 2022-01-30 to 2022-02-23, test from "
-        "2022-02-24 to 2022-03-10. Examples of one moment are in one split, and examples that stay together count as "
-        "late as the latest of them."
+        "The split is by time (`when`): train from 2021-12-01 to 2022-01-29, val from 2022-01-30 to 2022-02-23, test "
+        "from 2022-02-24 to 2022-03-10. Examples of one time are in one split, and examples that stay together count "
+        "as late as the latest of them."
     ]
     assert closed(made) == {}
     assert judged(made)["sizes_are_as_asked"].value == 0
@@ -227,12 +225,12 @@ def test_given_splits_that_are_not_in_the_order_of_time_close_a_gate():
         ([1.0, float("nan")], r"`when` of t\.csv, line 3 is `nan`; every example needs"),
         ([1.0, None], r"`when` of t\.csv, line 3 is `None`"),
         (["31/05/2024", "2024-05-01"], r"`when` of t\.csv, line 2 is `31/05/2024`"),
-        (["2024-05-01T10:00:00Z", "2024-05-01T10:00:00"], r"line 3 is .*either all times name their offset from UTC"),
+        (["2024-05-01T10:00:00Z", "2024-05-01T10:00:00"], r"line 3 is .*either all times have an offset from UTC"),
         (
             ["2024-05-01", 20240502],
             r"line 3 is `20240502`, and that of t\.csv, line 2 `2024-05-01`: write all in one form",
         ),
-        (["2024-05-01", "2024-05-01"], r"1 different moment\(s\) cannot be cut into 3 splits"),
+        (["2024-05-01", "2024-05-01"], r"1 distinct time\(s\) cannot be cut into 3 splits"),
     ],
 )
 def test_a_moment_that_is_none_is_named_with_its_row(values, message):
@@ -249,13 +247,15 @@ def test_iso_times_have_their_order_whatever_their_offset(moments, aware):
         offset = offsets[n % len(offsets)]
         hours = {"+00:00": 0, "-09:30": -9.5, "Z": 0, "+14:00": 14}[offset]
         texts.append((moment + timedelta(hours=hours)).isoformat() + offset if aware else moment.isoformat(sep=" "))
-    found = timeline.moments(texts, [str(n) for n in range(len(texts))], "t")
-    assert [m.replace(tzinfo=None) for m in found] == moments
+    parsed = timeline.moments(texts, [str(n) for n in range(len(texts))], "t")
+    assert [m.replace(tzinfo=None) for m in parsed] == moments
 
 
-def test_by_time_asks_for_a_column_that_is_there():
+def test_by_time_needs_a_column_that_exists():
     rows = [example(n, when=n, site="x") for n in range(9)]
-    with pytest.raises(RecipeError, match=r"no metadata column `date`; there are: when, site.*metadata: \[date\]"):
+    with pytest.raises(
+        RecipeError, match=r"no metadata column `date`; the metadata columns are: when, site.*metadata: \[date\]"
+    ):
         divide(rows, CLASSES, Plan(0.2, 0.2, by="time", column="date"))
     with pytest.raises(RecipeError, match=r"`by: time` needs `column`.*params.yaml, `split: \{by: time, column"):
         divide(rows, CLASSES, Plan(0.2, 0.2, by="time"))
@@ -266,25 +266,25 @@ def test_by_time_asks_for_a_column_that_is_there():
 
 
 @pytest.mark.parametrize(
-    ("values", "name", "told"),
+    ("values", "name", "dates"),
     [
         (["2024-03-01", "2023-01-31", None, "2024-02-01 12:00"], "visit", ("2023-01-31", "2024-03-01")),
         ([2019, 2001, 2024, 2000], "model_year", ("2000", "2024")),
         ([1.7e9, 1.6e9, 1.65e9, 1.6e9], "timestamp", ("1600000000.0", "1700000000.0")),
-        ([2019, 2001, 2024, 2000], "lot", None),  # numbers alone are no times
+        ([2019, 2001, 2024, 2000], "lot", None),  # numbers without a word of time
         ([3, 12, 7, 5], "time", None),
         (["2024-03-01", "soon", "2024-03-01", "2024-02-01"], "visit", None),
         (["2024-03-01"] * 4, "visit", None),
     ],
 )
-def test_dates_in_the_metadata_of_a_random_split_are_noted_with_the_line_that_changes_it(values, name, told):
+def test_dates_in_the_metadata_of_a_random_split_are_noted_with_the_line_that_changes_it(values, name, dates):
     rows = [example(n, n % 2, site=f"s{n}", **{name: values[n % 4]}) for n in range(40)]
     verdict = judged(divide(rows, CLASSES[:2], Plan(0.2, 0.2)))["no_dates_in_a_random_split"]
-    if told is None:
+    if dates is None:
         assert verdict.verdict == "skip"
     else:
         assert (verdict.verdict, verdict.closes) == ("fail", False)
-        assert verdict.value == f"`{name}`, {told[0]} to {told[1]}"
+        assert verdict.value == f"`{name}`, {dates[0]} to {dates[1]}"
         assert verdict.bound == f"split: {{by: time, column: {name}}}"
 
 
@@ -320,9 +320,9 @@ def test_by_group_keeps_the_column_the_sources_groups_and_copies_whole(drawn):
 
 def test_by_group_without_groups_is_refused():
     rows = [example(n, site=f"s{n}", day=n // 3) for n in range(9)]
-    with pytest.raises(RecipeError, match="`by: group` needs groups, and the source names none"):
+    with pytest.raises(RecipeError, match="`by: group` needs groups, but the source has none"):
         divide(rows, CLASSES, Plan(0.2, 0.2, by="group"))
-    with pytest.raises(RecipeError, match="no two examples have the same `site`, so it groups none"):
+    with pytest.raises(RecipeError, match="no two examples have the same `site`, so it does not group them"):
         divide(rows, CLASSES, Plan(0.2, 0.2, by="group", column="site"))
     assert divide(rows, CLASSES, Plan(0.2, 0.2, by="group", column="day")).parts
 
@@ -346,36 +346,36 @@ def test_a_class_of_two_examples_is_named_with_what_it_lacks():
     assert all(way in hint for way in ("rare: drop", "rare: train", "relabel", "given: ignore"))
 
 
-def test_rare_classes_are_left_out_and_the_labels_numbered_anew():
+def test_rare_classes_are_left_out_and_the_labels_renumbered():
     rows = [e | {"label": (e["label"] + 1) % 3, "class": "bca"[e["label"]]} for e in RARE]  # `a` is the rare one
     made = divide(rows, CLASSES, Plan(0.2, 0.2, rare="drop"))
     assert made.classes == ["b", "c"]
     assert Counter((e["label"], e["class"]) for e in made.kept) == {(0, "b"): 30, (1, "c"): 30}
     assert closed(made) == {}
     assert split_captions.sentences(made) == [
-        "Classes with fewer than 3 examples (copies and groups count once) are left out, and no class any more, as "
-        "`rare: drop` asks: a (2); 2 examples."
+        "The 2 examples of classes with fewer than 3 examples (copies and groups count once) are left out, and their "
+        "classes are removed, because of `rare: drop`: a (2)."
     ]
 
 
-def test_a_rare_class_that_the_source_gives_to_test_is_not_said_to_be_in_train_alone():
+def test_a_rare_class_that_the_source_gives_to_test_is_not_reported_as_only_in_train():
     rows = [example(n, given="test" if n % 2 else "train") for n in range(40)]
     rows += [example(40, label=1, given="train"), example(41, label=1, given="test")]
     made = divide(rows, CLASSES[:2], Plan(0.2, 0.2, rare="train"))
     assert (where(made)["i40"], where(made)["i41"]) == ("train", "test")
-    told = " ".join(split_captions.sentences(made))
-    assert "are in train, but for those that the source gives to another split" in told
+    text = " ".join(split_captions.sentences(made))
+    assert "are in train, except those that the source gives to another split" in text
 
 
-def test_rare_classes_are_kept_in_train_alone():
+def test_rare_classes_are_kept_only_in_train():
     made = divide(RARE, CLASSES, Plan(0.2, 0.2, rare="train"))
     assert [where(made)[e["id"]] for e in RARE[-2:]] == ["train", "train"]
     assert closed(made) == {}
-    assert "are in train alone, so no score knows them" in split_captions.sentences(made)[0]
+    assert "are only in train, so no validation or test score includes them" in split_captions.sentences(made)[0]
 
 
 @pytest.mark.parametrize("action", ["drop", "relabel"])
-def test_a_class_that_decisions_empty_is_no_class_any_more(action):
+def test_a_class_that_decisions_empty_is_removed(action):
     label = "a" if action == "relabel" else ""
     lines = "\n".join(f"i{n},{action},{label},too few of them" for n in (60, 61))
     decided = parse(lines, "decisions.csv", {e["id"] for e in RARE}, ["c", "a", "b"])
@@ -385,7 +385,7 @@ def test_a_class_that_decisions_empty_is_no_class_any_more(action):
     assert made.classes == ["a", "b"]
     assert Counter(e["label"] for e in made.kept) == {0: 32 if action == "relabel" else 30, 1: 30}
     assert closed(made) == {}
-    assert split_captions.sentences(made) == ["No example is left of c: no class any more."]
+    assert split_captions.sentences(made) == ["Classes without an example after decisions.csv were removed: c."]
 
 
 @settings(max_examples=60, deadline=None)
@@ -396,5 +396,5 @@ def test_a_class_is_rare_by_the_sets_that_stay_together(drawn, rare):
     for e in rows:
         sets[e["class"]].add(e["dup_group"])
     made = divide(rows, CLASSES, Plan(0.2, 0.2, rare=rare))
-    assert set(made.rare) == {name for name, found in sets.items() if len(found) < 3}
+    assert set(made.rare) == {name for name, members in sets.items() if len(members) < 3}
     assert closed(made) == {}

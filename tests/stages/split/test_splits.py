@@ -1,4 +1,4 @@
-"""The split's promises."""
+"""Properties of every split: groups stay whole, nothing is lost, class shares hold, the order has no effect."""
 
 import random
 from collections import Counter
@@ -19,11 +19,11 @@ SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 def test_joined_is_the_connected_components(pairs):
     pairs = [(a, b) for a, b in pairs]
     names = "abcdefghijuvwxyz"
-    found = linked_groups(names, pairs)
-    assert all(found[a] == found[b] for a, b in pairs)
-    assert all(found[top] == top and top <= name for name, top in found.items())
+    groups = linked_groups(names, pairs)
+    assert all(groups[a] == groups[b] for a, b in pairs)
+    assert all(groups[top] == top and top <= name for name, top in groups.items())
     shuffled = pairs[::-1]
-    assert linked_groups(names[::-1], [(b, a) for a, b in shuffled]) == found
+    assert linked_groups(names[::-1], [(b, a) for a, b in shuffled]) == groups
 
 
 examples_ = st.lists(

@@ -1,1 +1,1 @@
-"""Given splits are obeyed, missing ones carved out of train."""
+"""The split into train, val and test: the splits of the source are obeyed, missing ones are taken out of train."""

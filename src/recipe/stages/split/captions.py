@@ -1,7 +1,7 @@
-"""What the split stage says of a division: its numbers, its sentences, and lines for decisions.csv."""
+"""What the split stage shows and says: evidence, figures, metrics, sentences, and lines for decisions.csv."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from recipe.data.decisions import ACTIONS, COLUMNS, Decision
@@ -9,18 +9,19 @@ from recipe.data.split_names import NAMES
 from recipe.data.splits import group_ids
 from recipe.files import write_csv
 from recipe.problems import shown
-from recipe.stages.split.divide import ENOUGH, Division
+from recipe.stages.split.divide import FEWEST, Division, in_several_splits
+from recipe.stages.split.timeline import Moment
 
 EVIDENCE = {name: ["classes.png"] for name in ("class_shares_agree", "every_class_is_in_every_split")}
 EVIDENCE["no_copies_across_splits"] = ["copies.csv"]
 CLASSES = "examples per class and split"
-FIGURES = {"classes.png": "Examples per class in train, val and test, after decisions.csv."}
+FIGURES = {"classes.png": "Number of examples per class in train, val and test, after decisions.csv."}
 DONE = {"drop": "dropped", "relabel": "relabelled", "keep": "kept_by_decision"}
-REASONS = 8  # told of each action
-TOLD = 5  # classes that a sentence names
+REASONS = 8  # of each action that the sentences name
+NAMED = 5  # classes that a sentence names
 
 
-def metrics(division: Division, decisions: dict[str, Decision]) -> dict[str, int]:
+def metrics(division: Division, decisions: Mapping[str, Decision]) -> dict[str, int]:
     actions = Counter(decision.action for decision in decisions.values())
     numbers = {name: len(rows) for name, rows in division.parts.items()}
     numbers |= {"groups": len(set(group_ids(division.kept)))} | {DONE[action]: actions[action] for action in ACTIONS}
@@ -30,20 +31,19 @@ def metrics(division: Division, decisions: dict[str, Decision]) -> dict[str, int
     return numbers | ({"rare": sum(division.rare.values())} if division.rare else {})
 
 
-def summary(division: Division, decisions: dict[str, Decision]) -> str:
+def summary(division: Division, decisions: Mapping[str, Decision]) -> str:
     n, kept = metrics(division, decisions), len(division.kept)
     return (
-        f"{n['train']:,} train, {n['val']:,} val, {n['test']:,} test; {kept:,} examples in {n['groups']:,} groups that "
-        f"stay whole; decisions.csv drops {n['dropped']:,} and relabels {n['relabelled']:,}."
+        f"{n['train']:,} train, {n['val']:,} val, {n['test']:,} test; {kept:,} examples in {n['groups']:,} independent "
+        f"groups (copies count once); decisions.csv drops {n['dropped']:,} and relabels {n['relabelled']:,}."
     )
 
 
 def sentences(division: Division) -> list[str]:
-    """How the splits came about, where anything but a random division of all examples was done."""
-    empty = ", ".join(map(shown, division.empty[:TOLD])) + (", ..." if len(division.empty) > TOLD else "")
-    gone = f"No example is left of {empty}: no class any more." if division.empty else ""
-    how = [_of_given(division), _of_time(division), _of_rare(division), gone]
-    return [text for text in how if text]
+    """How the examples were divided, where it was not simply a random division of all of them."""
+    empty = ", ".join(map(shown, division.empty[:NAMED])) + (", ..." if len(division.empty) > NAMED else "")
+    removed = f"Classes without an example after decisions.csv were removed: {empty}." if division.empty else ""
+    return [text for text in (_of_given(division), _of_time(division), _of_rare(division), removed) if text]
 
 
 def _of_given(division: Division) -> str:
@@ -53,35 +53,35 @@ def _of_given(division: Division) -> str:
     gives = " and ".join(", ".join(f"{name} {n:,}" for name, n in division.given.items()).rsplit(", ", 1))
     if not division.obeyed:
         return (
-            f"The splits that the source gives ({gives}) are ignored, as `given: ignore` asks: all examples were "
-            f"divided anew, and {division.moved:,} are in another split than the source puts them in. A score on these "
-            "splits cannot be compared with one on the source's own."
+            f"The splits of the source ({gives}) are ignored because of `given: ignore`: all examples were divided "
+            f"anew, and {division.moved:,} are in another split than the source puts them in. A score on these splits "
+            "cannot be compared with one on the splits of the source."
         )
     made = [name for name in division.shares if name != "train"]
     if not made:
-        return f"The source gives {gives}: obeyed, and nothing was divided here."
-    carved = " and ".join(f"{name} ({counts[name]:,}, {division.shares[name]:.0%} asked for)" for name in made)
+        return f"The source gives {gives}; these splits are obeyed."
+    taken = " and ".join(f"{name} ({counts[name]:,}, {division.shares[name]:.0%} requested)" for name in made)
     return (
-        f"The source gives {gives}: obeyed. It gives no {' and no '.join(made)}: carved out of its train, which keeps "
-        f"{counts['train']:,}: {carved}."
+        f"The source gives {gives}; these splits are obeyed. {' and '.join(made)} {'are' if len(made) > 1 else 'is'} "
+        f"missing and taken out of the given train: {taken}; {counts['train']:,} remain in train."
     )
 
 
 def _of_time(division: Division) -> str:
     if not division.moments:
         return ""
-    ends = []
+    ranges = []
     for name, rows in division.parts.items():
         times = sorted(division.moments[e["id"]] for e in rows)
         if times:
-            ends.append(f"{name} from {_told(times[0])} to {_told(times[-1])}")
+            ranges.append(f"{name} from {_time(times[0])} to {_time(times[-1])}")
     return (
-        f"By time of `{division.plan.column}`: {', '.join(ends)}. Examples of one moment are in one split, and "
-        "examples that stay together count as late as the latest of them."
+        f"The split is by time (`{division.plan.column}`): {', '.join(ranges)}. Examples of one time are in one split, "
+        "and examples that stay together count as late as the latest of them."
     )
 
 
-def _told(moment) -> str:
+def _time(moment: Moment) -> str:
     whole = isinstance(moment, float) and moment.is_integer()
     return str(int(moment) if whole else moment).removesuffix(" 00:00:00")
 
@@ -89,54 +89,44 @@ def _told(moment) -> str:
 def _of_rare(division: Division) -> str:
     if not division.rare:
         return ""
-    named = [f"{shown(name)} ({n})" for name, n in division.rare.items()]
-    more = f" and {len(named) - TOLD} more" if len(named) > TOLD else ""
-    did = "in train alone, so no score knows them"
+    classes = [f"{shown(name)} ({n})" for name, n in division.rare.items()]
+    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
+    done = "are only in train, so no validation or test score includes them"
     if division.plan.rare == "drop":
-        did = "left out, and no class any more"
+        done = "are left out, and their classes are removed"
     elif any(e["class"] in division.rare for name in NAMES[1:] for e in division.parts[name]):
-        did = "in train, but for those that the source gives to another split"
+        done = "are in train, except those that the source gives to another split"
     return (
-        f"Classes with fewer than {ENOUGH} examples (copies and groups count once) are {did}, as "
-        f"`rare: {division.plan.rare}` asks: {', '.join(named[:TOLD])}{more}; {sum(division.rare.values()):,} examples."
+        f"The {sum(division.rare.values()):,} examples of classes with fewer than {FEWEST} examples (copies and groups "
+        f"count once) {done}, because of `rare: {division.plan.rare}`: {', '.join(classes[:NAMED])}{more}."
     )
 
 
-def crossing(parts: Mapping[str, Sequence[dict]], kept: Sequence[dict], column: str) -> dict[str, dict[str, list[str]]]:
-    """{value of a column of `kept`: {split: ids}} of the values that are in more than one split; empty values aside."""
-    value, found = {e["id"]: e[column] for e in kept}, defaultdict(lambda: defaultdict(list))
-    for name, rows in parts.items():
-        for row in rows:
-            if value.get(row["id"]):
-                found[value[row["id"]]][name].append(row["id"])
-    return {key: dict(splits) for key, splits in sorted(found.items()) if len(splits) > 1}
-
-
-def proposals(division: Division) -> list[dict]:
-    """Lines for decisions.csv: of copies in several splits those are dropped that leave test, and else val, whole."""
+def proposals(division: Division) -> list[dict[str, str]]:
+    """Lines for decisions.csv that drop copies in several splits, so that test, or else val, keeps all its examples."""
     lines = []
-    for splits in crossing(division.parts, division.kept, "dup_group").values():
+    for splits in in_several_splits(division.parts, division.kept, "dup_group").values():
         stays = [name for name in NAMES if name in splits][-1]
         for name, ids in splits.items():
-            reason = f"a copy of {splits[stays][0]}, which is in {stays}"
+            reason = f"in {name}; a copy of {splits[stays][0]}, which is in {stays}"
             dropped = [] if name == stays else ids
-            lines += [{"id": i, "action": "drop", "label": "", "reason": f"in {name}; {reason}"} for i in dropped]
+            lines += [{"id": i, "action": "drop", "label": "", "reason": reason} for i in dropped]
     return lines
 
 
 def write_proposals(division: Division, path: Path) -> None:
-    """The proposals as a table that decisions.csv can take over."""
+    """The proposals as a table whose lines can be added to decisions.csv."""
     write_csv(path, proposals(division), COLUMNS)
 
 
-def reasons(decisions: dict[str, Decision]) -> list[str]:
+def reasons(decisions: Mapping[str, Decision]) -> list[str]:
     """A sentence per action of decisions.csv with its reasons, the commonest first."""
-    said = []
+    texts = []
     for action in ACTIONS:
         count = Counter(d.reason for d in decisions.values() if d.action == action)
         named = [f"{n:,} for `{reason}`" for reason, n in sorted(count.items(), key=lambda r: (-r[1], r[0]))]
         more = f" and {len(named) - REASONS} other reasons" if len(named) > REASONS else ""
         if named:
-            how = DONE[action].replace("_", " ")
-            said.append(f"decisions.csv: {count.total():,} {how}, {', '.join(named[:REASONS])}{more}.")
-    return said
+            done = DONE[action].replace("_", " ")
+            texts.append(f"decisions.csv: {count.total():,} {done}, {', '.join(named[:REASONS])}{more}.")
+    return texts

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,38 +13,39 @@ from recipe.data.source import FEATURES
 from recipe.data.split_names import NAMES
 from recipe.data.splits import read_split
 from recipe.data.store import Store
-from recipe.stages.split.captions import crossing
-from recipe.stages.split.divide import Division
-from recipe.verdict import FAIL, Verdict, below, check, exactly, skip, undecided
+from recipe.stages.split.divide import Division, Example, in_several_splits
+from recipe.stages.split.timeline import Moment
+from recipe.verdict import FAIL, Verdict, below, bounded, check, exactly, skip, undecided
 
-TOLD = 4  # classes and copies that a value names
+NAMED = 4  # classes and copies that a value names
+ANEW = "divide all examples anew: `split: {given: ignore}` in params.yaml"
 
 
 @dataclass(frozen=True)
 class Written:
-    """The lists as they were read back, and the division that they were made from."""
+    """The lists as they were read back, and the division from which they were made."""
 
-    parts: Mapping[str, Sequence[dict]]  # {train, val, test: rows with id, row, label}
+    parts: Mapping[str, Sequence[Example]]  # {train, val, test: rows with id, row, label}
     division: Division
-    date_features: Sequence[str] = ()  # columns of a table that are features of a date, and no metadata
+    date_features: Sequence[str] = ()  # columns of a table that are features made from a date, and not metadata
     repeats: Repeats | None = None  # of the rows of a table
 
     @property
     def classes(self) -> Sequence[str]:
         return self.division.classes
 
-    def crossing(self, column: str) -> dict[str, dict[str, list[str]]]:
-        return crossing(self.parts, self.division.kept, column)
+    def in_several_splits(self, column: str) -> dict[str, dict[str, list[str]]]:
+        return in_several_splits(self.parts, self.division.kept, column)
 
-    def groups_of_equal_rows(self) -> set:
-        """The groups of copies whose members are equal to the last bit."""
-        contents = defaultdict(set)
+    def groups_of_equal_rows(self) -> set[str]:
+        """The groups of copies whose members are equal bit for bit."""
+        hashes = defaultdict(set)
         for example in self.division.kept:
-            contents[example["dup_group"]].add(example["hash"])
-        return {group for group, found in contents.items() if len(found) == 1}
+            hashes[example["dup_group"]].add(example["hash"])
+        return {group for group, contents in hashes.items() if len(contents) == 1}
 
     def counts(self, name: str, divided: bool = False) -> np.ndarray:
-        """(K,) examples per class in a split; with `divided`, of those alone that were not given."""
+        """(K,) examples per class in a split; with `divided`, only of those that were divided here."""
         rows = [row for row in self.parts[name] if not divided or row["id"] in self.division.divided]
         return np.bincount([row["label"] for row in rows], minlength=len(self.classes))
 
@@ -59,41 +60,51 @@ def written(out: Path, division: Division, store: Store) -> Written:
     return Written(read_split(out), division, store.dates(), rows)
 
 
-def _counted(names: Sequence[str]) -> Verdict:
-    """None of these: their number, and the first of them by name."""
-    more = f"; and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    verdict = exactly(len(names), 0)
-    value = f"{len(names)}: {'; '.join(names[:TOLD])}{more}" if names else 0
-    return Verdict(verdict.verdict, value, verdict.bound)
+def _none_of(names: Sequence[str], finding: str) -> Verdict:
+    """The claim that there are none of these; the value is their number, and the first ones by name."""
+    more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    verdict = exactly(len(names), 0, finding=finding)
+    return replace(verdict, value=f"{len(names)}: {'; '.join(names[:NAMED])}{more}" if names else 0)
 
 
 @check(source="Recipe 2, a full evaluation that can be trusted")
 def nothing_is_lost(w: Written) -> Verdict:
-    """Every example that decisions.csv leaves is in exactly one of train, val and test, under its label.
+    """Every example that remains after decisions.csv is in exactly one of train, val and test, with its label.
 
     A list was edited by hand, or comes from another run of the audit: type `dvc repro split`.
     """
-    asked = sorted((example["id"], example["label"]) for example in w.division.kept)
-    found = sorted((row["id"], row["label"]) for rows in w.parts.values() for row in rows)
-    wrong = len(set(asked) ^ set(found)) + abs(len(asked) - len(found))
-    return exactly(0 if asked == found else max(1, wrong), 0)
+    expected = sorted((example["id"], example["label"]) for example in w.division.kept)
+    actual = sorted((row["id"], row["label"]) for rows in w.parts.values() for row in rows)
+    wrong = len(set(expected) ^ set(actual)) + abs(len(expected) - len(actual))
+    count = 0 if expected == actual else max(1, wrong)
+    finding = (
+        f"{count:,} examples are missing from the lists, are in them twice or have another label. Type "
+        "`dvc repro split`."
+    )
+    return exactly(count, 0, finding=finding)
 
 
 @check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR")
 def no_copies_across_splits(w: Written) -> Verdict:
     """No copy, exact or near, of an example is in another split.
 
-    A net that has seen the copy knows the answer: the score on val and test is too good. Splits that the source gives
-    are obeyed, so the copies are for you to decide: the explorer of the audit shows them, copies.csv drops those that
-    leave test whole, and `recipe decide runs/split/copies.csv` adds its lines to decisions.csv. Or divide all examples
-    anew, which keeps copies together: `split: {given: ignore}` in params.yaml.
+    A net that was trained on the copy knows the answer, so the score on val and test is too good. Splits that the
+    source gives are obeyed, so you decide about the copies: the explorer of the audit shows them, copies.csv drops
+    those whose removal keeps test complete, and `recipe decide runs/split/copies.csv` adds its lines to decisions.csv.
+    Or divide all examples anew, which keeps copies together: `split: {given: ignore}` in params.yaml.
     """
-    found = w.crossing("dup_group")
-    verdict = _counted([", ".join(f"{ids[0]} in {name}" for name, ids in splits.items()) for splits in found.values()])
-    if found and w.repeats and not w.repeats.excess and not found.keys() - w.groups_of_equal_rows():
+    copies = w.in_several_splits("dup_group")
+    finding = (
+        f"{len(copies):,} groups of copies are in more than one split, so the score on val and test is too good. Drop "
+        f"the copies (`recipe decide runs/split/copies.csv`), or {ANEW}."
+    )
+    names = [", ".join(f"{ids[0]} in {name}" for name, ids in splits.items()) for splits in copies.values()]
+    verdict = _none_of(names, finding)
+    if copies and w.repeats and not w.repeats.excess and not copies.keys() - w.groups_of_equal_rows():
         expected = f"{w.repeats.rows:,} rows of this table equal an earlier one, and about {w.repeats.expected:,.0f}"
         needed = f"{expected} are expected from the values of its columns. An identifier of each row would decide."
-        return undecided(verdict.value, verdict.bound, needed)
+        finding = f"{len(copies):,} sets of equal rows are in more than one split: copies, or different cases."
+        return undecided(str(verdict.value), verdict.bound, needed, finding=finding)
     return verdict
 
 
@@ -101,40 +112,48 @@ def no_copies_across_splits(w: Written) -> Verdict:
 def no_group_across_splits(w: Written) -> Verdict:
     """No group (writer, patient, film) is in two splits.
 
-    The score would be that on known writers, not on new ones. A group is only divided by splits that the source gives:
-    move its examples there, drop some in decisions.csv, or divide all anew: `split: {given: ignore}` in params.yaml.
+    Otherwise the score is that on known writers, not on new ones. Only splits that the source gives divide a group:
+    move its examples to one of them, drop some in decisions.csv, or divide all examples anew: `split: {given: ignore}`
+    in params.yaml.
     """
     if not any(example["group"] for example in w.division.kept):
-        return skip("the source names no groups")
-    return _counted([f"{group} in {', '.join(splits)}" for group, splits in w.crossing("group").items()])
+        return skip("the source has no groups")
+    groups = w.in_several_splits("group")
+    finding = (
+        f"{len(groups):,} groups are in more than one of the given splits, so the score is that on known groups. Move "
+        f"their examples to one split, or {ANEW}."
+    )
+    return _none_of([f"{group} in {', '.join(splits)}" for group, splits in groups.items()], finding)
 
 
 @check(source="Kaufman et al. 2012, leakage in data mining")
 def no_example_is_later_than_the_next_split(w: Written) -> Verdict:
     """In a split by time every example of train is earlier than val, and every one of val earlier than test.
 
-    Splits that the source gives are not in the order of time: divide all examples anew with `split: {given: ignore}`
-    in params.yaml, or do not ask for `by: time`. The value counts examples of a later split that are not later than
-    the latest one of an earlier split; what stays together counts as late as the latest of it.
+    The splits that the source gives are not in order of time: divide all examples anew with `split: {given: ignore}`
+    in params.yaml, or do not set `by: time`. The value counts examples of a later split that are not later than the
+    latest one of an earlier split; examples that stay together count as late as the latest of them.
     """
     moments = w.division.moments
     if not moments:
         return skip("the split is not by time")
-    latest, wrong = None, 0
+    latest: Moment | None = None
+    wrong = 0
     for name in NAMES:
         times = [moments[row["id"]] for row in w.parts[name]]
         wrong += sum(latest is not None and time <= latest for time in times)
         latest = max([*times, *([] if latest is None else [latest])], default=None)
-    return exactly(wrong, 0)
+    finding = f"{wrong:,} examples are not later than the latest one of the split before theirs. Fix: {ANEW}."
+    return exactly(wrong, 0, finding=finding)
 
 
 @check(source="Kaufman et al. 2012, leakage in data mining", gate=False)
 def no_dates_in_a_random_split(w: Written) -> Verdict:
     """Where examples have a date, the split is by time.
 
-    A random split puts later examples into train and earlier ones into val and test. Where the system will be asked
-    about what comes after its training data (forecasts, fraud, demand), its score is too good. Write the line that the
-    bound gives into params.yaml, or leave it if the order of time plays no part.
+    A random split puts later examples into train and earlier ones into val and test. Where the system will be used on
+    data that are later than its training data (forecasts, fraud, demand), its score is too good. Add the line in the
+    bound to params.yaml, or leave it if the order of time has no effect.
     """
     division = w.division
     if not division.shares:
@@ -144,73 +163,101 @@ def no_dates_in_a_random_split(w: Written) -> Verdict:
     if division.dated:
         column, (first, last) = next(iter(division.dated.items()))
         name = column.removeprefix("meta_")
-        return Verdict(FAIL, f"`{name}`, {first} to {last}", f"split: {{by: time, column: {name}}}")
+        return _dated(name, f"{first} to {last}", f"split: {{by: time, column: {name}}}")
     if w.date_features:
         name = w.date_features[0]
         line = f"metadata: [{name}] for the data, and split: {{by: time, column: {name}}}"
-        return Verdict(FAIL, f"`{name}`, among the features", line)
-    return skip("no column holds dates or times")
+        return _dated(name, "among the features", line)
+    return skip("no column contains dates or times")
+
+
+def _dated(column: str, where: str, line: str) -> Verdict:
+    finding = (
+        f"The examples have dates (`{column}`, {where}), and the split is random: on data later than the training data "
+        f"its score may be too good. To split by time, set in params.yaml: {line}."
+    )
+    return bounded(FAIL, f"`{column}`, {where}", line, finding=finding)
 
 
 @check(source="Recipe 2, a full evaluation that can be trusted", gate=False)
 def given_splits_are_obeyed(w: Written) -> Verdict:
-    """Every example is in the split that the source gives it, as far as it gives one.
+    """Every example for which the source gives a split is in that split.
 
-    conf asks for `given: ignore`: the score cannot be compared with others on the source's own splits. The value counts
-    the examples that are elsewhere; what is carved out of a given train for a split that is missing counts as obeyed.
+    With `given: ignore` the score cannot be compared with others on the splits of the source. The value counts the
+    examples in another split; those taken out of a given train for a missing split count as obeyed.
     """
     if not w.division.given:
         return skip("the source gives no splits")
-    return exactly(w.division.moved, 0)
+    moved = w.division.moved
+    finding = (
+        f"{moved:,} examples are in another split than the source puts them in, so the score cannot be compared with "
+        "others on its splits."
+    )
+    return exactly(moved, 0, finding=finding)
 
 
 @check(source="Recipe 1, imbalance")
 def every_class_is_in_every_split(w: Written) -> Verdict:
     """Every class has an example in train, val and test.
 
-    The value names each class with what it lacks. Fewer than three examples (copies and groups count once): collect
-    more; merge the class into another by `relabel` in decisions.csv; or choose in params.yaml `split: {rare: drop}`,
-    which leaves it out, or `split: {rare: train}`, which keeps it in train alone. A split that the source gives lacks
-    it: add examples there, or divide all anew by `split: {given: ignore}`. A split by time: the class is of one period;
-    merge it, or waive this with that reason.
+    The value names each class and the splits that lack it. If it has fewer than three examples (copies and groups
+    count once): collect more; merge the class into another by `relabel` in decisions.csv; or set in params.yaml
+    `split: {rare: drop}`, which leaves it out, or `split: {rare: train}`, which keeps it in train only. If a split of
+    the source lacks it: add examples there, or divide all anew by `split: {given: ignore}`. If the split is by time,
+    the class belongs to one period: merge it, or waive this check with that reason.
     """
-    alone = w.division.rare if w.division.plan.rare == "train" else {}
+    only_train = w.division.rare if w.division.plan.rare == "train" else {}
     count = {name: w.counts(name) for name in NAMES}
     lacking = []
     for label, name in enumerate(w.classes):
         lacks = [split for split in NAMES if not count[split][label]]
-        if lacks and name not in alone:
+        if lacks and name not in only_train:
             total = sum(int(n[label]) for n in count.values())
             lacking.append(f"{name} ({total} example{'s' * (total != 1)}) is not in {', '.join(lacks)}")
-    return _counted(lacking)
+    finding = (
+        f"{len(lacking)} of {len(w.classes)} classes are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
+        "more examples, merge the class into another, or set `split: {rare: drop}` in params.yaml."
+    )
+    return _none_of(lacking, finding)
 
 
 @check(source="Recipe 1, imbalance", gate=False)
 def class_shares_agree(w: Written, limit: float = 0.02) -> Verdict:
-    """Train, val and test, as far as they were made here, have the same class shares.
+    """The splits that were made here have the same class shares.
 
-    The value is the largest share of a split that would have to change its class. Large groups of one class, or very
-    few examples, leave no better choice: judge val and test by class.
+    The value is the largest share of a split whose class would have to change. With large groups of one class, or very
+    few examples, no better division exists: look at the scores of val and test by class.
     """
     if not w.division.shares:
         return skip("the source gives all splits")
     if w.division.plan.by == "time":
-        return skip("a split by time follows the shares of each period")
+        return skip("a split by time has the class shares of each period")
     counts = [w.counts(name, divided=True) for name in w.division.shares]
     whole = np.sum(counts, axis=0) / max(1, np.sum(counts))
-    drift = [np.abs(count / max(1, count.sum()) - whole).sum() / 2 for count in counts]
-    return below(float(max(drift)), limit)
+    drift = [float(np.abs(count / max(1, count.sum()) - whole).sum() / 2) for count in counts]
+    largest = max(drift)
+    finding = (
+        f"The class shares of the splits differ: in {list(w.division.shares)[drift.index(largest)]}, "
+        f"{100 * largest:.1f} % of the examples would have to be of another class. Report the scores by class."
+    )
+    return below(largest, limit, finding=finding)
 
 
 @check(source="Recipe 2, a full evaluation that can be trusted", gate=False)
 def sizes_are_as_asked(w: Written, limit: float = 0.02) -> Verdict:
-    """Each split that was made here has the share of the examples that conf/split.yaml asks for.
+    """Each split that was made here has the share of the examples that conf/split.yaml requests.
 
     The value is the largest difference. One group is larger than a split, or the data set is very small.
     """
-    asked = w.division.shares
-    if not asked:
+    requested = w.division.shares
+    if not requested:
         return skip("the source gives all splits")
-    size = {name: int(w.counts(name, divided=True).sum()) for name in asked}
+    size = {name: int(w.counts(name, divided=True).sum()) for name in requested}
     total = max(1, sum(size.values()))
-    return below(max(abs(size[name] / total - asked[name]) for name in asked), limit)
+    differences = {name: abs(size[name] / total - requested[name]) for name in requested}
+    worst = max(differences, key=lambda name: differences[name])
+    finding = (
+        f"{worst} has {size[worst]:,} of {total:,} examples ({size[worst] / total:.1%}), where {requested[worst]:.1%} "
+        "were requested: a group is larger than the split, or the data set is very small."
+    )
+    return below(differences[worst], limit, finding=finding)

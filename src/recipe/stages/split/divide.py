@@ -1,9 +1,10 @@
-"""The division that conf/split.yaml asks for: given splits obeyed, missing ones carved out of train, rare classes."""
+"""The division that conf/split.yaml requests: given splits obeyed, missing ones taken out of train, rare classes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from recipe.data.groups import linked_groups
 from recipe.data.split_names import NAMES
@@ -11,13 +12,17 @@ from recipe.data.splits import assign, group_ids, shares
 from recipe.errors import RecipeError
 from recipe.problems import shown
 from recipe.stages.split import timeline
+from recipe.stages.split.timeline import Moment
 
-ENOUGH = 3  # sets of examples that stay together: a class with fewer cannot be in train, val and test
+FEWEST = 3  # sets of examples that stay together; a class with fewer cannot be in train, val and test
+
+
+Example = dict[str, Any]  # a row of examples.parquet
 
 
 @dataclass(frozen=True)
 class Plan:
-    """conf/split.yaml, whose words recipe.config checks. val, test: shares of the examples that are divided."""
+    """conf/split.yaml, whose values recipe.config checks. val, test: shares of the examples that are divided."""
 
     val: float
     test: float
@@ -30,17 +35,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Division:
-    """The examples in train, val and test, and how they came there."""
+    """The examples in train, val and test, and how they were divided."""
 
     plan: Plan
-    parts: dict[str, list[dict]]  # by row
-    kept: list[dict]  # all of them
-    classes: list[str]  # what the labels number
-    shares: dict[str, float]  # asked of each split that was made here; empty where the source gives all three
+    parts: dict[str, list[Example]]  # by row
+    kept: list[Example]  # the examples of all three
+    classes: list[str]  # names of the labels 0, 1, ...
+    shares: dict[str, float]  # requested share of each split that was made here; empty where the source gives all three
     divided: frozenset[str]  # ids of the examples that were divided here: all, or those of a given train
-    rare: dict[str, int]  # {class: examples} that was left out, or is in train alone, as `plan.rare` says
-    empty: list[str]  # classes of which no example is left, as decisions.csv may do: no classes any more
-    moments: dict[str, object]  # {id: the latest moment among the examples it stays with}; empty unless by time
+    rare: dict[str, int]  # {class: examples} that was left out, or is only in train, as `plan.rare` requests
+    empty: list[str]  # classes that decisions.csv left without an example, and that were removed
+    moments: dict[str, Moment]  # {id: the latest time among the examples it stays with}; empty unless by time
 
     @cached_property
     def given(self) -> dict[str, int]:
@@ -54,21 +59,22 @@ class Division:
 
     @cached_property
     def moved(self) -> int:
-        """Examples that are elsewhere than where the source puts them, but for what an obeyed train gave away."""
-        carved = self.divided if self.obeyed else ()
+        """Examples in another split than the source puts them, not counting those taken out of an obeyed train."""
+        taken = self.divided if self.obeyed else ()
         placed = [(e, name) for name, rows in self.parts.items() for e in rows if e["given_split"]]
-        return sum(e["given_split"] != name and e["id"] not in carved for e, name in placed)
+        return sum(e["given_split"] != name and e["id"] not in taken for e, name in placed)
 
     @cached_property
     def dated(self) -> dict[str, tuple[str, str]]:
-        return timeline.dated(self.kept)
+        """{metadata column of dates or times: (the earliest, the latest) value}"""
+        return timeline.dated_columns(self.kept)
 
 
-def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Division:
+def divide(examples: Sequence[Example], classes: Sequence[str], plan: Plan) -> Division:
     """The examples as decisions.csv leaves them: id, row, label, class, group, dup_group, given_split, name, meta_*.
 
-    Copies and groups stay whole wherever the division is made here. Raises RecipeError where `plan` asks for what the
-    examples cannot give: no train, no groups, no such column, no moment for an example.
+    Copies and groups stay whole wherever the division is made here. Raises RecipeError where `plan` requests what the
+    examples do not allow: no train, no groups, no such column, no time for an example.
     """
     _check(plan)
     if plan.by == "group":
@@ -77,38 +83,52 @@ def divide(examples: Sequence[dict], classes: Sequence[str], plan: Plan) -> Divi
     empty = [name for name in classes if name not in present]
     examples, classes, rare = _rare(list(examples), list(classes), plan)
     given = _given(examples) if plan.given == "obey" else set()
-    asked = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
+    requested = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
     units = group_ids(examples)
-    latest = _latest(examples, units, plan) if plan.by == "time" else {}
+    latest = _latest(examples, units, plan.column) if plan.by == "time" and plan.column else {}
     names = [e["given_split"] for e in examples] if given else ["train"] * len(examples)
-    alone = rare if plan.rare == "train" else {}
-    elsewhere = {unit for unit, name in zip(units, names, strict=True) if name != "train"}
-    # a copy of what is given to val or test, or one of its group, stays in train: what is made here shares nothing
-    pool = [i for i, e in enumerate(examples) if units[i] not in elsewhere and e["class"] not in alone] if asked else []
+    only_train = rare if plan.rare == "train" else {}
+    fixed = {unit for unit, name in zip(units, names, strict=True) if name != "train"}
+    # a copy of what is given to val or test, or one of its group, stays in train: a split made here shares nothing
+    pool = [i for i, e in enumerate(examples) if units[i] not in fixed and e["class"] not in only_train]
+    pool = pool if requested else []
     if pool:
         of_pool = [units[i] for i in pool]
         if latest:
-            made = timeline.cut(latest, of_pool, asked)
+            made = timeline.cut(latest, of_pool, requested)
         else:
-            made = assign([examples[i]["label"] for i in pool], of_pool, asked, plan.seed)
+            made = assign([examples[i]["label"] for i in pool], of_pool, requested, plan.seed)
         for i, name in zip(pool, made, strict=True):
             names[i] = name
-    parts = {name: [] for name in NAMES}
+    parts: dict[str, list[Example]] = {name: [] for name in NAMES}
     for example, name in zip(examples, names, strict=True):
         parts[name].append(example)
     parts = {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
     moments = {e["id"]: latest[unit] for e, unit in zip(examples, units, strict=True)} if latest else {}
     divided = frozenset(examples[i]["id"] for i in pool)
-    return Division(plan, parts, examples, classes, asked, divided, rare, empty, moments)
+    return Division(plan, parts, examples, classes, requested, divided, rare, empty, moments)
 
 
-# ---- what is asked ---------------------------------------------------------------------------------------------------
+def in_several_splits(
+    parts: Mapping[str, Sequence[Example]], kept: Sequence[Example], column: str
+) -> dict[str, dict[str, list[str]]]:
+    """{value of a column of `kept`: {split: ids}} of the values that are in more than one split; empty values aside."""
+    value = {e["id"]: e[column] for e in kept}
+    splits_of: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name, rows in parts.items():
+        for row in rows:
+            if value.get(row["id"]):
+                splits_of[value[row["id"]]][name].append(row["id"])
+    return {key: dict(splits) for key, splits in sorted(splits_of.items()) if len(splits) > 1}
+
+
+# ---- what the plan requests ------------------------------------------------------------------------------------------
 
 
 def _check(plan: Plan) -> None:
     if plan.by == "time" and plan.column is None:
         raise RecipeError(
-            "`by: time` needs `column`, the metadata column that holds the time: in params.yaml, "
+            "`by: time` needs `column`, the metadata column that contains the time: in params.yaml, "
             "`split: {by: time, column: its name}`."
         )
     if plan.by == "random" and plan.column is not None:
@@ -122,7 +142,7 @@ def _check(plan: Plan) -> None:
         )
 
 
-def _column(examples: Sequence[dict], column: str, by: str) -> str:
+def _column(examples: Sequence[Example], column: str, by: str) -> str:
     """The name in examples.parquet; raises RecipeError that lists the metadata columns."""
     known = [name for name in examples[0] if name.startswith("meta_")] if examples else []
     for name in (f"meta_{column}", column):
@@ -130,74 +150,76 @@ def _column(examples: Sequence[dict], column: str, by: str) -> str:
             return name
     there = ", ".join(shown(name.removeprefix("meta_")) for name in known) or "none"
     raise RecipeError(
-        f"`by: {by}`: no metadata column `{column}`; there are: {there}. Of a table only the columns that `metadata` "
-        f"names are metadata: in params.yaml, `data: {{name: table, metadata: [{column}]}}`. Of a folder all columns "
-        "of its metadata.csv are."
+        f"`by: {by}`: there is no metadata column `{column}`; the metadata columns are: {there}. In a table, only the "
+        f"columns that `metadata` lists are metadata: in params.yaml, `data: {{name: table, metadata: [{column}]}}`. "
+        "In a folder, all columns of its metadata.csv are."
     )
 
 
-def _given(examples: Sequence[dict]) -> set[str]:
+def _given(examples: Sequence[Example]) -> set[str]:
     """The splits that the source gives; raises RecipeError where train is not among them, or an example has none."""
     count = Counter(e["given_split"] for e in examples)
     given = {name for name in NAMES if count[name]}
-    told = " and ".join(f"{name} ({count[name]:,})" for name in NAMES if count[name])
+    listed = " and ".join(f"{name} ({count[name]:,})" for name in NAMES if count[name])
     if given and "train" not in given:
         raise RecipeError(
-            f"The source gives {told} and no train: there is nothing to learn from. Give it a train split, or "
+            f"The source gives {listed} and no train: there is nothing to learn from. Give it a train split, or "
             "divide all examples anew: `split: {given: ignore}` in params.yaml."
         )
     if given and (lacking := [e for e in examples if e["given_split"] not in NAMES]):
         where = lacking[0].get("name") or lacking[0]["id"]
         raise RecipeError(
-            f"The source gives {told}, and {len(lacking):,} examples are in none of them, the first is {where}. Give "
+            f"The source gives {listed}, and {len(lacking):,} examples are in none of them; the first is {where}. Give "
             "each one a split, or divide all examples anew: `split: {given: ignore}` in params.yaml."
         )
     return given
 
 
-def _grouped(examples: Sequence[dict], column: str | None) -> list[dict]:
-    """The examples with what must stay whole as their `group`: the source's own groups, and the values of a column."""
+def _grouped(examples: Sequence[Example], column: str | None) -> list[Example]:
+    """The examples with `group` set to what must stay whole: the groups of the source, and the values of a column."""
     if column is None:
         if not any(e["group"] for e in examples):
             raise RecipeError(
-                "conf/split.yaml: `by: group` needs groups, and the source names none. Set `group` of the data, or "
+                "conf/split.yaml: `by: group` needs groups, but the source has none. Set `group` of the data, or "
                 "`column` here to a metadata column, in params.yaml."
             )
         return list(examples)
     name = _column(examples, column, "group")
     values = ["" if e[name] is None or e[name] != e[name] else str(e[name]) for e in examples]
     if max(Counter(v for v in values if v).values(), default=0) < 2:
-        raise RecipeError(f"conf/split.yaml, `by: group`: no two examples have the same `{column}`, so it groups none.")
-    # an example without a value is a group by itself, unless the source's own group ties it to others
-    own = [f"group {e['group']}" if e["group"] else f"alone {e['id']}" for e in examples]
-    mine = [f"{column} {value}" if value else first for first, value in zip(own, values, strict=True)]
-    top = linked_groups([*own, *mine], zip(own, mine, strict=True))
-    called = {}
-    for first, group, value in zip(own, mine, values, strict=True):
+        raise RecipeError(
+            f"conf/split.yaml, `by: group`: no two examples have the same `{column}`, so it does not group them."
+        )
+    # an example without a value is a group of one, unless the source's group links it to others
+    of_source = [f"group {e['group']}" if e["group"] else f"alone {e['id']}" for e in examples]
+    of_column = [f"{column} {value}" if value else group for group, value in zip(of_source, values, strict=True)]
+    linked = linked_groups([*of_source, *of_column], zip(of_source, of_column, strict=True))
+    name_of: dict[str, str] = {}
+    for group, named, value in zip(of_source, of_column, values, strict=True):
         if value:
-            called[top[first]] = min(group, called.get(top[first], group))
-    return [e | {"group": called.get(top[first], e["group"])} for e, first in zip(examples, own, strict=True)]
+            name_of[linked[group]] = min(named, name_of.get(linked[group], named))
+    return [e | {"group": name_of.get(linked[g], e["group"])} for e, g in zip(examples, of_source, strict=True)]
 
 
-def _latest(examples: Sequence[dict], units: Sequence[str], plan: Plan) -> dict:
-    """{unit: its latest moment}"""
-    name = _column(examples, plan.column, "time")
+def _latest(examples: Sequence[Example], units: Sequence[str], column: str) -> dict[str, Moment]:
+    """{unit: its latest time}"""
+    name = _column(examples, column, "time")
     places = [e.get("name") or f"example {e['id']}" for e in examples]
-    return timeline.latest_of(units, timeline.moments([e[name] for e in examples], places, plan.column))
+    return timeline.latest_of(units, timeline.moments([e[name] for e in examples], places, column))
 
 
 # ---- rare classes ----------------------------------------------------------------------------------------------------
 
 
-def _rare(examples: list[dict], classes: list[str], plan: Plan) -> tuple[list[dict], list[str], dict[str, int]]:
-    """(examples, classes, {rare class: its examples}); labels are numbered anew without the classes that are left out.
+def _rare(examples: list[Example], classes: list[str], plan: Plan) -> tuple[list[Example], list[str], dict[str, int]]:
+    """(examples, classes, {rare class: its examples}); labels are renumbered without the classes that are left out.
 
-    Left out is a class without an example, which decisions.csv emptied, and under `drop` a rare one.
+    Classes are left out that have no example after decisions.csv, and with `drop` the rare ones.
     """
     sets, count = defaultdict(set), Counter(e["class"] for e in examples)
     for example, unit in zip(examples, group_ids(examples), strict=True):
         sets[example["class"]].add(unit)
-    few = [name for name in classes if 0 < len(sets[name]) < ENOUGH]
+    few = [name for name in classes if 0 < len(sets[name]) < FEWEST]
     rare = {name: count[name] for name in few} if plan.rare != "ask" else {}
     left = [name for name in classes if count[name] and (plan.rare != "drop" or name not in rare)]
     number = {name: label for label, name in enumerate(left)}
