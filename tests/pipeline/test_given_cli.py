@@ -50,12 +50,12 @@ def test_given_splits_are_obeyed_or_ignored_and_their_copies_decided(clone):
 
     clone.run(sys.executable, "-m", "recipe.cli", "decide", "runs/split/copies.csv")
     text = clone.repro("split").text
-    assert "The source gives train 60 and val 20: obeyed. It gives no test: carved out of its train" in text
+    assert "The source gives train 60 and val 20; these splits are obeyed. test is missing and taken out of" in text
     placed = lists(clone)
     assert {placed[name] for name in placed if name.startswith("valid/")} == {"val"}
     assert {placed[name] for name in placed if name.startswith("Train/")} == {"train", "test"}
     assert "Train/a/again.png" not in placed
-    assert any("carved out of its train" in text for text in clone.report("split")["findings"])
+    assert any("taken out of the given train" in text for text in clone.report("split")["findings"])
 
     clone.git("checkout", "--", "decisions.csv")
     clone.choose(split={"given": "ignore"})
@@ -63,5 +63,5 @@ def test_given_splits_are_obeyed_or_ignored_and_their_copies_decided(clone):
     placed = lists(clone)
     assert {placed[name] for name in placed if name.startswith("valid/")} == {"train", "val", "test"}
     assert placed["Train/a/again.png"] == placed["valid/a/70.png"]
-    assert "are ignored, as `given: ignore` asks" in text
+    assert "are ignored because of `given: ignore`" in text
     assert clone.verdict("split", "given_splits_are_obeyed")["verdict"] == "fail"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from recipe.plots.style import ACCENT, BAD, COLOURS, INK, drawing
 
@@ -17,8 +18,6 @@ Block = tuple[str, list[np.ndarray], list[str]]  # title, tiles, text of one or 
 
 def tile(image: np.ndarray, low: float, high: float) -> np.ndarray:
     """An input (C, H, W) as (TILE, TILE, 3) bytes on white, complete and with its own proportions."""
-    from PIL import Image
-
     shown = np.nan_to_num((image - low) / max(high - low, 1e-9)).clip(0, 1)
     shown = shown[:3] if len(shown) >= 3 else shown[:1].repeat(3, 0)
     picture = Image.fromarray((shown.transpose(1, 2, 0) * 255).round().astype(np.uint8))

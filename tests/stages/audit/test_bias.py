@@ -180,7 +180,7 @@ def test_file_names_are_taken_apart():
 def test_mistakes_are_named():
     with pytest.raises(RecipeError, match="no column"):
         bias({}, "label", [0, 1], None, 0)
-    with pytest.raises(RecipeError, match="`size` is"):
+    with pytest.raises(RecipeError, match="`size` has shape"):
         bias({"size": [1, 2, 3]}, "label", [0, 1], None, 0)
     with pytest.raises(RecipeError, match="nothing to predict"):
         bias({"size": [1, 2, 3]}, "split", ["train"] * 3, None, 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recipe.data.source import IMAGE, TEXT
 from recipe.data.store import Store
@@ -70,8 +71,6 @@ class Audit:
 
 def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: None) -> Audit:
     """Measures every example of the store; the same bits whatever the number of threads."""
-    from threadpoolctl import threadpool_limits
-
     columns, meanings = _stored_columns(store)
     first, which = _distinct(columns["hash"])
     with threadpool_limits(1):
@@ -105,7 +104,7 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
 
 def _stored_columns(store: Store) -> tuple[Columns, dict[str, str]]:
     """The columns that prepare stored, and their meanings; a missing number becomes NaN, a missing text empty."""
-    import pyarrow
+    import pyarrow  # takes a while to import
 
     stored = store.table()
     columns, meanings = {}, {}

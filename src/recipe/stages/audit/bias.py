@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recipe.errors import RecipeError
 from recipe.stages.audit.labels import folds
@@ -249,7 +250,6 @@ def _forest(
 ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, str]:
     """((plain answers, balanced answers), rows, main column): cross-validated on at most MOST examples, at `rows`."""
     from sklearn.ensemble import ExtraTreesClassifier  # takes a second to import
-    from threadpoolctl import threadpool_limits
 
     rows = np.sort(rng.choice(len(y), MOST, replace=False)) if len(y) > MOST else np.arange(len(y))
     x = np.column_stack([coded[name][rows] for name in columns]).astype(np.float32)

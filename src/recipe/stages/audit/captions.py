@@ -38,6 +38,14 @@ FIGURES = {
     "copies.png": "Pairs of equal inputs, and of near copies with the change between them. s is their similarity.",
     "suspects.png": "The labels that the other examples contradict most: the given class, and the one they suggest.",
 }
+PREDICTORS = {  # what the columns are, and what to do where they predict the target
+    "metadata": ("metadata", "Balance the data over such metadata, split by them, or remove them."),
+    "statistics": (
+        "statistics of the input",
+        "Check whether the classes should differ in such statistics where the model will be used.",
+    ),
+    "split": ("metadata and statistics", "The splits differ: find out how they were collected."),
+}
 METRIC_OF_FLAG = {
     "exact copy": "exact_copies",
     "near copy": "near_copies",
@@ -91,9 +99,8 @@ def counts(m: Mapping[str, float]) -> str:
 def sentences(audit: Audit, classes: Sequence[str]) -> list[str]:
     """What else the audit found, in the order of the recipe's questions."""
     texts = [_order(audit), *_outliers(audit), *_labels(audit.suspects, classes), *_missing(audit)]
-    texts += [_bias(b, "metadata") for b in (audit.metadata_bias,) if b]
-    texts += [_bias(b, "statistics of the input") for b in (audit.statistics_bias,) if b]
-    texts += [_bias(b, "metadata and statistics") for b in (audit.split_bias,) if b]
+    biases = {"metadata": audit.metadata_bias, "statistics": audit.statistics_bias, "split": audit.split_bias}
+    texts += [_bias(bias, *PREDICTORS[name]) for name, bias in biases.items() if bias]
     texts += [shortcuts.sentence(audit.shortcut, classes)] if audit.shortcut else []
     texts += [p.sentence if p.verdict == "undecided" else f"{p.sentence} {p.suggests}" for p in _main_probes(audit)]
     return [text for text in dict.fromkeys(texts) if text]
@@ -158,14 +165,14 @@ def _missing(audit: Audit) -> list[str]:
     return [f"Values are missing in {len(ranked)} columns, most often in {shares}."] if ranked else []
 
 
-def _bias(bias: Bias, what: str) -> str:
+def _bias(bias: Bias, columns: str, advice: str) -> str:
     """The columns that predict best, or that none does."""
     predictive = [g for g in bias.columns if g.verdict == "yes"]
     if not predictive:
         names = ", ".join(f"`{g.column}`" for g in bias.columns[:NAMED])
         more = f" and {len(bias.columns) - NAMED} more" if len(bias.columns) > NAMED else ""
-        return f"None of the {what} tested predicts the {bias.target}: {names}{more}."
-    return "; ".join(_capital(sentence(g, bias)) for g in predictive[:NAMED]) + "."
+        return f"None of the {columns} predicts the {bias.target} (tested: {names}{more})."
+    return "; ".join(_capital(sentence(g, bias)) for g in predictive[:NAMED]) + f". {advice}"
 
 
 def _main_probes(audit: Audit) -> list[ProbeResult]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recipe.stages.audit.neighbours import pixel_components
 from recipe.stages.audit.patches import triangle, whitening, windows
@@ -25,8 +26,6 @@ def of_images(inputs: np.ndarray, seed: int) -> np.ndarray:
     Coates and Ng, 2011 and 2012: whitened patches, k-means, triangle activation; then principal components, half
     whitened. Small images give the principal components of their pixels. Values that are not finite count as zeros.
     """
-    from threadpoolctl import threadpool_limits
-
     with threadpool_limits(1):
         if min(inputs.shape[2:]) < SMALL:
             return pixel_components(inputs, np.arange(len(inputs)))[0]
@@ -44,9 +43,9 @@ def of_images(inputs: np.ndarray, seed: int) -> np.ndarray:
 
 def of_texts(texts: Sequence[str], seed: int) -> np.ndarray:
     """(N, <= 128) float32: hashed words and pairs of words, weighted by TF-IDF, reduced by a truncated SVD (LSA)."""
+    # scikit-learn takes a second to import
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-    from threadpoolctl import threadpool_limits
 
     vectorizer = HashingVectorizer(n_features=WORDS, ngram_range=(1, 2), alternate_sign=False, norm=None)
     counts = vectorizer.transform(texts)
@@ -99,7 +98,7 @@ def _patches(images: np.ndarray) -> np.ndarray:
 
 def _dictionary(images: np.ndarray, rng: np.random.Generator) -> tuple:
     """(floor added to the variance of a patch, mean, whitening, centres)"""
-    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.cluster import MiniBatchKMeans  # takes a second to import
 
     some = _patches(images[rng.choice(len(images), min(2_000, len(images)), replace=False)])
     some = some.reshape(-1, some.shape[-1])

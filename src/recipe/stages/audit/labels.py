@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recipe.data.splits import assign
 from recipe.errors import RecipeError
@@ -152,8 +153,6 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: Sequence[str],
 
     The given label has probability 1 where the other folds hold no example of its class.
     """
-    from threadpoolctl import threadpool_limits
-
     fold = folds(labels, groups, seed)
     x, classes = scaled(features), int(labels.max()) + 1
     rng = np.random.default_rng(seed)
@@ -255,7 +254,7 @@ def _votes(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.n
 
 def _rank(values: np.ndarray) -> np.ndarray:
     """0..1; equal values share their mean rank."""
-    from scipy.stats import rankdata
+    from scipy.stats import rankdata  # scipy.stats takes a second to import
 
     return (rankdata(values) - 0.5) / len(values)
 

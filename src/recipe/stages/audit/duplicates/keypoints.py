@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 SIDE = 160  # pixels, the longest side on which corners are detected
 MOST = 250  # corners of a picture
@@ -43,8 +44,6 @@ def keypoints(picture: np.ndarray, points: np.ndarray, most: int = MOST) -> Keyp
 
     `points` is from `pattern`. A picture with a side below SMALLEST has none.
     """
-    from PIL import Image
-
     grey = Image.fromarray(picture).convert("L")
     shape = picture.shape[0], picture.shape[1]
     whole = scale = min(1.0, SIDE / max(grey.size))
@@ -65,7 +64,7 @@ def keypoints(picture: np.ndarray, points: np.ndarray, most: int = MOST) -> Keyp
 
 def _corners(level: np.ndarray, scale: float, points: np.ndarray, quota: int) -> tuple[np.ndarray, ...]:
     """(strength, place, size, angle, bits, mirrored) of the corners at one scale of the picture."""
-    from scipy import ndimage
+    from scipy import ndimage  # takes a while to import
 
     soft = ndimage.gaussian_filter(level, 1.0, truncate=3)
     dy, dx = np.gradient(soft)

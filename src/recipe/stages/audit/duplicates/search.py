@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from recipe.stages.audit.duplicates.keypoints import MOST, Keypoints, keypoints, pattern
 from recipe.stages.audit.duplicates.registration import Registration, candidate_pairs, register
@@ -80,8 +82,6 @@ def find_pairs(
     each in a pair. `sizes` are the original (H, W) of the examples. The order of the rows has no effect: everything is
     computed in the order of the hashes.
     """
-    from threadpoolctl import threadpool_limits
-
     first = {content: row for row, content in reversed(list(enumerate(hashes)))}
     rows = [first[content] for content in sorted(first)]
     if len(rows) < 2:
@@ -143,8 +143,6 @@ def _match_thumbnails(views: list[ThumbnailNeighbours], blank: np.ndarray, close
 
 def _shifted(a: np.ndarray, b: np.ndarray, match: Match) -> Match:
     """The match once the best shift between the pictures is taken into account."""
-    from PIL import Image
-
     side = min(LOCAL_FROM, *a.shape[:2], *b.shape[:2])
     if side < 8:
         return match

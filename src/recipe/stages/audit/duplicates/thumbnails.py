@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 SIDE = 16  # pixels, the thumbnail that is compared
 COMPONENTS = 64
@@ -25,8 +26,6 @@ class ThumbnailNeighbours:
 
 def thumbnail(picture: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE) float32 of mean 0 and length 1; of a constant picture zeros."""
-    from PIL import Image
-
     grey = np.asarray(Image.fromarray(picture).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
     grey = grey - grey.mean()
     length = np.linalg.norm(grey)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from recipe.stages.audit.duplicates.registration import Registration
 
@@ -84,8 +85,7 @@ def _tonal_change(x: np.ndarray, y: np.ndarray) -> str:
 
 def _overlay(a: np.ndarray, b: np.ndarray, registration: Registration) -> tuple[np.ndarray, np.ndarray]:
     """((2, h, w) grey levels of `a` and of `b` mapped onto it, (h, w) where both show something)."""
-    from PIL import Image
-    from scipy import ndimage
+    from scipy import ndimage  # takes a while to import
 
     small, scale = [], []
     for picture in (a, b):

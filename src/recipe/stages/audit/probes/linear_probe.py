@@ -33,7 +33,7 @@ class Examples:
     @cached_property
     def folds(self) -> np.ndarray:
         """(REPEATS, n) number of the fold; groups stay whole, classes are as even as groups allow."""
-        from sklearn.model_selection import StratifiedGroupKFold
+        from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
 
         folds = np.empty((REPEATS, len(self.labels)), int)
         for repeat in range(REPEATS):
@@ -137,7 +137,7 @@ def interval_around(value: float, resamples: np.ndarray, repeat_variance: float,
     variance: it is multiplied by 1 + FOLDS * held out / trained on (Nadeau and Bengio, *Inference for the
     generalization error*, 2003).
     """
-    from scipy.stats import t
+    from scipy.stats import t  # scipy.stats takes a second to import
 
     variance = float(resamples.var()) * (1 + FOLDS / (FOLDS - 1)) + repeat_variance
     half = float(t.ppf(0.975, max(n_groups - 1, 1))) * variance**0.5

@@ -85,7 +85,7 @@ def _normalised(patches: np.ndarray, eps: float) -> np.ndarray:
 
 def _dictionary(patches: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean (d,), whitening (d, d) and centres (k, d) of whitened patches."""
-    from sklearn.cluster import KMeans
+    from sklearn.cluster import KMeans  # takes a second to import
 
     mean, whiten = whitening(patches)
     white = ((patches - mean) @ whiten).astype(np.float32)

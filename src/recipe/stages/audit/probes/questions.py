@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recipe.stages.audit.probes.factors import REMOVALS, between_classes, factors, label_gain, remove, variance_share
 from recipe.stages.audit.probes.linear_probe import FOLDS, ProbeEstimate, estimate
@@ -46,8 +47,6 @@ def run_probes(
     The classifier is ridge regression on codes of patches (Coates, Lee and Ng 2011). Every gain is relative to a
     control with the same number of features; intervals are of the paired difference. `seed` determines every bit.
     """
-    from threadpoolctl import threadpool_limits
-
     with threadpool_limits(1):
         chosen = sample(images, np.asarray(labels), np.asarray(groups), seed, most)
         n, classes = len(chosen.examples.labels), len(np.unique(chosen.examples.labels))
