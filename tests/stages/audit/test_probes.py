@@ -41,7 +41,7 @@ def few_patches(monkeypatch):
 # ---- verdicts ----------------------------------------------------------------------------------------------------
 
 
-def test_what_was_planted_is_the_verdict(few_patches):
+def test_what_was_planted_is_the_verdict():
     assert missed("quadrant", 600, seed=0) == []
 
 
