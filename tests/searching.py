@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 
 from clone import ROOT
+from made_data import DATA
 from omegaconf import OmegaConf
-from test_ablation import DATA
 
 from recipe.config.compose import compose
 from recipe.data.batches import Data, Split

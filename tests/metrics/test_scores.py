@@ -5,17 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_data import random
 from scipy import stats
 
 from recipe.metrics import scores as q
 from recipe.metrics.comparison import compare, mcnemar
-
-
-def random(n: int, k: int = 4, seed: int = 0, sure: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probabilities (n, k), and labels that are drawn from them: calibrated by construction."""
-    chance = torch.Generator().manual_seed(seed)
-    p = (sure * torch.randn(n, k, generator=chance, dtype=torch.float64)).softmax(1)
-    return p, torch.multinomial(p, 1, generator=chance).squeeze(1)
 
 
 @given(st.integers(1, 500), st.data())

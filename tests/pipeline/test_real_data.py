@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_data import data
 from PIL import Image
 from pyarrow import parquet
 from sources import put, stored
-from test_input_drift import data
 
 from recipe.errors import RecipeError
 from recipe.serve.input_drift import seen, unlike

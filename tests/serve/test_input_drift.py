@@ -5,18 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_data import data
 
-from recipe.data.batches import Data, Split
 from recipe.serve.input_drift import seen, unlike
-
-
-def data(raw: torch.Tensor) -> Data:
-    """raw (N, F) or (N, C, H, W), as `load` standardises it."""
-    axes = (0,) if raw.ndim == 2 else (0, 2, 3)
-    mean, std = raw.mean(axes, keepdim=True)[0], raw.std(axes, keepdim=True)[0]
-    std = torch.where(std <= 1e-6 * mean.abs(), torch.ones_like(std), std)
-    part = Split((raw - mean) / std, torch.zeros(len(raw), dtype=torch.long), [""] * len(raw))
-    return Data(part, part, ["a", "b"], mean, std, "")
 
 
 def drawn(seed: int, *shape: int) -> torch.Tensor:

@@ -6,20 +6,9 @@ from pathlib import Path
 
 import pytest
 from killed import train
-from lanes import lane, parts
+from lanes import lane, parts, same
 
 from recipe.train import checkpoint, engine
-
-
-def bits(result) -> list:
-    """All of a result but its seconds; a NaN is equal to itself."""
-    tensors = [*sorted(result.last.items()), *sorted(result.best.items()), *enumerate(result.watched)]
-    rest = repr((result.curve, result.best_row, result.ended))
-    return [rest, *((name, t.numpy().tobytes()) for name, t in tensors)]
-
-
-def same(a, b) -> bool:
-    return bits(a) == bits(b)
 
 
 def run(folder, mode: str, at: int) -> subprocess.CompletedProcess:

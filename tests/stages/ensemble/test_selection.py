@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_data import random
 from scipy.optimize import minimize_scalar
-from test_scores import random
 
 from recipe.metrics.calibration import LEAST, MOST, calibration, fit_temperature, tempered
 from recipe.metrics.scores import fall, nlls, quality, weighted

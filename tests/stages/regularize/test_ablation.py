@@ -1,18 +1,15 @@
 """The ladder of rungs: what it keeps, refuses and skips, and what becomes of a change on its way to the lanes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 import yaml
 from clone import ROOT
-from healthy import digits
+from made_data import DATA, X
 from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
 from recipe.config.compose import change, compose, merge_changes
-from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
@@ -22,14 +19,6 @@ from recipe.stages.regularize import ablation, augmentations
 from recipe.stages.regularize import checks as claims
 from recipe.train.lane import Trained
 from recipe.verdict import checks_of
-
-X, Y = digits()
-NAMES = [str(i) for i in range(len(Y))]
-DATA = Data(
-    Split(X[:700], Y[:700], NAMES[:700]), Split(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
-    [str(c) for c in range(10)], torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
-)  # fmt: skip
-TABLE = dataclasses.replace(DATA, train=Split(X[:50].flatten(1), Y[:50], NAMES[:50]))
 
 
 class Silent:

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from killed import kill_at
-from lanes import MODELS, lane, parts
+from lanes import MODELS, lane, parts, same
 from searching import SMALL, config, ended, forked, linear
-from test_checkpoint import same
 from torch import nn
 
 from recipe.experiment import build
