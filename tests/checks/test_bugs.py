@@ -1,15 +1,18 @@
-"""The corpus of silent bugs: every check that is named notices; unusual but healthy trainings close no gate."""
+"""The corpus of silent bugs: each check that a bug names fails on it; unusual but healthy trainings close no gate."""
 
 import pytest
+import torch
 from bugs import CATALOGUE, HEALTHY
 from bugs.variation import variation
 
-from recipe import examine
-from recipe.checks.examine import CHECKS
+from recipe import Setup, examine
+from recipe.checks.examine import CHECKS, Examination
+
+REFERENCE = "H01 reference"
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_bug_is_noticed_by_each_check_that_names_it(name):
+def test_a_bug_is_noticed_by_each_check_that_it_names(name):
     bug = CATALOGUE[name]
     report = examine(bug.setup(0), only=bug.gates)
     assert {v.check: v.verdict for v in report.verdicts} == dict.fromkeys(bug.gates, "fail")
@@ -19,13 +22,29 @@ def test_every_check_has_a_bug_that_it_notices():
     assert set(CHECKS) == {gate for bug in CATALOGUE.values() for gate in bug.gates}
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+def examined(setup: Setup) -> Examination:
+    """All checks; the state of the global random generator is the same before and after them."""
+    before = torch.get_rng_state()
+    report = examine(setup)
+    assert torch.get_rng_state().equal(before)
+    return report
+
+
+def test_the_reference_closes_no_gate_and_a_second_examination_gives_the_same_verdicts():
+    report = examined(HEALTHY[REFERENCE](0))
+    assert report.failed == [], str(report)
+    few = ["loss_at_init", "overfit_one_batch", "beats_a_blind_model"]
+    again = examine(HEALTHY[REFERENCE](0), only=few)
+    assert again.verdicts == [report[name] for name in few]
+
+
+@pytest.mark.parametrize("name", [name for name in HEALTHY if name != REFERENCE])
 def test_an_unusual_but_healthy_training_closes_no_gate(name):
-    report = examine(HEALTHY[name](0))
+    report = examined(HEALTHY[name](0))
     assert report.failed == [], str(report)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_variation_of_a_healthy_training_closes_no_gate(seed):
-    report = examine(variation(seed))
+    report = examined(variation(seed))
     assert report.failed == [], str(report)
