@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 from clone import ROOT
-from made_data import DATA, X
+from made_data import DATA, TABLE, X
 from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
