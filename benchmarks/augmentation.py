@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from recipe import rng
-from recipe.train.augment import Affine, Crop, Flip, Several, apply, apply_lanes, on_pictures, stack
+from recipe.train.augment import Affine, Compose, Crop, Flip, apply, apply_lanes, on_pictures, stack
 
 SHAPES = {"1x8x8": (1, 8, 8), "3x32x32": (3, 32, 32)}
 LANES = 16
@@ -32,7 +32,7 @@ LANES = 16
 
 def ours(changes: str, pixels: int, mean, std):
     first = Crop(pixels) if changes == "crop" else Affine(5, 0.05, pixels)
-    return on_pictures(Several([first, Flip()]), mean, std)
+    return on_pictures(Compose([first, Flip()]), mean, std)
 
 
 def theirs(changes: str, pixels: int, side: int, mean, std, pil: bool) -> v2.Compose:

@@ -6,11 +6,10 @@ Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, lad
 
 from recipe.checks.examine import CHECKS
 from recipe.config.compose import change
-from recipe.experiment.arms import score
 from recipe.files import write_csv, write_yaml
 from recipe.plots import training as figures
+from recipe.stages.overfit import capacity_ladder as ladder
 from recipe.stages.overfit import captions, checks
-from recipe.stages.overfit.capacity_ladder import climb, handed_on, lowest, pick, predictions
 from recipe.stages.runner import Report, stage
 from recipe.stages.setup_from_config import OF_THE_MODEL, examined, setup_from
 from recipe.stages.splits import load_data
@@ -21,19 +20,19 @@ from recipe.verdict import checks_of
 @stage("overfit", CHECKS | checks_of(checks))
 def main(cfg, run):
     data = load_data(run)
-    rungs = climb(cfg, data, run, floor := lowest(data))
-    best = pick(rungs, floor + cfg.enough)
-    chosen = handed_on(cfg, best)
-    verdicts = examined(run, setup_from(change(cfg, chosen), data), only=OF_THE_MODEL)
-    verdicts += run.judge(checks, checks.subject(cfg, rungs, best, floor))
-    write_yaml(run.out / "best.yaml", chosen)
+    models = ladder.train_ladder(cfg, data, run, irreducible := ladder.irreducible_loss(data))
+    best = ladder.smallest_that_learned(models, irreducible + cfg.enough)
+    changes = ladder.changes_for_later_stages(cfg, best)
+    verdicts = examined(run, setup_from(change(cfg, changes), data), only=OF_THE_MODEL)
+    verdicts += run.judge(checks, checks.subject(cfg, models, best, irreducible))
+    write_yaml(run.out / "best.yaml", changes)
     save_weights(best.trained.last, run.out / "model.safetensors")
-    write_csv(run.out / "history.csv", [{"rung": r.name, **row} for r in rungs for row in r.trained.curve])
-    figures.curves(run.out / "ladder.png", {r.name: [r.trained.curve] for r in rungs})
-    row = score(f"overfit, {best.name}", [best.trained.curve[-1]])
+    write_csv(run.out / "history.csv", ladder.history(models))
+    figures.curves(run.out / "ladder.png", {m.name: [m.trained.curve] for m in models})
+    row = captions.score_row(best)
     return Report(
-        captions.metrics(best, row), verdicts, predictions(rungs, cfg.ladder.key), scores=[row],
-        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best),
+        captions.metrics(best, row), verdicts, ladder.predictions(models, cfg.ladder.key), scores=[row],
+        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, irreducible + cfg.enough),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from recipe.data.streaming import InputsFile, StreamedInputs, batches, mean_and_
 from recipe.errors import RecipeError
 from recipe.files import write_csv
 from recipe.train import engine, loop
-from recipe.train.augment import Affine, Flip, Several
+from recipe.train.augment import Affine, Compose, Flip
 from recipe.train.lane import Lane
 
 CONFIG = {"_target_": "somewhere.Set"}
@@ -154,7 +154,7 @@ def lane(seed: int, device="cpu", augment=None, **more) -> Lane:
 
 
 def lanes(device="cpu") -> list[Lane]:
-    views = Several([Affine(5.0, 0.1, 0.1), Flip(0.5)])
+    views = Compose([Affine(5.0, 0.1, 0.1), Flip(0.5)])
     return [lane(seed // 2, device, views, mixup=0.2, share=1 - 0.3 * (seed % 2)) for seed in range(4)]
 
 

@@ -3,29 +3,30 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from recipe.experiment.arms import Arm, Gain, gain, interval
-from recipe.stages.regularize.ablation import Level, Step
+from recipe.experiment.arms import Arm, Gain, gain, paired_gain
+from recipe.stages.regularize.ablation import Candidate, Level
 from recipe.train.lane import Trained
 
 numbers = st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda v: max(v) - min(v) > 1e-3)
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(numbers)
 def test_the_interval_is_scipys_paired_t_interval(differences):
-    ours = interval(differences, 0.95)
+    ours = paired_gain(differences, 0.95)
     theirs = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert ours.low == pytest.approx(theirs.low, abs=1e-9)
     assert ours.high == pytest.approx(theirs.high, abs=1e-9)
     assert ours.n == len(differences)
 
 
-def tried(*gains: Gain | None) -> Step:
+def tried(*gains: Gain | None) -> Candidate:
     levels = [Level(f"level {i}", {"key": i}, gain=g, skipped="" if g else "no such key") for i, g in enumerate(gains)]
-    return Step("a", "falls", levels)
+    return Candidate("a", "falls", levels)
 
 
 def test_a_change_is_kept_only_when_its_interval_excludes_zero():
@@ -36,21 +37,21 @@ def test_a_change_is_kept_only_when_its_interval_excludes_zero():
     assert tried(Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "refuted"
 
 
-def test_the_best_level_speaks_for_its_rung():
-    step = tried(Gain(0.05, 0.04, 0.06, 5), Gain(0.1, -0.1, 0.3, 5), None)
-    assert step.best.name == "level 1"
-    assert not step.kept  # though another level's interval excludes zero
-    assert "best of 2 levels" in step.prediction()["measured"]
+def test_the_best_level_counts_for_its_candidate():
+    candidate = tried(Gain(0.05, 0.04, 0.06, 5), Gain(0.1, -0.1, 0.3, 5), None)
+    assert candidate.best.name == "level 1"
+    assert not candidate.kept  # though another level's interval excludes zero
+    assert "best of 2 levels" in candidate.prediction()["measured"]
 
 
-def test_a_rung_without_a_level_that_could_be_trained_is_skipped():
+def test_a_candidate_without_a_level_that_could_be_trained_is_skipped():
     prediction = tried(None).prediction()
     assert (prediction["outcome"], prediction["measured"]) == ("skipped", "no such key")
 
 
 def lane(a: list[float], b: list[float]) -> Trained:
     curve = [
-        {"step": i, "val_loss": (x + y) / 2, "val_loss_a": x, "val_loss_b": y, "train_loss": 0.0}
+        {"candidate": i, "val_loss": (x + y) / 2, "val_loss_a": x, "val_loss_b": y, "train_loss": 0.0}
         for i, (x, y) in enumerate(zip(a, b, strict=True))
     ]
     return Trained(curve=curve, best_row=min(range(len(a)), key=lambda i: curve[i]["val_loss"]))
@@ -63,7 +64,7 @@ def test_gains_are_paired_by_seed():
 
 
 def test_early_stopping_is_not_judged_by_the_examples_that_chose_the_step():
-    # pure noise on the two halves: the best step of one half means nothing on the other
+    # pure noise on the two halves: the best candidate of one half means nothing on the other
     noisy = [lane([1.0, 0.5, 1.0, 1.0], [1.0, 1.0, 0.5, 1.0]) for _ in range(4)]
     for i, t in enumerate(noisy):
         t.curve[-1]["val_loss_a"] += i * 1e-3
@@ -81,6 +82,6 @@ def test_early_stopping_that_helps_is_seen():
 
 def test_two_arms_that_both_stop_early_are_both_judged_crosswise():
     base = Arm("base", {}, [lane([1.0, 0.6, 0.9], [1.0, 0.6, 0.9 + i / 99]) for i in range(3)], early_stopping=True)
-    # the better half by chance at each step: its own lowest loss is too good, the other half's is not
+    # the better half by chance at each candidate: its own lowest loss is too good, the other half's is not
     lucky = [lane([1.0, 0.2, 0.8 + i / 99], [1.0, 0.8, 0.2]) for i in range(3)]
     assert gain(base, Arm("lucky", {}, lucky, early_stopping=True), 0.95).mean == pytest.approx(-0.2, abs=0.02)

@@ -20,13 +20,13 @@ def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, tabular=False, on
     return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, tabular)
 
 
-def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", lowest=0.0, rungs=()):
-    return overfit_checks.Ladder(
-        [rung(v) for v in rungs], SimpleNamespace(train_loss=loss), {"train_loss": of_baseline}, lr, optimizer, lowest
-    )
+def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", irreducible=0.0, losses=()):
+    best, baseline = SimpleNamespace(train_loss=loss, name="width 8"), {"train_loss": of_baseline}
+    models = [sized_model(v) for v in losses]
+    return overfit_checks.CapacityLadder(models, best, baseline, lr, optimizer, irreducible)
 
 
-def rung(loss):
+def sized_model(loss):
     return SimpleNamespace(trained=SimpleNamespace(curve=[{"train_loss": loss}]))
 
 
@@ -34,10 +34,12 @@ def arm(train_loss=0.1, val_loss=0.1):
     return SimpleNamespace(score=lambda: {"train_loss": train_loss, "val_loss": val_loss})
 
 
-def regularized(pick=None, floor=0.2, error=0.0, examples=0, gains=()):
-    steps = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.significant) for i, g in enumerate(gains)]
-    result = SimpleNamespace(pick=pick or arm(), base=arm(), steps=steps, kept=[s.name for s in steps if s.kept])
-    rows = {"constant": {"train_loss": 2.3, "val_loss": 2.3}, "mlp": {"val_loss": floor}}
+def regularized(accepted=None, baseline=0.2, error=0.0, examples=0, gains=()):
+    candidates = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.significant) for i, g in enumerate(gains)]
+    result = SimpleNamespace(
+        accepted=accepted or arm(), base=arm(), candidates=candidates, kept=[c.name for c in candidates if c.kept]
+    )
+    rows = {"constant": {"train_loss": 2.3, "val_loss": 2.3}, "mlp": {"val_loss": baseline}}
     return regularize_checks.Regularized(result, rows, None, [], error, examples)
 
 
@@ -49,13 +51,17 @@ def regularized(pick=None, floor=0.2, error=0.0, examples=0, gains=()):
         (baseline_checks.model_beats_the_constant, baselines(), baselines(constant=(0.0, 0.01))),
         (baseline_checks.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
         (overfit_checks.training_set_is_learned, ladder(), ladder(loss=0.2)),
-        (overfit_checks.training_set_is_learned, ladder(loss=0.2, lowest=0.16), ladder(loss=0.22, lowest=0.16)),
+        (
+            overfit_checks.training_set_is_learned,
+            ladder(loss=0.2, irreducible=0.16),
+            ladder(loss=0.22, irreducible=0.16),
+        ),
         (overfit_checks.training_loss_is_below_the_baselines, ladder(), ladder(loss=0.3)),
-        (overfit_checks.capacity_lowers_training_loss, ladder(rungs=(0.5, 0.1)), ladder(rungs=(0.1, 0.5))),
+        (overfit_checks.capacity_lowers_training_loss, ladder(losses=(0.5, 0.1)), ladder(losses=(0.1, 0.5))),
         (overfit_checks.optimizer_is_safe, ladder(), ladder(lr=0.1)),
         (overfit_checks.optimizer_is_safe, ladder(), ladder(optimizer="torch.optim.SGD")),
-        (regularize_checks.pick_beats_the_baseline, regularized(), regularized(floor=0.05)),
-        (regularize_checks.training_still_works, regularized(), regularized(pick=arm(train_loss=2.0))),
+        (regularize_checks.pick_beats_the_baseline, regularized(), regularized(baseline=0.05)),
+        (regularize_checks.training_still_works, regularized(), regularized(accepted=arm(train_loss=2.0))),
         (regularize_checks.something_helped, regularized(gains=[GAIN]), regularized(gains=[LOSS])),
     ],
     ids=lambda of: getattr(of, "__name__", ""),
@@ -71,8 +77,8 @@ def test_a_planted_bug_is_told_from_a_healthy_stage(claim, healthy, broken):
         (baseline_checks.model_beats_the_constant, baselines(constant=(0.05, 0.19), n=22)),
         (baseline_checks.model_beats_the_constant, baselines(constant=(0.0, 0.01), tabular=True)),
         (baseline_checks.model_beats_the_linear_floor, baselines(linear=(-0.02, 0.02))),
-        (overfit_checks.capacity_lowers_training_loss, ladder(rungs=(0.0101, 0.0102))),
-        (regularize_checks.pick_beats_the_baseline, regularized(floor=0.09, error=0.02, examples=60)),
+        (overfit_checks.capacity_lowers_training_loss, ladder(losses=(0.0101, 0.0102))),
+        (regularize_checks.pick_beats_the_baseline, regularized(baseline=0.09, error=0.02, examples=60)),
         (regularize_checks.something_helped, regularized(gains=[LOSS, OPEN])),
     ],
     ids=lambda of: getattr(of, "__name__", ""),

@@ -17,16 +17,16 @@ from recipe.config.instantiate import part
 from recipe.errors import RecipeError
 from recipe.train.augment import (
     Affine,
+    Compose,
     Crop,
     Cutout,
     Flip,
     Jitter,
     OnPictures,
-    Several,
     apply,
     apply_lanes,
+    is_builtin,
     on_pictures,
-    ours,
     stack,
 )
 
@@ -38,11 +38,11 @@ KINDS = {  # two strengths of each, and none
     "crop": (Crop(3), Crop(1), Crop(0)),
     "cutout": (Cutout(0.5), Cutout(0.3, 0.6, 0.5), Cutout(0)),
     "jitter": (Jitter(0.5, 0.5), Jitter(0.1, 0.9), Jitter(0, 0)),
-    "several": tuple(
-        Several([Crop(p), Flip(s), Jitter(b, 0.3 * b)]) for p, s, b in ((2, 0.5, 0.3), (1, 0.9, 1), (0,) * 3)
+    "compose": tuple(
+        Compose([Crop(p), Flip(s), Jitter(b, 0.3 * b)]) for p, s, b in ((2, 0.5, 0.3), (1, 0.9, 1), (0,) * 3)
     ),
 }
-KINDS["on_pictures"] = tuple(OnPictures(a, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)) for a in KINDS["several"])
+KINDS["on_pictures"] = tuple(OnPictures(a, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)) for a in KINDS["compose"])
 kinds = pytest.mark.parametrize("kind", KINDS)
 sizes = st.tuples(st.integers(1, 6), st.sampled_from([1, 3]), st.integers(4, 12), st.integers(4, 12))
 
@@ -348,7 +348,7 @@ def test_strengths_that_all_lanes_share_stay_numbers():
     stacked = stack([Affine(5, 0.1), Affine(5, 0.2)], 3)
     assert stacked.degrees == 5
     assert stacked.zoom.tolist() == pytest.approx([0.1] * 3 + [0.2] * 3)
-    both = stack([Several([Crop(1), Flip()]), Several([Crop(3), Flip()])], 2)
+    both = stack([Compose([Crop(1), Flip()]), Compose([Crop(3), Flip()])], 2)
     assert both.augments[0].pixels.tolist() == [1, 1, 3, 3]
     assert both.augments[0].margin == 3
     assert both.augments[1] == Flip()
@@ -356,8 +356,8 @@ def test_strengths_that_all_lanes_share_stay_numbers():
 
 def test_lanes_of_different_kinds_do_not_stack():
     assert stack([Affine(), Flip()], 2) is None
-    assert stack([Several([Crop(1), Flip()]), Several([Flip(), Crop(1)])], 2) is None
-    assert stack([Several([Crop(1)]), Several([Crop(2), Flip()])], 2) is None
+    assert stack([Compose([Crop(1), Flip()]), Compose([Flip(), Crop(1)])], 2) is None
+    assert stack([Compose([Crop(1)]), Compose([Crop(2), Flip()])], 2) is None
     assert stack([lambda image: image] * 2, 2) is None
     assert stack([Flip(), None], 2) is None
     assert stack([OnPictures(Flip(), (0.1,), (1.0,)), OnPictures(Flip(), (0.2,), (1.0,))], 2) is None
@@ -398,8 +398,8 @@ def test_standardised_images_are_augmented_as_pictures(augment, device):
 
 def test_what_only_moves_pixels_needs_no_way_back():
     mean, std = torch.full((3, 1, 1), 0.5), torch.tensor([1.0, 2.0, 4.0])[:, None, None]
-    assert on_pictures(Several([Flip(), Affine()]), mean, std) == Several([Flip(), Affine()])
-    assert on_pictures(Several([Crop(1), Jitter()]), mean, std) == Several(
+    assert on_pictures(Compose([Flip(), Affine()]), mean, std) == Compose([Flip(), Affine()])
+    assert on_pictures(Compose([Crop(1), Jitter()]), mean, std) == Compose(
         [Crop(1, (-0.5, -0.25, -0.125)), OnPictures(Jitter(), (0.5,) * 3, (1.0, 2.0, 4.0))]
     )
 
@@ -408,7 +408,7 @@ def test_a_persons_own_is_called_once_an_image_on_pictures():
     x, seen = digits()[0][:5], []
     mean, std = torch.tensor([[[0.3]]]), torch.tensor([[[0.4]]])
     own = on_pictures(lambda image: seen.append(image) or 1 - image, mean, std)
-    assert not ours(own)
+    assert not is_builtin(own)
     out = apply(own, x, key(0))
     torch.testing.assert_close(torch.stack(seen), x * 0.4 + 0.3)
     torch.testing.assert_close(out * 0.4 + 0.3, 1 - (x * 0.4 + 0.3))
@@ -431,7 +431,7 @@ def test_a_persons_own_draws_from_the_global_generator():
 @pytest.mark.parametrize("option", sorted((ROOT / "conf/augment").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_option_builds_one_of_ours(option):
     augment = part(OmegaConf.create({"augment": OmegaConf.load(option)}), "augment")
-    assert ours(augment)
+    assert is_builtin(augment)
     x = pictures((6, 3, 8, 8))
     assert not apply(augment, x, key(0)).equal(x)
     assert stack([augment, augment], 3) == augment
@@ -445,7 +445,7 @@ def test_every_option_builds_one_of_ours(option):
         (lambda: Affine(zoom=1), "zoom: 1"),
         (lambda: Cutout(chance=-0.1), "chance: -0.1"),
         (lambda: Jitter(brightness=float("nan")), "brightness: nan"),
-        (lambda: Several([Flip(), torch.relu]), "Several takes Affine, Flip, Crop, Cutout, Jitter"),
+        (lambda: Compose([Flip(), torch.relu]), "Compose takes Affine, Flip, Crop, Cutout, Jitter"),
         (lambda: apply(Flip(), torch.zeros(4, 7), key(0)), "Flip takes images"),
     ],
 )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from recipe.data.batches import Split
 from recipe.models.plain import mlp
 from recipe.train import engine, layers, loop, plan
-from recipe.train.augment import Affine, Flip, Several
+from recipe.train.augment import Affine, Compose, Flip
 from recipe.train.lanes import Lanes
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -35,7 +35,7 @@ def varied(make, dtype, device="cpu"):
     return [
         lane(make, s, device=device, dtype=dtype, optimizer=kind, options={"lr": 5e-4 * (s + 1), **options},
              smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s, decay=0.3 * s,
-             augment=Several([Affine(2.0 * s + 1, 0.0625, 0.25), Flip(0.125 * s)]))
+             augment=Compose([Affine(2.0 * s + 1, 0.0625, 0.25), Flip(0.125 * s)]))
         for s, (kind, options) in enumerate(kinds)
     ]  # fmt: skip
 
@@ -261,7 +261,7 @@ def own_step(model, optimizer, x, y, loss_fn):
         ({"make": Counting}, "vmap: "),
         ({"make": OwnChance}, "vmap: "),
         ({"make": Unused}, "a weight gets no gradient"),
-        ({"step": own_step}, "a training step of its own"),
+        ({"step": own_step}, "a user-defined training step"),
         ({"augment": lambda image: image}, "an augmentation that takes one image at a time"),
         ({"optimizer": torch.optim.RMSprop}, "RMSprop is not among Adam, AdamW, SGD"),
         ({"options": {"amsgrad": True}}, "its optimizer has amsgrad"),

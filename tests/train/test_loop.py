@@ -139,7 +139,7 @@ def test_training_leaves_the_global_generator_alone():
 def test_the_best_weights_are_a_copy_of_the_best_evaluation():
     model, lane = trained(steps=60, lr=0.05)
     best = min(lane.curve[1:], key=lambda r: r["val_loss"])
-    assert lane.curve[lane.best_row] == best
+    assert lane.best_evaluation == best
     model.load_state_dict(lane.best)
     assert loop.evaluate(model, VAL, F.cross_entropy).loss == pytest.approx(best["val_loss"], abs=1e-6)
 

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from recipe.data.batches import Data
 from recipe.experiment import build
-from recipe.train.lane import Trained
+from recipe.formatting import count, interval, lowering
+from recipe.train.lane import Row, Trained
 
 TEST = "paired t-interval over seeds, two-sided"
 
@@ -36,36 +37,41 @@ class Arm:
 
 @dataclass
 class Gain:
-    """How much a change lowers the loss: mean over paired seeds, and its interval."""
+    """By how much a change lowers the validation loss: mean over n paired seeds, and its interval."""
 
     mean: float
     low: float
     high: float
     n: int
+    confidence: float = 0.95
 
     @property
     def significant(self) -> bool:
-        """The interval excludes zero, on the good side."""
+        """The change lowers the loss: the interval lies above zero."""
         return self.low > 0
 
+    def sentence(self) -> str:
+        """`lowers validation loss by 0.026 (95 % CI 0.016 to 0.037, 6 seeds)`."""
+        return lowering(self.mean, self.low, self.high, "validation loss", count(self.n, "seed"), self.confidence)
+
     def __str__(self) -> str:
-        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}], n = {self.n}"
+        return f"{self.mean:.4f} nats ({interval(self.low, self.high, self.confidence, 4)}, {count(self.n, 'seed')})"
 
 
-def interval(differences: list[float], confidence: float) -> Gain:
+def paired_gain(differences: list[float], confidence: float) -> Gain:
     """Student's t for the mean of paired differences (Gosset 1908). n >= 2."""
-    from scipy.stats import t
+    from scipy.stats import t  # scipy.stats takes seconds to import
 
     n = len(differences)
-    mean, spread = statistics.fmean(differences), statistics.stdev(differences)
-    half = float(t.ppf((1 + confidence) / 2, n - 1)) * spread / math.sqrt(n)
-    return Gain(mean, mean - half, mean + half, n)
+    mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
+    half = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    return Gain(mean, mean - half, mean + half, n, confidence)
 
 
 def train_arms(
     cfg: DictConfig, data: Data, arms: dict[str, dict], run, label: str = "", main: str = "", **kwargs
 ) -> dict[str, Arm]:
-    """{name: its changes} -> {name: Arm}, one lane per seed; all in one call of the engine, which kwargs go to.
+    """{name: its changes} -> {name: Arm}, one lane per seed; all in one call of the engine, which gets kwargs.
 
     Arms share seeds, initial weights (where shapes agree) and data order: they are paired.
     """
@@ -74,10 +80,10 @@ def train_arms(
     trained = build.train(cfg, data, lanes, run, label or ", ".join(arms), **kwargs)
     done = {}
     for i, (name, changes) in enumerate(arms.items()):
-        mine = trained[i * len(seeds) : (i + 1) * len(seeds)]
+        results = trained[i * len(seeds) : (i + 1) * len(seeds)]
         early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
-        done[name] = Arm(name, changes, mine, early)
-        for seed, lane in zip(seeds, mine, strict=True):
+        done[name] = Arm(name, changes, results, early)
+        for seed, lane in zip(seeds, results, strict=True):
             params = {**changes, "arm": name, "seed": seed}
             first = name == main and seed == seeds[0]
             run.lane(f"{name} seed {seed}", lane, params, early_stopping=early, main=first)
@@ -85,48 +91,50 @@ def train_arms(
 
 
 def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
-    """Of `arm` over `base` in validation loss.
+    """By how much `arm` lowers the validation loss of `base`.
 
-    Early stopping chooses a step by the validation loss, so its own loss there is too good. It is judged crosswise:
-    the step chosen on one half of val, the loss taken on the other.
+    Early stopping chooses a step by the validation loss, so its loss at that step is biased downwards. It is
+    cross-validated: the step is chosen on one half of val, and the loss is taken on the other.
     """
     if arm.early_stopping or base.early_stopping:
-        pairs = zip(_judged(base), _judged(arm), strict=True)
+        pairs = zip(_unbiased_losses(base), _unbiased_losses(arm), strict=True)
     else:
         pairs = zip(base.values("val_loss"), arm.values("val_loss"), strict=True)
-    return interval([b - a for b, a in pairs], confidence)
+    return paired_gain([b - a for b, a in pairs], confidence)
 
 
-def _judged(arm: Arm) -> list[float]:
-    return [crosswise(lane) if arm.early_stopping else _halves(lane.curve[-1]) for lane in arm.lanes]
+def _unbiased_losses(arm: Arm) -> list[float]:
+    if arm.early_stopping:
+        return [cross_validated_loss(lane) for lane in arm.lanes]
+    return [_mean_of_halves(lane.curve[-1]) for lane in arm.lanes]
 
 
-def _halves(row: dict) -> float:
+def _mean_of_halves(row: Row) -> float:
     return (row["val_loss_a"] + row["val_loss_b"]) / 2
 
 
-def chosen(lane: Trained) -> tuple[int, int]:
+def best_rows_by_half(lane: Trained) -> tuple[int, int]:
     """The rows of the curve at which each half of val has its lowest loss."""
     rows = range(len(lane.curve))
     return min(rows, key=lambda r: lane.curve[r]["val_loss_a"]), min(rows, key=lambda r: lane.curve[r]["val_loss_b"])
 
 
-def crosswise(lane: Trained) -> float:
-    """The validation loss of early stopping, each half of val judged at the step that the other half chose."""
-    on_a, on_b = chosen(lane)
+def cross_validated_loss(lane: Trained) -> float:
+    """The validation loss of early stopping: each half of val at the step that is best for the other half."""
+    on_a, on_b = best_rows_by_half(lane)
     return (lane.curve[on_a]["val_loss_b"] + lane.curve[on_b]["val_loss_a"]) / 2
 
 
 SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def score(system: str, rows: list[dict]) -> dict:
-    """Mean over seeds of each metric, and the spread of the validation accuracy; a row of the score ladder."""
+def score(system: str, rows: list[Row]) -> dict:
+    """Mean of each metric over seeds, and the standard deviation of the validation accuracy; a row of scores."""
     means = {k: statistics.fmean(r[k] for r in rows) for k in SHOWN}
-    spread = statistics.stdev(r["val_accuracy"] for r in rows) if len(rows) > 1 else None
-    return {"system": system, "seeds": len(rows)} | means | {"val_accuracy_sd": spread}
+    deviation = statistics.stdev(r["val_accuracy"] for r in rows) if len(rows) > 1 else None
+    return {"system": system, "seeds": len(rows)} | means | {"val_accuracy_sd": deviation}
 
 
 def lane_seeds(cfg: DictConfig) -> list[int]:
-    """The seeds of a stage's lanes: apart for every `seed`, so that a sweep over seeds repeats none."""
+    """The seeds of a stage's lanes: disjoint for every `seed`, so that a sweep over seeds repeats none."""
     return [100 * cfg.seed + i for i in range(cfg.seeds)]

@@ -1,5 +1,6 @@
-"""How every figure looks, and how it becomes a file. The only importer of matplotlib."""
+"""The style of all figures, and how they are saved. The only importer of matplotlib."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid):
+def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid: Any) -> Iterator[Any]:
     """(figure, axes) as plt.subplots gives them; saved to `path` when the block ends."""
-    import matplotlib  # here, for it takes longer to import than a stage to find that its config is wrong
+    import matplotlib  # here: it takes longer to import than a stage takes to find that its config is wrong
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt

@@ -1,9 +1,17 @@
-"""Trainings: what enters the net, how the losses run, what a change gains."""
+"""Figures of trainings: the inputs of the network, the curves, the prediction dynamics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from recipe.plots.style import BAD, COLOURS, INK, drawing
 
+TITLES = {"train_loss": "training loss (nats)", "val_loss": "validation loss (nats)"}
 
-def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val_loss")) -> None:
+
+def curves(path: Path, lanes: dict[str, list[list[dict]]], metrics: Sequence[str] = ("train_loss", "val_loss")) -> None:
     """One panel per metric, one colour per system, a thin line per seed. lanes: {system: [curve, ...]}."""
     with drawing(path, width=3.9 * len(metrics), ncols=len(metrics), squeeze=False) as (_, axes):
         for axis, metric in zip(axes[0], metrics, strict=True):
@@ -11,12 +19,12 @@ def curves(path, lanes: dict[str, list[list[dict]]], metrics=("train_loss", "val
                 for i, curve in enumerate(seeds):
                     xy = ([r["step"] for r in curve], [r[metric] for r in curve])
                     axis.plot(*xy, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
-            axis.set(title=metric.replace("_", " "), xlabel="step", yscale="log" if "loss" in metric else "linear")
+            axis.set(title=TITLES.get(metric, metric), xlabel="step", yscale="log" if "loss" in metric else "linear")
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
 
 
-def pictures(path, images, titles: list[str], columns: int = 12, bad: tuple[int, ...] = ()) -> None:
+def pictures(path: Path, images: Any, titles: list[str], columns: int = 12, bad: tuple[int, ...] = ()) -> None:
     """A sheet of images (N, C, H, W) in 0..1 with a title each; those in `bad` are titled in red."""
     rows = max(1, -(-len(titles) // columns))
     with drawing(path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False) as (_, axes):
@@ -34,10 +42,10 @@ def pictures(path, images, titles: list[str], columns: int = 12, bad: tuple[int,
             axis.set_title(title, fontsize=7.5, loc="center", color=BAD if i in bad else INK, pad=2)
 
 
-def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
-    """Recipe 2, prediction dynamics: probability of the right class for a fixed batch. chances: (steps, B)."""
+def dynamics(path: Path, steps: list[float], probabilities: Tensor, labels: list[str]) -> None:
+    """Recipe 2, prediction dynamics: probability of the right class for a fixed batch. probabilities: (steps, B)."""
     with drawing(path, width=7.8, height=4.2) as (figure, axis):
-        picture = axis.imshow(chances.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        picture = axis.imshow(probabilities.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         at = sorted({round(i * (len(steps) - 1) / 8) for i in range(9)})
         axis.set_xticks(at, [steps[i] for i in at])
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
@@ -49,6 +57,6 @@ def dynamics(path, steps: list[int], chances, labels: list[str]) -> None:
         figure.colorbar(picture, ax=axis, pad=0.01)
 
 
-def first_batch(path, batch, data) -> None:
-    """The images that entered the net, decoded, with their classes. batch: a BatchCapture of recipe.checks."""
+def first_batch(path: Path, batch: Any, data: Any) -> None:
+    """The images that entered the network, in their original values, with their classes. batch: a BatchCapture."""
     pictures(path, data.pictures(batch.entered[0]), [data.classes[int(c)] for c in batch.loaded[0][1]])

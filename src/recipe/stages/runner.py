@@ -85,7 +85,7 @@ class Run:
         self, name: str, trained: "Trained", params: dict, *, early_stopping: bool = False, main: bool = False
     ) -> None:
         """Reports a training that is done: a progress line, and a child run with its curve."""
-        row, best = trained.row(early_stopping), trained.curve[trained.best_row]
+        row, best = trained.row(early_stopping), trained.best_evaluation
         shown = ("train_loss", "val_loss", "val_accuracy")
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")

@@ -1,10 +1,10 @@
-"""The configured training, as the checks examine it."""
+"""The configured training as a Setup for the checks."""
 
 from typing import cast
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from recipe import rng
@@ -19,10 +19,8 @@ from recipe.stages.runner import Run
 from recipe.train import augment
 from recipe.verdict import Verdict, checks_of
 
-OF_THE_MODEL = (
-    *checks_of(loss, initialization, dependencies, training_step, gradient),
-    "overfit_one_batch",
-)  # what another width may break
+# the checks that another width of the model may fail
+OF_THE_MODEL = (*checks_of(loss, initialization, dependencies, training_step, gradient), "overfit_one_batch")
 OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
 
 
@@ -30,11 +28,11 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
     """Model, loss, optimizer and training step of a stage's config, on train and val without augmentation."""
     views = build.augmentation(cfg, data) if cfg.train.augment else None
 
-    def fresh():
+    def fresh() -> nn.Module:
         return build.model(cfg, data, torch.initial_seed())
 
-    def augmented(image):
-        number = int(torch.randint(2**31, ()))  # the loader seeds the global generator, and each view must differ
+    def augmented(image: Tensor) -> Tensor:
+        number = int(torch.randint(2**31, ()))  # the loader seeds the global generator; each view must differ
         return augment.apply(views, image[None], rng.keys([number], "augment")[0].to(image.device))[0]
 
     return Setup(
@@ -52,5 +50,5 @@ def _dataset(split: Split) -> TensorDataset:
 
 
 def examined(run: Run, setup: Setup, only: tuple[str, ...] = ()) -> list[Verdict]:
-    """The verdicts of all checks of a training, or of `only` some, each printed as it is known."""
+    """The verdicts of all checks of a training, or of `only` these; each is printed when it is known."""
     return examine(setup, only=only, progress=run.show, **run.limits).verdicts

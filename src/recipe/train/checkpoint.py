@@ -1,7 +1,8 @@
-"""Weights, and trainings half done, as safetensors: no pickle is written or loaded."""
+"""Weights and unfinished trainings as safetensors: no pickle is written or loaded."""
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,23 @@ from recipe.train.lane import Trained
 KINDS = "last", "best"
 
 
+class Resumable(Protocol):
+    """A group of lanes in training: steps done, and the tensors from which it resumes."""
+
+    done: int
+
+    def state(self) -> dict[str, Tensor]: ...
+
+
+class Progress(NamedTuple):
+    """Lanes in training, the steps done, the tensors from which they resume, and the results of all lanes."""
+
+    alive: list[int]
+    done: int
+    state: dict[str, Tensor]
+    results: dict[int, Trained]
+
+
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
     with replacing(path) as temporary:
         save_file({name: t.contiguous().cpu() for name, t in weights.items()}, temporary)
@@ -24,13 +42,13 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     return model
 
 
-def save_progress(path: Path, identity: list, alive: list[int], work, results: dict[int, Trained]) -> None:
-    """All that a group of lanes needs to go on to the same bits: lanes at work, and results of those that are over.
+def save_progress(path: Path, identity: list, alive: list[int], work: Resumable, results: dict[int, Trained]) -> None:
+    """All that a group of lanes needs to resume with the same bits: lanes in training, and results of the others.
 
-    What is random depends on seeds and steps alone, so no generator's state is among it.
+    Randomness depends on seeds and steps alone, so no generator's state is saved.
     """
     tensors = {f"work/{name}": t for name, t in work.state().items()} if alive else {}
-    notes = {"identity": identity, "alive": alive, "done": work.done, "results": {}}
+    notes: dict[str, Any] = {"identity": identity, "alive": alive, "done": work.done, "results": {}}
     for i, result in results.items():
         notes["results"][i] = {name: getattr(result, name) for name in ("curve", "best_row", "ended", "seconds")}
         tensors |= {f"{i}/{kind}/{name}": t for kind in KINDS for name, t in getattr(result, kind).items()}
@@ -41,10 +59,8 @@ def save_progress(path: Path, identity: list, alive: list[int], work, results: d
         save_file(tensors, temporary, {"notes": json.dumps(notes)})
 
 
-def load_progress(
-    path: Path, identity: list, device
-) -> tuple[list[int], int, dict[str, Tensor], dict[int, Trained]] | None:
-    """(lanes still at work, steps done, their state, results); None where there is none of these lanes."""
+def load_progress(path: Path, identity: list, device: torch.device | str) -> Progress | None:
+    """None where the file does not exist, is broken or belongs to other lanes."""
     if not path.is_file():
         return None
     try:
@@ -55,8 +71,8 @@ def load_progress(
         return None
     if notes["identity"] != json.loads(json.dumps(identity)):
         return None
-    results = {int(i): Trained(**kept) for i, kept in notes["results"].items()}
-    state = {}
+    results = {int(i): Trained(**saved) for i, saved in notes["results"].items()}
+    state: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         owner, _, rest = name.partition("/")
         kind, _, leaf = rest.partition("/")
@@ -66,4 +82,4 @@ def load_progress(
             results[int(owner)].watched = list(tensor)
         else:
             getattr(results[int(owner)], kind)[leaf] = tensor
-    return notes["alive"], notes["done"], state, results
+    return Progress(notes["alive"], notes["done"], state, results)

@@ -1,21 +1,27 @@
-"""A 2-d convolution through M sets of weights, examples last, as one matrix product per lane.
+"""A 2-d convolution with M sets of weights, examples last, as one matrix product per lane.
 
-Grouped convolutions, which vmap makes of it, are slower than one lane after the other wherever there is a stride, and
-their bits depend on the number of groups. With the examples last, the columns of the product are copies of whole
-runs of memory, and a lane's product is the same whoever is beside it.
+Grouped convolutions, into which vmap turns it, are slower than one lane after the other wherever there is a stride, and
+their bits depend on the number of groups. With the examples last, the columns of the product are copies of contiguous
+memory, and a lane's product does not depend on the other lanes of its batch.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-IN_CACHE = 2**20  # values of columns that are worked on at once, on a CPU
+IN_CACHE = 2**20  # values of columns that are processed at once on a CPU
+
+Pair = tuple[int, int]  # along height and width
 
 
 class Convolution(torch.autograd.Function):
     """(x (M, C, H, W, B), weight (M, O, C, h, w), bias (M, O) or None) -> (M, O, H', W', B): nn.Conv2d per lane."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding, dilation) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
+    ) -> Tensor:
         ctx.settings = stride, padding, dilation
         ctx.save_for_backward(x, weight)
         sides = _sides(x, weight, *ctx.settings)
@@ -28,9 +34,9 @@ class Convolution(torch.autograd.Function):
         return out.view(*out.shape[:2], *sides, x.shape[4])
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        sides, grad = grad.shape[2:4], grad.flatten(2)
+        sides, grad = (grad.shape[2], grad.shape[3]), grad.flatten(2)
         to_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
         to_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         for lanes in _pieces(x, weight, sides):
@@ -42,22 +48,23 @@ class Convolution(torch.autograd.Function):
         return to_x, to_weight, grad.sum(2) if ctx.needs_input_grad[2] else None, None, None, None
 
 
-def _sides(x: Tensor, weight: Tensor, stride, padding, dilation) -> tuple[int, int]:
+def _sides(x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     """(H', W')."""
-    return tuple(
+    height, width = (
         (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (weight.shape[3 + i] - 1) - 1) // stride[i] + 1 for i in (0, 1)
     )
+    return height, width
 
 
-def _pieces(x: Tensor, weight: Tensor, sides) -> list[slice]:
-    """Lanes at a time: as many as the cache holds the columns of; on a GPU all."""
+def _pieces(x: Tensor, weight: Tensor, sides: Pair) -> list[slice]:
+    """Slices of lanes: as many at a time as have their columns in the cache; on a GPU all."""
     values = weight[0, 0].numel() * sides[0] * sides[1] * x.shape[4]
     lanes = len(weight) if x.is_cuda else max(1, IN_CACHE // values)
     return [slice(i, i + lanes) for i in range(0, len(weight), lanes)]
 
 
-def _windows(padded: Tensor, weight: Tensor, sides, stride, dilation) -> Tensor:
-    """A view of (m, C, H + 2 p, W + 2 p, B) as (m, C, h, w, H', W', B): what each weight meets."""
+def _windows(padded: Tensor, weight: Tensor, sides: Pair, stride: Pair, dilation: Pair) -> Tensor:
+    """A view of (m, C, H + 2 p, W + 2 p, B) as (m, C, h, w, H', W', B): the values that each weight multiplies."""
     m, c, h, w, b = padded.stride()
     return padded.as_strided(
         (*padded.shape[:2], *weight.shape[3:], *sides, padded.shape[4]),
@@ -66,18 +73,20 @@ def _windows(padded: Tensor, weight: Tensor, sides, stride, dilation) -> Tensor:
     )
 
 
-def _padded(x: Tensor, padding) -> Tensor:
+def _padded(x: Tensor, padding: Pair) -> Tensor:
     high, wide = padding
     return torch.nn.functional.pad(x, (0, 0, wide, wide, high, high)) if high or wide else x
 
 
-def _columns(x: Tensor, weight: Tensor, sides, stride, padding, dilation) -> Tensor:
+def _columns(x: Tensor, weight: Tensor, sides: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
     """(m, C h w, H' W' B)."""
     return _windows(_padded(x, padding), weight, sides, stride, dilation).flatten(4).flatten(1, 3)
 
 
-def _add_columns(to: Tensor, columns: Tensor, weight: Tensor, sides, stride, padding, dilation) -> None:
-    """The reverse: every value of the columns is added to where it came from; the padding's is dropped."""
+def _add_columns(
+    to: Tensor, columns: Tensor, weight: Tensor, sides: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> None:
+    """The reverse: every value of the columns is added to its place of origin; those of the padding are dropped."""
     (high, wide), (rows, cols) = padding, to.shape[2:4]
     whole = to.new_zeros(*to.shape[:2], rows + 2 * high, cols + 2 * wide, to.shape[4])
     windows = _windows(whole, weight, sides, stride, dilation)

@@ -1,4 +1,6 @@
-"""Dropout that draws from a key: the same mask for a lane wherever it is computed."""
+"""Dropout that draws from a key: a lane has the same mask wherever it is computed."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,27 +17,29 @@ def draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
 
 
 @draw.register_fake
-def _(key, call, shape):
+def _(key: Tensor, call: int, shape: list[int]) -> Tensor:
     return torch.empty([*key.shape[:-1], *shape], device=key.device)
 
 
 @draw.register_vmap
-def _(info, in_dims, key, call, shape):
+def _(info: Any, in_dims: tuple[int, ...], key: Tensor, call: int, shape: list[int]) -> tuple[Tensor, int]:
     return draw(key.movedim(in_dims[0], 0), call, shape), 0
 
 
 class Keyed(nn.Module):
-    """nn.Dropout, nn.Dropout1d, 2d or 3d with a mask that depends on a key and on how often it was used since.
+    """nn.Dropout, nn.Dropout1d, 2d or 3d with a mask that depends on a key and on the number of its uses since.
 
-    `p` and `key` are buffers, so that lanes of one architecture may differ in them; neither is saved. alike: (lanes
-    with keys of their own, for each lane which of these has its key), where lanes are known to share keys.
+    `p` and `key` are buffers, so that lanes of one architecture may differ in them; neither is saved. shared_keys:
+    (the lanes whose keys differ, for each lane the one of these that has its key), where lanes are known to share keys.
     """
 
-    alike: tuple[Tensor, Tensor] | None = None
+    p: Tensor
+    key: Tensor
+    shared_keys: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, p: float, channels: bool):
         super().__init__()
-        self.channels, self.calls, self.inside = channels, 0, False
+        self.channels, self.calls, self.in_vmap = channels, 0, False
         self.register_buffer("p", torch.tensor(float(p)), persistent=False)
         self.register_buffer("key", torch.zeros(2, dtype=torch.int64), persistent=False)
         self.off = not p
@@ -44,7 +48,7 @@ class Keyed(nn.Module):
         if not self.training or self.off:
             return x
         self.calls += 1
-        drawn = draw if self.inside else _draw
+        drawn = draw if self.in_vmap else _draw
         u = drawn(self.key, self.calls, self.shape_of(x)).movedim(-1, 0)
         return dropped(x, u >= self.p, self.p)
 
@@ -62,21 +66,25 @@ def _draw(key: Tensor, call: int, shape: list[int]) -> Tensor:
 
 def dropped(x: Tensor, keep: Tensor, p: Tensor) -> Tensor:
     """x where `keep` is true or 1, else 0; divided by the share 1 - p that is kept (Srivastava et al. 2014)."""
-    return x * (keep * (1 / (1 - p).clamp_min(1e-12))).to(x.dtype)
+    scale: Tensor = 1 / (1 - p).clamp_min(1e-12)
+    return x * (keep * scale).to(x.dtype)
 
 
 def keyed(model: nn.Module) -> list[Keyed]:
-    """Puts Keyed in the place of every dropout layer of `model`; gives them in the order of the model's modules."""
-    found: dict[nn.Module, Keyed] = {}
+    """Replaces every dropout layer of `model` by Keyed; returns them in the order of the model's modules."""
+    replacements: dict[nn.Module, Keyed] = {}
+    device = next((p.device for p in model.parameters()), None)
     for module in list(model.modules()):
         for name, child in module._modules.items():
-            if type(child) in (nn.Dropout, *WHOLE_CHANNELS):
-                if child not in found:  # a layer that stands in several places stays one
-                    found[child] = Keyed(child.p, type(child) in WHOLE_CHANNELS).train(child.training)
-                    device = next((p.device for p in model.parameters()), None)
-                    found[child].to(device)
-                module._modules[name] = found[child]
+            if isinstance(child, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d) and type(child) in REPLACED:
+                if child not in replacements:  # a layer that is used in several places stays one layer
+                    layer = Keyed(child.p, type(child) in WHOLE_CHANNELS).train(child.training)
+                    replacements[child] = layer.to(device)
+                module._modules[name] = replacements[child]
     return [module for module in model.modules() if isinstance(module, Keyed)]
+
+
+REPLACED = (nn.Dropout, *WHOLE_CHANNELS)  # these types alone: a subclass may do something else
 
 
 def give_keys(layers: list[Keyed], key: Tensor) -> None:

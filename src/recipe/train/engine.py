@@ -1,8 +1,9 @@
-"""Many trainings: a list of lanes in, a result per lane out."""
+"""Many trainings: a list of lanes in, one result per lane out."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,189 +11,243 @@ from torch import Tensor
 
 from recipe.data.batches import Split
 from recipe.train.checkpoint import load_progress, save_progress
-from recipe.train.lane import Lane, Trained
+from recipe.train.lane import Lane, Row, Trained
 from recipe.train.lanes import Lanes, NotBatchable
-from recipe.train.loop import Plain, classes_of
+from recipe.train.loop import PlainLane, classes_of
 from recipe.train.plan import Group, plan
 
 EVERY = 5.0  # seconds between checkpoints of a group
 
+Say = Callable[[str], None]
+Judge = Callable[[int, list[Trained]], dict[int, str]]
+
 
 def train(
     lanes: list[Lane], part: Split, val: Split, *, eval_every: int, mode: str = "auto",
-    watch: int = 0, folder: Path | None = None, say: Callable[[str], None] = lambda text: None,
-    rungs: Sequence[int] = (), judge: Callable[[int, list[Trained]], dict[int, str]] = lambda step, seen: {},
+    watch: int = 0, folder: Path | None = None, say: Say = lambda text: None,
+    rungs: Sequence[int] = (), judge: Judge = lambda step, known: {},
 ) -> list[Trained]:  # fmt: skip
     """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
-    lowest validation loss, or on a loss that is not finite: that lane alone is over, and says so. mode: auto (the rule
-    of plan.py), plain or batched. watch: so many examples of val whose outputs are kept at each evaluation. folder: of
-    checkpoints, for these lanes alone; a training that was killed goes on from there to the same bits.
+    lowest validation loss, or on a loss that is not finite: only that lane ends, and its result says why. mode: auto
+    (the rule of plan.py), plain or batched. watch: the number of val's examples whose outputs are kept at each
+    evaluation. folder: of checkpoints, for these lanes alone; a training that was killed resumes there with the same
+    bits.
 
     rungs: steps, in order and multiples of eval_every, at which lanes wait for each other, whether they are computed
     together or not. There judge(step, what is known of every lane by that step) says which lanes end, and why; it is
-    asked again for rungs that lie behind a checkpoint, and must answer the same.
+    called again for rungs that lie before a checkpoint, and must give the same answer.
     """
     if wrong := [step for step in rungs if step % eval_every]:
-        raise ValueError(f"rungs {wrong} are no multiples of eval_every, {eval_every}")
-    results, stopped = [Trained() for _ in lanes], {}
-    works = (work for group in plan(lanes, part, mode) for work in _at_work(group, lanes, part, say))
-    running = (
-        _run(work, numbers, lanes, results, part, val, eval_every, watch,
-             folder and folder / f"{numbers[0]}.safetensors", set(rungs), stopped)
-        for numbers, work in works
-    )  # fmt: skip
+        raise ValueError(f"rungs {wrong} are not multiples of eval_every, {eval_every}")
+    call = _Call(lanes, part, val, eval_every, watch, folder, set(rungs), [Trained() for _ in lanes])
+    groups = (pair for group in plan(lanes, part, mode) for pair in _groups_in_training(group, lanes, part, say))
+    running = (_GroupTraining(call, numbers, work).run() for numbers, work in groups)
     if rungs:
-        _judged(list(running), lanes, results, rungs, judge, stopped)
+        _run_with_judge(list(running), call, rungs, judge)
     else:
-        for run in running:  # a group is built when the one before it is done and gone
-            for _ in run:
+        for steps in running:  # a group is built after the one before it is done and freed
+            for _ in steps:
                 pass
-    for lane, result in zip(lanes, results, strict=True):
+    for lane, result in zip(lanes, call.results, strict=True):
         lane.model.load_state_dict(result.last)
-    return results
+    return call.results
 
 
-def _at_work(group: Group, lanes: list[Lane], part: Split, say) -> Iterator[tuple[list[int], Lanes | Plain]]:
-    """The group as one batch; or, where that cannot be, lane by lane, which is said."""
-    mine = [lanes[i] for i in group.numbers]
+@dataclass(frozen=True)
+class _Call:
+    """What all groups of one call of `train` share. stopped: {lane: reason} by the judge, so far."""
+
+    lanes: list[Lane]
+    part: Split
+    val: Split
+    eval_every: int
+    watch: int
+    folder: Path | None
+    rungs: set[int]
+    results: list[Trained]
+    stopped: dict[int, str] = field(default_factory=dict)
+
+
+def _groups_in_training(
+    group: Group, lanes: list[Lane], part: Split, say: Say
+) -> Iterator[tuple[list[int], Lanes | PlainLane]]:
+    """(numbers, lanes in training): the group as one batch; where that is not possible lane by lane, with a message."""
+    members = [lanes[i] for i in group.numbers]
     reason = group.plain
     if not reason:
         try:
-            batch = Lanes(mine, part)
+            batch = Lanes(members, part)
             batch.try_out()
         except NotBatchable as error:
             reason = str(error)
         else:
-            say(f"{len(mine)} lanes together")
+            say(f"{len(members)} lanes together")
             yield group.numbers, batch
             return
-    if len(mine) > 1:
-        say(f"{len(mine)} lanes one after the other: {reason}")
-    for number, lane in zip(group.numbers, mine, strict=True):
-        yield [number], Plain(lane, part)
+    if len(members) > 1:
+        say(f"{len(members)} lanes one after the other: {reason}")
+    for number, lane in zip(group.numbers, members, strict=True):
+        yield [number], PlainLane(lane, part)
 
 
-def _judged(
-    running: list[Iterator[int]], lanes: list[Lane], results: list[Trained], rungs, judge, stopped: dict[int, str]
-) -> None:
+def _run_with_judge(running: list[Iterator[int]], call: _Call, rungs: Sequence[int], judge: Judge) -> None:
     """All groups from rung to rung; one that a checkpoint put further ahead waits for the others."""
-    at = [next(run, math.inf) for run in running]
+    at = [next(steps, math.inf) for steps in running]
     for rung in rungs:
-        for n, run in enumerate(running):
+        for n, steps in enumerate(running):
             while at[n] < rung:
-                at[n] = next(run, math.inf)
-        stopped |= judge(rung, [_by(*of, rung) for of in zip(lanes, results, strict=True)])
-    for run in running:
-        for _ in run:
+                at[n] = next(steps, math.inf)
+        known = [_known_by(lane, result, rung) for lane, result in zip(call.lanes, call.results, strict=True)]
+        call.stopped.update(judge(rung, known))
+    for steps in running:
+        for _ in steps:
             pass
 
 
-def _by(lane: Lane, result: Trained, step: int) -> Trained:
-    """What was known of a lane at a step, before it was judged there: a checkpoint may know what came of it."""
+def _known_by(lane: Lane, result: Trained, step: int) -> Trained:
+    """What was known of a lane at a step, before it was judged there: a checkpoint may know what happened later."""
     curve = [row for row in result.curve if row["step"] <= step]
-    best = min(range(len(curve)), key=lambda r: (not curve[r]["step"], curve[r]["val_loss"]))
+    best = min(range(1, len(curve)), key=lambda r: curve[r]["val_loss"], default=None)
     known = Trained(curve, best_row=best)
-    known.ended = result.ended if curve[-1]["step"] < step else _ended(lane, known)
+    known.ended = result.ended if curve[-1]["step"] < step else _reason_to_end(lane, known)
     return known
 
 
-def _run(
-    work, alive: list[int], lanes, results, part: Split, val: Split, eval_every: int, watch: int, path,
-    rungs: set[int], stopped: dict[int, str],
-) -> Iterator[int]:  # fmt: skip
-    """Until the last lane of the group is over; yields at each rung, after which those in `stopped` end.
+class _GroupTraining:
+    """One group of lanes: from evaluation to evaluation, until the last of them has ended.
 
-    alive: the lanes' numbers, in the order that they have in the group.
+    alive: the numbers of the lanes in training, in the order that they have in `work`.
     """
-    identity, numbers, at = [lanes[i].identity for i in alive], alive, 0
-    if path and (progress := load_progress(path, identity, part.y.device)):
-        alive, at, state, found = progress
-        for i, result in found.items():
-            results[i] = result
-        work.keep([numbers.index(i) for i in alive])
-        if alive:
-            work.restore(state, at)
-            at = _next(at, eval_every, [lanes[i] for i in alive])
-    saved = time.monotonic()
-    while alive:
+
+    def __init__(self, call: _Call, numbers: list[int], work: Lanes | PlainLane):
+        self.call, self.numbers, self.work = call, numbers, work
+        self.alive = numbers
+        self.identity = [call.lanes[i].identity for i in numbers]
+        self.path = call.folder / f"{numbers[0]}.safetensors" if call.folder else None
+
+    def run(self) -> Iterator[int]:
+        """Yields at each rung, after which the lanes that the judge stopped end."""
+        at = self._resume()
+        saved = time.monotonic()
+        while self.alive:
+            over = self._evaluate_at(at)
+            self._end(over)
+            if at in self.call.rungs:
+                yield at
+                stopped = self.call.stopped
+                judged = {j: stopped[i] for j, i in enumerate(self.alive) if i in stopped and j not in over}
+                self._end(judged)
+                over |= judged
+            self._remove(over)
+            if self._saves_now(saved):
+                self._save()
+                saved = time.monotonic()
+            at = self._next_evaluation(at)
+
+    def _resume(self) -> int:
+        """The step of the first evaluation: 0, or that after the checkpoint."""
+        progress = load_progress(self.path, self.identity, self.call.part.y.device) if self.path else None
+        if not progress:
+            return 0
+        self.alive = progress.alive
+        for i, result in progress.results.items():
+            self.call.results[i] = result
+        self.work.keep([self.numbers.index(i) for i in self.alive])
+        if not self.alive:
+            return progress.done
+        self.work.restore(progress.state, progress.done)
+        return self._next_evaluation(progress.done)
+
+    def _evaluate_at(self, at: int) -> dict[int, str]:
+        """Trains to step `at` and evaluates there; {place in `alive`: reason} of the lanes that end."""
         started = time.monotonic()
-        totals = work.advance(at).tolist() if at > work.done else [0.0] * len(alive)
-        rows, logits = _look(work, part, val, at)
+        totals = self.work.advance(at).tolist() if at > self.work.done else [0.0] * len(self.alive)
+        rows, logits = _evaluate(self.work, self.call.part, self.call.val, at)
         over, better = {}, []
-        for j, i in enumerate(alive):
-            lane, result = lanes[i], results[i]
-            if at % eval_every and at != lane.steps:
+        for j, i in enumerate(self.alive):
+            lane, result = self.call.lanes[i], self.call.results[i]
+            if at % self.call.eval_every and at != lane.steps:
                 continue  # another lane's last step
             if not math.isfinite(totals[j]):
                 over[j] = f"the training loss is {totals[j]} by step {at}"
                 continue
-            result.curve.append(rows[j])
-            if watch:
-                result.watched.append(logits[j, :watch].clone())
-            if at and (not result.best_row or rows[j]["val_loss"] < result.curve[result.best_row]["val_loss"]):
-                result.best_row = len(result.curve) - 1
+            if self._record(result, rows[j], logits[j]):
                 better.append(j)
-            if reason := _ended(lane, result):
+            if reason := _reason_to_end(lane, result):
                 over[j] = reason
-        work.remember(better)
-        for i in alive:
-            results[i].seconds += (time.monotonic() - started) / len(alive)
-        _end(work, alive, results, over)
-        if at in rungs:
-            yield at
-            here = {j: stopped[i] for j, i in enumerate(alive) if i in stopped and j not in over}
-            _end(work, alive, results, here)
-            over |= here
+        self.work.remember(better)
+        for i in self.alive:
+            self.call.results[i].seconds += (time.monotonic() - started) / len(self.alive)
+        return over
+
+    def _record(self, result: Trained, row: Row, logits: Tensor) -> bool:
+        """Appends an evaluation; whether it is the best so far. The untrained model does not count."""
+        result.curve.append(row)
+        if self.call.watch:
+            result.watched.append(logits[: self.call.watch].clone())
+        if not row["step"]:
+            return False
+        better = result.best_row is None or row["val_loss"] < result.best_evaluation["val_loss"]
+        if better:
+            result.best_row = len(result.curve) - 1
+        return better
+
+    def _end(self, over: dict[int, str]) -> None:
+        for j, reason in over.items():
+            result = self.call.results[self.alive[j]]
+            result.ended = reason
+            result.last, result.best = self.work.weights(j)
+
+    def _remove(self, over: dict[int, str]) -> None:
         if over:
-            staying = [j for j in range(len(alive)) if j not in over]
-            work.keep(staying)
-            alive = [alive[j] for j in staying]
-        resumable = not alive or not lanes[alive[0]].step
-        if path and resumable and (not alive or time.monotonic() - saved >= EVERY):
-            save_progress(path, identity, alive, work, {i: results[i] for i in numbers})
-            saved = time.monotonic()
-        at = _next(at, eval_every, [lanes[i] for i in alive])
+            remaining = [j for j in range(len(self.alive)) if j not in over]
+            self.work.keep(remaining)
+            self.alive = [self.alive[j] for j in remaining]
+
+    def _saves_now(self, saved: float) -> bool:
+        resumable = not self.alive or not self.call.lanes[self.alive[0]].step
+        return bool(self.path and resumable and (not self.alive or time.monotonic() - saved >= EVERY))
+
+    def _save(self) -> None:
+        if self.path:
+            results = {i: self.call.results[i] for i in self.numbers}
+            save_progress(self.path, self.identity, self.alive, self.work, results)
+
+    def _next_evaluation(self, at: int) -> int:
+        """The step of the next evaluation: a multiple of eval_every, or a lane's last."""
+        every = self.call.eval_every
+        return min([(at // every + 1) * every, *(self.call.lanes[i].steps for i in self.alive)])
 
 
-def _end(work, alive: list[int], results: list[Trained], over: dict[int, str]) -> None:
-    for j, reason in over.items():
-        result = results[alive[j]]
-        result.ended = reason
-        result.last, result.best = work.weights(j)
-
-
-def _next(at: int, eval_every: int, lanes: list[Lane]) -> int:
-    """The step of the next evaluation: a multiple of eval_every, or a lane's last."""
-    return min([(at // eval_every + 1) * eval_every, *(lane.steps for lane in lanes)])
-
-
-def _look(group, part: Split, val: Split, at: int) -> tuple[list[dict], Tensor]:
+def _evaluate(work: Lanes | PlainLane, part: Split, val: Split, at: int) -> tuple[list[Row], Tensor]:
     """A row per lane, and the outputs on val (M, N, K)."""
-    seen, unseen = group.outputs(part), group.outputs(val)
+    on_train, on_val = work.outputs(part), work.outputs(val)
     columns = {
-        "train_loss": group.losses(seen, part.y), "train_accuracy": _accuracy(seen, part.y),
-        "val_loss": group.losses(unseen, val.y), "val_accuracy": _accuracy(unseen, val.y),
+        "train_loss": work.losses(on_train, part.y), "train_accuracy": _accuracy(on_train, part.y),
+        "val_loss": work.losses(on_val, val.y), "val_accuracy": _accuracy(on_val, val.y),
         # the two halves let early stopping be judged on examples that did not choose the step
-        "val_loss_a": group.losses(unseen[:, ::2], val.y[::2]),
-        "val_loss_b": group.losses(unseen[:, 1::2], val.y[1::2]),
+        "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
+        "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
     }  # fmt: skip
     numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
-    return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], unseen
+    return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], on_val
 
 
 def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
     return (logits.argmax(-1) == classes_of(y)).float().mean(1)
 
 
-def _ended(lane: Lane, result: Trained) -> str:
-    """Why a lane is over after its newest row; empty where it goes on."""
-    row, since = result.curve[-1], len(result.curve) - 1 - result.best_row
+def _reason_to_end(lane: Lane, result: Trained) -> str:
+    """Why a lane ends after its newest row; empty where it continues."""
+    row = result.curve[-1]
     if row["step"] == lane.steps:
         return "all steps done"
     if row["train_loss"] < lane.enough:
         return f"stopped at step {row['step']}"
-    if lane.patience and result.best_row and since >= lane.patience:
-        return f"stopped at step {row['step']}: {since} evaluations without a lower validation loss"
+    if lane.patience and result.best_row is not None:
+        since = len(result.curve) - 1 - result.best_row
+        if since >= lane.patience:
+            return f"stopped at step {row['step']}: {since} evaluations without a lower validation loss"
     return ""

@@ -1,17 +1,22 @@
-"""A lane is one training: what goes in, and what comes out."""
+"""A lane is one training: its parts, and its result."""
 
 import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recipe.train.augment import Augmentation
+
+Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_accuracy, ...; two halves of val
+
 
 @dataclass(eq=False)
 class Lane:
-    """One training in torch's own objects; the engine reads from them what differs from the lanes beside it.
+    """One training in torch's own objects; the engine reads from them what differs from the other lanes of a batch.
 
     model: trained in place, and left with its last weights. loss: (outputs, targets) -> mean loss, 0-d. seed: of the
     data order, the augmentation, mixup and dropout; the initial weights are the model's own.
@@ -24,17 +29,17 @@ class Lane:
     batch_size: int
     seed: int
     share: float = 1.0  # of the training set: nested subsets, drawn by the seed
-    augment: object | None = None  # see augment.py
+    augment: Augmentation | None = None
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
     decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
-    step: Callable | None = None  # a person's own: (model, optimizer, inputs, targets, loss) -> loss before the step
+    step: Callable | None = None  # user-defined: (model, optimizer, inputs, targets, loss) -> loss before the step
 
     @property
-    def identity(self) -> list:
-        """Its numbers, as far as a checkpoint can tell lanes apart by them."""
+    def identity(self) -> list[float | str | None]:
+        """The numbers by which a checkpoint tells lanes apart."""
         return [
             self.seed,
             self.steps,
@@ -49,7 +54,7 @@ class Lane:
 
     @property
     def cooldown(self) -> tuple[float, int] | None:
-        """Equal for lanes whose rate falls alike; None where it is constant. See `cooled`."""
+        """Equal for lanes with the same decay of the learning rate; None where it is constant. See `cooled`."""
         return (self.decay, self.steps) if self.decay else None
 
     @property
@@ -57,9 +62,9 @@ class Lane:
         """The loss of curves and of early stopping: without label smoothing, so that lanes can be compared."""
         if not getattr(self.loss, "label_smoothing", 0.0):
             return self.loss
-        plain = copy.copy(self.loss)
+        plain: Any = copy.copy(self.loss)
         plain.label_smoothing = 0.0
-        return plain
+        return cast(Callable, plain)
 
 
 def cooled(cooldown: tuple[float, int] | None, n: int) -> float:
@@ -76,23 +81,28 @@ def cooled(cooldown: tuple[float, int] | None, n: int) -> float:
 
 @dataclass
 class Trained:
-    """What came of a lane: its curve, and its weights at the last and at the best evaluation on val."""
+    """The result of a lane: its curve, and its weights at the last and at the best evaluation on val."""
 
-    curve: list[dict] = field(default_factory=list)  # step, train_loss, val_loss, val_accuracy; two halves of val
+    curve: list[Row] = field(default_factory=list)
     last: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
-    best_row: int = 0
+    best_row: int | None = None  # of the curve; None before the first evaluation of a trained model
     ended: str = "all steps done"
-    watched: list[Tensor] = field(default_factory=list)  # outputs for val's first examples, per row
+    watched: list[Tensor] = field(default_factory=list)  # outputs for the first examples of val, per row
     seconds: float = 0.0  # for MLflow and the terminal alone: no time goes into a file that DVC hashes
 
     @property
     def lost(self) -> bool:
-        """The loss was no longer finite."""
+        """The loss was not finite."""
         return self.ended.startswith("the training loss is")
+
+    @property
+    def best_evaluation(self) -> Row:
+        """The row with the lowest validation loss; the first row where nothing was trained."""
+        return self.curve[0 if self.best_row is None else self.best_row]
 
     def weights(self, early_stopping: bool) -> dict[str, Tensor]:
         return self.best if early_stopping else self.last
 
-    def row(self, early_stopping: bool) -> dict:
-        return self.curve[self.best_row if early_stopping else -1]
+    def row(self, early_stopping: bool) -> Row:
+        return self.best_evaluation if early_stopping else self.curve[-1]

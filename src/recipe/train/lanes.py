@@ -1,7 +1,9 @@
-"""Many lanes of one architecture as one computation: what loop.py does for one, with a leading dimension for lanes."""
+"""Many lanes of one architecture as one computation: loop.py for one, here with a leading dimension for lanes."""
 
 import copy
 import warnings
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from recipe.train.loop import autocast, outputs
 from recipe.train.updates import Update
 from recipe.verdict import cause
 
-CHUNK = 256  # examples of an evaluation that go through all nets together
+CHUNK = 256  # examples of an evaluation that are computed together, for all lanes
 BLOCK = 64  # steps whose batches are listed at once
 
 
@@ -27,10 +29,10 @@ class NotBatchable(Exception):
 
 
 class Lanes:
-    """M lanes at work. Has what loop.Plain has, for many.
+    """M lanes in training. Has the methods of loop.PlainLane, for many.
 
-    The trainable weights of a lane are a row of `flat` (M, P), of which the optimizer's moments are shaped like it too;
-    what else a model holds (statistics, frozen weights, dropout's keys) is in `held`, by name, (M, ...) each.
+    The trainable weights of a lane are a row of `flat` (M, P), and the optimizer's moments have the same shape; the
+    other tensors of a model (statistics, frozen weights, dropout's keys) are in `held`, by name, (M, ...) each.
     """
 
     def __init__(self, lanes: list[Lane], part: Split):
@@ -38,7 +40,7 @@ class Lanes:
         models = [lane.model for lane in lanes]
         for model in models:
             dropout.keyed(model)
-        self.base = copy.deepcopy(models[0])  # its weights are never used, its code is
+        self.base = copy.deepcopy(models[0])  # its code is used, its weights are not
         self.dropouts = {n: m for n, m in self.base.named_modules() if isinstance(m, dropout.Keyed)}
         for name, layer in self.dropouts.items():
             layer.off = all(model.get_submodule(name).off for model in models)
@@ -46,47 +48,47 @@ class Lanes:
         self.names, self.shapes = list(learned), [p.shape for p in learned.values()]
         self.sizes = [p.numel() for p in learned.values()]
         self.flat = torch.stack([torch.cat([p.detach().flatten() for p in _learned(m)]) for m in models])
-        self.held = {name: torch.stack([_tensor(m, name) for m in models]) for name in self._others()}
+        self.held = {name: torch.stack([_tensor(m, name) for m in models]) for name in self._held_names()}
         self.saved = self._saved()
         kept = {name: self.held[name] for name in self.saved.values() if name in self.held}
         self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
         self.update = Update([lane.optimizer for lane in lanes], self.flat, [lane.cooldown for lane in lanes])
         device, seeds = self.flat.device, [lane.seed for lane in lanes]
-        self.drops, self.views = (rng.keys(seeds, use).to(device) for use in ("dropout", "augment"))
-        self._settle()
+        self.dropout_keys, self.augment_keys = (rng.keys(seeds, use).to(device) for use in ("dropout", "augment"))
+        self._lanes_changed()
 
-    def _others(self) -> list[str]:
+    def _held_names(self) -> list[str]:
         return [n for n, _ in (*self.base.named_parameters(), *self.base.named_buffers()) if n not in set(self.names)]
 
-    def _settle(self) -> None:
-        """What depends on which lanes there are."""
+    def _lanes_changed(self) -> None:
+        """Sets what depends on the lanes that remain."""
         self.augment = augment.stack([lane.augment for lane in self.lanes], self.lanes[0].batch_size, self.flat.device)
         smoothing = [getattr(lane.loss, "label_smoothing", 0.0) for lane in self.lanes]
         self.smoothing = self.flat.new_tensor(smoothing) if any(smoothing) else None
         self.mixing = any(lane.mixup for lane in self.lanes)
-        alike = _alike([lane.seed for lane in self.lanes], self.flat.device)
+        shared_keys = _shared([lane.seed for lane in self.lanes], self.flat.device)
         for layer in self.dropouts.values():
-            layer.alike = alike
+            layer.shared_keys = shared_keys
         self.forward = layers.forward_of(self.base) or self._mapped()
 
     def _mapped(self) -> layers.Forward:
         for layer in self.dropouts.values():
-            layer.inside = True
+            layer.in_vmap = True
 
         def one(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-            return functional_call(self.base, tensors, (x,))
+            return cast(Tensor, functional_call(self.base, tensors, (x,)))
 
-        return vmap(one)
+        return cast(layers.Forward, vmap(one))
 
     def _weights(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = zip(self.names, flat.split(self.sizes, 1), self.shapes, strict=True)
-        return {name: part.unflatten(1, shape) if len(shape) else part[:, 0] for name, part, shape in parts}
+        parts = zip(self.names, torch.split(flat, self.sizes, 1), self.shapes, strict=True)
+        return {name: torch.unflatten(part, 1, shape) if len(shape) else part[:, 0] for name, part, shape in parts}
 
     def try_out(self) -> None:
-        """One forward and backward of two lanes, beside the plain model's.
+        """One forward and backward of all lanes, compared with the plain models of two of them.
 
-        Raises NotBatchable where an operation has no form over lanes, draws random numbers of its own or branches on
-        its data; where the answers differ; and where a weight gets no gradient, which torch's optimizers leave alone.
+        Raises NotBatchable where an operation has no form over lanes, draws unseeded random numbers or branches on its
+        data; where the outputs differ; and where a weight gets no gradient, which torch's optimizers do not move.
         """
         lane, other = self.lanes[0], self.lanes[-1]
         size = min(lane.batch_size, len(self.part))
@@ -101,7 +103,7 @@ class Lanes:
                 out = self.forward(self._weights(leaf) | self.held, x.expand(len(leaf), *x.shape))
                 loss = self._loss(out, y.expand(len(leaf), *y.shape), self.smoothing)
                 torch.autograd.grad(loss.sum(), leaf)
-        except Exception as error:  # whatever a person's forward raises under vmap
+        except Exception as error:  # a user-defined forward may raise anything under vmap
             raise NotBatchable(f"vmap: {cause(error)}") from None
         finally:
             self.held = before
@@ -119,30 +121,29 @@ class Lanes:
     # ---- training --------------------------------------------------------------------------------------------
 
     def advance(self, to: int) -> Tensor:
-        """Trains until `to` steps are done; the sum of the losses (M,), not finite for a lane that is lost."""
+        """Trains until `to` steps are done; returns the sum of the losses (M,), not finite for a lane that is lost."""
         total = torch.zeros(len(self.lanes), device=self.flat.device, dtype=self.flat.dtype)
         self.base.train()
         for first in range(self.done, to, BLOCK):
             last = min(first + BLOCK, to)
             for n, (x, y) in enumerate(batches(self.part, self._index(first, last)), first):
-                total += self._step(n, *(t.unflatten(0, (len(self.lanes), -1)) for t in (x, y)))
+                total += self._step(n, *(torch.unflatten(t, 0, (len(self.lanes), -1)) for t in (x, y)))
         self.done = to
         return total
 
     def _index(self, first: int, last: int) -> Tensor:
         """(steps, M B): lanes of one seed, and so the arms of a comparison, share their order."""
-        listed = {}
+        orders: dict[tuple[int, float], Tensor] = {}
         for lane in self.lanes:
-            if (of := (lane.seed, lane.share)) not in listed:
-                args = len(self.part), lane.batch_size, lane.seed, first, last, lane.share
-                listed[of] = order.batches(*args)
-        return torch.cat([listed[lane.seed, lane.share] for lane in self.lanes], 1)
+            if (key := (lane.seed, lane.share)) not in orders:
+                orders[key] = order.batches(len(self.part), lane.batch_size, lane.seed, first, last, lane.share)
+        return torch.cat([orders[lane.seed, lane.share] for lane in self.lanes], 1)
 
     def _step(self, n: int, x: Tensor, y: Tensor) -> Tensor:
         """Forward, backward, step on x (M, B, ...) and y (M, B); the loss before it (M,)."""
         if self.augment:
-            x = self._augmented(x, rng.fold(self.views, n))
-        keys = rng.fold(self.drops, n)
+            x = self._augmented(x, rng.fold(self.augment_keys, n))
+        keys = rng.fold(self.dropout_keys, n)
         for i, (name, layer) in enumerate(self.dropouts.items()):
             self.held[f"{name}.key"], layer.calls = rng.fold(keys, i), 0
         lam = None
@@ -160,16 +161,17 @@ class Lanes:
         return loss.detach()
 
     def _augmented(self, x: Tensor, keys: Tensor) -> Tensor:
-        """Lane by lane where the images are more than a CPU's cache holds: one call for all is three times as slow."""
-        if x.is_cuda or x.numel() <= IN_CACHE:
+        """Lane by lane where the images exceed a CPU's cache: one call for all is three times as slow."""
+        if self.augment and (x.is_cuda or x.numel() <= IN_CACHE):
             return augment.apply_lanes(self.augment, x, keys)
-        return torch.stack([augment.apply(lane.augment, *of) for lane, *of in zip(self.lanes, x, keys, strict=True)])
+        pairs = zip((lane.augment for lane in self.lanes), x, keys, strict=True)
+        return torch.stack([augment.apply(one, images, key) for one, images, key in pairs if one])
 
     def _loss(self, out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:
         """(M,) of out (M, B, K) and y (M, B), or probabilities (M, B, K)."""
         if not is_cross_entropy(self.lanes[0].loss):
-            return vmap(self.lanes[0].loss)(out, y)
-        log_p = out.transpose(1, 2).log_softmax(1)  # five times faster than over classes that lie last
+            return cast(Tensor, vmap(self.lanes[0].loss)(out, y))
+        log_p = out.transpose(1, 2).log_softmax(1)  # five times faster than with the classes last
         if y.ndim == 3:
             loss = -(log_p * y.transpose(1, 2)).sum(1).mean(1)
         else:
@@ -191,48 +193,49 @@ class Lanes:
         """The judged loss (M,) of logits (M, N, K)."""
         return self._loss(logits, y.expand(len(logits), *y.shape), None)
 
-    # ---- lanes come to their end -----------------------------------------------------------------------------
+    # ---- the end of lanes ------------------------------------------------------------------------------------
 
     def remember(self, which: list[int]) -> None:
-        """The present weights of these are the best so far."""
+        """Stores the present weights of these lanes as the best so far."""
         if which:
             for name, kept in self.best.items():
                 kept[which] = (self.flat if name == "flat" else self.held[name])[which]
 
     def weights(self, which: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """State dicts of the last and of the best weights."""
-        return tuple(self._state_dict(tensors, which) for tensors in ({"flat": self.flat} | self.held, self.best))
+        return self._state_dict({"flat": self.flat} | self.held, which), self._state_dict(self.best, which)
 
     def _state_dict(self, tensors: dict[str, Tensor], which: int) -> dict[str, Tensor]:
         named = self._weights(tensors["flat"]) | tensors
         return {name: named[first][which].clone() for name, first in self.saved.items()}
 
     def _saved(self) -> dict[str, str]:
-        """{name in the state dict: name among the tensors}: tied weights have several of the former."""
+        """{name in the state dict: name among the tensors}: tied weights have several names in the state dict."""
         state, first = self.base.state_dict(keep_vars=True), {}
         for name, tensor in (*self.base.named_parameters(), *self.base.named_buffers()):
             first[id(tensor)] = name
         return {name: first[id(tensor)] for name, tensor in state.items()}
 
     def keep(self, which: list[int]) -> None:
-        """Only these go on: the others leave the batch, and their memory is given back."""
+        """Only these remain: the others leave the batch, and their memory is freed."""
         self.lanes = [self.lanes[i] for i in which]
         if not which:
             return
         self.update.keep(which)
-        self.flat, self.drops, self.views = self.update.flat, self.drops[which], self.views[which]
+        self.flat = self.update.flat
+        self.dropout_keys, self.augment_keys = self.dropout_keys[which], self.augment_keys[which]
         self.held = {name: tensor[which] for name, tensor in self.held.items()}
         self.best = {name: tensor[which] for name, tensor in self.best.items()}
-        self._settle()
+        self._lanes_changed()
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` goes on from; dropout's keys are those of the step."""
+        """What `restore` resumes from; dropout's keys are derived at each step."""
         moments = {f"moment/{i}": m for i, m in enumerate(self.update.moments)}
         held = {f"held/{name}": t for name, t in self.held.items() if name in self.best}
         return {"flat": self.flat} | moments | held | {f"best/{name}": t for name, t in self.best.items()}
 
     def restore(self, state: dict[str, Tensor], done: int) -> None:
-        """Into lanes that `keep` has already reduced to those that were still at work."""
+        """Into lanes that `keep` has already reduced to those that were in training."""
         self.done = self.update.done = done
         self.flat = state["flat"]
         self.update.hold(self.flat, [state[f"moment/{i}"] for i in range(len(self.update.moments))])
@@ -240,21 +243,22 @@ class Lanes:
         self.best = {name: state[f"best/{name}"] for name in self.best}
 
 
-def is_cross_entropy(loss) -> bool:
-    """Plain, or with label smoothing alone."""
+def is_cross_entropy(loss: Callable) -> bool:
+    """The plain cross-entropy, or with label smoothing only."""
     if loss is F.cross_entropy:
         return True
-    plain = type(loss) is nn.CrossEntropyLoss and loss.weight is None
-    return plain and loss.reduction == "mean" and loss.ignore_index == -100
+    if not isinstance(loss, nn.CrossEntropyLoss) or type(loss) is not nn.CrossEntropyLoss:
+        return False
+    return loss.weight is None and loss.reduction == "mean" and loss.ignore_index == -100
 
 
-def _alike(seeds: list[int], device) -> tuple[Tensor, Tensor] | None:
+def _shared(seeds: list[int], device: torch.device) -> tuple[Tensor, Tensor] | None:
     """(the first lane of each seed, for each lane which of these has its seed); None where all differ."""
-    own = list(dict.fromkeys(seeds))
-    if len(own) == len(seeds):
+    distinct = list(dict.fromkeys(seeds))
+    if len(distinct) == len(seeds):
         return None
-    first, of = [seeds.index(seed) for seed in own], [own.index(seed) for seed in seeds]
-    return torch.tensor(first, device=device), torch.tensor(of, device=device)
+    first, source = [seeds.index(seed) for seed in distinct], [distinct.index(seed) for seed in seeds]
+    return torch.tensor(first, device=device), torch.tensor(source, device=device)
 
 
 def _learned(model: nn.Module) -> list[nn.Parameter]:
@@ -263,4 +267,5 @@ def _learned(model: nn.Module) -> list[nn.Parameter]:
 
 def _tensor(model: nn.Module, name: str) -> Tensor:
     owner, _, leaf = name.rpartition(".")
-    return getattr(model.get_submodule(owner), leaf).detach()
+    tensor: Tensor = getattr(model.get_submodule(owner), leaf)
+    return tensor.detach()

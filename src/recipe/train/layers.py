@@ -1,9 +1,10 @@
-"""Layers over lanes, examples last: (M, ..., B) through M sets of weights, for models that are a sequence of them.
+"""Layers over lanes, examples last: (M, ..., B) with M sets of weights, for models that are a sequence of them.
 
 The same mathematics as vmap's with fewer and longer kernels; every other model goes through vmap.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,12 @@ from recipe.train.convolution import Convolution
 from recipe.train.dropout import Keyed, draw, dropped
 
 Forward = Callable[[dict[str, Tensor], Tensor], Tensor]
+Layer = Callable[..., Tensor]  # (module, x, its tensors)
+Step = tuple[Layer, nn.Module, list[str]]  # a layer, its module, and the names of its tensors
 
 
 def forward_of(model: nn.Module) -> Forward | None:
-    """(weights and buffers by name, each (M, ...); x (M, B, ...)) -> (M, B, K); None where a layer is not known."""
+    """(weights and buffers by name, each (M, ...); x (M, B, ...)) -> (M, B, K); None where a layer has no form here."""
     steps = _steps(model, "")
     tied = len(list(model.named_parameters(remove_duplicate=False))) != len(list(model.named_parameters()))
     if steps is None or tied:
@@ -31,18 +34,22 @@ def forward_of(model: nn.Module) -> Forward | None:
     return forward
 
 
-def _steps(module: nn.Module, prefix: str) -> list | None:
-    """[(layer, module, names of its tensors)]."""
+def _steps(module: nn.Module, prefix: str) -> list[Step] | None:
     if type(module) is nn.Sequential:
-        parts = [_steps(child, f"{prefix}{name}.") for name, child in module.named_children()]
-        return None if None in parts else [step for part in parts for step in part]
-    for types, known, layer, names in LAYERS:
-        if type(module) in types and known(module):
+        steps: list[Step] = []
+        for name, child in module.named_children():
+            part = _steps(child, f"{prefix}{name}.")
+            if part is None:
+                return None
+            steps += part
+        return steps
+    for types, supports, layer, names in LAYERS:
+        if type(module) in types and supports(module):
             return [(layer, module, [prefix + name for name in names if getattr(module, name) is not None])]
     return None
 
 
-def _each(module: nn.Module, x: Tensor) -> Tensor:
+def _elementwise(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return module(x)
 
 
@@ -55,21 +62,31 @@ def _linear(module: nn.Linear, x: Tensor, weight: Tensor, bias: Tensor | None = 
 
 
 def _conv(module: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return Convolution.apply(x, weight, bias, module.stride, module.padding, module.dilation)
+    out: Tensor = Convolution.apply(x, weight, bias, module.stride, module.padding, module.dilation)
+    return out
 
 
-def _pool(module: nn.Module, x: Tensor) -> Tensor:
-    """(M, C, H, W, B) is a batch of M C with B channels, channels last; a pool treats each channel by itself."""
+def _pool(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """(M, C, H, W, B) is a batch of M C with B channels, channels last; a pool treats each channel separately."""
     out = module(x.flatten(0, 1).permute(0, 3, 1, 2))
-    return out.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
+    return torch.unflatten(out.permute(0, 2, 3, 1), 0, x.shape[:2])
 
 
-def _norm(module, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: Tensor) -> Tensor:
+def _norm(
+    module: nn.BatchNorm1d | nn.BatchNorm2d,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    count: Tensor,
+) -> Tensor:
     if module.training:
         count.add_(1)
-    given = (t.flatten() for t in (mean, var, weight, bias))
-    out = F.batch_norm(x.reshape(1, weight.numel(), -1), *given, module.training, module.momentum, module.eps)
-    return out.view(x.shape)
+    mean, var, weight, bias = (t.flatten() for t in (mean, var, weight, bias))
+    momentum: Any = module.momentum  # `supports` has refused None
+    x_of_channels = x.reshape(1, weight.numel(), -1)
+    return F.batch_norm(x_of_channels, mean, var, weight, bias, module.training, momentum, module.eps).view(x.shape)
 
 
 def _dropout(module: Keyed, x: Tensor, key: Tensor, p: Tensor) -> Tensor:
@@ -77,19 +94,20 @@ def _dropout(module: Keyed, x: Tensor, key: Tensor, p: Tensor) -> Tensor:
         return x
     module.calls += 1
     shape = module.shape_of(x[0].movedim(-1, 0))
-    if module.alike:
-        first, of = module.alike
-        u = draw(key[first], module.calls, shape)[of]
+    if module.shared_keys:
+        first, source = module.shared_keys
+        u = draw(key[first], module.calls, shape)[source]
     else:
         u = draw(key, module.calls, shape)
     p = p.view(-1, *[1] * (x.ndim - 1))
-    return dropped(x, u.ge_(p), p)  # in place, so as a float: as a boolean it takes four times as long on a CPU
+    return dropped(x, u.ge_(p), p)  # in place, so a float: a boolean takes four times as long on a CPU
 
 
-EACH = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus)
+ELEMENTWISE = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus)
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-LAYERS = [  # (types, with which settings, layer, its tensors)
-    (EACH, lambda m: True, _each, ()),
+LAYERS: list[tuple[tuple[type, ...], Callable[[Any], bool], Layer, tuple[str, ...]]] = [
+    # (types, the settings that are supported, layer, its tensors)
+    (ELEMENTWISE, lambda m: True, _elementwise, ()),
     ((nn.Flatten,), lambda m: (m.start_dim, m.end_dim) == (1, -1), _flatten, ()),
     ((nn.Linear,), lambda m: True, _linear, ("weight", "bias")),
     (

@@ -1,11 +1,14 @@
-"""The plain loop: one lane, with torch's own modules and optimizer. What lanes.py does for many, this does for one."""
+"""The plain loop: one lane, with torch's own modules and optimizer. lanes.py does the same for many."""
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from recipe import rng
 from recipe.data.batches import Split
@@ -13,7 +16,7 @@ from recipe.data.streaming import StreamedInputs, batches
 from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 
-CHUNK = 1000  # examples of an evaluation that go through the net together
+CHUNK = 1000  # examples of an evaluation that are computed together
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,18 @@ class Score:
     logits: Tensor
 
 
-def autocast(precision: str, device: torch.device):
-    """A context; with float32 none, for entering torch's costs a small net's step 3 %."""
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast to bfloat16; for float32 an empty context, since entering torch's costs 3 % of a small net's step."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
 
 
 def full(out: Tensor) -> Tensor:
-    """Of float32 at least: what is judged is not rounded."""
+    """As float32 or float64, so that losses and scores are computed without rounding."""
     return out.to(torch.promote_types(out.dtype, torch.float32))
 
 
-def channels_last(x: Tensor) -> bool:
-    """Whether convolutions are faster so: from 16 pixels on, 1.3 to 1.6 times on a CPU."""
+def channels_last(x: Tensor | StreamedInputs) -> bool:
+    """Whether convolutions are faster in this memory format: from 16 pixels on, 1.3 to 1.6 times on a CPU."""
     return x.ndim == 4 and min(x.shape[2:]) >= 16
 
 
@@ -55,8 +58,7 @@ def outputs(model: nn.Module, x: Tensor | StreamedInputs, chunk: int = CHUNK) ->
 def evaluate(model: nn.Module, part: Split, loss_fn: Callable, chunk: int = CHUNK) -> Score:
     """Scores `model` on all of `part`.
 
-    The loss is computed once on all outputs, so a short last batch counts for what it is and the number does not
-    depend on the batch size.
+    The loss is computed once on all outputs, so that it does not depend on the batch size.
     """
     logits = outputs(model, part.x, chunk)
     loss = loss_fn(logits, part.y).item()
@@ -64,28 +66,28 @@ def evaluate(model: nn.Module, part: Split, loss_fn: Callable, chunk: int = CHUN
 
 
 def classes_of(y: Tensor) -> Tensor:
-    """(N,): targets that are classes as they are; of probabilities (N, K) the likeliest."""
+    """(N,): targets that are classes are returned unchanged; of probabilities (N, K) the likeliest class."""
     return y if y.ndim == 1 else y.argmax(1)
 
 
-def train_step(model, optimizer, x: Tensor, y: Tensor, loss_fn) -> Tensor:
-    """Forward, backward, step; gives the loss before the step."""
+def train_step(model: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor, loss_fn: Callable) -> Tensor:
+    """Forward, backward, step; returns the loss before the step."""
     optimizer.zero_grad(set_to_none=True)
-    loss = loss_fn(model(x), y)
+    loss: Any = loss_fn(model(x), y)
     loss.backward()
     optimizer.step()
-    return loss.detach()
+    return cast(Tensor, loss.detach())
 
 
 def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
     """Steps first..last-1 of a lane; yields the loss before each.
 
-    All that is random in a step depends on the lane's seed and on the step's number, so that a training that was
-    interrupted goes on as if it had not been. What draws from the global generators gets them seeded, from `first` on.
+    All randomness of a step depends on the lane's seed and on the step's number, so that an interrupted training
+    resumes with the same numbers. User code that draws from the global generators gets them seeded, from `first` on.
     """
     layers, one_step = dropout.keyed(lane.model), lane.step or train_step
     rates = [(group, group["lr"]) for group in lane.optimizer.param_groups] if lane.decay else []
-    drops, views = (rng.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
+    dropout_key, augment_key = (rng.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with rng.seeded(lane.seed, "train", first):
         index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share)
@@ -93,9 +95,9 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
             if channels_last(x):
                 x = x.contiguous(memory_format=torch.channels_last)
             loss = lane.loss
-            dropout.give_keys(layers, rng.fold(drops, n))
+            dropout.give_keys(layers, rng.fold(dropout_key, n))
             if lane.augment:
-                x = augment.apply(lane.augment, x, rng.fold(views, n))
+                x = augment.apply(lane.augment, x, rng.fold(augment_key, n))
             if lane.mixup:
                 lam = mixup.share(lane.mixup, lane.seed, n)
                 x, loss = mixup.mixed(x, lam, 0), mixup.mixed_loss(lane.loss, lam)
@@ -108,8 +110,8 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
             yield result
 
 
-class Plain:
-    """A lane at work. Has what Lanes has, for one."""
+class PlainLane:
+    """One lane in training. Has the methods of Lanes, for one."""
 
     def __init__(self, lane: Lane, part: Split):
         self.lane, self.part, self.done = lane, part, 0
@@ -118,7 +120,7 @@ class Plain:
         self.best = copy_of(lane.model)
 
     def advance(self, to: int) -> Tensor:
-        """Trains until `to` steps are done; the sum of the losses (1,), which one that is not finite makes so too."""
+        """Trains until `to` steps are done; returns the sum of the losses (1,), not finite where one of them is not."""
         total = sum(fit(self.lane, self.part, self.done, to))
         self.done = to
         return torch.as_tensor(total).view(1)
@@ -130,10 +132,11 @@ class Plain:
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (1,) of logits (1, N, K)."""
-        return self.lane.judged(logits[0], y).view(1)
+        loss: Tensor = self.lane.judged(logits[0], y)
+        return loss.view(1)
 
     def remember(self, which: list[int]) -> None:
-        """The present weights are the best so far."""
+        """Stores the present weights as the best so far."""
         if which:
             self.best = copy_of(self.lane.model)
 
@@ -142,22 +145,24 @@ class Plain:
         return copy_of(self.lane.model), self.best
 
     def keep(self, which: list[int]) -> None:
-        """Only these go on: of one lane, it or nothing."""
+        """Only these remain: of one lane, it or nothing."""
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` goes on from. A person's own training step may keep more, so that such a lane starts anew."""
+        """What `restore` resumes from. A user-defined training step may keep more, so such a lane starts again."""
         tensors = {f"model/{name}": t for name, t in self.lane.model.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
-        for i, kept in self.lane.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{i}/{name}": torch.as_tensor(t) for name, t in kept.items() if t is not None}
+        for i, state in self.lane.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{i}/{name}": torch.as_tensor(t) for name, t in state.items() if t is not None}
         return tensors
 
     def restore(self, state: dict[str, Tensor], done: int) -> None:
-        self.done, parts = done, {"model": {}, "best": {}, "optimizer": {}}
+        self.done = done
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
         for name, tensor in state.items():
             kind, _, rest = name.partition("/")
             parts[kind][rest] = tensor
-        self.best, moments = parts["best"], {}
+        self.best = parts["best"]
+        moments: dict[int, dict[str, Tensor]] = {}
         self.lane.model.load_state_dict(parts["model"])
         for name, tensor in parts["optimizer"].items():
             i, _, kind = name.partition("/")
@@ -167,5 +172,5 @@ class Plain:
 
 
 def copy_of(model: nn.Module) -> dict[str, Tensor]:
-    """The weights and statistics as a copy: a plain state_dict would go on changing with the model."""
+    """A copy of weights and statistics: a plain state_dict would change with the model."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

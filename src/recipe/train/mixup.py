@@ -1,5 +1,6 @@
-"""Mixup (Zhang et al. 2018): inputs and losses of two examples, mixed by one random share a batch."""
+"""Mixup (Zhang et al. 2018): inputs and losses of two examples, mixed with one random weight per batch."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -21,10 +22,10 @@ def _block(alpha: float, seed: int, block: int) -> np.ndarray:
 
 
 def mixed(x: Tensor, lam: float | Tensor, dim: int) -> Tensor:
-    """Each example with the one before it in its batch, which is a random partner since the order is random."""
+    """Each example with the one before it in the batch, which is a random partner since the order is random."""
     return lam * x + (1 - lam) * x.roll(1, dim)
 
 
-def mixed_loss(loss, lam: float | Tensor):
-    """(outputs, targets) -> the loss against both examples' targets, by their shares."""
+def mixed_loss(loss: Callable[..., Tensor], lam: float | Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """(outputs, targets) -> the loss against the targets of both examples, weighted like their inputs."""
     return lambda out, y: lam * loss(out, y) + (1 - lam) * loss(out, y.roll(1, 0))

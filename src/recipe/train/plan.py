@@ -1,7 +1,7 @@
 """Which lanes are computed together, and which by the plain loop: by rule, so that a rerun gives the same bits.
 
-A small net costs mostly its operations' overhead, which lanes share; a large convolution costs its arithmetic, which
-grouped convolutions do slower on a CPU than one after the other (benchmarks/engine.py).
+The time of a small net is mostly the overhead of its operations, which lanes share; that of a large convolution is
+arithmetic, which is slower on a CPU for all lanes together than one after the other (benchmarks/engine.py).
 """
 
 from collections import defaultdict
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from types import BuiltinFunctionType, FunctionType
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,12 +22,12 @@ from recipe.train.loop import outputs
 
 TOGETHER = 64  # lanes in a batch; more gain nothing on a CPU
 MEMORY = 2**30  # bytes that a batch may take, by estimate
-LARGE = 16_000_000  # multiplications in a step's convolutions, above which one after the other is faster on a CPU
+LARGE = 16_000_000  # multiplications in a step's convolutions above which one lane after the other is faster on a CPU
 
 
 @dataclass(frozen=True)
 class Group:
-    """Lanes by number, computed together where `plain` is empty; else one by one, for that reason."""
+    """Lanes by number, computed together where `plain` is empty; else one after the other, for that reason."""
 
     numbers: list[int]
     plain: str = ""
@@ -40,7 +41,7 @@ def plan(lanes: list[Lane], part: Split, mode: str = "auto") -> list[Group]:
     groups = []
     for numbers in alike.values():
         lane = lanes[numbers[0]]
-        if reason := "as asked" if mode == "plain" else why_plain(lane):
+        if reason := "as requested" if mode == "plain" else why_plain(lane):
             groups.append(Group(numbers, reason))
             continue
         multiplications, size = profile(lane, part)
@@ -57,10 +58,10 @@ def plan(lanes: list[Lane], part: Split, mode: str = "auto") -> list[Group]:
 
 
 def why_plain(lane: Lane) -> str:
-    """Why a lane cannot be part of a batch, as far as its parts tell; empty where it can."""
+    """Why the parts of a lane exclude it from a batch; empty where they do not."""
     if lane.step:
-        return "a training step of its own"
-    if lane.augment and not augment.ours(lane.augment):
+        return "a user-defined training step"
+    if lane.augment and not augment.is_builtin(lane.augment):
         return "an augmentation that takes one image at a time"
     if reason := updates.why_not(lane.optimizer):
         return reason
@@ -76,7 +77,7 @@ def profile(lane: Lane, part: Split) -> tuple[int, int]:
     """(multiplications in a step's convolutions, forward; bytes that a lane of a batch takes, by estimate)."""
     multiplications, values = 0, 0
 
-    def look(module: nn.Module, given, out) -> None:
+    def measure(module: nn.Module, inputs: Any, out: Any) -> None:
         nonlocal multiplications, values
         if isinstance(out, torch.Tensor):
             values += out.numel()
@@ -84,7 +85,7 @@ def profile(lane: Lane, part: Split) -> tuple[int, int]:
                 multiplications += lane.batch_size * out.numel() * module.weight[0].numel()
 
     leaves = [m for m in lane.model.modules() if not any(True for _ in m.children())]
-    hooks = [m.register_forward_hook(look) for m in leaves]
+    hooks = [m.register_forward_hook(measure) for m in leaves]
     try:
         outputs(lane.model, part.x[:1])
     finally:
@@ -100,36 +101,43 @@ def _likeness(lane: Lane) -> tuple:
     dropout.keyed(lane.model)
     kind, group = type(lane.optimizer), lane.optimizer.param_groups[0]
     options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
-    loss = "cross entropy" if is_cross_entropy(lane.loss) else _seen(lane.loss)
-    optimizer = kind, len(lane.optimizer.param_groups), _seen(options)
-    return _seen(lane.model), optimizer, loss, lane.batch_size, augment.kind(lane.augment), (lane.step, lane.precision)
+    loss = "cross entropy" if is_cross_entropy(lane.loss) else _description(lane.loss)
+    optimizer = kind, len(lane.optimizer.param_groups), _description(options)
+    return (
+        _description(lane.model),
+        optimizer,
+        loss,
+        lane.batch_size,
+        augment.structure(lane.augment),
+        (lane.step, lane.precision),
+    )
 
 
-UNSEEN = {"training", "_parameters", "_buffers", "_modules"}
+SKIPPED = {"training", "_parameters", "_buffers", "_modules"}
 FUNCTIONS = type, FunctionType, BuiltinFunctionType
 PLAIN = int, float, complex, str, bytes, type(None), torch.dtype, torch.device, *FUNCTIONS
-OF_DROPOUT = {"calls", "inside", "off"}
+OF_DROPOUT = {"calls", "in_vmap", "off"}
 
 
-def _seen(value):
-    """What a model or a loss is made of, hashable; of what cannot be looked into, the object itself.
+def _description(value: Any) -> Any:
+    """What a model or a loss is made of, hashable; of an opaque object, the object itself.
 
     A number that a module keeps as a plain attribute is part of its architecture: two that differ in it never share a
     computation.
     """
     if isinstance(value, nn.Module):
-        skipped = UNSEEN | (OF_DROPOUT if isinstance(value, dropout.Keyed) else set())
-        own = {name: v for name, v in vars(value).items() if name not in skipped}
+        skipped = SKIPPED | (OF_DROPOUT if isinstance(value, dropout.Keyed) else set())
+        attributes = {name: v for name, v in vars(value).items() if name not in skipped}
         tensors = [(n, p.shape, p.dtype, p.requires_grad) for n, p in value._parameters.items() if p is not None]
         buffers = [(n, b.shape, b.dtype) for n, b in value._buffers.items() if b is not None]
-        children = [(name, _seen(child)) for name, child in value._modules.items()]
-        return type(value), _seen(own), tuple(tensors), tuple(buffers), tuple(children)
+        children = [(name, _description(child)) for name, child in value._modules.items()]
+        return type(value), _description(attributes), tuple(tensors), tuple(buffers), tuple(children)
     if isinstance(value, partial):
-        return "partial", value.func, _seen(value.args), _seen(value.keywords)
+        return "partial", value.func, _description(value.args), _description(value.keywords)
     if isinstance(value, dict):
-        return "dict", tuple((_seen(k), _seen(v)) for k, v in value.items())
+        return "dict", tuple((_description(k), _description(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value), tuple(map(_seen, value))
+        return type(value), tuple(map(_description, value))
     if isinstance(value, (set, frozenset)):
-        return "set", frozenset(map(_seen, value))
+        return "set", frozenset(map(_description, value))
     return value if isinstance(value, PLAIN) else ("object", id(value))

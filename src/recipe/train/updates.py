@@ -1,4 +1,7 @@
-"""The optimizers over lanes: torch's own fused kernels, on rows of one matrix, each with its own hyperparameters."""
+"""Optimizers over lanes: torch's fused kernels on the rows of one matrix, each row with its hyperparameters."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -6,7 +9,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from recipe.train.lane import cooled
 
-READ = {  # what may differ between the lanes of one batch
+READ: dict[type[Optimizer], tuple[str, ...]] = {  # what may differ between the lanes of one batch
     Adam: ("lr", "betas", "eps", "weight_decay"),
     AdamW: ("lr", "betas", "eps", "weight_decay"),
     SGD: ("lr", "momentum", "dampening", "weight_decay", "nesterov"),
@@ -29,7 +32,7 @@ def why_not(optimizer: Optimizer) -> str:
 
 
 class Update:
-    """Moves the rows of `flat` (M, P) by their gradients, each by its own optimizer's numbers."""
+    """Moves the rows of `flat` (M, P) by their gradients, each with the hyperparameters of its optimizer."""
 
     def __init__(self, optimizers: list[Optimizer], flat: Tensor, cooldowns: list[tuple[float, int] | None]):
         self.kind, self.done, self.cooldowns = type(optimizers[0]), 0, cooldowns
@@ -38,14 +41,14 @@ class Update:
         self.hold(flat, self.moments)
 
     def hold(self, flat: Tensor, moments: list[Tensor]) -> None:
-        """These are the weights and moments from now on; views of their rows are made once, for each costs a step."""
+        """Sets weights and moments; views of their rows are made once, since making one costs time in each step."""
         self.flat, self.moments, self.runs = flat, moments, _runs([*zip(self.options, self.cooldowns, strict=True)])
         self.views = [[[t[run]] for t in (flat, *moments)] for run in self.runs]
 
     def step(self, grad: Tensor) -> None:
         self.done += 1
         done = torch.tensor(float(self.done), device=grad.device)
-        grads = grad.split([run.stop - run.start for run in self.runs])
+        grads = torch.split(grad, [run.stop - run.start for run in self.runs])
         for run, (p, *moments), g in zip(self.runs, self.views, grads, strict=True):
             options = self.options[run.start]
             if self.cooldowns[run.start]:
@@ -53,21 +56,27 @@ class Update:
             KERNELS[self.kind](options, p, [g], moments, done)
 
     def keep(self, which: list[int]) -> None:
-        """Only these rows go on."""
-        self.options, self.cooldowns = ([of[i] for i in which] for of in (self.options, self.cooldowns))
+        """Only these rows remain."""
+        self.options = [self.options[i] for i in which]
+        self.cooldowns = [self.cooldowns[i] for i in which]
         self.hold(self.flat[which], [m[which] for m in self.moments])
 
 
 def _runs(options: list[tuple]) -> list[slice]:
-    """Neighbours with the same options share a call."""
-    starts = [i for i, mine in enumerate(options) if not i or mine != options[i - 1]]
+    """Slices of adjacent lanes with the same options, which share a call."""
+    starts = [i for i, own in enumerate(options) if not i or own != options[i - 1]]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(options)], strict=True)]
 
 
-def _adam(kernel):
-    def step(options: dict, p: list, g: list, moments: list, done: Tensor) -> None:
+Kernel = Callable[[dict[str, Any], list[Tensor], list[Tensor], list[list[Tensor]], Tensor], None]
+
+
+def _adam(fused: Callable[..., None]) -> Kernel:
+    def step(
+        options: dict[str, Any], p: list[Tensor], g: list[Tensor], moments: list[list[Tensor]], done: Tensor
+    ) -> None:
         beta1, beta2 = options["betas"]
-        kernel(
+        fused(
             p, g, *moments, [], [done], lr=options["lr"], beta1=beta1, beta2=beta2,
             weight_decay=options["weight_decay"], eps=options["eps"], amsgrad=False, maximize=False,
         )  # fmt: skip
@@ -75,9 +84,9 @@ def _adam(kernel):
     return step
 
 
-def _sgd(options: dict, p: list, g: list, moments: list, done: Tensor) -> None:
-    kept = moments[0] if options["momentum"] else []
-    torch._fused_sgd_(p, g, kept, maximize=False, is_first_step=done.item() == 1, **options)
+def _sgd(options: dict[str, Any], p: list[Tensor], g: list[Tensor], moments: list[list[Tensor]], done: Tensor) -> None:
+    momentum = moments[0] if options["momentum"] else []
+    torch._fused_sgd_(p, g, momentum, maximize=False, is_first_step=done.item() == 1, **options)
 
 
-KERNELS = {Adam: _adam(torch._fused_adam_), AdamW: _adam(torch._fused_adamw_), SGD: _sgd}
+KERNELS: dict[type[Optimizer], Kernel] = {Adam: _adam(torch._fused_adam_), AdamW: _adam(torch._fused_adamw_), SGD: _sgd}

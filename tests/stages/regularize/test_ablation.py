@@ -1,4 +1,6 @@
-"""The ladder of rungs: what it keeps, refuses and skips, and what becomes of a change on its way to the lanes."""
+"""The ablation: which candidate changes it keeps, refuses and skips, and how a change reaches the lanes."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -22,22 +24,31 @@ from recipe.verdict import checks_of
 
 
 class Silent:
-    def __init__(self):
-        self.said, self.checkpoints = [], None
+    """A run without output."""
+
+    checkpoints = None
+
+    def __init__(self, cfg=None):
+        limits = cfg.checks if cfg else {}
+        self.limits = {"limits": limits, "known": CHECKS | checks_of(claims), "where": "conf/regularize.yaml"}
 
     def say(self, text):
-        self.said.append(text)
+        pass
 
     def lane(self, *args, **kwargs):
         pass
 
-    def verdict(self, verdict):
+    def show(self, verdict):
         pass
 
 
+@functools.cache
+def composed():
+    return compose("regularize", ROOT)
+
+
 def config(*tried: dict, **more):
-    cfg = compose("regularize", ROOT)
-    return OmegaConf.merge(cfg, {"rungs": [{"name": "r", "expected": "falls"} | rung for rung in tried], **more})
+    return OmegaConf.merge(composed(), {"rungs": [{"name": "r", "expected": "falls"} | rung for rung in tried], **more})
 
 
 def arm(name: str, losses, changes=None, early=False) -> Arm:
@@ -46,39 +57,39 @@ def arm(name: str, losses, changes=None, early=False) -> Arm:
     return Arm(name, dict(changes or {}), [Trained(curve=[same | row]) for row in rows], early)
 
 
-def climbed(cfg, monkeypatch, losses_of, base, data=DATA, **more) -> ablation.Ablation:
-    """The ladder with trainings that are not run: losses_of(changes) gives a loss per seed."""
+def ablated(cfg, monkeypatch, losses_of, base, data=DATA, **more) -> ablation.Ablation:
+    """An ablation with trainings that are not run: losses_of(changes) gives a loss per seed."""
 
     def trained(cfg, data, arms, run, **kwargs):
         return {name: arm(name, losses_of(changes), changes) for name, changes in arms.items()}
 
     monkeypatch.setattr(ablation, "train_arms", trained)
-    return ablation.climb(cfg, data, base, Silent(), **more)
+    return ablation.run_ablation(cfg, data, base, Silent(), **more)
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------
 
 
-def test_a_rung_that_helps_is_kept_and_the_next_stands_on_it(monkeypatch):
+def test_a_candidate_that_helps_is_kept_and_the_next_is_tried_on_top(monkeypatch):
     def losses(changes):
         return np.arange(5) / 100 + 1.0 - changes.get("model.dropout", 0) - changes.get("train.mixup", 0)
 
     cfg = config({"change": {"model.dropout": 0.25}}, {"change": {"train.mixup": 0.2}})
-    result = climbed(cfg, monkeypatch, lambda c: losses(c) + np.linspace(0, 1e-3, 5), arm("base", losses({})))
-    assert [s.kept for s in result.steps] == [True, True]
+    result = ablated(cfg, monkeypatch, lambda c: losses(c) + np.linspace(0, 1e-3, 5), arm("base", losses({})))
+    assert [c.kept for c in result.candidates] == [True, True]
     assert result.changes == {"model.dropout": 0.25, "train.mixup": 0.2}
-    assert result.steps[1].gain.mean == pytest.approx(0.2, abs=0.01)
+    assert result.candidates[1].gain.mean == pytest.approx(0.2, abs=0.01)
 
 
 @pytest.mark.parametrize("levels", [1, 3])
-def test_a_rung_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypatch, levels):
+def test_a_candidate_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypatch, levels):
     chance, repeats, kept = np.random.default_rng(0), 600, 0
     cfg = config({"levels": [{"model.dropout": 0.1 * (i + 1)} for i in range(levels)]})
-    monkeypatch.setattr(ablation, "impossible", lambda *args: "")
-    monkeypatch.setattr(ablation, "worked_out", lambda cfg, kept, change: change)
+    monkeypatch.setattr(ablation, "inapplicable", lambda *args: "")
+    monkeypatch.setattr(ablation, "resolved", lambda cfg, kept, change: change)
     for _ in range(repeats):
-        result = climbed(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
-        kept += result.steps[0].kept
+        result = ablated(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
+        kept += result.candidates[0].kept
     nominal = 0.025  # one side of 95 %
     assert kept / repeats < nominal + 3 * (nominal * (1 - nominal) / repeats) ** 0.5
     if levels == 1:
@@ -88,7 +99,7 @@ def test_a_rung_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypa
 def test_the_levels_interval_is_bonferronis_and_the_table_says_so(monkeypatch):
     cfg = config({"levels": [{"model.dropout": 0.1}, {"model.dropout": 0.3}]})
     losses = np.array([1.0, 1.1, 0.9, 1.05, 1.2])
-    result = climbed(cfg, monkeypatch, lambda c: losses[::-1] - c["model.dropout"], arm("base", losses))
+    result = ablated(cfg, monkeypatch, lambda c: losses[::-1] - c["model.dropout"], arm("base", losses))
     rows = ablation.table(result)
     assert [(r["rung"], r["level"]) for r in rows] == [("no regularisation", 1), ("r", 1), ("r", 2)]
     assert [r["confidence"] for r in rows[1:]] == [pytest.approx(0.975)] * 2
@@ -102,18 +113,18 @@ def test_a_level_whose_training_was_lost_is_not_kept(monkeypatch):
     base, broken = arm("base", [1.0] * 5), arm("r", [0.1] * 5)
     broken.lanes[2].ended = "the training loss is nan by step 100"
     monkeypatch.setattr(ablation, "train_arms", lambda *args, **kwargs: {"r": broken})
-    result = ablation.climb(cfg, DATA, base, Silent())
+    result = ablation.run_ablation(cfg, DATA, base, Silent())
     assert not result.kept
-    assert "1 of 5 trainings were lost" in result.steps[0].skipped
+    assert "1 of 5 trainings were lost" in result.candidates[0].skipped
 
 
 def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
-    asked = []
+    requested = []
     cfg = config(
         {"change": {"train.early_stopping": True}}, {"change": {"model.width": "x2", "train.early_stopping": True}}
     )
-    climbed(cfg, monkeypatch, lambda c: asked.append(c) or np.arange(5.0), arm("base", np.arange(5.0) ** 2))
-    assert asked == [{"model.width": 32, "train.early_stopping": True}]
+    ablated(cfg, monkeypatch, lambda c: requested.append(c) or np.arange(5.0), arm("base", np.arange(5.0) ** 2))
+    assert requested == [{"model.width": 32, "train.early_stopping": True}]
 
 
 # ---- what a change becomes -----------------------------------------------------------------------------------
@@ -121,7 +132,7 @@ def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
 
 def test_a_value_can_be_a_multiple_of_what_it_is_by_then():
     cfg = config()
-    done = ablation.worked_out(
+    done = ablation.resolved(
         cfg, {"model.width": 5}, {"model.width": "x0.5", "train.steps": "x2", "optimizer.lr": "x3"}
     )
     assert done == {"model.width": 2, "train.steps": 2000, "optimizer.lr": pytest.approx(9e-4)}
@@ -143,10 +154,10 @@ def test_a_group_is_replaced_as_a_whole():
 
 def test_an_augmentation_comes_on_top_of_those_that_were_kept():
     cfg = config()
-    assert ablation.worked_out(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
-    two = ablation.worked_out(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
-    assert two == {"_target_": ablation.SEVERAL, "_convert_": "all", "augments": [FLIP, CUTOUT]}
-    three = ablation.worked_out(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
+    assert ablation.resolved(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
+    two = ablation.resolved(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
+    assert two == {"_target_": ablation.COMPOSE, "_convert_": "all", "augments": [FLIP, CUTOUT]}
+    three = ablation.resolved(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
     assert three["augments"] == [FLIP, CUTOUT, FLIP]
     lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.steps": 2})
     assert len(build.train(cfg, DATA, [lane], Silent(), "three")[0].curve) == 2
@@ -154,23 +165,23 @@ def test_an_augmentation_comes_on_top_of_those_that_were_kept():
 
 def test_what_the_model_or_the_data_do_not_have_is_skipped():
     cfg = config()
-    assert "no model.depth" in ablation.impossible(cfg, DATA, {}, {"model.depth": "x2"})
-    assert "no larger than 8" in ablation.impossible(cfg, DATA, {}, {"train.input_size": 8})
+    assert "no model.depth" in ablation.inapplicable(cfg, DATA, {}, {"model.depth": "x2"})
+    assert "no larger than 8" in ablation.inapplicable(cfg, DATA, {}, {"train.input_size": 8})
     for touching in ({"train.augment": True}, {"train.input_size": 4}, {"+augment": FLIP}, {"model.dropout2d": 0.1}):
-        assert ablation.impossible(cfg, TABLE, {}, touching) == "the inputs are no images"
-    assert ablation.impossible(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
+        assert ablation.inapplicable(cfg, TABLE, {}, touching) == "the inputs are not images"
+    assert ablation.inapplicable(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
 
 
 def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
     cfg = compose("regularize", ROOT)
     for rung in OmegaConf.to_container(cfg.rungs):
-        for asked in rung.get("levels") or [rung["change"]]:
-            assert ablation.impossible(cfg, DATA, {}, asked) == ""
-            build.lane(cfg, DATA, 0, ablation.worked_out(cfg, {}, asked))
+        for requested in rung.get("levels") or [rung["change"]]:
+            assert ablation.inapplicable(cfg, DATA, {}, requested) == ""
+            build.lane(cfg, DATA, 0, ablation.resolved(cfg, {}, requested))
 
 
 def test_what_is_kept_survives_the_yaml(tmp_path):
-    changes = {"augment": {"_target_": ablation.SEVERAL, "augments": [FLIP, CUTOUT]}, "train.augment": True}
+    changes = {"augment": {"_target_": ablation.COMPOSE, "augments": [FLIP, CUTOUT]}, "train.augment": True}
     assert yaml.safe_load(yaml.safe_dump(changes)) == changes
 
 
@@ -194,26 +205,25 @@ def half_turned(image):
 
 
 def test_an_augmentation_that_destroys_the_label_is_refused_before_it_is_trained(monkeypatch):
-    harmful = {"_target_": "test_regularize.half_turned", "_partial_": True}
+    harmful = {"_target_": "test_ablation.half_turned", "_partial_": True}
     cfg = config({"levels": [{"train.augment": True}, {"train.augment": True, "augment": harmful}]})
-    known = CHECKS | checks_of(claims)
-    verdicts, refused = augmentations.examiner(cfg, DATA, known, Silent())
+    verdicts, closed_gates = augmentations.augmentation_checks(cfg, DATA, Silent(cfg))
     losses = np.arange(5.0)
-    asked = []
+    requested = []
 
     def trained(changes):
-        asked.append(changes)
+        requested.append(changes)
         return losses
 
-    result = climbed(cfg, monkeypatch, trained, arm("base", losses + np.arange(5) / 10), refused=refused)
-    assert len(asked) == 1
-    assert "augment" not in asked[0]
-    level = result.steps[0].levels[1]
+    result = ablated(cfg, monkeypatch, trained, arm("base", losses + np.arange(5) / 10), closed_gates=closed_gates)
+    assert len(requested) == 1
+    assert "augment" not in requested[0]
+    level = result.candidates[0].levels[1]
     assert level.gain is None
     assert "augmentation_keeps_the_label" in level.skipped
     assert not [v for v in verdicts({}) if v.closes]  # of the one that is configured: for the report
-    shown = dict(augmentations.pictures(cfg, DATA, result, count=4))
-    assert set(shown) == {"as it is", "r 1", "r 2"}  # what was refused is shown too
+    shown = dict(augmentations.example_rows(cfg, DATA, result, count=4))
+    assert set(shown) == {"original", "r 1", "r 2"}  # what was refused is shown too
     assert all(images.shape == (4, 1, 8, 8) for images in shown.values())
 
 

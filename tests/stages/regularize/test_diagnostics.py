@@ -42,14 +42,14 @@ def seed():
     torch.manual_seed(0)
 
 
-def test_a_trained_first_layer_is_told_from_one_that_was_only_drawn():
+def test_a_trained_first_layer_differs_from_one_that_was_only_initialised():
     drawn, learned = mlp(10), trained(mlp(10))
     drawn(X[:1])
     assert claims.first_layer_is_not_noise(subject(structure(filters(drawn)))).verdict == "fail"
     assert claims.first_layer_is_not_noise(subject(structure(filters(learned)))).verdict == "pass"
 
 
-def test_convolutions_over_several_seeds_are_told_from_noise_too():
+def test_convolutions_over_several_seeds_differ_from_noise_too():
     drawn, learned = [], []
     for _ in range(5):
         model = convnet(10, width=32)

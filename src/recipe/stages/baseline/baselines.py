@@ -44,11 +44,11 @@ class Baseline:
 
     name: str
     trained: list[Trained]
-    dynamics: list[tuple[int, Tensor]]  # (step, probabilities (B, K))
+    dynamics: list[tuple[float, Tensor]]  # (step, probabilities (B, K))
     changes: dict
     val_outputs: list[Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
 
-    def label_probabilities(self, data: Data) -> tuple[list[int], Tensor, list[str]]:
+    def label_probabilities(self, data: Data) -> tuple[list[float], Tensor, list[str]]:
         """(steps, probability of the right class (steps, B), labels) of the fixed batch."""
         labels = data.val.y[: len(self.dynamics[0][1])].cpu()
         right = torch.stack([p[torch.arange(len(labels)), labels] for _, p in self.dynamics])

@@ -69,7 +69,7 @@ def longer(path, found: Longer | None) -> None:
             steps = [r["step"] for r in lane.curve]
             axis.plot(steps, [r["train_loss"] for r in lane.curve], color=colour, lw=0.9, ls=":", alpha=0.9)
             axis.plot(steps, [r["val_loss"] for r in lane.curve], color=colour, lw=1.6, label=f"val, {arm}")
-            best = lane.curve[lane.best_row]
+            best = lane.best_evaluation
             axis.plot(best["step"], best["val_loss"], "o", ms=8, mfc="none", mec=colour, mew=1.4)
         axis.plot([], [], color=INK, lw=0.9, ls=":", label="train")
         axis.plot([], [], "o", ms=8, mfc="none", mec=INK, label="lowest on val: early stopping")

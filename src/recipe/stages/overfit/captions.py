@@ -1,18 +1,25 @@
-"""What the overfit stage shows and says."""
+"""The figures and sentences of the overfit stage."""
 
-from recipe.stages.overfit.capacity_ladder import Rung
+from recipe.experiment.arms import score
+from recipe.stages.overfit.capacity_ladder import SizedModel
 
 EVIDENCE = {"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]}
-FIGURES = {"ladder.png": "every rung of the ladder: no regularisation, constant learning rate"}
+FIGURES = {"ladder.png": "losses of every model of the capacity ladder: no regularisation, constant learning rate"}
 
 
-def metrics(best: Rung, score: dict) -> dict:
+def score_row(best: SizedModel) -> dict:
+    return score(f"overfit, {best.name}", [best.trained.curve[-1]])
+
+
+def metrics(best: SizedModel, score: dict) -> dict:
     scores = {name: score[name] for name in ("train_loss", "val_loss", "val_accuracy")}
     return scores | {"parameters": best.parameters, "steps": best.trained.curve[-1]["step"]}
 
 
-def summary(best: Rung) -> str:
-    return (
-        f"The smallest model that learns the training set: {best.name}, {best.parameters:,} parameters, training loss "
-        f"{best.train_loss:.3f} after {best.trained.curve[-1]['step']} steps."
-    )
+def summary(best: SizedModel, enough: float) -> str:
+    """enough: nats of training loss below which a model has learned the training set."""
+    model = f"{best.name} ({best.parameters:,} parameters)"
+    reached = f"a training loss of {best.train_loss:.3f} nats after {best.trained.curve[-1]['step']} steps"
+    if best.learned(enough):
+        return f"{model} is the smallest model of the ladder that learns the training set by heart: {reached}."
+    return f"No model of the ladder learns the training set by heart; {model} comes nearest: {reached}."

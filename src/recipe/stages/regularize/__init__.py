@@ -1,1 +1,1 @@
-"""Candidate changes against overfitting, one at a time; kept where the gain exceeds seed noise."""
+"""Candidate changes against overfitting, one at a time; a change is kept when its gain exceeds seed noise."""

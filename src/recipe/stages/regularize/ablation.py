@@ -1,8 +1,9 @@
-"""The rungs of regularize, one change at a time on top of what was kept; kept when the gain is more than seed noise."""
+"""Candidate changes, one at a time on top of those that were kept; kept where the gain exceeds seed noise."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -10,30 +11,33 @@ from recipe.config.compose import change as changed
 from recipe.config.compose import leaves, merge_changes
 from recipe.data.batches import Data
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
+from recipe.stages.runner import Run
 
 BASE = "no regularisation"
-TOUCHES_IMAGES = ("augment", "train.augment", "train.input_size", "model.dropout2d")
-SEVERAL = "recipe.train.augment.Several"
+CHANGES_IMAGES = ("augment", "train.augment", "train.input_size", "model.dropout2d")
+COMPOSE = "recipe.train.augment.Compose"
+COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
+
+ClosedGates = Callable[[dict], str]  # changes -> why their augmentation may not be tried; empty where it may
 
 
 @dataclass
 class Level:
-    """One strength of a rung: its change with every number worked out, and what came of it; or why it was skipped."""
+    """One strength of a candidate change: its change with resolved numbers, and its gain; or why it was skipped."""
 
     name: str
     change: dict
     arm: Arm | None = None
     gain: Gain | None = None
-    confidence: float = 0.0
     skipped: str = ""
 
-    def said(self) -> str:
+    def description(self) -> str:
         return ", ".join(f"{key} = {short(value)}" for key, value in self.change.items())
 
 
 @dataclass
-class Step:
-    """One rung that was tried. Its best level, by mean gain, speaks for it."""
+class Candidate:
+    """One candidate change. It is judged by its best level (highest mean gain)."""
 
     name: str
     expected: str
@@ -41,7 +45,8 @@ class Step:
 
     @property
     def best(self) -> Level | None:
-        return max((v for v in self.levels if v.gain), key=lambda v: v.gain.mean, default=None)
+        gains = [(level, level.gain.mean) for level in self.levels if level.gain]
+        return max(gains, key=lambda pair: pair[1])[0] if gains else None
 
     @property
     def gain(self) -> Gain | None:
@@ -57,146 +62,157 @@ class Step:
 
     @property
     def skipped(self) -> str:
-        return "; ".join(dict.fromkeys(v.skipped for v in self.levels if v.skipped))
+        return "; ".join(dict.fromkeys(level.skipped for level in self.levels if level.skipped))
 
     def prediction(self) -> dict:
-        tried = self.best or self.levels[0]
-        measured, count = self.skipped, sum(v.gain is not None for v in self.levels)
+        shown = self.best or self.levels[0]
+        measured, tried = self.skipped, sum(level.gain is not None for level in self.levels)
         if self.gain:
-            measured = f"gain {self.gain}" + (f", best of {count} levels" if count > 1 else "")
-        change = f"{self.name} ({tried.said()})"
+            measured = self.gain.sentence() + (f", best of {tried} levels" if tried > 1 else "")
+        change = f"{self.name} ({shown.description()})"
         return {"change": change, "expected": self.expected, "measured": measured, "outcome": self.outcome}
 
 
 @dataclass
 class Ablation:
-    """base: without any of it; also the full share of the learning curve. pick: with all that was kept."""
+    """base: without any candidate; also the full share of the learning curve. accepted: with all that were kept."""
 
     base: Arm
-    pick: Arm
+    accepted: Arm
     changes: dict
-    steps: list[Step] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
 
     @property
     def kept(self) -> list[str]:
-        return [step.name for step in self.steps if step.kept]
+        return [candidate.name for candidate in self.candidates if candidate.kept]
 
-    def arms(self) -> dict[str, Arm]:
-        """The base, and the best level of each rung."""
-        return {BASE: self.base, **{s.name: s.best.arm for s in self.steps if s.best}}
+    def best_arms(self) -> dict[str, Arm]:
+        """The base, and the best level of each candidate."""
+        best = {c.name: c.best.arm for c in self.candidates if c.best and c.best.arm}
+        return {BASE: self.base, **best}
 
 
-def climb(cfg: DictConfig, data: Data, base: Arm, run, refused: Callable[[dict], str] = lambda changes: "") -> Ablation:
-    """Tries each rung of conf in order on top of what was kept so far.
+def run_ablation(
+    cfg: DictConfig, data: Data, base: Arm, run: Run, closed_gates: ClosedGates = lambda changes: ""
+) -> Ablation:
+    """Tries each candidate of conf in order, on top of those that were kept so far.
 
-    All levels x seeds of a rung are one call of the engine. The best level stands for its rung, whence the interval of
-    each is Bonferroni's: of the confidence 1 - (1 - confidence) / levels. refused(changes): why an augmentation may
-    not be tried; empty where it may.
+    All levels x seeds of a candidate are one call of the engine. The best level counts for its candidate, so the
+    interval of each level has the Bonferroni-corrected confidence 1 - (1 - confidence) / levels.
     """
     result = Ablation(base, base, dict(base.changes))
-    for rung in OmegaConf.to_container(cfg.rungs, resolve=True):
-        step = Step(rung["name"], rung["expected"])
-        result.steps.append(step)
-        _try(cfg, data, step, rung.get("levels") or [rung["change"]], result, refused, run)
-        for level in step.levels:
-            if level.skipped:
-                run.say(f"{level.name}: skipped, {level.skipped}")
-            else:
-                best = level is step.best
-                verdict = "kept" if best and step.kept else "refused" if best else "not the best level"
-                run.say(f"{level.name}: gain {level.gain}: {verdict}")
-        if step.kept:
-            result.pick, result.changes = step.best.arm, step.best.arm.changes
+    for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
+        candidate = Candidate(entry["name"], entry["expected"], _levels(entry))
+        result.candidates.append(candidate)
+        arms = _prepare(cfg, data, candidate, result, closed_gates)
+        trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
+        _measure(candidate, trained, result.accepted, cfg.confidence)
+        for level in candidate.levels:
+            run.say(f"{level.name}: {_outcome(candidate, level)}")
+        if candidate.kept and candidate.best and candidate.best.arm:
+            result.accepted, result.changes = candidate.best.arm, candidate.best.arm.changes
     return result
 
 
-def _try(cfg: DictConfig, data: Data, step: Step, asked: list[dict], result: Ablation, refused, run) -> None:
+def _levels(entry: dict) -> list[Level]:
+    changes = entry.get("levels") or [entry["change"]]
+    name = entry["name"]
+    return [Level(name if len(changes) == 1 else f"{name} {i + 1}", change) for i, change in enumerate(changes)]
+
+
+def _prepare(
+    cfg: DictConfig, data: Data, candidate: Candidate, result: Ablation, closed_gates: ClosedGates
+) -> dict[str, dict]:
+    """{name: changes} of the levels to be trained; the others get their arm, or the reason why they are skipped."""
     arms = {}
-    for i, change in enumerate(asked):
-        level = Level(step.name if len(asked) == 1 else f"{step.name} {i + 1}", change)
-        step.levels.append(level)
-        if reason := impossible(cfg, data, result.changes, change):
+    for level in candidate.levels:
+        if reason := inapplicable(cfg, data, result.changes, level.change):
             level.skipped = reason
             continue
-        level.change = worked_out(cfg, result.changes, change)
+        level.change = resolved(cfg, result.changes, level.change)
         changes = merge_changes(result.changes, level.change)
-        if {"augment", "train.augment"} & set(level.change) and (reason := refused(changes)):
+        if {"augment", "train.augment"} & set(level.change) and (reason := closed_gates(changes)):
             level.skipped = reason
         elif _same_trainings(level.change, cfg, result.changes):
-            level.arm = Arm(level.name, changes, result.pick.lanes, bool(changes["train.early_stopping"]))
+            level.arm = Arm(level.name, changes, result.accepted.lanes, bool(changes["train.early_stopping"]))
         else:
             arms[level.name] = changes
-    trained = train_arms(cfg, data, arms, run, label=step.name) if arms else {}
-    tried = [level for level in step.levels if not level.skipped]
+    return arms
+
+
+def _measure(candidate: Candidate, trained: dict[str, Arm], accepted: Arm, confidence: float) -> None:
+    """The gain of each level over the accepted recipe; a level with a lost training is skipped."""
+    tried = [level for level in candidate.levels if not level.skipped]
     for level in tried:
-        level.arm = level.arm or trained[level.name]
-        level.confidence = 1 - (1 - cfg.confidence) / len(tried)
-        if lost := level.arm.lost:
-            level.skipped = f"{len(lost)} of {len(level.arm.lanes)} trainings were lost: {lost[0]}"
+        arm = level.arm or trained[level.name]
+        level.arm = arm
+        if lost := arm.lost:
+            level.skipped = f"{len(lost)} of {len(arm.lanes)} trainings were lost: {lost[0]}"
         else:
-            level.gain = gain(result.pick, level.arm, level.confidence)
+            level.gain = gain(accepted, arm, 1 - (1 - confidence) / len(tried))
+
+
+def _outcome(candidate: Candidate, level: Level) -> str:
+    if not level.gain:
+        return f"skipped, {level.skipped}"
+    best = level is candidate.best
+    outcome = "kept" if best and candidate.kept else "not kept" if best else "not the best level"
+    return f"{level.gain.sentence()}; {outcome}"
 
 
 def _same_trainings(change: dict, cfg: DictConfig, kept: dict) -> bool:
-    """Only where the weights are read changes: the same trainings, read at another step."""
+    """The change only affects which weights are read: the same trainings, read at another step."""
     return set(change) == {"train.early_stopping"} and (kept.get("train.patience", cfg.train.patience) is None)
 
 
-def impossible(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
+def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
     """Why this configuration or these data cannot have the change; empty where they can."""
     now = leaves(changed(cfg, kept))
     keys = [key.removeprefix("+") for key in change]
     if missing := [key for key in keys if key not in now]:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
-    if data.train.x.ndim != 4 and any(key.split(".")[0] == "augment" or key in TOUCHES_IMAGES for key in keys):
-        return "the inputs are no images"
+    if data.train.x.ndim != 4 and any(key.split(".")[0] == "augment" or key in CHANGES_IMAGES for key in keys):
+        return "the inputs are not images"
     if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
         return f"the images are no larger than {size} pixels"
     return ""
 
 
-def worked_out(cfg: DictConfig, kept: dict, change: dict) -> dict:
-    """`x2` becomes twice what the value is now; `+augment` becomes the augmentation that is kept, and this one."""
-    now, done = changed(cfg, kept), {}
+def resolved(cfg: DictConfig, kept: dict, change: dict) -> dict:
+    """`x2` becomes twice the present value; `+augment` becomes the augmentation that is kept followed by this one."""
+    now = changed(cfg, kept)
+    values: dict[str, Any] = {}
     for key, value in change.items():
         if key == "+augment":
-            done["augment"] = _beside(now, value)
+            values["augment"] = _added(now, value)
         elif isinstance(value, str) and (times := re.fullmatch(r"x(\d*\.?\d+)", value)):
             old = OmegaConf.select(now, key)
             new = old * float(times[1])
-            done[key] = max(1, round(new)) if isinstance(old, int) else new
+            values[key] = max(1, round(new)) if isinstance(old, int) else new
         else:
-            done[key] = value
-    return done
+            values[key] = value
+    return values
 
 
-def _beside(cfg: DictConfig, part: dict) -> dict:
+def _added(cfg: DictConfig, augment: dict) -> dict:
+    """The augmentation of the configuration, followed by another one."""
     if not cfg.train.augment:
-        return part
-    there = OmegaConf.to_container(cfg.augment, resolve=True)
-    parts = there["augments"] if there["_target_"] == SEVERAL else [there]
+        return augment
+    present = cast(dict, OmegaConf.to_container(cfg.augment, resolve=True))
+    augments = present["augments"] if present["_target_"] in COMPOSES else [present]
     # _convert_: else Hydra takes the built augmentations, which are dataclasses, for configs
-    return {"_target_": SEVERAL, "_convert_": "all", "augments": [*parts, part]}
+    return {"_target_": COMPOSE, "_convert_": "all", "augments": [*augments, augment]}
 
 
-def short(value) -> str:
+def short(value: Any) -> str:
     """A value of a change as a table shows it; of an augmentation, its name and its numbers."""
     if not isinstance(value, dict):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    if value.get("_target_") == SEVERAL:
+    if value.get("_target_") in COMPOSES:
         return " + ".join(map(short, value["augments"]))
     numbers = ", ".join(f"{k} {v}" for k, v in value.items() if not k.startswith("_"))
     name = str(value.get("_target_", "")).rsplit(".", 1)[-1]
     return f"{name}({numbers})" if name else numbers
-
-
-def by_chance(result: Ablation, confidence: float) -> str:
-    """What the reader of several tests must know, in a sentence."""
-    tried = sum(step.best is not None for step in result.steps)
-    return (
-        f"{tried} rungs were tried; of as many changes without any effect, {tried * (1 - confidence) / 2:.2g} would be "
-        f"kept by chance. {sum(s.best is None for s in result.steps)} were skipped."
-    )
 
 
 COLUMNS = (
@@ -206,20 +222,23 @@ COLUMNS = (
 
 
 def table(result: Ablation) -> list[dict]:
-    """A row per level of each rung, the base first. Losses in nats, means over seeds; gap: val less train.
+    """A row per level of each candidate, the base first. Losses in nats, means over seeds; gap: val less train.
 
-    `confidence` is that of the interval low..high: higher where a rung had several levels (Bonferroni).
+    `confidence` is that of the interval low..high: higher where a candidate had several levels (Bonferroni).
     """
     rows = [dict.fromkeys(COLUMNS, "") | {"rung": BASE, "level": 1, "seeds": len(result.base.lanes)}]
     rows[0] |= _losses(result.base)
-    for step in result.steps:
-        for i, level in enumerate(step.levels):
-            row = dict.fromkeys(COLUMNS, "") | {"rung": step.name, "level": i + 1, "change": level.said()}
-            row |= {"kept": step.kept and level is step.best, "expected": step.expected, "skipped": level.skipped}
-            if g := level.gain:
-                row |= {"gain": g.mean, "low": g.low, "high": g.high, "confidence": level.confidence, "seeds": g.n}
+    for candidate in result.candidates:
+        for i, level in enumerate(candidate.levels):
+            row = dict.fromkeys(COLUMNS, "") | {"rung": candidate.name, "level": i + 1, "change": level.description()}
+            row |= {"kept": candidate.kept and level is candidate.best, "expected": candidate.expected}
+            row["skipped"] = level.skipped
+            if level.gain and level.arm:
+                g = level.gain
+                row |= {"gain": g.mean, "low": g.low, "high": g.high, "confidence": g.confidence, "seeds": g.n}
                 row |= _losses(level.arm)
-            row["outcome"] = step.outcome if level is step.best or not step.best else "not the best level"
+            judged = level is candidate.best or not candidate.best
+            row["outcome"] = candidate.outcome if judged else "not the best level"
             rows.append(row)
     return rows
 

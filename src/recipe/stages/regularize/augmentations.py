@@ -1,4 +1,4 @@
-"""What the rungs do to the images: does the label survive it, and how does it look?"""
+"""What candidate changes do to the images: whether the label survives, and how they look."""
 
 import json
 from collections.abc import Callable
@@ -16,38 +16,42 @@ from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.models.plain import Resize
 from recipe.rng import keys, seeded
-from recipe.stages.regularize.ablation import Ablation, Level, short
+from recipe.stages.regularize.ablation import Ablation, ClosedGates, Level, short
+from recipe.stages.runner import Run
 from recipe.stages.setup_from_config import OF_THE_AUGMENTATION, examined, setup_from
 from recipe.train import augment, mixup
 from recipe.verdict import Verdict
 
+SHOWN_MIXUP = 0.7  # the share of the first image in the pictures of mixup
 
-def examiner(cfg: DictConfig, data: Data, run) -> tuple[Callable, Callable]:
-    """(verdicts(changes), refused(changes)) of an augmentation; each is examined once, with one model for all.
 
-    refused: the gate that is closed, and what it measured; empty where the augmentation may be tried. A gate that
-    conf waives does not refuse.
+def augmentation_checks(cfg: DictConfig, data: Data, run: Run) -> tuple[Callable[[dict], list[Verdict]], ClosedGates]:
+    """(verdicts(changes), closed_gates(changes)) of an augmentation; each is examined once, with one model for all.
+
+    closed_gates: the gates that are closed, with their values; empty where the augmentation may be tried. A gate that
+    conf waives does not count.
     """
-    found, first = {}, []
+    known: dict[str, list[Verdict]] = {}
+    first: list[Setup] = []
 
     def verdicts(changes: dict) -> list[Verdict]:
         on = change(cfg, {k: v for k, v in changes.items() if k.split(".")[0] == "augment"} | {"train.augment": True})
         name = json.dumps(plain(on, "augment"), sort_keys=True)
-        if name not in found:
-            run.say(f"is the label kept by {short(plain(on, 'augment'))}?")
-            setup = _same_model(setup_from(on, data), first)
-            found[name] = examined(run, setup, only=OF_THE_AUGMENTATION)
-        return found[name]
+        if name not in known:
+            run.say(f"checking whether {short(plain(on, 'augment'))} keeps the label")
+            setup = _with_model_of(first, setup_from(on, data))
+            known[name] = examined(run, setup, only=OF_THE_AUGMENTATION)
+        return known[name]
 
-    def refused(changes: dict) -> str:
+    def closed_gates(changes: dict) -> str:
         closed = [v for v in verdicts(changes) if v.closes]
-        return "; ".join(f"{v.check}: {v.shown}, must be {v.bound}" for v in closed)
+        return "; ".join(f"{v.check}: {v.measurement}" for v in closed)
 
-    return verdicts, refused
+    return verdicts, closed_gates
 
 
-def _same_model(setup: Setup, first: list[Setup]) -> Setup:
-    """The set-up with another augmentation only, so that what was measured without one is measured once."""
+def _with_model_of(first: list[Setup], setup: Setup) -> Setup:
+    """The set-up with the model of the first one, so that what is measured without augmentation is measured once."""
     if not first:
         first.append(setup)
         return setup
@@ -56,24 +60,22 @@ def _same_model(setup: Setup, first: list[Setup]) -> Setup:
     return other
 
 
-def pictures(cfg: DictConfig, data: Data, result: Ablation, count: int = 12) -> list[tuple[str, Tensor]]:
-    """(what was done, images (count, C, H, W) in 0..1): the originals, then a row per level that touches the input.
+def example_rows(cfg: DictConfig, data: Data, result: Ablation, count: int = 12) -> list[tuple[str, Tensor]]:
+    """(name, images (count, C, H, W) in 0..1): the originals, then a row per level that changes the input.
 
-    A level that was refused for its label is shown as well: that is what the refusal is about.
+    A level that was skipped because it changes the label has a row too, which shows why.
     """
     x = data.train.x[:count]
-    rows = [("as it is", data.pictures(x))]
-    for step in result.steps:
-        rows += [
-            (level.name, data.pictures(seen))
-            for level in step.levels
-            if (seen := _seen(cfg, data, level, x)) is not None
-        ]
+    rows = [("original", data.pictures(x))]
+    for level in (level for candidate in result.candidates for level in candidate.levels):
+        changed = _changed(cfg, data, level, x)
+        if changed is not None:
+            rows.append((level.name, data.pictures(changed)))
     return rows
 
 
-def _seen(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | None:
-    """The inputs as this level's own change alone gives them; None where it leaves them as they are."""
+def _changed(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | None:
+    """The inputs as this level alone changes them; None where it leaves them unchanged."""
     if x.ndim != 4 or not {"augment", "train.augment", "train.mixup", "train.input_size"} & set(level.change):
         return None
     cfg = change(cfg, {k: v for k, v in level.change.items() if k.split(".")[0] in ("augment", "train")})
@@ -81,10 +83,9 @@ def _seen(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | None
         if cfg.train.augment:
             x = augment.apply(build.augmentation(cfg, data), x, keys([cfg.seed], "pictures")[0].to(x.device))
         if cfg.train.mixup:
-            drawn = (mixup.share(cfg.train.mixup, cfg.seed, step) for step in range(64))
-            x = mixup.mixed(
-                x, min(drawn, key=lambda share: abs(share - 0.7)), 0
-            )  # most are nearly 0 or 1: one to be seen
+            shares = (mixup.share(cfg.train.mixup, cfg.seed, step) for step in range(64))
+            # most shares are nearly 0 or 1, where nothing can be seen
+            x = mixup.mixed(x, min(shares, key=lambda share: abs(share - SHOWN_MIXUP)), 0)
         if cfg.train.input_size and cfg.train.input_size < max(x.shape[2:]):
             x = Resize(cfg.train.input_size)(x)
     return x

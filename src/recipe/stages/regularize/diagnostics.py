@@ -1,5 +1,7 @@
-"""Inside a trained net: the weights of its first layer, and how its activations behave on a whole split."""
+"""Diagnostics of a trained net: the weights of its first layer, and how its activations behave on a whole split."""
 
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from recipe.checks.measurements.activations import BOUNDED, WatchOperations, act
 from recipe.checks.measurements.adjacent_pixels import morans_i
 from recipe.config.compose import change
 from recipe.data.batches import Data
+from recipe.data.streaming import StreamedInputs
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
 from recipe.models.plain import Resize
@@ -24,41 +27,41 @@ COLUMNS = ["name", "units", "dead", "saturated", "mean", "sd"]  # of a table of 
 
 
 @dataclass(frozen=True)
-class Inside:
-    """weights: of the first layer of the first seed (F, C, H, W); structure: see below, of all seeds. None where the
-    first layer sees no picture. activations: of the first seed, over all of val. error: the standard error of its
-    negative log-likelihood over the examples of val."""
+class Diagnostics:
+    """filters: the first layer's weights, first seed (F, C, H, W). structure: see below, over all seeds. Both are None
+    where the first layer does not see an image. activations: of the first seed, over all of val. error: the standard
+    error of its mean negative log-likelihood over the examples of val."""
 
-    weights: Tensor | None
+    filters: Tensor | None
     structure: float | None
     activations: list["Activation"]
     error: float
 
 
-def look_inside(cfg: DictConfig, data: Data, arm: Arm) -> Inside:
-    """The nets of an arm, as it hands them on."""
+def diagnose(cfg: DictConfig, data: Data, arm: Arm) -> Diagnostics:
+    """The nets of an arm, with the weights that later stages get."""
     model = build.model(change(cfg, arm.changes), data, cfg.seed)
     states = [lane.weights(arm.early_stopping) for lane in arm.lanes]
     model.load_state_dict(states[0])
-    seen = activations(model, data.val.x)
+    on_val = activations(model, data.val.x)
     losses = cross_entropy(outputs(model, data.val.x), classes_of(data.val.y), reduction="none")
-    error = losses.std().item() / len(losses) ** 0.5
+    error = losses.std().item() / math.sqrt(len(losses))
     layer = first_layer(model, data.val.x[:1])
     if not layer:
-        return Inside(None, None, seen, error)
+        return Diagnostics(None, None, on_val, error)
     name, shape = layer
     filters = [state[name].cpu().view(shape) for state in states]
-    noise = structure(torch.cat(filters), cfg.seed) if max(shape[2:]) > 1 else None
-    return Inside(filters[0], noise, seen, error)
+    over_seeds = structure(torch.cat(filters), cfg.seed) if max(shape[2:]) > 1 else None
+    return Diagnostics(filters[0], over_seeds, on_val, error)
 
 
 # ---- the first layer -----------------------------------------------------------------------------------------
 
 
 def first_layer(model: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]] | None:
-    """(name of the first layer's weight, (filters, C, H, W)); None where it looks at no picture.
+    """(name of the first layer's weight, (filters, C, H, W)); None where it does not see an image.
 
-    images: an input (B, C, H, W) or (B, F). A matrix on all pixels is as many pictures as it has rows.
+    images: an input (B, C, H, W) or (B, F). Each row of a matrix on all pixels is one filter.
     """
     for name, module in model.named_modules():
         if isinstance(module, Resize):
@@ -75,12 +78,12 @@ def first_layer(model: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]
 
 
 def structure(weights: Tensor, seed: int = 0) -> float:
-    """How many standard errors the weights (F, C, H, W) are from noise: from themselves, shuffled in each filter."""
-    chance = torch.Generator().manual_seed(seed)
+    """Moran's I of weights (F, C, H, W), in standard errors from that of the same weights shuffled in each filter."""
+    generator = torch.Generator().manual_seed(seed)
     flat = weights.cpu().flatten(2)
     shuffled = []
     for _ in range(SHUFFLES):
-        order = torch.rand(flat.shape, generator=chance).argsort(-1)
+        order = torch.rand(flat.shape, generator=generator).argsort(-1)
         shuffled.append(morans_i(flat.gather(-1, order).view(weights.shape)))
     noise = torch.tensor(shuffled, dtype=torch.float64)
     return ((morans_i(weights.cpu()) - noise.mean()) / noise.std().clamp_min(1e-12)).item()
@@ -110,65 +113,77 @@ class Activation:
         return {column: getattr(self, column) for column in COLUMNS}
 
 
-def activations(model: nn.Module, x: Tensor, chunk: int = 500) -> list[Activation]:
+def activations(model: nn.Module, x: Tensor | StreamedInputs, chunk: int = 500) -> list[Activation]:
     """Of every activation of `model` in eval mode, over all of x."""
     model.eval()
-    ends = [(total["low"], total["high"]) for total in _totals(model, x.split(chunk), None)]
-    return [_of(i + 1, total, ends[i]) for i, total in enumerate(_totals(model, x.split(chunk), ends))]
+    ranges: list[tuple[float, float]] = []
+    totals: list[_Totals] = []
+
+    def widen(number: int, kind: str, values: Tensor) -> None:
+        if number == len(ranges):
+            ranges.append((math.inf, -math.inf))
+        low, high = ranges[number]
+        ranges[number] = min(low, values.min().item()), max(high, values.max().item())
+
+    def add(number: int, kind: str, values: Tensor) -> None:
+        if number == len(totals):
+            totals.append(_Totals(kind, len(values), *_non_empty(ranges[number])))
+        totals[number].add(values)
+
+    for use in (widen, add):  # a histogram needs the whole range first
+        _watch(model, x.split(chunk), use)
+    return [total.activation(number) for number, total in enumerate(totals, 1)]
 
 
-def _totals(model: nn.Module, parts, ends: list[tuple[float, float]] | None) -> list[dict]:
-    """Of each activation over all parts: lowest and highest value; with these given, everything else."""
-    totals: list[dict] = []
+def _watch(model: nn.Module, parts: Iterable[Tensor], use: Callable[[int, str, Tensor], None]) -> None:
+    """Calls use(number of the activation, kind, values (units, of each)) for each activation, part by part."""
     for part in parts:
-        seen: list[dict] = []
+        number = 0
 
-        def note(operation: str, out: Any, seen=seen) -> None:
+        def note(operation: str, out: Any) -> None:
+            nonlocal number
             kind = activation_kind(operation)
             if kind is None or not is_signal(out):
                 return
-            if len(seen) == len(totals):
-                totals.append({"kind": kind})
-            seen.append(totals[len(seen)])
-            units = by_unit(out, 1 if out.ndim > 3 else -1)
-            _add(seen[-1], kind, units.double(), ends and ends[len(seen) - 1])
+            use(number, kind, by_unit(out, 1 if out.ndim > 3 else -1).double())
+            number += 1
 
         with torch.no_grad(), WatchOperations(note):
             model(part)
-    return totals
 
 
-def _add(total: dict, kind: str, rows: Tensor, ends: tuple[float, float] | None) -> None:
-    """rows: (units, values)."""
-    if ends is None:
-        total["low"] = min(total.get("low", float("inf")), rows.min().item())
-        total["high"] = max(total.get("high", -float("inf")), rows.max().item())
-        return
-    on = active(kind, rows, saturation=SATURATED)
-    if kind in BOUNDED:
-        total["saturated"] = total.get("saturated", 0) + int((~on).sum())
-    total["alive"] = total.get("alive", False) | on.any(1)
-    total["sum"] = total.get("sum", 0.0) + rows.sum().item()
-    total["squares"] = total.get("squares", 0.0) + rows.square().sum().item()
-    total["count"] = total.get("count", 0) + rows.numel()
-    total["histogram"] = total.get("histogram", 0) + torch.histc(rows.cpu(), BINS, *_room(ends))
-
-
-def _room(ends: tuple[float, float]) -> tuple[float, float]:
+def _non_empty(ends: tuple[float, float]) -> tuple[float, float]:
     return ends if ends[1] > ends[0] else (ends[0] - 0.5, ends[0] + 0.5)
 
 
-def _of(number: int, total: dict, ends: tuple[float, float]) -> Activation:
-    alive, count = total["alive"], total["count"]
-    mean = total["sum"] / count
-    saturated = total["saturated"] / count if "saturated" in total else None
-    return Activation(
-        name=f"{number}. {total['kind']}",
-        units=len(alive),
-        dead=1 - alive.double().mean().item(),
-        saturated=saturated,
-        mean=mean,
-        sd=max(0.0, total["squares"] / count - mean**2) ** 0.5,
-        edges=tuple(torch.linspace(*_room(ends), BINS + 1).tolist()),
-        counts=tuple(int(c) for c in total["histogram"]),
-    )
+class _Totals:
+    """Sums over the parts of a split, for one activation with a known range of values."""
+
+    def __init__(self, kind: str, units: int, low: float, high: float):
+        self.kind, self.low, self.high = kind, low, high
+        self.active = torch.zeros(units, dtype=torch.bool)  # at least once
+        self.saturated, self.count, self.sum, self.squares = 0, 0, 0.0, 0.0
+        self.histogram = torch.zeros(BINS, dtype=torch.float64)
+
+    def add(self, values: Tensor) -> None:
+        """values: (units, of each)."""
+        on = active(self.kind, values, saturation=SATURATED)
+        self.active |= on.any(1).cpu()
+        self.saturated += int((~on).sum())
+        self.sum += values.sum().item()
+        self.squares += values.square().sum().item()
+        self.count += values.numel()
+        self.histogram += torch.histc(values.cpu(), BINS, self.low, self.high)
+
+    def activation(self, number: int) -> Activation:
+        mean = self.sum / self.count
+        return Activation(
+            name=f"{number}. {self.kind}",
+            units=len(self.active),
+            dead=1 - self.active.double().mean().item(),
+            saturated=self.saturated / self.count if self.kind in BOUNDED else None,
+            mean=mean,
+            sd=max(0.0, self.squares / self.count - mean**2) ** 0.5,
+            edges=tuple(torch.linspace(self.low, self.high, BINS + 1).tolist()),
+            counts=tuple(int(c) for c in self.histogram),
+        )

@@ -1,46 +1,62 @@
 """Figures of the regularize stage."""
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from recipe.experiment.arms import Arm, Gain
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
-from recipe.stages.regularize.ablation import BASE, Ablation
-from recipe.stages.regularize.diagnostics import Activation
-from recipe.stages.regularize.learning_curve import LearningCurve
+from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
+from recipe.stages.regularize.diagnostics import Activation, Diagnostics
+from recipe.stages.regularize.learning_curve import Extrapolation, LearningCurve
 
 GRID = "#e8ebee"
+LONGEST = 62  # characters of a reason in a figure
 
 
-def ladder(path, result: Ablation) -> None:
+def draw(
+    out: Path,
+    result: Ablation,
+    curves: list[LearningCurve],
+    diagnostics: Diagnostics,
+    examples: list[tuple[str, Tensor]],
+) -> None:
+    """All figures of the stage. examples: (name, images) rows, the originals first."""
+    gains(out / "gains.png", result)
+    learning_curves(out / "learning_curve.png", curves)
+    inputs(out / "inputs.png", examples)
+    first_layer(out / "first_layer.png", diagnostics.filters)
+    activations(out / "activations.png", diagnostics.activations)
+    loss_curves(out / "curves.png", {name: [t.curve for t in arm.lanes] for name, arm in result.best_arms().items()})
+
+
+def gains(path: Path, result: Ablation) -> None:
     """Left the gain of each level with its interval, right the losses on train and val: their distance is the gap.
 
-    In the order in which the rungs were tried, each on top of what was kept by then.
+    In the order of trying, each candidate on top of those that were kept by then.
     """
-    entries = [(BASE, None, result.base, "")]
-    for step in result.steps:
-        for level in step.levels:
-            entries.append((level.name, level, level.arm, verdict_of(step, level)))
-    height = 0.34 * len(entries) + 1.4
-    with drawing(path, width=10.2, height=height, ncols=2, sharey=True, width_ratios=[1.25, 1]) as (_, (left, right)):
+    pairs = [(candidate, level) for candidate in result.candidates for level in candidate.levels]
+    names, kept = [BASE, *(level.name for _, level in pairs)], [False, *(_is_kept(*pair) for pair in pairs)]
+    reach = _reach([level.gain for _, level in pairs if level.gain])
+    size = {"width": 10.2, "height": 0.34 * len(names) + 1.4}
+    with drawing(path, **size, ncols=2, sharey=True, width_ratios=[1.25, 1]) as (_, (left, right)):
         left.axvline(0, color=FAINT, lw=1)
-        reach = _reach([v.gain for _, v, _, _ in entries if v and v.gain])
-        for i, (_, level, arm, verdict) in enumerate(entries):
-            colour = ACCENT if verdict == "kept" else FAINT
-            if level and level.gain:
-                _interval(left, i, level.gain, colour, reach)
-            elif level:
-                text = level.skipped if len(level.skipped) < 62 else level.skipped[:60] + "…"
-                left.annotate(text, (0, i), (5, -3), textcoords="offset points", fontsize=7.5, color=BAD)
-            if arm and not arm.lost:
-                row = arm.score()
-                right.plot([row["train_loss"], row["val_loss"]], [i, i], color=FAINT, lw=1.5, zorder=1)
-                right.scatter(row["train_loss"], i, s=26, color=COLOURS[1], label="train" if not i else None)
-                right.scatter(row["val_loss"], i, s=26, color=ACCENT, label="val" if not i else None)
-        left.set_yticks(range(len(entries)), [name for name, _, _, _ in entries])
-        for tick, (_, _, _, verdict) in zip(left.get_yticklabels(), entries, strict=True):
-            tick.set(color=ACCENT if verdict == "kept" else INK, weight="bold" if verdict == "kept" else "normal")
-        left.set(xlim=reach, ylim=(len(entries) - 0.4, -0.6), xlabel="validation loss lowered by (nats)")
-        left.set_title("gain over what was kept by then (bold: kept)")
-        right.set(xscale="log", xlabel="loss (nats)", title="train and val: the gap")
+        _gap(right, 0, result.base)
+        for i, (_, level) in enumerate(pairs, 1):
+            if level.gain:
+                _interval(left, i, level.gain, ACCENT if kept[i] else FAINT, reach)
+            else:
+                _reason(left, i, level.skipped)
+            if level.arm and not level.arm.lost:
+                _gap(right, i, level.arm)
+        left.set_yticks(range(len(names)), names)
+        for tick, accepted in zip(left.get_yticklabels(), kept, strict=True):
+            tick.set(color=ACCENT if accepted else INK, weight="bold" if accepted else "normal")
+        left.set(xlim=reach, ylim=(len(names) - 0.4, -0.6), xlabel="validation loss lowered by (nats)")
+        left.set_title("gain over the recipe so far (bold: kept)")
+        right.set(xscale="log", xlabel="loss (nats)", title="generalisation gap: train and val loss")
         right.tick_params(axis="y", length=0)
         for axis in (left, right):
             axis.grid(color=GRID, lw=0.6, axis="x" if axis is left else "both")
@@ -48,14 +64,24 @@ def ladder(path, result: Ablation) -> None:
         right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8, borderaxespad=0.2)
 
 
-def verdict_of(step, level) -> str:
-    if not level.gain:
-        return "skipped"
-    return "kept" if step.kept and level is step.best else "refused"
+def _is_kept(candidate: Candidate, level: Level) -> bool:
+    return candidate.kept and level is candidate.best
 
 
-def _reach(gains: list) -> tuple[float, float]:
-    """Ends of the axis that a single wide interval does not stretch: it is drawn with an arrow instead."""
+def _reason(axis: Any, at: int, skipped: str) -> None:
+    text = skipped if len(skipped) < LONGEST else skipped[: LONGEST - 2] + "…"
+    axis.annotate(text, (0, at), (5, -3), textcoords="offset points", fontsize=7.5, color=BAD)
+
+
+def _gap(axis: Any, at: int, arm: Arm) -> None:
+    row = arm.score()
+    axis.plot([row["train_loss"], row["val_loss"]], [at, at], color=FAINT, lw=1.5, zorder=1)
+    axis.scatter(row["train_loss"], at, s=26, color=COLOURS[1], label=None if at else "train")
+    axis.scatter(row["val_loss"], at, s=26, color=ACCENT, label=None if at else "val")
+
+
+def _reach(gains: list[Gain]) -> tuple[float, float]:
+    """Ends of the axis, not stretched by a single wide interval: that one is drawn with an arrow."""
     if not gains:
         return -1.0, 1.0
     ends = np.array([[g.low, g.high] for g in gains])
@@ -67,7 +93,7 @@ def _reach(gains: list) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _interval(axis, at: int, gain, colour: str, reach: tuple[float, float]) -> None:
+def _interval(axis: Any, at: int, gain: Gain, colour: str, reach: tuple[float, float]) -> None:
     low, high = max(gain.low, reach[0]), min(gain.high, reach[1])
     axis.plot([low, high], [at, at], color=colour, lw=2.5, solid_capstyle="butt")
     for cut, mark, end in ((gain.low < low, "<", low), (gain.high > high, ">", high)):
@@ -76,8 +102,8 @@ def _interval(axis, at: int, gain, colour: str, reach: tuple[float, float]) -> N
     axis.plot(gain.mean, at, "o", color=colour, ms=6)
 
 
-def curves(path, lanes: dict[str, list[list[dict]]]) -> None:
-    """A panel per rung, {name: a curve per seed}: train and val loss against steps, val of the first name in grey."""
+def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> None:
+    """{name: a curve per seed}, a panel each: train and val loss against steps, val of the first name in grey."""
     across, base = min(4, len(lanes)), next(iter(lanes.values()))
     down = -(-len(lanes) // across)
     grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
@@ -85,9 +111,9 @@ def curves(path, lanes: dict[str, list[list[dict]]]) -> None:
         for axis in axes.flat[len(lanes) :]:
             axis.set_axis_off()
         for axis, (name, seeds) in zip(axes.flat, lanes.items(), strict=False):
-            kinds = ((base, "val_loss", FAINT, "val, base"), (seeds, "train_loss", COLOURS[1], "train"))
-            for mine, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
-                for i, curve in enumerate(mine):
+            kinds = ((base, "val_loss", FAINT, "val, no regularisation"), (seeds, "train_loss", COLOURS[1], "train"))
+            for shown, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
+                for i, curve in enumerate(shown):
                     xy = [r["step"] for r in curve], [r[metric] for r in curve]
                     axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
             axis.set_title(name, fontsize=9)
@@ -98,32 +124,24 @@ def curves(path, lanes: dict[str, list[list[dict]]]) -> None:
         axes[0][0].legend(fontsize=7.5)
 
 
-def learning_curves(path, curves: list[LearningCurve]) -> None:
+def learning_curves(path: Path, curves: list[LearningCurve]) -> None:
     """Error and loss against the size of the training set: dots the seeds, the law and its interval, twice the data."""
     with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
         for axis, curve in zip(axes[0], curves, strict=True):
-            scale, unit = (100, "error on validation (%)") if curve.metric == "error" else (1, "validation loss (nats)")
-            sizes, largest = curve.sizes, curve.sizes[-1]
+            is_error = curve.metric == "error"
+            scale, label = (100, "validation error (%)") if is_error else (1, "validation loss (nats)")
+            sizes = list(curve.sizes)
             for values in curve.values:
                 axis.plot(sizes, scale * values, "o", color=FAINT, ms=3.5, zorder=2)
             if len(curve.values):
                 axis.plot(sizes, scale * curve.values.mean(0), "o", color=INK, ms=6, zorder=3, label="mean over seeds")
-            if curve.law:
-                at, low, high = curve.band.T
-                law = scale * curve.law.at(at)
-                axis.fill_between(at, scale * low, scale * high, color=ACCENT, alpha=0.15, lw=0)
-                axis.plot(at[at <= largest], law[at <= largest], color=ACCENT, lw=1.6)
-                axis.plot(at[at >= largest * 0.99], law[at >= largest * 0.99], color=ACCENT, lw=1.6, ls="--")
-                axis.plot(
-                    2 * largest, scale * curve.law.at(2 * largest), "D", color=ACCENT, ms=6, label="twice the data"
-                )
-                title = f"{curve.law.a * scale:.3g} + {curve.law.b * scale:.3g} n^-{curve.law.c:.2f}"
-                axis.set_title(title)
+            if curve.extrapolation:
+                _law(axis, curve.extrapolation, sizes[-1], scale)
+                sizes.append(2 * sizes[-1])
             else:
                 axis.set_title(f"not extrapolated: {curve.refused}", fontsize=8.5, wrap=True)
-            axis.set(xscale="log", xlabel="training examples", ylabel=unit)
-            ticks = [*sizes, *([2 * largest] if curve.law else [])]
-            axis.set_xticks(ticks, [f"{n:,}" for n in ticks])
+            axis.set(xscale="log", xlabel="training examples", ylabel=label)
+            axis.set_xticks(sizes, [f"{n:,}" for n in sizes])
             axis.minorticks_off()
             axis.set_ylim(bottom=0)
             axis.grid(color=GRID, lw=0.6)
@@ -131,16 +149,23 @@ def learning_curves(path, curves: list[LearningCurve]) -> None:
                 axis.legend(fontsize=8)
 
 
-def inputs(path, rows: list[tuple[str, "object"]]) -> None:
+def _law(axis: Any, extrapolation: Extrapolation, largest: int, scale: float) -> None:
+    """The law with its interval; dashed beyond the largest size that was measured."""
+    law, (at, low, high) = extrapolation.law, extrapolation.band.T
+    values = scale * law.at(at)
+    axis.fill_between(at, scale * low, scale * high, color=ACCENT, alpha=0.15, lw=0)
+    axis.plot(at[at <= largest], values[at <= largest], color=ACCENT, lw=1.6)
+    axis.plot(at[at >= largest * 0.99], values[at >= largest * 0.99], color=ACCENT, lw=1.6, ls="--")
+    axis.plot(2 * largest, scale * law.at(2 * largest), "D", color=ACCENT, ms=6, label="twice the data")
+    axis.set_title(f"{law.a * scale:.3g} + {law.b * scale:.3g} n^-{law.c:.2f}")
+
+
+def inputs(path: Path, rows: list[tuple[str, Tensor]]) -> None:
     """A row of images (N, C, H, W) in 0..1 per change, the originals first: the same examples below each other."""
     across = max(len(images) for _, images in rows)
     size = 0.66
-    with drawing(
-        path, width=size * across + 1.7, height=size * len(rows) + 0.1, nrows=len(rows), ncols=across, squeeze=False
-    ) as (
-        figure,
-        axes,
-    ):
+    grid = {"nrows": len(rows), "ncols": across, "squeeze": False}
+    with drawing(path, width=size * across + 1.7, height=size * len(rows) + 0.1, **grid) as (figure, axes):
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
         for line, (name, images) in zip(axes, rows, strict=True):
             for axis in line:
@@ -153,23 +178,21 @@ def inputs(path, rows: list[tuple[str, "object"]]) -> None:
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=6)
 
 
-def first_layer(path, weights, most: int = 64) -> None:
-    """Filters (F, C, H, W) as pictures: of one channel red above and blue below 0, of three in colour, around grey."""
-    if weights is None:
+def first_layer(path: Path, filters: Tensor | None, most: int = 64) -> None:
+    """Filters (F, C, H, W) as images: of one channel red above and blue below 0, of three in colour, around grey."""
+    if filters is None:
         with drawing(path, width=5, height=0.6) as (_, axis):
             axis.set_axis_off()
-            axis.text(0, 0.4, "the first layer sees no picture")
+            axis.text(0, 0.4, "the first layer does not see an image")
         return
-    kinds, size = weights.shape[1], "x".join(map(str, weights.shape[1:]))
-    tiles = weights if kinds in (1, 3) else weights.flatten(0, 1)[:, None]
+    channels, size = filters.shape[1], "x".join(map(str, filters.shape[1:]))
+    tiles = filters if channels in (1, 3) else filters.flatten(0, 1)[:, None]
     shown = tiles[:most]
     across = min(16, len(shown))
     down = -(-len(shown) // across)
     limit = float(shown.abs().max()) or 1.0
-    with drawing(path, width=0.5 * across + 0.4, height=0.5 * down + 0.3, nrows=down, ncols=across, squeeze=False) as (
-        figure,
-        axes,
-    ):
+    grid = {"nrows": down, "ncols": across, "squeeze": False}
+    with drawing(path, width=0.5 * across + 0.4, height=0.5 * down + 0.3, **grid) as (figure, axes):
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.03)
         for axis in axes.flat:
             axis.set_axis_off()
@@ -179,25 +202,23 @@ def first_layer(path, weights, most: int = 64) -> None:
             else:
                 axis.imshow((tile.permute(1, 2, 0) / limit + 1) / 2, interpolation="nearest")
         some = "" if len(shown) == len(tiles) else f", the first {len(shown)} of {len(tiles)}"
-        figure.suptitle(f"{len(weights)} filters of {size}{some}", x=0.01, ha="left", fontsize=9.5)
+        figure.suptitle(f"{len(filters)} filters of {size}{some}", x=0.01, ha="left", fontsize=9.5)
 
 
-def activations(path, layers: list[Activation]) -> None:
+def activations(path: Path, layers: list[Activation]) -> None:
     """A histogram per activation over all of val (counts on a log scale), with its dead units and saturated values."""
     across = min(4, max(1, len(layers)))
     down = max(1, -(-len(layers) // across))
-    with drawing(path, width=3.1 * across, height=2.3 * down + 0.3, nrows=down, ncols=across, squeeze=False) as (
-        _,
-        axes,
-    ):
+    grid = {"nrows": down, "ncols": across, "squeeze": False}
+    with drawing(path, width=3.1 * across, height=2.3 * down + 0.3, **grid) as (_, axes):
         for axis in axes.flat[len(layers) :]:
             axis.set_axis_off()
         for axis, layer in zip(axes.flat, layers, strict=False):
             axis.stairs(
                 [max(c, 0.5) for c in layer.counts], layer.edges, fill=True, color=ACCENT, alpha=0.6, baseline=0.5
             )
-            more = "" if layer.saturated is None else f", {layer.saturated:.0%} of values saturated"
-            axis.set_title(f"{layer.name}: {layer.units} units\n{layer.dead:.0%} dead{more}", fontsize=8.5)
+            saturated = "" if layer.saturated is None else f", {layer.saturated:.0%} of values saturated"
+            axis.set_title(f"{layer.name}: {layer.units} units\n{layer.dead:.0%} dead{saturated}", fontsize=8.5)
             axis.set(yscale="log", ylim=(0.5, None), xlabel="value")
             axis.tick_params(labelsize=8)
-        axes[0][0].set_ylabel("values on val")
+        axes[0][0].set_ylabel("number of values on val")

@@ -4,7 +4,7 @@ import math
 
 from omegaconf import DictConfig
 
-from recipe.experiment.arms import interval
+from recipe.experiment.arms import paired_gain
 from recipe.formatting import lowering
 from recipe.stages.tune.trials import Trial
 
@@ -42,7 +42,7 @@ def progress(
 def _half_width(values: tuple[float, ...], confidence: float) -> float:
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return math.nan
-    mean = interval(list(values), confidence)
+    mean = paired_gain(list(values), confidence)
     return mean.high - mean.mean
 
 
@@ -66,7 +66,7 @@ def _prediction(cfg: DictConfig, first: str, reference: list[float], name: str, 
         return prediction | {
             "measured": "cannot be compared: it takes two repeats in which both samplers have a complete trial"
         }
-    g = interval(differences, cfg.confidence)
+    g = paired_gain(differences, cfg.confidence)
     effect = lowering(g.mean, g.low, g.high, "the best validation loss", f"{g.n} repeats", cfg.confidence)
     verdict = f"{name} is better" if g.low > 0 else f"{first} is better" if g.high < 0 else "no significant difference"
     return prediction | {"measured": f"{effect}: {verdict}", "outcome": "confirmed" if g.low > 0 else "refuted"}

@@ -64,7 +64,7 @@ class Trial:
     def trained(self) -> Trained:
         """Its curve in the form of a lane's, for the terminal and MLflow."""
         rows = [dict(zip(self.curve, values, strict=True)) for values in zip(*self.curve.values(), strict=True)]
-        best = min(range(1, len(rows)), key=lambda r: rows[r]["val_loss"], default=0)
+        best = min(range(1, len(rows)), key=lambda r: rows[r]["val_loss"], default=None)
         return Trained(rows, best_row=best, ended=self.cause, seconds=self.seconds)
 
 

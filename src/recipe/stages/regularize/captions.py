@@ -1,0 +1,63 @@
+"""The figures and sentences of the regularize stage."""
+
+from omegaconf import DictConfig
+
+from recipe.experiment.arms import TEST
+from recipe.formatting import count
+from recipe.stages.regularize import learning_curve
+from recipe.stages.regularize.ablation import Ablation
+from recipe.stages.regularize.learning_curve import LearningCurve
+
+EVIDENCE = {
+    "something_helped": ["gains.png"],
+    "first_layer_is_not_noise": ["first_layer.png"],
+    "units_stay_alive": ["activations.png"],
+    "activations_are_not_saturated": ["activations.png"],
+    "augmentation_keeps_the_label": ["inputs.png"],
+}
+FIGURES = {
+    "gains.png": "every candidate change in the order of trying: by how much it lowers validation loss, with a "
+    "confidence interval over seeds (Bonferroni-corrected where a change has several levels); and the gap between "
+    "training and validation loss, means over seeds",
+    "learning_curve.png": "error and loss with less data, and the power law up to twice the data; the interval is over "
+    "seeds, and for the error over validation examples too",
+    "inputs.png": "the same training examples, original and as each candidate that changes the input gives them",
+    "first_layer.png": "weights of the accepted recipe's first layer, first seed",
+    "activations.png": "every activation of the accepted recipe's network over all of val, first seed",
+    "curves.png": "losses of every candidate's best level, one line per seed; in grey the validation loss without "
+    "regularisation",
+}
+
+
+def scores(result: Ablation) -> list[dict]:
+    return [result.base.score(), result.accepted.score() | {"system": "regularized"}]
+
+
+def metrics(result: Ablation) -> dict:
+    row = result.accepted.score()
+    return {k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)}
+
+
+def summary(result: Ablation, cfg: DictConfig) -> str:
+    tried = sum(candidate.best is not None for candidate in result.candidates)
+    how = f"({TEST}, {cfg.confidence:.0%}, n = {cfg.seeds})"
+    if not result.kept:
+        return f"None of {count(tried, 'candidate change')} lowers validation loss by more than seed noise {how}."
+    return (
+        f"{len(result.kept)} of {count(tried, 'candidate change')} lower validation loss by more than seed noise {how} "
+        f"and are kept: {', '.join(result.kept)}."
+    )
+
+
+def findings(result: Ablation, curves: list[LearningCurve], cfg: DictConfig) -> list[str]:
+    return [*learning_curve.sentences(curves, cfg.seeds, cfg.confidence), false_positives(result, cfg.confidence)]
+
+
+def false_positives(result: Ablation, confidence: float) -> str:
+    """What the reader of several tests must know, in a sentence."""
+    tried = sum(candidate.best is not None for candidate in result.candidates)
+    return (
+        f"{count(tried, 'candidate change')} {'was' if tried == 1 else 'were'} tried; if none had any effect, "
+        f"{tried * (1 - confidence) / 2:.2g} would be kept by chance on average. "
+        f"{len(result.candidates) - tried} were skipped."
+    )
