@@ -40,7 +40,8 @@ function statusText() {
 
 function warningText() {
   const guarded = [...state.marks].filter(([i, { action }]) => action !== "keep" && isGuarded(i)).length;
-  return guarded ? `${counted(guarded, "decision")} on ${roles.guarded?.name}: ${roles.guarded?.meaning}.` : "";
+  if (!guarded) return "";
+  return `${counted(guarded, "decision")} with a warning. ${roles.guarded?.name}: ${roles.guarded?.meaning}.`;
 }
 
 /** @param {boolean} all whether marks that have a reason get the new one too */
