@@ -1,6 +1,6 @@
 """Audit: become one with the data. What is in it, how often, and what is wrong with it?
 
-Reads   runs/prepare/ (the store), decisions.csv (what a person decided about single examples)
+Reads   runs/prepare/ (the store), decisions.csv (what the user has decided about single examples)
 Writes  runs/audit/examples.parquet, pairs.parquet, probes.json, explorer.html, *.png, report.json
 """
 

@@ -1,4 +1,4 @@
-"""Compose: what each stage is asked to do, with every choice folded in.
+"""Compose: the config of each stage, with every choice in it.
 
 Reads   params.yaml, conf/
 Writes  resolved/<stage>.yaml, from which the stage runs and on which it depends

@@ -1,13 +1,15 @@
 """Karpathy's recipe for training neural networks as a pipeline that refuses to skip a step."""
 
 import os
+from importlib import import_module
+from typing import Any
 
 # Before torch is imported: OpenMP's busy waiting makes two threads slower than one wherever a core is taken.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __all__ = ["Declare", "RecipeError", "Setup", "examine"]
-FROM = {
+_MODULES = {
     "Declare": "recipe.checks.declare",
     "RecipeError": "recipe.errors",
     "Setup": "recipe.checks.setup",
@@ -15,10 +17,8 @@ FROM = {
 }
 
 
-def __getattr__(name: str):
-    """The library's face, imported when asked for: a stage that needs no torch does not wait for it."""
-    from importlib import import_module
-
-    if name not in FROM:
+def __getattr__(name: str) -> Any:
+    """The library's public names, imported at first use: a stage that needs no torch does not load it."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'recipe' has no attribute '{name}'")
-    return getattr(import_module(FROM[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -16,6 +16,7 @@ import traceback
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 from recipe.errors import RecipeError
 from recipe.files import write_text
@@ -23,14 +24,14 @@ from recipe.files import write_text
 MASK = "***"
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RECIPE_STORAGE")  # environment variables
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-SHORTEST = 4  # letters of a password that is masked as a word: a shorter one would mask half of a text
+SHORTEST = 4  # letters of a password that is masked as a word: a shorter one would mask unrelated text
 _IN_TEXT = re.compile(r"([A-Za-z][\w+.-]*://)([^\s\"'`<>]+)")
 _QUERY = re.compile(
     r"([?&;#](?:[\w.-]*(?:passw|pwd|passphrase|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|"
     r"signature|odbc_connect)[\w.-]*|pass|auth|key|sig)=)([^&]*)",
     re.IGNORECASE,
 )
-# of a driver's own form, without scheme
+# in the form of a database driver, without scheme
 _ALONE = re.compile(r"\b(\w*(?:passw(?:or)?d|pwd)=['\"]?)[^\s&;,\"'`<>]+", re.IGNORECASE)
 _used: set[str] = set()  # addresses from conf/, which the environment does not have
 
@@ -52,7 +53,7 @@ def masked(text: str) -> str:
 
 
 def _masked(scheme: str, rest: str, in_use: bool = False) -> str:
-    """in_use: as it is configured, where a / before the @ is one of the password; in a text it may begin a path."""
+    """in_use: as it is configured, where a / before the @ belongs to the password; in a text it may begin a path."""
     rest = _QUERY.sub(rf"\1{MASK}", rest)
     start, at, end = rest.rpartition("@")
     user, colon, _ = start.partition(":")
@@ -64,7 +65,7 @@ def _masked(scheme: str, rest: str, in_use: bool = False) -> str:
 
 @functools.lru_cache(8)
 def _known(addresses: frozenset[str], words: tuple[str, ...]) -> tuple[list[tuple[str, str]], re.Pattern | None]:
-    """([(address, masked)], what finds their passwords as words): an address in use may have blanks or quotes in it."""
+    """([(address, masked)], the pattern of their passwords as words): an address in use may hold blanks or quotes."""
     replacements, secrets = [], set(words)
     for address in addresses:
         scheme, colon, rest = address.partition("://")
@@ -79,13 +80,14 @@ def _known(addresses: frozenset[str], words: tuple[str, ...]) -> tuple[list[tupl
 
 
 def _secrets(rest: str) -> set[str]:
-    """The passwords in an address, as they stand there and decoded, however a library takes it apart."""
-    found = {value for _, value in _QUERY.findall(rest)}
+    """The passwords in an address, as written and decoded, in every way in which a library may split it."""
+    passwords = {value for _, value in _QUERY.findall(rest)}
     for end in (rest.find("@"), rest.rfind("@")):
         login = rest[: max(end, 0)]
         if not rest.startswith("/"):
-            found |= {login, login.partition(":")[2]}
-    return found | {urllib.parse.unquote_plus(word) for word in found} | {urllib.parse.unquote(word) for word in found}
+            passwords |= {login, login.partition(":")[2]}
+    decoded = {decode(word) for word in passwords for decode in (urllib.parse.unquote_plus, urllib.parse.unquote)}
+    return passwords | decoded
 
 
 def _forms(word: str) -> Iterator[str]:
@@ -104,27 +106,27 @@ def _forms(word: str) -> Iterator[str]:
 class _Masking:
     """A stream in which every text is masked."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, text: str) -> int:
         self._stream.write(masked(text))
         return len(text)
 
-    def writelines(self, lines) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 @contextlib.contextmanager
-def masking():
-    """Inside the block all that is printed is masked: also what libraries log, a stack trace, and a last message."""
+def masking() -> Iterator[None]:
+    """Inside the block everything printed is masked, with what libraries log, stack traces and the last message."""
     before, factory = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
 
-    def record(*args, **kwargs):  # for handlers that write to files
+    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:  # for handlers that write to files
         made = factory(*args, **kwargs)
         made.msg, made.args = masked(made.getMessage()), None
         if made.exc_info:
@@ -149,7 +151,7 @@ def rewrite_masked(files: Iterable[Path]) -> None:
             write_text(file, without)
 
 
-# ---- taking apart ------------------------------------------------------------------------------------------------
+# ---- splitting ------------------------------------------------------------------------------------------------
 
 
 def require_encoded(address: str, place: str) -> None:
@@ -174,4 +176,4 @@ def without_login(address: str) -> tuple[str, str, str]:
     except ValueError as error:
         raise RecipeError(f"{masked(address)} is not an address: {error}") from None
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return bare, *(urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
+    return bare, urllib.parse.unquote(parts.username or ""), urllib.parse.unquote(parts.password or "")

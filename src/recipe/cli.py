@@ -1,5 +1,5 @@
-"""What one types: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions,
-`recipe worker` helps a search that is going on, `recipe predict photo.jpg` asks the final system.
+"""The command line: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions,
+`recipe worker` takes part in a running search, `recipe predict photo.jpg` classifies with the final system.
 """
 
 import argparse
@@ -8,18 +8,23 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipe.addresses import masked, masking
 from recipe.errors import RecipeError
 
+if TYPE_CHECKING:  # both import torch
+    from recipe.checks.setup import Setup
+    from recipe.serve.predict import Answer
+
 DECISIONS = "decisions.csv"
 SYSTEM = "runs/ensemble/system"
-MOST_WORKERS = 4  # that decode images: the net keeps no more of them busy
+MAX_WORKERS = 4  # processes that decode images: the network keeps no more of them busy
 TOP = 3  # classes shown of a single image
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done.
+    """Gives 0 where all is well, 1 where a gate is closed or an input has no answer, 2 where nothing was done.
 
     130 after Ctrl-C.
     """
@@ -30,19 +35,19 @@ def main(words: list[str] | None = None) -> int:
     command.add_argument("--only", action="append", default=[], metavar="CHECK,...", help="run these checks alone")
     command.add_argument("--skip", action="append", default=[], metavar="CHECK,...", help="leave these checks out")
     command.add_argument("--list", action="store_true", help="list the checks and what each claims, and stop")
-    command.set_defaults(does=lambda given: _listed() if given.list else _examined(given))
+    command.set_defaults(does=lambda given: _list_checks() if given.list else _examine(given))
     command = commands.add_parser("decide", help="check lines for decisions.csv, and add them", allow_abbrev=False)
     command.add_argument(
         "lines", nargs="?", default="-", metavar="FILE", help="id,action,label,reason; - reads what is typed or piped"
     )
     command.add_argument("--replace", action="store_true", help="also where decisions.csv says something else")
-    command.set_defaults(does=_decided)
+    command.set_defaults(does=_decide)
     command = commands.add_parser("worker", help="take part in the search of the tune stage", allow_abbrev=False)
     command.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="those that pipeline/tune.py was started with, by hand"
     )
-    command.set_defaults(does=lambda given: _worked(given.overrides))
-    command = commands.add_parser("predict", help="what the final system says of your files", allow_abbrev=False)
+    command.set_defaults(does=lambda given: _take_part(given.overrides))
+    command = commands.add_parser("predict", help="classify your files with the final system", allow_abbrev=False)
     command.add_argument(
         "input", metavar="PATH", help="an image, a folder of images, a table, or an array (.npy, .npz)"
     )
@@ -52,10 +57,10 @@ def main(words: list[str] | None = None) -> int:
         "--trust", action="append", default=[], metavar="NAME",
         help="the exact dotted name of code, as own.nets.wide, that the system may run; repeat it for more",
     )  # fmt: skip
-    command.set_defaults(does=_predicted)
+    command.set_defaults(does=_predict)
     given = parser.parse_args(words)
     try:
-        return given.does(given)
+        return int(given.does(given))
     except RecipeError as error:
         print(f"recipe {given.command}: {_printable(masked(str(error)))}", file=sys.stderr)
         return 2
@@ -64,7 +69,7 @@ def main(words: list[str] | None = None) -> int:
         return 130
 
 
-def _decided(given) -> int:
+def _decide(given: argparse.Namespace) -> int:
     from recipe.data.decisions import add, parse, read_decisions
     from recipe.files import read_json, read_table
 
@@ -83,7 +88,7 @@ def _decided(given) -> int:
     return 0
 
 
-def _worked(overrides: list[str]) -> int:
+def _take_part(overrides: list[str]) -> int:
     from recipe.config.compose import resolved, root
     from recipe.config.hydra_app import compose_cli
     from recipe.stages.tune.worker import NoSearch
@@ -101,7 +106,7 @@ def _worked(overrides: list[str]) -> int:
     return 0
 
 
-def _predicted(given) -> int:
+def _predict(given: argparse.Namespace) -> int:
     import torch
 
     from recipe.serve import predict
@@ -112,12 +117,12 @@ def _predicted(given) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     system = load_system(Path(given.system).expanduser(), device, given.trust)
     single = path.is_file() and path.suffix.lower() not in TABLES | ARRAYS
-    workers = 1 if single else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    found = predict.answers(system, fresh(path, system.form, workers))
+    workers = 1 if single else min(MAX_WORKERS, _cores())
+    answers = predict.answers(system, fresh(path, system.form, workers))
     if single and not out:
-        return _told(next(found), system.classes)
+        return _show_answer(next(answers), system.classes)
     try:
-        total, odd, unlike = predict.write(found, system.classes, out or sys.stdout)
+        total, odd, unlike = predict.write(answers, system.classes, out or sys.stdout)
     except BrokenPipeError:  # `recipe predict photos | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -125,37 +130,43 @@ def _predicted(given) -> int:
     print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
     if unlike:
         print(
-            f"recipe predict: unlike the training examples are {unlike:,} of {total:,} inputs, and their answers may "
+            f"recipe predict: {unlike:,} of {total:,} inputs are unlike the training examples, and their answers may "
             "be wrong; the column `unlike` says in what",
             file=sys.stderr,
         )
     if odd:
-        print(f"recipe predict: {odd:,} could not be; the column `problem` says why", file=sys.stderr)
+        print(f"recipe predict: {odd:,} could not be predicted; the column `problem` says why", file=sys.stderr)
     return 1 if odd else 0
 
 
-def _told(answer, classes: list[str]) -> int:
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux alone
+
+
+def _show_answer(answer: "Answer", classes: list[str]) -> int:
     """The most probable classes of one image."""
     if answer.p is None:
         print(f"recipe predict: {answer.name}: {answer.problem}", file=sys.stderr)
         return 1
-    best = sorted(range(len(classes)), key=lambda k: -answer.p[k])[:TOP]
+    p = answer.p
+    best = sorted(range(len(classes)), key=lambda k: -p[k])[:TOP]
     width = max(len(classes[k]) for k in best)
     for k in best:
-        print(f"{_printable(classes[k]):<{width}}  {answer.p[k]:>6.1%}")
+        print(f"{_printable(classes[k]):<{width}}  {p[k]:>6.1%}")
     if answer.unlike:
         print(f"recipe predict: {answer.name} is unlike the training examples: {answer.unlike}", file=sys.stderr)
     return 0
 
 
 def _printable(text: str) -> str:
-    """Without control characters: a terminal obeys them, and a system's names may be anyone's."""
+    """Without control characters: a terminal obeys them, and anyone may have chosen a system's names."""
     from recipe.problems import shown
 
     return "\n".join(map(shown, text.split("\n")))
 
 
-def _listed() -> int:
+def _list_checks() -> int:
     from recipe.checks.examine import CHECKS
 
     for name, check in CHECKS.items():
@@ -163,30 +174,32 @@ def _listed() -> int:
     return 0
 
 
-def _examined(given) -> int:
+def _examine(given: argparse.Namespace) -> int:
     setup = load(given.setup)
     from recipe import verdict
     from recipe.checks.examine import examine
 
     started = time.monotonic()
 
-    def progress(found) -> None:
-        print(f"  {found.mark:<9}  {found.check:<36} {found.shown[:24]:>24}  {found.bound[:60]}".rstrip(), flush=True)
+    def progress(v: verdict.Verdict) -> None:
+        print(f"  {v.mark:<9}  {v.check:<36} {v.shown[:24]:>24}  {v.bound[:60]}".rstrip(), flush=True)
 
     only, skip = (tuple(n for part in words for n in part.split(",") if n) for words in (given.only, given.skip))
     report = examine(setup, only=only, skip=skip, progress=progress)
-    for found in report.verdicts:
-        if found.closes:
-            print(f"\n{verdict.explained(found)}")
-        elif found.needed:
-            print(f"\n{found.check} is undecided: {found.needed}")
+    for v in report.verdicts:
+        if v.closes:
+            print(f"\n{verdict.explained(v)}")
+        elif v.needed:
+            print(f"\n{v.check} is undecided: {f'{v.finding} {v.needed}'.strip()}")
+        elif v.finding:
+            print(f"\n{v.check}: {v.finding}")
     held = sum(v.verdict == "pass" for v in report.verdicts)
     ran = sum(v.verdict != "skip" for v in report.verdicts)
     print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")
     return 1 if report.failed else 0
 
 
-def load(place: str):
+def load(place: str) -> "Setup":
     """The Setup that `module:name` names, with the working folder on the path.
 
     Raises RecipeError that says which part of it is wrong.
@@ -204,24 +217,24 @@ def load(place: str):
         if error.name != module_name.split(".")[0] and error.name != module_name:
             raise RecipeError(f"{module_name}: {cause(error)}") from None
         raise RecipeError(f"no module called {module_name} in {os.getcwd()} or among the installed ones.") from None
-    except Exception as error:  # a person's module may fail in any way
+    except Exception as error:  # a user's module may fail in any way
         raise RecipeError(f"{module_name} cannot be imported: {cause(error)}") from None
     if not hasattr(module, name):
         names = [n for n, v in vars(module).items() if isinstance(v, Setup) or (callable(v) and not n.startswith("_"))]
         raise RecipeError(f"{module_name} has no `{name}`; it has {', '.join(sorted(names)) or 'no such name'}.")
-    found = getattr(module, name)
-    if callable(found) and not isinstance(found, Setup):
+    setup = getattr(module, name)
+    if callable(setup) and not isinstance(setup, Setup):
         try:
-            found = found()
+            setup = setup()
         except RecipeError:
             raise
         except Exception as error:
             raise RecipeError(f"{place}() fails: {cause(error)}") from None
-    if not isinstance(found, Setup):
+    if not isinstance(setup, Setup):
         raise RecipeError(
-            f"{place} is a {type(found).__name__}, it must be a recipe.Setup or a function that gives one."
+            f"{place} is a {type(setup).__name__}, it must be a recipe.Setup or a function that gives one."
         )
-    return found
+    return setup
 
 
 if __name__ == "__main__":

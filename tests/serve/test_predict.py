@@ -101,7 +101,7 @@ def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path,
     dark = photos.store.inputs[:5] // 16
     np.save(tmp_path / "dark.npy", np.concatenate([photos.store.inputs[5:7], dark]))
     assert predict(photos, tmp_path / "dark.npy", "--out", tmp_path / "dark.csv") == 0
-    assert "unlike the training examples are 5 of 7 inputs, and their answers may be wrong" in capsys.readouterr().err
+    assert "5 of 7 inputs are unlike the training examples, and their answers may be wrong" in capsys.readouterr().err
     told = [row["unlike"] for row in read_csv(tmp_path / "dark.csv")]
     assert told[:2] == ["", ""]
     assert all(text.startswith("its contrast is 0.0") for text in told[2:])

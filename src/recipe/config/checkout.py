@@ -38,7 +38,7 @@ def not_in_git(*paths: Path | str) -> str:
 def not_in_dvc(path: Path | str, here: Path) -> str:
     """What to do about data that were left behind."""
     if (here / f"{path}.dvc").exists():
-        return f"{path} is in DVC, which checks out nothing but the target's own files here: leave the target out."
+        return f"{path} is in DVC, which checks out only the target's files here: leave the target out."
     return (
         f"{path} is not in DVC or git, and {WHERE} of them: "
         f"dvc add {path}, and git add the .dvc file that it writes; or run without --temp and --queue."

@@ -128,7 +128,7 @@ def _parsed(file: Path, base: Path) -> ast.AST:
 
 
 def _beside(file: Path, source: Path) -> Iterable[Path]:
-    """What a module may read by its own place: the files of its folder, of a user's package all of its files."""
+    """What a module may read by its path: the files of its folder, in a user's package all of its files."""
     package = file.relative_to(source).parts[0] if file.is_relative_to(source) else ""
     if package in ("", "recipe", file.name):
         return file.parent.iterdir()

@@ -170,7 +170,7 @@ def _parsed(words: list[str]) -> list[Override]:
 
 
 def _check_names(stage: str, overrides: list[Override], known: set[str], base: Path) -> None:
-    """Keys and options, as those of params.yaml are checked: Hydra's own messages list no names of keys."""
+    """Keys and options, as those of params.yaml are checked: Hydra's messages list no names of keys."""
     values = []
     for override in overrides:
         key = override.key_or_group
@@ -202,7 +202,7 @@ def _values(override: Override) -> list[Any]:
 
 
 def _jobs(overrides: list[Override]) -> list[dict[str, str]]:
-    """Per job {key: word}: the product of all values, in the order in which Hydra's own sweeper runs them."""
+    """Per job {key: word}: the product of all values, in the order in which Hydra's sweeper runs them."""
     words: dict[str, list[str]] = {}  # by key: the last one counts
     for override in overrides:
         if override.is_hydra_override():
@@ -239,7 +239,7 @@ def _check_jobs(stage: str, jobs: list[dict[str, str]]) -> None:
 
 
 def _composed(stage: str, words: list[str]) -> tuple[DictConfig, DictConfig]:
-    """The stage's config with these words, checked, and Hydra's own."""
+    """The stage's config with these words, checked, and Hydra's settings."""
     try:
         cfg = hydra.compose(f"_{stage}", words, return_hydra_config=True)
         settings = cfg.hydra

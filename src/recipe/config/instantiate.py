@@ -15,18 +15,18 @@ def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
     """What conf/<group>/ names, built.
 
     Raises RecipeError that names the group, the target and the cause: a misspelt path, an argument it does not take,
-    or the exception its own code raised.
+    or the exception that its code raised.
     """
     target = cfg[group].get("_target_", "nothing")
     try:
         if set(cfg[group]) == {"_target_", "_partial_"} and not kwargs:
-            return get_method(target)  # the function itself: Hydra's partial checks its target anew at every call
+            return get_method(target)  # not Hydra's partial, which checks its target anew at every call
         return instantiate(cfg[group], **kwargs)
     except HydraException as error:
         inner: BaseException = error.__cause__ or error
         while isinstance(inner, HydraException) and inner.__cause__:
             inner = inner.__cause__
-        if isinstance(inner, RecipeError):  # it says itself what is wrong
+        if isinstance(inner, RecipeError):  # its message is complete
             raise RecipeError(f"conf/{group}: {inner}") from None
         raise RecipeError(
             f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "

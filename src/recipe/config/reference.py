@@ -74,7 +74,7 @@ def _row(line: Line, kind: str, bounds: str) -> str:
 
 def _escaped(text: str) -> str:
     """A comment as Markdown that shows the same characters."""
-    return re.sub(r"[*`]", lambda found: "\\" + found[0], text).replace("<", "&lt;")
+    return re.sub(r"[*`]", lambda match: "\\" + match[0], text).replace("<", "&lt;")
 
 
 def _type(name: str, content: dict[str, Any], key: str) -> tuple[str, str]:

@@ -175,7 +175,7 @@ def run_stage(name: str, checks: dict[str, Check], body: Body, cfg: DictConfig) 
         raise
     closed = [v for v in report.checks if v.closes]
     if closed and run.in_dvc:
-        # a process of its own, for a page's template is not an input of the stage
+        # in another process: a page's template is not an input of the stage
         subprocess.run([sys.executable, "-m", "recipe.stages.report"], check=False, timeout=60)
         report.pages += PAGES
     key = fingerprint(report.committed(name))
@@ -239,7 +239,7 @@ def _hydra_folder() -> Path:
     from hydra.core.hydra_config import HydraConfig
 
     folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
-    # DVC's command typed by hand has the root itself as its folder
+    # DVC's command, typed by a user, has the root as its folder
     return new_folder(Path("outputs", HydraConfig.get().job.name)) if folder == Path(".") else folder
 
 

@@ -7,6 +7,7 @@ text there too; MLflow, and the stages that compute with a score of an earlier o
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from recipe.verdict import Verdict
 
@@ -31,7 +32,7 @@ COLUMNS = {
 
 @dataclass
 class Report:
-    """What a stage hands in: the one thing that terminal, report page, MLflow and DVC read."""
+    """What a stage hands in: the one source of terminal, report page, MLflow and DVC."""
 
     metrics: dict[str, float]
     checks: list[Verdict] = field(default_factory=list)
@@ -39,8 +40,8 @@ class Report:
     evidence: dict[str, list[str]] = field(default_factory=dict)  # {check: its files in the stage's folder}
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
     scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
-    summary: str = ""  # the stage's finding, in a sentence
-    findings: list[str] = field(default_factory=list)  # what else it found, a sentence each
+    summary: str = ""  # the stage's main result, in a sentence
+    findings: list[str] = field(default_factory=list)  # other results, a sentence each
     pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
     ending: str = ""  # what the terminal shows last, below the verdicts
 
@@ -68,7 +69,7 @@ class Report:
         return {stage: columns} | content | {"metrics": [content["metrics"]]}
 
 
-def rounded(content):
+def rounded(content: Any) -> Any:
     """The same content, its fractions rounded to four significant digits; counts and texts are as they were."""
     if isinstance(content, dict):
         return {key: rounded(value) for key, value in content.items()}

@@ -1,7 +1,7 @@
 """A Hydra multirun: one MLflow run that is the parent of its jobs, a summary at the end, and which jobs failed.
 
-A job that fails leaves its message in error.txt in its folder, so that the process which started the multirun knows
-it also where a launcher runs jobs in other processes.
+A job that fails leaves its message in error.txt in its folder, so that the process which started the multirun has it
+also where a launcher runs jobs in other processes.
 """
 
 import contextlib
@@ -9,22 +9,27 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masked, rewrite_masked
 from recipe.errors import RecipeError
 from recipe.tracking.mlflow_store import CHILDREN, children_of, connect, experiment, first_line, page, where
 from recipe.tracking.tracker import PARENT, children_in_words, shown, start
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # takes a second to import
+
 FAILED = "error.txt"
-MOST = 20  # jobs that failed of which the messages are repeated
+MAX_MESSAGES = 20  # failed jobs whose messages are repeated
 
 
 @dataclass
@@ -44,11 +49,11 @@ class Job:
 class Multirun:
     """A multirun while it is going on."""
 
-    cfg: object
+    cfg: DictConfig
     stage: str
     folder: Path
     began: float  # seconds since the epoch
-    store: tuple | None  # (client, parent run); None where MLflow failed
+    store: "tuple[MlflowClient, str] | None"  # (client, parent run); None where MLflow failed
 
     def jobs(self) -> list[Job]:
         """The jobs that were started, in their order."""
@@ -69,10 +74,11 @@ _current: Multirun | None = None
 class Sweep(Callback):
     """The callback that conf/base.yaml names."""
 
-    def on_multirun_start(self, config, **kwargs) -> None:
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         stage = config.hydra.job.name
         try:
-            _open(config, stage, OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
+            words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+            _open(config, stage, words)
         except RecipeError as error:  # once, not once per job; Hydra takes an exception here for a warning
             sys.exit(f"{stage}: {error}")
 
@@ -91,7 +97,7 @@ def fail_job(message: str) -> None:
     (Path(HydraConfig.get().runtime.output_dir) / FAILED).write_text(masked(message.rstrip()) + "\n", encoding="utf-8")
 
 
-def _open(cfg, stage: str, words: list[str]) -> None:
+def _open(cfg: DictConfig, stage: str, words: list[str]) -> None:
     global _current
     client, stages = connect(cfg)
     words = [masked(word) for word in words]
@@ -131,8 +137,8 @@ def close(error: str) -> str:
         return f"{multirun.stage}: this multirun has no job, so nothing was run."
     if not failed:
         return ""
-    lines = [f"  #{job.number} {_cut(job.words, 100)}: {job.reason}" for job in failed[:MOST]]
-    more = [f"  and {len(failed) - MOST} more"] if len(failed) > MOST else []
+    lines = [f"  #{job.number} {_cut(job.words, 100)}: {job.reason}" for job in failed[:MAX_MESSAGES]]
+    more = [f"  and {len(failed) - MAX_MESSAGES} more"] if len(failed) > MAX_MESSAGES else []
     first = f"{multirun.stage}: {len(failed)} of {len(jobs)} jobs failed; the message of each is in its {FAILED}"
     return "\n".join([first, *lines, *more])
 
@@ -160,7 +166,7 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
 
 
 @contextlib.contextmanager
-def _store_may_fail():
+def _store_may_fail() -> Iterator[None]:
     """A store's or a network's failure costs no job: it is printed, and the block ends."""
     try:
         yield

@@ -1,6 +1,6 @@
 """The MLflow store: made once, opened for a stage, and its address in the UI.
 
-The only importer of mlflow beside track.py, which writes the runs, and served.py, which MLflow runs.
+The only importer of mlflow beside tracker.py, which writes the runs, and serve/mlflow_model.py, which MLflow runs.
 """
 
 import base64
@@ -15,10 +15,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
 
 from recipe.addresses import masked, remember, require_encoded, without_login
 from recipe.config.compose import home
 from recipe.errors import RecipeError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # takes a second to import
 
 COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
 CHILDREN = " child runs"  # what the name of the experiment ends with that holds lanes, trials, members and jobs
@@ -30,11 +36,12 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
-def _configured(cfg) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or cfg.runtime.mlflow.uri or f"sqlite:///{home() / 'mlflow.db'}"
+def _configured(cfg: DictConfig) -> str:
+    configured = os.environ.get("MLFLOW_TRACKING_URI") or cfg.runtime.mlflow.uri
+    return str(configured or f"sqlite:///{home() / 'mlflow.db'}")
 
 
-def uri_of(cfg) -> str:
+def uri_of(cfg: DictConfig) -> str:
     """The store's address; that of a server without user and password, which `connect` hands to MLflow."""
     uri = _configured(cfg)
     return without_login(uri)[0] if _is_server(uri) else uri
@@ -44,7 +51,7 @@ def _is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def connect(cfg):
+def connect(cfg: DictConfig) -> "tuple[MlflowClient, str]":
     """(client, experiment id); creates the store once, under a lock: two first users at a time break it for good.
 
     Raises RecipeError where a server does not answer or a store cannot be used, before any work is done.
@@ -59,7 +66,7 @@ def connect(cfg):
     from mlflow import MlflowClient
 
     for log in ("mlflow.store.db.utils", "urllib3.connectionpool"):
-        logging.getLogger(log).setLevel(logging.CRITICAL)  # what fails is said once, by us
+        logging.getLogger(log).setLevel(logging.CRITICAL)  # `connect` reports a failure, once
     try:
         with filelock.FileLock(home() / "mlflow.db.lock"):
             if uri.startswith("sqlite:"):
@@ -68,20 +75,20 @@ def connect(cfg):
                 _open_database(uri)
             client = MlflowClient(tracking_uri=uri)
             return client, experiment(client, cfg)
-    except Exception as error:  # a driver, a disk or a server: each has errors of its own
+    except Exception as error:  # a driver, a disk or a server: each has its errors
         raise RecipeError(
             f"the MLflow store {masked(uri)} cannot be used ({first_line(error)}). Mend or move it, or set "
             "`mlflow.uri` in conf/runtime/local.yaml to another one. Nothing has been run."
         ) from None
 
 
-def experiment(client, cfg, suffix: str = "") -> str:
+def experiment(client: "MlflowClient", cfg: DictConfig, suffix: str = "") -> str:
     """The id of the project's experiment, made where it is missing; with CHILDREN, of the one for child runs."""
     from mlflow.exceptions import MlflowException
 
     main = cfg.runtime.mlflow.experiment
-    if found := client.get_experiment_by_name(main + suffix):
-        return found.experiment_id
+    if known := client.get_experiment_by_name(main + suffix):
+        return str(known.experiment_id)
     about = {
         "": f"A run for each stage; its description links its lanes, trials and members in `{main}{CHILDREN}`.",
         CHILDREN: f"Lanes, trials and members of the stages, and jobs of multiruns. Their parent runs are in `{main}`.",
@@ -89,10 +96,10 @@ def experiment(client, cfg, suffix: str = "") -> str:
     tags = {"mlflow.note.content": about, "mlflow.sharedViewState.scores": _view()}
     place = (home() / "mlruns").as_uri() if uri_of(cfg).startswith("sqlite:") else None
     try:
-        return client.create_experiment(main + suffix, artifact_location=place, tags=tags)
+        return str(client.create_experiment(main + suffix, artifact_location=place, tags=tags))
     except MlflowException:
-        if found := client.get_experiment_by_name(main + suffix):  # another process made it in between
-            return found.experiment_id
+        if known := client.get_experiment_by_name(main + suffix):  # another process made it in between
+            return str(known.experiment_id)
         raise
 
 
@@ -106,7 +113,7 @@ def _view() -> str:
     return json.dumps({"name": "scores", "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
 
 
-def page(cfg, experiment: str, **query: str) -> str:
+def page(cfg: DictConfig, experiment: str, **query: str) -> str:
     """The address of the run table in the UI: the server's, or that of the `mlflow ui` that `make ui` starts."""
     uri = uri_of(cfg)
     base = uri.rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
@@ -120,12 +127,12 @@ def ui_link(experiment: str, **query: str) -> str:
 
 
 def children_of(run: str) -> str:
-    """The filter for the child runs of a run, in their own experiment."""
+    """The filter for the child runs of a run, in the experiment of child runs."""
     return f"tags.mlflow.parentRunId = '{run}'"
 
 
-def where(cfg, link: str) -> str:
-    """How to see a page: `make ui` (or its command) first, where the store is a file."""
+def where(cfg: DictConfig, link: str) -> str:
+    """How to open a page: `make ui` (or its command) first, where the store is a file."""
     if _is_server(uri_of(cfg)):
         return link
     return f"{link}\n          after `make ui`, or: mlflow ui --backend-store-uri {masked(uri_of(cfg))} --workers 1"
@@ -170,9 +177,9 @@ def _require_server(uri: str) -> None:
     try:
         urllib.request.urlopen(request, timeout=5).close()
     except (urllib.error.URLError, OSError, ValueError, http.client.HTTPException) as error:
-        if getattr(error, "code", None) in (401, 403):
+        if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
             if not login:
-                return  # MLflow has more ways to log in than the environment, and says itself that none worked
+                return  # MLflow has more ways to log in than the environment, and reports that none worked
             raise RecipeError(
                 f"the MLflow server {uri} refuses the login ({error.code} {error.reason}). Check the user and the "
                 "password in MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME, _PASSWORD and _TOKEN. Nothing has been "
@@ -199,7 +206,7 @@ def _open_database(uri: str) -> None:
 def _open_file(path: Path) -> None:
     """Write-ahead log, kept in the file: half the time per write, and readers do not wait.
 
-    It also fails at once on what is no database or cannot be written, where MLflow tries again for minutes.
+    It also fails at once on a file that is not a database or cannot be written, where MLflow tries again for minutes.
     """
     import sqlite3
 

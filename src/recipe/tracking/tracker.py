@@ -1,9 +1,9 @@
 """Copies evidence to MLflow, and never reads it back.
 
 One run per stage execution; lanes, trials and members are its children. Under a Hydra multirun the job is the child
-of the sweep's run and its lanes are not logged one by one. Children are in an experiment of their own: the UI takes the
+of the sweep's run and its lanes are not logged one by one. Children are in another experiment: the UI takes the
 100 newest runs, children included, before it folds them, so that hundreds of trials would hide the stages. Logging
-never kills a training: the first failure is said once, then the tracker is silent; the evidence in runs/ is whole
+never ends a training: the first failure is reported, then the tracker is silent; the evidence in runs/ is complete
 either way.
 
 One name means one thing on every run: `val_loss` is the number that counts (of a stage, the one in report.json),
@@ -16,12 +16,15 @@ import getpass
 import logging
 import math
 import os
+import platform
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masked
 from recipe.config.compose import leaves, requested, root
@@ -39,24 +42,28 @@ from recipe.tracking.mlflow_store import (
 )
 from recipe.verdict import measurement, statement
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # takes a second to import
+    from mlflow.entities import Metric
+
 PARENT = "RECIPE_PARENT_RUN"  # set by a sweep for its jobs
 # MLflow colours a run by its id, so that two curves of one chart may look alike: children get these, in turn
 COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#b4232a", "#0e7c86", "#8a6d1d", "#5a6672")
 
 
-def _quietly(method):
-    """A tracker's method that never raises: the first failure is said, after it nothing is logged."""
+def _quietly(method: Callable[..., None]) -> Callable[..., None]:
+    """A tracker's method that never raises: the first failure is reported, after it nothing is logged."""
 
     @functools.wraps(method)
-    def guarded(self, *args, **kwargs):
+    def guarded(self: "Tracker", *args: Any, **kwargs: Any) -> None:
         if self.broken:
             return
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # whatever a store or a network can do
             self.broken = True
-            said = f"MLflow: the store failed ({first_line(error)}); nothing more is logged"
-            print(f"{said}, the evidence in runs/ is whole.", file=sys.stderr, flush=True)
+            message = f"MLflow: the store failed ({first_line(error)}); nothing more is logged"
+            print(f"{message}, the evidence in runs/ is complete.", file=sys.stderr, flush=True)
 
     return guarded
 
@@ -67,7 +74,7 @@ class Tracker:
     Raises RecipeError where the store cannot be used at the start, before any work is done.
     """
 
-    def __init__(self, cfg, stage: str, name: str, commit: str, folder: str = ""):
+    def __init__(self, cfg: DictConfig, stage: str, name: str, commit: str, folder: str = ""):
         self.client, self.experiment = connect(cfg)
         self.stage, self.parent, self.broken = stage, os.environ.get(PARENT), False
         self.uri, self.name = uri_of(cfg), cfg.runtime.mlflow.experiment
@@ -76,7 +83,7 @@ class Tracker:
         self._open(cfg, name, commit, folder)
 
     @_quietly
-    def _open(self, cfg, name: str, commit: str, folder: str) -> None:
+    def _open(self, cfg: DictConfig, name: str, commit: str, folder: str) -> None:
         tags = {
             "mlflow.source.git.commit": commit,
             "recipe.dvc_experiment": os.environ.get("DVC_EXP_NAME"),
@@ -85,16 +92,23 @@ class Tracker:
         if self.parent:
             tags |= {"mlflow.parentRunId": self.parent, "mlflow.runColor": _colour(_job_number())}
             self.experiment = experiment(self.client, cfg, CHILDREN)
-        self._bury_the_dead(self.experiment)
+        self._close_dead_runs(self.experiment)
         self.id = start(self.client, self.experiment, self.stage, name, tags)
         self._batch(self.id, params=chosen(cfg, self.stage))
         self.client.log_text(self.id, masked(OmegaConf.to_yaml(cfg, resolve=True)), "config.yaml")
 
     @_quietly
     def lane(
-        self, name: str, params: dict, metrics: dict, curve: list[dict] = (), *, main: bool = False, seconds: float = 0
+        self,
+        name: str,
+        params: dict[str, Any],
+        metrics: dict[str, float],
+        curve: Sequence[dict[str, Any]] = (),
+        *,
+        main: bool = False,
+        seconds: float = 0,
     ) -> None:
-        """One training as a child run; the main one's curve stands on the stage's run too, where it shows unfolded.
+        """One training as a child run; the curve of the main one is logged on the stage's run too, to be seen there.
 
         curve: rows {"step": n, metric: value, ...}. seconds: how long it took.
         """
@@ -109,14 +123,14 @@ class Tracker:
         self.lanes += 1
         if not self.children:
             self.children = experiment(self.client, self.cfg, CHILDREN)
-            self._bury_the_dead(self.children)
+            self._close_dead_runs(self.children)
         child = start(self.client, self.children, self.stage, name, tags, seconds)
         self._batch(child, [*_now(metrics), *points], params | logs)
         self.client.set_terminated(child)
 
     @_quietly
     def data(self, name: str, digest: str, context: str) -> None:
-        """Which data set this run saw: shown in the run table."""
+        """Which data set this run used: shown in the run table."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         entry = Dataset(name=name.rsplit(".", 1)[-1], digest=digest[:8], source_type="recipe", source="{}")
@@ -125,11 +139,11 @@ class Tracker:
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
-    def model(self, folder: Path, request, answer, register: bool) -> None:
+    def model(self, folder: Path, request: Any, answer: Any, register: bool) -> None:
         """The saved system as a model that `mlflow models serve` and `mlflow.pyfunc.load_model` can use; no pickle.
 
-        It holds this package's code, and that of `own`: their names on a package index belong to others. request,
-        answer: an example of each, which tells the signature. register: as the next version of the model that is
+        It holds the code of this package and of `own`: on a package index these names belong to others. request,
+        answer: an example of each, which gives the signature. register: as the next version of the model that is
         called like the experiment.
         """
         import mlflow
@@ -149,7 +163,7 @@ class Tracker:
         self._batch(self.id, tags={"recipe.model": logged.model_uri})
 
     @_quietly
-    def finish(self, content: dict, key: str, files: list[Path], out: Path, failed: bool) -> None:
+    def finish(self, content: dict[str, Any], key: str, files: list[Path], out: Path, failed: bool) -> None:
         """Metrics, a tag per gate, a description, pictures and tables; FAILED where a gate closed.
 
         key: the fingerprint of report.json, which the report's page shows.
@@ -169,28 +183,34 @@ class Tracker:
 
     @_quietly
     def fail(self, trace: str) -> None:
-        """The stage died: the run says so, with the traceback."""
+        """The stage died: its run gets the traceback and the status FAILED."""
         self.client.log_text(self.id, masked(trace), "traceback.txt")
         self.client.set_terminated(self.id, "FAILED")
 
-    def _batch(self, run: str, metrics: list = (), params: dict | None = None, tags: dict | None = None) -> None:
+    def _batch(
+        self,
+        run: str,
+        metrics: "Sequence[Metric]" = (),
+        params: dict[str, Any] | None = None,
+        tags: dict[str, Any] | None = None,
+    ) -> None:
         """As few calls as the server's limits allow: 1000 metrics, 100 params and 100 tags each."""
         from mlflow.entities import Param, RunTag
 
-        params = [Param(k, masked(shown(v))) for k, v in (params or {}).items()]
-        tags = [RunTag(k, masked(str(v))) for k, v in (tags or {}).items()]
-        calls = max(-(-len(metrics) // 800), -(-len(params) // 100), -(-len(tags) // 100))
+        parameters = [Param(k, masked(shown(v))) for k, v in (params or {}).items()]
+        run_tags = [RunTag(k, masked(str(v))) for k, v in (tags or {}).items()]
+        calls = max(-(-len(metrics) // 800), -(-len(parameters) // 100), -(-len(run_tags) // 100))
         for i in range(calls):
             self.client.log_batch(
                 run,
                 metrics=metrics[800 * i : 800 * i + 800],
-                params=params[100 * i : 100 * i + 100],
-                tags=tags[100 * i : 100 * i + 100],
+                params=parameters[100 * i : 100 * i + 100],
+                tags=run_tags[100 * i : 100 * i + 100],
             )
 
-    def _bury_the_dead(self, experiment: str) -> None:
-        """A stage killed with -9 could not say so: its run is closed by the next one of this machine."""
-        host = os.uname().nodename
+    def _close_dead_runs(self, experiment: str) -> None:
+        """Closes the runs of stages that were killed on this machine and could not do it."""
+        host = platform.node()
         for run in self.client.search_runs(
             [experiment], f"attributes.status = 'RUNNING' and tags.`recipe.stage` = '{self.stage}'"
         ):
@@ -199,14 +219,16 @@ class Tracker:
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
 
-def start(client, experiment: str, stage: str, name: str, tags: dict, seconds: float = 0) -> str:
+def start(
+    client: "MlflowClient", experiment: str, stage: str, name: str, tags: dict[str, Any], seconds: float = 0
+) -> str:
     """A run that began `seconds` ago; gives its id."""
     tags = {
         "mlflow.source.name": f"pipeline/{stage}.py",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
         "recipe.stage": stage,
-        "recipe.process": f"{os.uname().nodename}:{os.getpid()}",
+        "recipe.process": f"{platform.node()}:{os.getpid()}",
     } | tags
     began = int((time.time() - seconds) * 1000)
     tags = {k: masked(v) for k, v in tags.items() if v}
@@ -238,8 +260,8 @@ def requirements() -> list[str]:
 
 
 @contextlib.contextmanager
-def _silent(logger: str):
-    """Nothing below an error is said inside the block."""
+def _silent(logger: str) -> Iterator[None]:
+    """Nothing below an error is logged inside the block."""
     log = logging.getLogger(logger)
     before = log.level
     log.setLevel(logging.ERROR)
@@ -252,8 +274,8 @@ def _silent(logger: str):
 # ---- what is shown -------------------------------------------------------------------------------------------
 
 
-def chosen(cfg, stage: str) -> dict[str, object]:
-    """What params.yaml and the command line say: where this run differs from conf/. All the rest is in config.yaml."""
+def chosen(cfg: DictConfig, stage: str) -> dict[str, object]:
+    """What params.yaml and the command line set: where this run differs from conf/. The rest is in config.yaml."""
     from hydra.core.hydra_config import HydraConfig
 
     try:
@@ -266,14 +288,14 @@ def chosen(cfg, stage: str) -> dict[str, object]:
         choices |= {group: str(choice) for group, choice in now.runtime.choices.items()}
         keys |= {override.lstrip("+~").partition("=")[0] for override in now.overrides.task}
     known = leaves(cfg)
-    choices = {group: choice for group, choice in choices.items() if group in cfg}  # not hydra's own, nor a@b
+    choices = {group: choice for group, choice in choices.items() if group in cfg}  # not those of hydra, nor a@b
     values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
     left_out = ("runtime", "checks", "waive")
     return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
 
 
-def described(content: dict) -> str:
-    """The stage's finding in Markdown: its sentence, how many checks hold, and each one that does not."""
+def described(content: dict[str, Any]) -> str:
+    """The stage's findings in Markdown: its sentences, how many checks hold, and each one that does not."""
     checks = content["checks"]
     gates = [c for c in checks if c["gate"]]
     closed = [c for c in gates if c["verdict"] in ("fail", "error") and not c.get("waived")]
@@ -299,7 +321,7 @@ def children_in_words(count: int, experiment: str, parent: str) -> str:
     return f"{count} child runs: [table]({table}), [charts]({table}&compareRunsMode=CHART)."
 
 
-def shown(value) -> str:
+def shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -313,14 +335,14 @@ def _job_number() -> int:
     return int(HydraConfig.get().job.num)
 
 
-def _now(metrics: dict) -> list:
+def _now(metrics: dict[str, float]) -> "list[Metric]":
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     return [Metric(k, float(v), now, 0) for k, v in metrics.items()]
 
 
-def _points(curve: list[dict]) -> list:
+def _points(curve: Sequence[dict[str, Any]]) -> "list[Metric]":
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)

@@ -12,7 +12,7 @@ class Reported:
     """What the report is rendered from."""
 
     runs: Path
-    evidence: Evidence  # without the report stage itself
+    evidence: Evidence  # without the report stage
 
 
 @check(source="Recipe, from simple to complex, a hypothesis at every step")

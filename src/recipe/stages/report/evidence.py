@@ -32,7 +32,7 @@ class CheckResult:
     evidence: tuple[str, ...]
     waived: str
     needed: str = ""  # what would decide an undecided check
-    finding: str = ""  # what the check itself says where its claim does not hold
+    finding: str = ""  # the sentence of a check whose claim does not hold
 
     @property
     def state(self) -> str:
@@ -155,7 +155,7 @@ class Evidence:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The counts, as the report stage's own metrics."""
+        """The counts, as metrics of the report stage."""
         outcomes = [p.outcome for s in self.ran for p in s.predictions]
         return {
             "stages": len(self.ran),

@@ -21,7 +21,7 @@ from recipe.stages.report.scores import gaps, score_chart
 def render_report(runs: Path, to: Path | None = None, report: dict | None = None) -> None:
     """Writes report.html and report.md into `to` (default: `runs`), from each stage's report.json and pictures.
 
-    report: the content of the report stage itself, which is not on disk while that stage runs.
+    report: the content of the report stage, which is not on disk while that stage runs.
     """
     runs, to = Path(runs), Path(to or runs)
     evidence = read_evidence(runs, report)
