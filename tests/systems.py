@@ -48,14 +48,14 @@ class Project:
     @property
     def test(self) -> dict[str, list[float]]:
         """{name of a test example: probabilities}, as the ensemble stage has them: of what it holds in memory."""
-        nets = [fresh(self.data, changes, seed) for seed, (changes, _) in enumerate(MEMBERS)]
+        nets = [random_model(self.data, changes, seed) for seed, (changes, _) in enumerate(MEMBERS)]
         p = torch.stack([net(self.unseen.x).double().softmax(1).detach() for net in nets])
         p = tempered(weighted(p, [count for _, count in MEMBERS]), TEMPERATURE)
         names = {example["id"]: example["name"] for example in self.store.examples()}
         return dict(zip((names[i] for i in self.unseen.ids), p.tolist(), strict=True))
 
 
-def fresh(data: Data, changes: dict, seed: int):
+def random_model(data: Data, changes: dict, seed: int):
     return build.model(change(CFG, changes), data, seed).eval()
 
 
@@ -81,7 +81,8 @@ def project(root: Path, source, **facts) -> Project:
 
 def save(made: Project, temperature: float = TEMPERATURE, folder: Path | None = None, cfg=CFG) -> None:
     members = [
-        (changes, fresh(made.data, changes, seed).state_dict(), count) for seed, (changes, count) in enumerate(MEMBERS)
+        (changes, random_model(made.data, changes, seed).state_dict(), count)
+        for seed, (changes, count) in enumerate(MEMBERS)
     ]
     to = folder or made.system
     system.save(to, cfg, made.data, members, temperature, prepared=made.root / "runs/prepare")

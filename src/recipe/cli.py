@@ -15,7 +15,7 @@ from recipe.errors import RecipeError
 
 if TYPE_CHECKING:  # both import torch
     from recipe.checks.setup import Setup
-    from recipe.serve.predict import Answer
+    from recipe.serve.predict import Prediction
 
 DECISIONS = "decisions.csv"
 SYSTEM = "runs/ensemble/system"
@@ -110,7 +110,7 @@ def _predict(given: argparse.Namespace) -> int:
     import torch
 
     from recipe.serve import predict
-    from recipe.serve.inputs import ARRAYS, TABLES, fresh
+    from recipe.serve.inputs import ARRAYS, TABLES, read_inputs
     from recipe.serve.system import load as load_system
 
     path, out = Path(given.input).expanduser(), given.out and Path(given.out).expanduser()
@@ -118,25 +118,28 @@ def _predict(given: argparse.Namespace) -> int:
     system = load_system(Path(given.system).expanduser(), device, given.trust)
     single = path.is_file() and path.suffix.lower() not in TABLES | ARRAYS
     workers = 1 if single else min(MAX_WORKERS, _cores())
-    answers = predict.answers(system, fresh(path, system.form, workers))
+    predictions = predict.predict_inputs(system, read_inputs(path, system.form, workers))
     if single and not out:
-        return _show_answer(next(answers), system.classes)
+        return _show_prediction(next(predictions), system.classes)
     try:
-        total, odd, unlike = predict.write(answers, system.classes, out or sys.stdout)
+        counts = predict.write_predictions(predictions, system.classes, out or sys.stdout)
     except BrokenPipeError:  # `recipe predict photos | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     place = f"{out}: " if out else ""
-    print(f"{place}{total - odd:,} of {total:,} predicted", file=sys.stdout if out else sys.stderr)
-    if unlike:
+    predicted = counts.total - counts.failed
+    print(f"{place}{predicted:,} of {counts.total:,} predicted", file=sys.stdout if out else sys.stderr)
+    if counts.drifted:
         print(
-            f"recipe predict: {unlike:,} of {total:,} inputs are unlike the training examples, and their answers may "
-            "be wrong; the column `unlike` says in what",
+            f"recipe predict: {counts.drifted:,} of {counts.total:,} inputs are unlike the training examples, and "
+            "their predictions may be wrong; the column `unlike` says how they differ",
             file=sys.stderr,
         )
-    if odd:
-        print(f"recipe predict: {odd:,} could not be predicted; the column `problem` says why", file=sys.stderr)
-    return 1 if odd else 0
+    if counts.failed:
+        print(
+            f"recipe predict: {counts.failed:,} could not be predicted; the column `problem` says why", file=sys.stderr
+        )
+    return 1 if counts.failed else 0
 
 
 def _cores() -> int:
@@ -144,18 +147,18 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux alone
 
 
-def _show_answer(answer: "Answer", classes: list[str]) -> int:
+def _show_prediction(prediction: "Prediction", classes: list[str]) -> int:
     """The most probable classes of one image."""
-    if answer.p is None:
-        print(f"recipe predict: {answer.name}: {answer.problem}", file=sys.stderr)
+    if prediction.p is None:
+        print(f"recipe predict: {prediction.name}: {prediction.problem}", file=sys.stderr)
         return 1
-    p = answer.p
+    p = prediction.p
     best = sorted(range(len(classes)), key=lambda k: -p[k])[:TOP]
     width = max(len(classes[k]) for k in best)
     for k in best:
         print(f"{_printable(classes[k]):<{width}}  {p[k]:>6.1%}")
-    if answer.unlike:
-        print(f"recipe predict: {answer.name} is unlike the training examples: {answer.unlike}", file=sys.stderr)
+    if prediction.drift:
+        print(f"recipe predict: {prediction.name} is unlike the training examples: {prediction.drift}", file=sys.stderr)
     return 0
 
 

@@ -24,8 +24,7 @@ from recipe.decode.pool import decode
 from recipe.decode.value_range import BYTE, DEEP, ValueRange, dataset_values, picture_values
 from recipe.decode.value_range import stored as stored_values
 from recipe.errors import RecipeError
-from recipe.serve.inputs import Form, example, fresh
-from recipe.serve.inputs import given as handed_in
+from recipe.serve.inputs import InputForm, example_request, read_inputs, request_inputs
 from recipe.sources.arrays import Arrays, Parquet
 from recipe.sources.folder import Folder
 from recipe.stages.prepare import checks as claims
@@ -255,16 +254,16 @@ def test_the_range_holds_for_every_source_and_every_prediction(tmp_path, name):
     assert verdict(after).ok
     high = 255 if store.inputs.dtype == np.uint8 else 1
     assert store.inputs.max() - store.inputs.min() > 0.2 * high
-    form = Form.of(json.loads((tmp_path / "after/store.json").read_text()))
-    asked = [f.value for f in fresh(path, form, 1)]
+    form = InputForm.of_facts(json.loads((tmp_path / "after/store.json").read_text()))
+    asked = [f.value for f in read_inputs(path, form, 1)]
     assert sorted(a.tobytes() for a in asked) == sorted(np.asarray(x).tobytes() for x in store.inputs)
-    again = [f.value for f in handed_in(example(form, store), form)]
+    again = [f.value for f in request_inputs(example_request(form, store), form)]
     assert np.allclose(np.stack(again).astype(float), store.inputs[:2].astype(float), atol=1e-4 * high)
 
 
 def test_a_store_without_a_range_is_read_as_before():
     facts = {"kind": "image", "shape": [1, 8, 8], "dtype": "uint8", "columns": [], "files": None, "layout": None}
-    assert Form.of(facts).value_range is None
+    assert InputForm.of_facts(facts).value_range is None
 
 
 def test_stored_values_are_those_of_the_file():
@@ -282,8 +281,8 @@ def test_the_example_of_a_plain_folder_is_an_image_as_before(tmp_path):
         (tmp_path / "images" / name).parent.mkdir(parents=True)
         (tmp_path / "images" / name).write_bytes(encoded())
     prepare(Folder(str(tmp_path / "images"), size=16), CONFIG, tmp_path)
-    form = Form.of(json.loads((tmp_path / "store.json").read_text()))
-    assert list(example(form, Store.open(CONFIG, tmp_path)).columns) == ["image"]
+    form = InputForm.of_facts(json.loads((tmp_path / "store.json").read_text()))
+    assert list(example_request(form, Store.open(CONFIG, tmp_path)).columns) == ["image"]
 
 
 def test_a_range_is_for_images(tmp_path):

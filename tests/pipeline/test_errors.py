@@ -96,7 +96,7 @@ def test_a_search_that_failed_is_begun_anew(tree):
         assert "Traceback" not in said
         assert "trials of indices 0 to 3: 4 failed" in said
         assert "4 of 4 random trials failed, more than `failures: 0.5` allows" in said
-        assert "The next run searches anew." in said
+        assert "The next run begins a new search." in said
 
 
 def test_a_target_that_is_not_there(tree):

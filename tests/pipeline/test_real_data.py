@@ -15,7 +15,7 @@ from pyarrow import parquet
 from sources import put, stored
 
 from recipe.errors import RecipeError
-from recipe.serve.input_drift import seen, unlike
+from recipe.serve.input_drift import drift, training_range
 from recipe.sources import coco
 from recipe.sources.folder import Folder
 from recipe.sources.tables import Table, Text
@@ -77,10 +77,10 @@ def cifar10() -> np.ndarray:
 def test_which_images_are_unlike_the_training_images(images):
     """The figures of recipe.serve.input_drift: hardly any of the same kind, every one on another scale."""
     raw = torch.tensor(images()).float() / 255
-    known, new = seen(data(raw[::2])), raw[1::2]
-    assert sum(map(bool, unlike(known, new, ()))) <= 1e-3 * len(new)
+    known, new = training_range(data(raw[::2])), raw[1::2]
+    assert sum(map(bool, drift(known, new, ()))) <= 1e-3 * len(new)
     for scale in (1 / 255, 1 / 16, 255.0):
-        assert all(unlike(known, scale * new, ())), scale
+        assert all(drift(known, scale * new, ())), scale
 
 
 def test_boxes_of_coco(tmp_path):

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from clone import warm
 from omegaconf import OmegaConf
 from systems import KINDS, Project
 
 from recipe.files import read_csv, write_csv
-from recipe.serve.inputs import example
-from recipe.serve.predict import frame
+from recipe.serve.inputs import example_request
+from recipe.serve.predict import prediction_frame
 from recipe.serve.system import load
 from recipe.tracking.tracker import Tracker
 
@@ -41,9 +42,9 @@ class Logged:
 
     @property
     def env(self) -> dict[str, str]:
-        """That of a person who has MLflow and torch, and nothing of this project on the path."""
+        """That of a user who has MLflow and torch, and nothing of this project on the path."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONPATH", "MLFLOW_", "DVC_"))}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{warm().shims}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         return env | {
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.root / 'mlflow.db'}",
             "PATH": path,
@@ -68,8 +69,8 @@ def logged(request, tmp_path_factory):
         cfg = OmegaConf.create({"runtime": {"mlflow": {"uri": None, "experiment": "recipe"}}, "seed": 0})
         tracker = Tracker(cfg, "ensemble", "ensemble", "")
         final = load(made.system)
-        asked = example(final.form, made.store)
-        tracker.model(made.system, asked, frame(final, asked), register=True)
+        inputs = example_request(final.form, made.store)
+        tracker.model(made.system, inputs, prediction_frame(final, inputs), register=True)
         assert not tracker.broken
         run = tracker.client.get_run(tracker.id)
         assert len(run.outputs.model_outputs) == 1
@@ -87,10 +88,10 @@ def test_a_process_without_this_project_predicts_the_same(logged):
         "import recipe\n"
         "print(json.dumps([recipe.__file__, answer.to_dict('list')]))"
     )
-    place, answer = json.loads(logged.run(sys.executable, "-c", code, "models:/recipe/1").splitlines()[-1])
+    place, answer = json.loads(logged.run("python", "-c", code, "models:/recipe/1").splitlines()[-1])
     assert str(logged.root / "mlruns") in place
     final = load(logged.project.system)
-    expected = frame(final, example(final.form, logged.project.store))
+    expected = prediction_frame(final, example_request(final.form, logged.project.store))
     assert answer["predicted"] == expected["predicted"].tolist()
     for name in logged.project.data.classes:
         assert answer[f"p_{name}"] == pytest.approx(expected[f"p_{name}"].tolist(), abs=1e-6)
@@ -133,12 +134,12 @@ def test_mlflow_models_predict_on_a_file(logged, tmp_path):
     request, expected = requests(logged.project)
     (tmp_path / "in.json").write_text(json.dumps(request))
     place = ("-i", str(tmp_path / "in.json"), "-o", str(tmp_path / "out.json"), "-t", "json")
-    logged.run("mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
+    logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
     agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
     if "dataframe_records" in request and "image" not in request["dataframe_records"][0]:
         write_csv(tmp_path / "in.csv", request["dataframe_records"])
         place = ("-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.json"), "-t", "csv")
-        logged.run("mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
+        logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
         agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
 
 
@@ -154,10 +155,10 @@ def test_a_server_answers_with_the_same_numbers(logged):
     )  # fmt: skip
     try:
         _wait(server, f"http://127.0.0.1:{port}/ping")
-        asked = urllib.request.Request(
+        invocation = urllib.request.Request(
             f"http://127.0.0.1:{port}/invocations", json.dumps(request).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(invocation, timeout=60) as answer:
             agrees(json.loads(answer.read())["predictions"], expected, logged.project.data.classes)
     finally:
         with contextlib.suppress(ProcessLookupError):  # it never started
@@ -187,7 +188,7 @@ def test_an_odd_row_has_a_reason_and_the_others_an_answer(logged):
         table.loc[1, "image"] = b"<html>"
     else:
         table.loc[1, "colour"] = "purple"
-    answer = frame(final, table)
+    answer = prediction_frame(final, table)
     assert (answer["problem"] != "").tolist() == [False, True, False, False, False]
     json.dumps(answer.to_dict("records"), allow_nan=False)  # null, which every reader of JSON knows
     assert answer["predicted"].isna().tolist() == [False, True, False, False, False]

@@ -13,8 +13,8 @@ from systems import KINDS, folder, project
 
 from recipe.cli import main
 from recipe.files import read_csv
-from recipe.serve.inputs import example
-from recipe.serve.predict import frame
+from recipe.serve.inputs import example_request
+from recipe.serve.predict import prediction_frame
 from recipe.serve.system import load
 from recipe.sources.folder import Folder
 
@@ -87,7 +87,7 @@ def test_a_folder_is_searched_and_its_odd_files_have_a_reason(photos, tmp_path, 
     assert predict(photos, new, "--out", tmp_path / "out.csv") == 1
     said = capsys.readouterr()
     assert "2 of 5 predicted" in said.out
-    assert "3 could not be" in said.err
+    assert "3 could not be predicted" in said.err
     rows = {row["name"]: row for row in read_csv(tmp_path / "out.csv")}
     assert list(rows) == ["b.gif", "cut.jpg", "dangling.png", "notes.txt", "deep/er/a.png"]
     problems = {name: row["problem"].partition(":")[0] for name, row in rows.items()}
@@ -101,7 +101,9 @@ def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path,
     dark = photos.store.inputs[:5] // 16
     np.save(tmp_path / "dark.npy", np.concatenate([photos.store.inputs[5:7], dark]))
     assert predict(photos, tmp_path / "dark.npy", "--out", tmp_path / "dark.csv") == 0
-    assert "5 of 7 inputs are unlike the training examples, and their answers may be wrong" in capsys.readouterr().err
+    assert (
+        "5 of 7 inputs are unlike the training examples, and their predictions may be wrong" in capsys.readouterr().err
+    )
     told = [row["unlike"] for row in read_csv(tmp_path / "dark.csv")]
     assert told[:2] == ["", ""]
     assert all(text.startswith("its contrast is 0.0") for text in told[2:])
@@ -109,7 +111,7 @@ def test_what_is_on_another_scale_is_answered_and_said(photos, people, tmp_path,
     lines = ["age,colour,weight", "40,red,70", "40,red,70000", ",green,", "480,red,70000"]
     (tmp_path / "grams.csv").write_text("\n".join(lines) + "\n")
     assert predict(people, tmp_path / "grams.csv", "--out", tmp_path / "grams.parquet") == 0
-    assert "are 2 of 4 inputs" in capsys.readouterr().err
+    assert "2 of 4 inputs are unlike" in capsys.readouterr().err
     plain, grams, gaps, both = [row["unlike"] for row in parquet.read_table(tmp_path / "grams.parquet").to_pylist()]
     assert plain == gaps == ""
     assert re.fullmatch(r"`weight` is 70000, in training [56]\d\.\d+ to [78]\d\.\d+", grams)
@@ -226,7 +228,7 @@ def test_a_system_of_16_bit_images_has_an_example_too(tmp_path):
         Image.fromarray(np.full((9, 9), 3000 * k, np.uint16)).save(at / f"{k}.png")
     made = project(tmp_path, Folder(str(tmp_path / "scans"), size=8, channels=1))
     final = load(made.system)
-    answer = frame(final, example(final.form, made.store))
+    answer = prediction_frame(final, example_request(final.form, made.store))
     assert answer["problem"].tolist() == ["", ""]
     assert predict(made, tmp_path / "scans", "--out", tmp_path / "out.csv") == 0
 

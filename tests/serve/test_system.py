@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from systems import CFG, KINDS, MEMBERS, digits, fresh, save
+from systems import CFG, KINDS, MEMBERS, digits, random_model, save
 
 from recipe.errors import RecipeError
 from recipe.metrics.calibration import tempered
@@ -58,7 +58,7 @@ def test_what_is_in_memory_and_what_is_on_disk_answer_alike(made):
 
 
 def test_members_that_are_gone_leave_no_file_behind(made, folder):
-    net = fresh(made.data, {}, 0)
+    net = random_model(made.data, {}, 0)
     system.save(folder, CFG, made.data, [({}, net.state_dict(), 1)], prepared=made.root / "runs/prepare")
     assert sorted(contents(folder)) == ["members/0.safetensors", "system.yaml"]
     assert load(folder).temperature == 1
@@ -66,7 +66,7 @@ def test_members_that_are_gone_leave_no_file_behind(made, folder):
 
 def test_weights_may_come_from_a_file_and_a_member_may_see_smaller_images(made, tmp_path):
     changes = {"train.input_size": 4, "model.width": 3}
-    net = fresh(made.data, changes, 5)
+    net = random_model(made.data, changes, 5)
     save_file(net.state_dict(), tmp_path / "w.safetensors")
     members = [(changes, tmp_path / "w.safetensors", 1)]
     system.save(tmp_path / "system", CFG, made.data, members, prepared=made.root / "runs/prepare")
@@ -107,9 +107,9 @@ PLANTED = {
 @pytest.mark.parametrize("bug", list(PLANTED))
 def test_a_system_that_is_not_what_was_measured_closes_the_gate(made, folder, bug):
     def verdict() -> str:
-        fresh = load(folder).predict(made.store.inputs[made.store.rows(made.unseen.ids)])
+        reloaded = load(folder).predict(made.store.inputs[made.store.rows(made.unseen.ids)])
         saved = torch.tensor(list(made.test.values()), dtype=torch.float64)
-        return predictions_are_the_models(SimpleNamespace(saved=saved, fresh=fresh)).verdict
+        return predictions_are_the_models(SimpleNamespace(saved=saved, reloaded=reloaded)).verdict
 
     assert verdict() == "pass"
     facts = yaml.safe_load((folder / "system.yaml").read_text())

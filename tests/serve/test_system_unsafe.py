@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from systems import CFG, digits, fresh
+from systems import CFG, digits, random_model
 from torch import nn
 
 from recipe.cli import main
@@ -21,7 +21,7 @@ from recipe.config.compose import change
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.serve import allowed_targets, system
-from recipe.serve.allowed_targets import refused
+from recipe.serve.allowed_targets import refused_targets
 from recipe.serve.integrity import sha256, write_description
 from recipe.serve.system import load
 
@@ -226,19 +226,19 @@ def planted(node, path, what):
 @given(nested, harmful, st.data())
 def test_a_target_is_seen_wherever_it_stands(tree, target, data):
     model = {"_target_": MLP, "width": tree}
-    assert refused(model, "model") == []
+    assert refused_targets(model, "model") == []
     path = data.draw(st.sampled_from([p for p in paths(model) if p]))
-    (found,) = refused(planted(model, path, {"_target_": target}), "model")
+    (found,) = refused_targets(planted(model, path, {"_target_": target}), "model")
     assert found.target == target
     assert found.where == ".".join(map(str, ("model", *path)))
-    assert refused(planted(model, path, {"_target_": target}), "model", [target]) == []
+    assert refused_targets(planted(model, path, {"_target_": target}), "model", [target]) == []
 
 
 @given(st.lists(st.sampled_from(["torch", "nn", "modules", "recipe", "models", "plain", "os", "system", "load", "F"]),
                 min_size=1, max_size=6))  # fmt: skip
 def test_what_is_built_is_defined_in_an_allowed_package(parts):
     target = ".".join(parts)
-    if not refused({"_target_": target}, "model"):
+    if not refused_targets({"_target_": target}, "model"):
         from hydra.utils import get_object
 
         assert get_object(target).__module__.startswith(("recipe.models.", "torch.nn.", "torchvision.models."))
@@ -263,7 +263,7 @@ HEALTHY = [
 
 @pytest.mark.parametrize("model", HEALTHY, ids=lambda model: model["_target_"])
 def test_networks_of_the_allowed_packages_are_built(model):
-    assert refused(model, "model") == []
+    assert refused_targets(model, "model") == []
 
 
 def test_every_model_that_conf_ships_can_be_loaded():
@@ -272,14 +272,14 @@ def test_every_model_that_conf_ships_can_be_loaded():
     shipped = sorted((Path(__file__).resolve().parents[2] / "conf/model").glob("*.yaml"))
     assert shipped
     for file in shipped:
-        assert refused(yaml.safe_load(file.read_text()), file.stem) == []
+        assert refused_targets(yaml.safe_load(file.read_text()), file.stem) == []
 
 
 def test_every_layer_of_torch_is_allowed_and_nothing_else_in_its_module():
     for name in dir(nn):
         kind = getattr(nn, name)
         is_layer = isinstance(kind, type) and issubclass(kind, nn.Module) and ".modules." in kind.__module__
-        assert (refused({"_target_": f"torch.nn.{name}"}, "model") == []) == is_layer, name
+        assert (refused_targets({"_target_": f"torch.nn.{name}"}, "model") == []) == is_layer, name
 
 
 def test_a_persons_model_is_saved_with_the_names_it_needs(made, tmp_path, monkeypatch):
@@ -288,7 +288,7 @@ def test_a_persons_model_is_saved_with_the_names_it_needs(made, tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     changes = {"model": {"_target_": "nets.wide", "width": 8}}
     net = build.model(change(CFG, changes), made.data, 0)
-    members = [(changes, net.state_dict(), 1), ({}, fresh(made.data, {}, 0).state_dict(), 1)]
+    members = [(changes, net.state_dict(), 1), ({}, random_model(made.data, {}, 0).state_dict(), 1)]
     named = system.save(tmp_path / "system", CFG, made.data, members, prepared=made.root / "runs/prepare")
     assert named == ["nets.wide"]
     with pytest.raises(RecipeError, match=r"RECIPE_TRUST=nets\.wide"):
@@ -423,16 +423,16 @@ def test_predicting_in_a_process_of_its_own_runs_nothing(folder, trap, tmp_path)
 
 
 def test_the_mlflow_model_loads_by_the_same_door(folder, trap, monkeypatch):
-    from recipe.serve.mlflow_model import Served
+    from recipe.serve.mlflow_model import ServedSystem
 
     context = SimpleNamespace(artifacts={"system": str(folder)})
     forge_model(folder, mlp(width={"_target_": "trap.net"}))
     with pytest.raises(RecipeError, match=r"RECIPE_TRUST=trap\.net"):
-        Served().load_context(context)
+        ServedSystem().load_context(context)
     assert not trap.exists()
     monkeypatch.setenv("RECIPE_TRUST", "trap.net")
     with pytest.raises(RecipeError, match="cannot be built"):
-        Served().load_context(context)
+        ServedSystem().load_context(context)
     assert trap.is_dir()
 
 

@@ -17,8 +17,7 @@ from recipe.cli import main
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.problems import AMBIGUOUS, ASIDE, ASSUMED, LEVEL_SPELLING, NOT_FINITE, ODD_VALUE, UNREADABLE
-from recipe.serve.inputs import from_rows
-from recipe.serve.inputs import given as requested
+from recipe.serve.inputs import from_rows, request_inputs
 from recipe.serve.system import load
 from recipe.sources import dates
 from recipe.sources.feature_encoding import Layout
@@ -367,9 +366,9 @@ def test_a_program_hands_in_typed_values(shop):
         member=[None if member != member else member == "yes" for member in data.member],
     )
     for request in (data, typed):
-        rows = [one.value for one in requested(request, form)]
+        rows = [one.value for one in request_inputs(request, form)]
         assert np.array_equal(np.stack(rows), shop.store.inputs[:8], equal_nan=True)
-    again = [one.value for one in requested(pandas.DataFrame(form.layout.back(shop.store.inputs[:8])), form)]
+    again = [one.value for one in request_inputs(pandas.DataFrame(form.layout.back(shop.store.inputs[:8])), form)]
     assert np.allclose(np.stack(again), shop.store.inputs[:8], equal_nan=True)
 
 

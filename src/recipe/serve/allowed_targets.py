@@ -1,14 +1,15 @@
-"""What a loaded system may build: networks of this project, of torch and of torchvision, and what a person trusts.
+"""What a loaded system may build: networks of this project, of torch and of torchvision, and what the user trusts.
 
-A system's description names code (`_target_`, at any depth), and whoever wrote it chose the names. So a name is looked
-up only below the packages here, and what it leads to must be defined there: that a module imports `os` does not make
-`os` part of it. Everything else needs its exact dotted name in `trust`.
+A system's description names code (`_target_`, at any depth), and its author chose the names. So a name is looked up
+only in the packages here, and the object must be defined there: a module that imports `os` does not make `os` part of
+it. Everything else needs its exact dotted name in `trust`.
 """
 
 import inspect
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType
 
 from recipe.errors import RecipeError
@@ -18,37 +19,37 @@ DEEPEST = 50  # levels of a description; Hydra and OmegaConf recurse
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A target that is not built without the person's consent."""
+class RefusedTarget:
+    """A target that is not built without the user's consent."""
 
     where: str  # as in members.0.model.width
     target: str
-    why: str
+    reason: str
 
 
-def refused(node, where: str, trust: Collection[str] = ()) -> list[Refused]:
+def refused_targets(node, where: str, trust: Collection[str] = ()) -> list[RefusedTarget]:
     """The targets of a description, at any depth, that may not be built.
 
     node: plain data, as YAML gives it. trust: exact dotted names. Raises RecipeError for what no description needs:
-    interpolations (`${...}` reads the environment), values that are no plain data, a target that is no dotted name.
+    interpolations (`${...}` reads the environment), values that are not plain data, a target that is not a dotted name.
     """
-    found = []
+    refused = []
     for place, inner in _mappings(node, where, 0):
         target = inner["_target_"]
         if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
             raise RecipeError(
                 f"{place}: `_target_: {str(target)[:80]}` is not a dotted name, as in recipe.models.plain.mlp."
             )
-        if target not in trust and (why := _objection(target, inner)):
-            found.append(Refused(place, target, why))
-    return found
+        if target not in trust and (reason := _objection(target, inner)):
+            refused.append(RefusedTarget(place, target, reason))
+    return refused
 
 
-def explained(found: list[Refused], file) -> str:
-    """One message for all that was refused, with the exact words that consent to it."""
-    names = sorted({one.target for one in found})
-    lines = [f"{one.where} builds `{one.target}`, which {one.why}" for one in found[:3]]
-    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+def consent_message(refused: list[RefusedTarget], file: Path) -> str:
+    """One message for all refused targets, with the exact words that consent to them."""
+    names = sorted({one.target for one in refused})
+    lines = [f"{one.where} builds `{one.target}`, which {one.reason}" for one in refused[:3]]
+    more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
     flags = " ".join(f"--trust {name}" for name in names)
     return (
         f"{file}: {'; '.join(lines)}{more}. Loading runs that code, so it needs your consent. Only if you know what it "
@@ -58,7 +59,7 @@ def explained(found: list[Refused], file) -> str:
 
 
 def _mappings(node, where: str, depth: int) -> Iterator[tuple[str, dict]]:
-    """Every mapping with a `_target_`, outermost first, while all else is checked to be plain data."""
+    """Every mapping with a `_target_`, outermost first. Checks that everything else is plain data."""
     if depth > DEEPEST:
         raise RecipeError(f"{where[:80]}...: more than {DEEPEST} levels of mappings and lists.")
     if isinstance(node, dict):
@@ -75,7 +76,7 @@ def _mappings(node, where: str, depth: int) -> Iterator[tuple[str, dict]]:
             yield from _mappings(inner, f"{where}.{i}", depth + 1)
     elif isinstance(node, str):
         if "${" in node:
-            raise RecipeError(f"{where}: `{node[:80]}` is an interpolation; a system holds values alone.")
+            raise RecipeError(f"{where}: `{node[:80]}` is an interpolation; a system holds only values.")
     elif node is not None and not isinstance(node, (bool, int, float)):
         raise RecipeError(f"{where}: a {type(node).__name__} is not a number, a text, a list or a mapping.")
 
@@ -84,7 +85,7 @@ def _mappings(node, where: str, depth: int) -> Iterator[tuple[str, dict]]:
 
 
 def _objection(target: str, node: dict) -> str:
-    """Why a target is not built; empty where it is."""
+    """Why a target is refused; empty where it is allowed."""
     for package, objection in PACKAGES.items():
         if target.startswith(f"{package}."):
             built = _lookup(target)
@@ -96,7 +97,7 @@ ABSENT = "does not lead to a public function or class"
 
 
 def _lookup(target: str):
-    """The public name of a module, as Hydra finds it too; None where there is none, or where it is deeper inside."""
+    """The public object of a module, if Hydra finds the same one; None for other names and for deeper ones."""
     from hydra.utils import get_object
 
     module, _, name = target.rpartition(".")
@@ -119,18 +120,18 @@ def _is_network(built) -> bool:
     return isinstance(built, type) and issubclass(built, torch.nn.Module)
 
 
-def _of_ours(built, target: str, node: dict) -> str:
+def _recipe_objection(built, target: str, node: dict) -> str:
     if _defined_in(built, "recipe.models") and (isinstance(built, FunctionType) or _is_network(built)):
         return ""
     return "is not a network defined in recipe.models"
 
 
-def _of_torch(built, target: str, node: dict) -> str:
+def _torch_objection(built, target: str, node: dict) -> str:
     """Layers alone: torch.nn also holds functions, and wrappers that start communication between processes."""
     return "" if _defined_in(built, "torch.nn.modules") and _is_network(built) else "is not a layer defined in torch.nn"
 
 
-def _of_torchvision(built, target: str, node: dict) -> str:
+def _torchvision_objection(built, target: str, node: dict) -> str:
     """Its layers and its registered builders, without weights: a builder would download them."""
     from torchvision import models
 
@@ -141,7 +142,7 @@ def _of_torchvision(built, target: str, node: dict) -> str:
         try:
             builder = models.get_model_builder(node.get("name"))
         except (ValueError, AttributeError):
-            return f"knows no model called `{str(node.get('name'))[:80]}`"
+            return f"has no model called `{str(node.get('name'))[:80]}`"
     if not _is_network(built) and builder not in map(models.get_model_builder, models.list_models()):
         return "is not a network of torchvision.models"
     defaults = {p.name: p.default for p in inspect.signature(builder).parameters.values()}
@@ -153,4 +154,6 @@ def _of_torchvision(built, target: str, node: dict) -> str:
     return ""
 
 
-PACKAGES = {"recipe.models": _of_ours, "torch.nn": _of_torch, "torchvision.models": _of_torchvision}
+PACKAGES = {
+    "recipe.models": _recipe_objection, "torch.nn": _torch_objection, "torchvision.models": _torchvision_objection,
+}  # fmt: skip

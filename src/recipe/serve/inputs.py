@@ -1,8 +1,9 @@
-"""Inputs that nobody has prepared: a person's files, made what the store holds by the functions that made the store."""
+"""New inputs: users' files and requests, prepared by the same functions that prepared the training examples."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -26,63 +27,73 @@ ARRAYS = {".npy", ".npz"}
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """An input with its name, or why there is none."""
+class NamedInput:
+    """A prepared input, or the reason why there is none."""
 
-    name: str  # the file's name below the folder given, or the line of a table
-    value: np.ndarray | None  # (C, H, W) or (F,), as the store has them
+    name: str  # the file's name below the folder, or the line of a table
+    value: np.ndarray | None  # (C, H, W) or (F,), in the form of the store
     problem: str = ""
 
 
 @dataclass(frozen=True)
-class Form:
-    """What an input is, and how a file becomes one; from store.json, or from a saved system."""
+class InputForm:
+    """Shape and type of an input, and how a file becomes one; from store.json, or from a saved system."""
 
     kind: str
     shape: tuple[int, ...]
     dtype: str
     columns: tuple[str, ...]  # of rows of features
-    fit: Callable | None  # decoded (H, W, C) -> (as it enters the net, notes); None: as it is
-    own: bool  # a person's own function has fitted the images, and is not here
+    fit: Callable | None  # decoded (H, W, C) -> (as it enters the net, notes); None: unchanged
+    user_fit: bool  # a user-defined function has fitted the images, and is not part of the system
     limits: pool.DecodingLimits
     layout: Layout | None
     value_range: ValueRange | None = None  # stored values of black and white
-    files: bool = True  # prepare read files; else arrays, to which the range applies as well
+    files: bool = True  # `prepare` read files; otherwise arrays, to which the range applies as well
 
     @classmethod
-    def of(cls, facts: dict) -> "Form":
+    def of_facts(cls, facts: dict) -> "InputForm":
         """facts: FACTS of store.json."""
         files, layout = facts["files"] or {}, facts["layout"]
-        fit, limits = files.get("fit"), files.get("limits")
-        own, ranged = fit == "own", facts.get("value_range")
-        layout = Layout.of_facts(layout) if layout else None
+        fit, value_range = files.get("fit"), facts.get("value_range")
+        user_fit = fit == "own"
         return cls(
-            facts["kind"], tuple(facts["shape"]), facts["dtype"], tuple(facts["columns"]),
-            Fit(**fit) if fit and not own else None, own, pool.DecodingLimits(**limits or {}), layout,
-            ValueRange(**ranged) if ranged else None, facts["files"] is not None,
-        )  # fmt: skip
+            kind=facts["kind"],
+            shape=tuple(facts["shape"]),
+            dtype=facts["dtype"],
+            columns=tuple(facts["columns"]),
+            fit=Fit(**fit) if fit and not user_fit else None,
+            user_fit=user_fit,
+            limits=pool.DecodingLimits(**files.get("limits") or {}),
+            layout=Layout.of_facts(layout) if layout else None,
+            value_range=ValueRange(**value_range) if value_range else None,
+            files=facts["files"] is not None,
+        )
 
-    @property
-    def told(self) -> str:
-        return f"{self.dtype} {' x '.join(map(str, self.shape))}"
+    def __str__(self) -> str:
+        return _shape_text(self.shape, self.dtype)
 
-    def checked(self, name: str, value: np.ndarray) -> Fresh:
-        """As `prepare`, which stores one shape and one type."""
+    def checked(self, name: str, value: np.ndarray) -> NamedInput:
+        """One shape and one type, as in the store."""
         if (value.shape, value.dtype.name) == (self.shape, self.dtype):
-            return Fresh(name, value)
-        found = f"{value.dtype} {' x '.join(map(str, value.shape))}"
-        return Fresh(name, None, f"odd shape: it is {found}, the model was trained on {self.told}")
+            return NamedInput(name, value)
+        shape = _shape_text(value.shape, value.dtype.name)
+        return NamedInput(name, None, f"odd shape: it is {shape}, the model was trained on {self}")
+
+
+def _shape_text(shape: tuple[int, ...], dtype: str) -> str:
+    """`uint8 1 x 8 x 8`."""
+    return f"{dtype} {' x '.join(map(str, shape))}"
 
 
 FACTS = ("kind", "shape", "dtype", "columns", "files", "layout", "value_range")
 
 
-def fresh(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
-    """What `path` holds, in order: an image, a folder of images (recursive), a table, or an array (.npy, .npz).
+def read_inputs(path: Path, form: InputForm, workers: int) -> Iterator[NamedInput]:
+    """The inputs in `path`, in order: an image, a folder of images (recursive), a table, or an array (.npy, .npz).
 
     An image of another size is fitted as `prepare` did; where the source gave arrays, nothing was fitted, and files
-    and arrays alike must have the shape and type that it gave. Raises RecipeError where `path` as a whole is of no
-    use: missing, of another kind than the model was trained on, a table without a column that the model needs.
+    and arrays alike must have its shape and type. Raises RecipeError where `path` as a whole cannot be used: missing,
+    of another kind than the model was trained on, a table without a column that the model needs.
     """
     suffix = path.suffix.lower()
     if not path.exists():
@@ -103,54 +114,54 @@ def fresh(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
     return from_images(path, form, workers)
 
 
-def from_images(path: Path, form: Form, workers: int) -> Iterator[Fresh]:
-    """An image, or every file below a folder: what is no image has its reason."""
-    if form.own:
+def from_images(path: Path, form: InputForm, workers: int) -> Iterator[NamedInput]:
+    """An image, or every file below a folder: a file that is not an image has a reason instead of a value."""
+    if form.user_fit:
         raise RecipeError(
-            f"{path}: the images were made {form.told} by a person's own function, which is not part of the system. "
-            "Hand in arrays of that shape: .npy, or `x` in .npz."
+            f"{path}: the images were converted to {form} by a user-defined function, which is not part of the system. "
+            "Use arrays of that shape: .npy, or `x` in .npz."
         )
-    odd = []
+    unreadable = []
     if path.is_dir():
         below = list_files(path)
         names = [name for name, _ in below.files if name != METADATA]
         files = [path / name for name in names]
         names = [shown(name) for name in names]
-        odd = [problem for problem in below.problems if problem.kind == UNREADABLE]
+        unreadable = [problem for problem in below.problems if problem.kind == UNREADABLE]
         if not files:
             raise RecipeError(f"{path}: there is no file below this folder.")
     else:
         files, names = [path], [shown(path.name)]
-    yield from decoded(files, names, form, workers)
-    yield from (Fresh(problem.name, None, f"unreadable: {problem.detail}") for problem in odd)
+    yield from decode_files(files, names, form, workers)
+    yield from (NamedInput(problem.name, None, f"unreadable: {problem.detail}") for problem in unreadable)
 
 
-def decoded(files: Iterable, names: Iterable[str], form: Form, workers: int) -> Iterator[Fresh]:
+def decode_files(files: Iterable, names: Iterable[str], form: InputForm, workers: int) -> Iterator[NamedInput]:
     """files: paths, or bytes."""
-    for name, found in zip(names, pool.decode(files, form.limits, workers, form.value_range), strict=True):
-        if found.problem:
-            yield Fresh(name, None, f"{found.problem}: {found.detail}")
+    for name, decoded in zip(names, pool.decode(files, form.limits, workers, form.value_range), strict=True):
+        if decoded.image is None:
+            yield NamedInput(name, None, f"{decoded.problem}: {decoded.detail}")
         else:
-            yield form.checked(name, apply_fit(found.image, form.fit)[0])
+            yield form.checked(name, apply_fit(decoded.image, form.fit)[0])
 
 
-def from_rows(rows: TableRows, layout: Layout) -> Iterator[Fresh]:
-    """The rows of a table in its order; lines that could not be split into cells are among them."""
+def from_rows(rows: TableRows, layout: Layout) -> Iterator[NamedInput]:
+    """The rows of a table, in order, among them the lines that could not be split into cells."""
     values, mistakes = encode_features(layout.features, rows.columns)
-    found = [
-        Fresh(place, None, mistakes[i][1]) if i in mistakes else Fresh(place, values[i])
+    inputs = [
+        NamedInput(place, None, mistakes[i][1]) if i in mistakes else NamedInput(place, values[i])
         for i, place in enumerate(rows.places)
     ]
     ragged = [p for p in rows.problems if p.kind == RAGGED]  # the others are about the file as a whole
-    found += [Fresh(problem.name, None, f"{problem.kind}: {problem.detail}") for problem in ragged]
-    return iter(sorted(found, key=lambda f: int(f.name.rpartition(" ")[2])) if ragged else found)
+    inputs += [NamedInput(problem.name, None, f"{problem.kind}: {problem.detail}") for problem in ragged]
+    return iter(sorted(inputs, key=lambda one: int(one.name.rpartition(" ")[2])) if ragged else inputs)
 
 
-def from_array(path: Path, form: Form) -> Iterator[Fresh]:
+def from_array(path: Path, form: InputForm) -> Iterator[NamedInput]:
     """The first axis of an array counts the examples. Of an archive: its only array, or `x`."""
     if path.suffix.lower() == ".npz":
-        held = open_archive(path)
-        values = read_array(held, held.files[0] if len(held.files) == 1 else "x", str(path))
+        archive = open_archive(path)
+        values = read_array(archive, archive.files[0] if len(archive.files) == 1 else "x", str(path))
     else:
         try:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -159,14 +170,14 @@ def from_array(path: Path, form: Form) -> Iterator[Fresh]:
     if form.kind == IMAGE and form.dtype == "uint8":
         values = as_bytes(values)
     if values.ndim < 2:
-        raise RecipeError(f"{path} is {values.dtype} {values.shape}: no row of inputs, each {form.told}.")
+        raise RecipeError(f"{path} is {values.dtype} {values.shape}: it must be a row of inputs, each {form}.")
     return (_of_array(f"{path.name}, row {i}", value, form) for i, value in enumerate(values))
 
 
-def given(request, form: Form) -> Iterator[Fresh]:
-    """What a program hands in: a pandas table with a row per input, or an array whose first axis counts them.
+def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
+    """The inputs of a request: a pandas table with a row per input, or an array whose first axis counts them.
 
-    The table has the columns of the file that was learned from, or `image`, the bytes of an image file each.
+    The table has the columns of the file that was learned from, or `image` with the bytes of an image file each.
     """
     if not hasattr(request, "columns"):
         return (_of_array(f"row {i}", value, form) for i, value in enumerate(request))
@@ -178,11 +189,11 @@ def given(request, form: Form) -> Iterator[Fresh]:
         return (_of_array(name, row, form) for name, row in zip(places, request.to_numpy(), strict=True))
     if "image" not in columns:
         raise RecipeError(f"the request has no column `image`; there are {', '.join(map(shown, columns))}.")
-    return decoded(columns["image"], places, form, 1)
+    return decode_files(columns["image"], places, form, 1)
 
 
-def example(form: Form, store: Store):
-    """A request of two inputs, in a form that `given` reads."""
+def example_request(form: InputForm, store: Store):
+    """A request of two inputs, in a form that `request_inputs` reads."""
     import pandas
 
     if form.layout:
@@ -197,11 +208,12 @@ def example(form: Form, store: Store):
     return pandas.DataFrame({"image": [lossless(image.transpose(1, 2, 0)) for image in stored]})
 
 
-def _of_array(name: str, value: np.ndarray, form: Form) -> Fresh:
+def _of_array(name: str, value: np.ndarray, form: InputForm) -> NamedInput:
     try:
-        value, white = CONVERSIONS[form.kind](value, [])
+        converted, white = CONVERSIONS[form.kind](value, [])
+        value = cast(np.ndarray, converted)
         if form.value_range and not form.files:
             value = form.value_range(value, white, [])
     except (TypeError, ValueError) as error:
-        return Fresh(name, None, f"unreadable: {error}")
+        return NamedInput(name, None, f"unreadable: {error}")
     return form.checked(name, value)

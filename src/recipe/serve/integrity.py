@@ -1,7 +1,7 @@
-"""A folder whose files are those that were written: the SHA-256 of each, in a description that ends with its own.
+"""The integrity of a saved folder: the SHA-256 of each file, in a description that ends with its own SHA-256.
 
-This finds damage, not forgery: whoever changes a file on purpose can write the hashes anew. What a forged description
-can do is limited where it is read: no path leaves the folder, and recipe.serve.allowed_targets says what may be built.
+This detects damage, not forgery: whoever changes a file on purpose can write the hashes anew. What a forged description
+can do is limited where it is read: no path leaves the folder, and recipe.serve.allowed_targets limits what is built.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ def sha256(path: Path) -> str:
 
 
 def write_description(path: Path, facts: dict) -> None:
-    """YAML whose last line is the hash of all before it."""
+    """YAML whose last line is the hash of the lines before it."""
     text = dump_yaml(facts)
     write_text(path, f"{text}sha256: {hashlib.sha256(text.encode()).hexdigest()}\n")
 
 
 def read_description(path: Path) -> tuple[object, bool]:
-    """(what it holds, whether its own hash is there).
+    """(the content, whether it ends with its own hash).
 
     Raises RecipeError where it is missing, damaged, too large, or holds more than plain YAML.
     """
@@ -48,7 +48,7 @@ def _parsed(path: Path, content: bytes):
 
     class Plain(yaml.SafeLoader):
         def compose_node(self, parent, index):
-            if self.check_event(yaml.AliasEvent):  # a few lines of them unfold to any size
+            if self.check_event(yaml.AliasEvent):  # a few lines of them expand to any size
                 raise yaml.YAMLError("it has aliases")
             return super().compose_node(parent, index)
 
@@ -64,7 +64,7 @@ def inside(folder: Path, name: str) -> Path:
     path = present(folder / name)
     if path.resolve() != folder.resolve() / name:
         raise RecipeError(
-            f"{path} is a link, and a system's files must lie in its own folder. Where you know what it leads to, copy "
+            f"{path} is a link, and a system's files must lie in its own folder. If you trust its target, copy "
             f"the folder with the linked files and name the copy: cp -rL {folder} COPY"
         )
     return path
@@ -78,13 +78,13 @@ def verified(folder: Path, hashes) -> dict[str, Path]:
     """
     if not isinstance(hashes, dict):
         raise RecipeError(f"{folder / 'system.yaml'} lists no files with their hashes. {ANEW}")
-    found = {}
+    files = {}
     for name, expected in hashes.items():
         checked_name(folder, name)
-        found[name] = inside(folder, name)
-        if sha256(found[name]) != expected:
-            raise RecipeError(f"{found[name]} is damaged: its SHA-256 is not the one in system.yaml. {ANEW}")
-    return found
+        files[name] = inside(folder, name)
+        if sha256(files[name]) != expected:
+            raise RecipeError(f"{files[name]} is damaged: its SHA-256 is not the one in system.yaml. {ANEW}")
+    return files
 
 
 def checked_name(folder: Path, name) -> str:

@@ -1,94 +1,109 @@
-"""What a saved system says of a person's files: a stream of answers, and tables of them."""
+"""Predictions of a saved system for users' files: a stream of them, and tables."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import numpy as np
 
 from recipe.errors import RecipeError
 from recipe.files import replacing
-from recipe.serve.inputs import Fresh, given
+from recipe.serve.inputs import NamedInput, request_inputs
 from recipe.serve.system import System
 
+if TYPE_CHECKING:
+    import pandas
+
+AddRows = Callable[[list[dict]], object]
 AT_ONCE = 256  # inputs in memory
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The probabilities of each class for one input, or why there are none."""
+class Prediction:
+    """The probabilities of each class for one input, or the reason why there are none.
+
+    drift: how the input differs from the training examples; the prediction may be wrong for it.
+    """
 
     name: str
     p: list[float] | None
     problem: str = ""
-    unlike: str = ""  # in what the input is unlike the training examples: the answer may be wrong for it
+    drift: str = ""
 
     def row(self, classes: list[str]) -> dict:
-        """name, predicted, confidence, p_<class>, ..., unlike, problem; empty (None) where there is no answer."""
+        """name, predicted, confidence, p_<class>, ..., unlike, problem; None where there is no prediction."""
         names = [f"p_{c}" for c in classes]
         if self.p is None:
             empty = dict.fromkeys(["predicted", "confidence", *names])
             return {"name": self.name, **empty, "unlike": "", "problem": self.problem}
         best = max(range(len(self.p)), key=self.p.__getitem__)
-        own = {"name": self.name, "predicted": classes[best], "confidence": self.p[best]}
-        return own | dict(zip(names, self.p, strict=True)) | {"unlike": self.unlike, "problem": ""}
+        row = {"name": self.name, "predicted": classes[best], "confidence": self.p[best]}
+        return row | dict(zip(names, self.p, strict=True)) | {"unlike": self.drift, "problem": ""}
 
 
-def answers(system: System, inputs: Iterable[Fresh]) -> Iterator[Answer]:
-    """One for every input, in order; `AT_ONCE` of them are in memory."""
-    for some in _some(inputs):
-        known = [one.value for one in some if one.value is not None]
-        told = iter(())
-        if known:
-            values = np.stack(known)
-            told = zip(system.predict(values).tolist(), system.unlike(values), strict=True)
-        for one in some:
-            p, unlike = (None, "") if one.value is None else next(told)
-            yield Answer(one.name, p, one.problem, unlike)
+def predict_inputs(system: System, inputs: Iterable[NamedInput]) -> Iterator[Prediction]:
+    """One prediction for every input, in order; `AT_ONCE` inputs are in memory."""
+    for batch in _batches(inputs):
+        values = [one.value for one in batch if one.value is not None]
+        results: Iterator[tuple[list[float], str]] = iter(())
+        if values:
+            stacked = np.stack(values)
+            results = zip(system.predict(stacked).tolist(), system.drift(stacked), strict=True)
+        for one in batch:
+            p, drift = (None, "") if one.value is None else next(results)
+            yield Prediction(one.name, p, one.problem, drift)
 
 
-def frame(system: System, request):
-    """A pandas table with a row per input of a request (see recipe.serve.inputs.given), without names."""
-    import pandas
+def prediction_frame(system: System, request) -> "pandas.DataFrame":
+    """A table with a row per input of a request (see recipe.serve.inputs.request_inputs), without names."""
+    import pandas  # here, for it takes long to import and files need no pandas
 
-    rows = [answer.row(system.classes) for answer in answers(system, given(request, system.form))]
-    table = pandas.DataFrame(rows, columns=list(Answer("", None).row(system.classes))).drop(columns="name")
-    # None, for NaN is no JSON
+    rows = [p.row(system.classes) for p in predict_inputs(system, request_inputs(request, system.form))]
+    table = pandas.DataFrame(rows, columns=list(Prediction("", None).row(system.classes))).drop(columns="name")
+    # None instead of NaN, which JSON does not have
     return table.astype(object).where(table.notna(), None) if table["problem"].any() else table
 
 
-def _some(items: Iterable) -> Iterator[list]:
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
     items = iter(items)
-    while part := list(islice(items, AT_ONCE)):
-        yield part
+    while batch := list(islice(items, AT_ONCE)):
+        yield batch
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------
 
 
-def write(found: Iterable[Answer], classes: list[str], out: Path | TextIO) -> tuple[int, int, int]:
-    """A row per answer, to a .csv or .parquet file or as csv to a stream.
+@dataclass
+class Counts:
+    """How many inputs there are, how many without a prediction, and how many that differ from the training examples."""
 
-    Gives how many there are, how many without an answer, and how many for an input unlike the training examples.
+    total: int = 0
+    failed: int = 0
+    drifted: int = 0
 
-    The file is there when all is written. Raises RecipeError for another ending.
+
+def write_predictions(predictions: Iterable[Prediction], classes: list[str], out: Path | TextIO) -> Counts:
+    """A row per prediction, to a .csv or .parquet file or as csv to a stream.
+
+    The file appears when all is written. Raises RecipeError for another ending.
     """
-    total = odd = unlike = 0
-    with _table(out, list(Answer("", None).row(classes))) as add:
-        for some in _some(found):
-            add([answer.row(classes) for answer in some])
-            total += len(some)
-            odd += sum(answer.p is None for answer in some)
-            unlike += sum(bool(answer.unlike) for answer in some)
-    return total, odd, unlike
+    counts = Counts()
+    with _table(out, list(Prediction("", None).row(classes))) as add:
+        for batch in _batches(predictions):
+            add([prediction.row(classes) for prediction in batch])
+            counts.total += len(batch)
+            counts.failed += sum(prediction.p is None for prediction in batch)
+            counts.drifted += sum(bool(prediction.drift) for prediction in batch)
+    return counts
 
 
 @contextmanager
-def _table(out: Path | TextIO, columns: list[str]):
+def _table(out: Path | TextIO, columns: list[str]) -> Iterator[AddRows]:
     """A function that adds rows."""
     if not isinstance(out, Path):
         yield _csv(out, columns)
@@ -102,15 +117,15 @@ def _table(out: Path | TextIO, columns: list[str]):
         raise RecipeError(f"{out}: a table of predictions ends in .csv or .parquet.")
 
 
-def _csv(file: TextIO, columns: list[str]):
+def _csv(file: TextIO, columns: list[str]) -> AddRows:
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     return writer.writerows
 
 
 @contextmanager
-def _parquet(path: Path, columns: list[str]):
-    import pyarrow
+def _parquet(path: Path, columns: list[str]) -> Iterator[AddRows]:
+    import pyarrow  # here, for it takes long to import
     from pyarrow import parquet
 
     texts = ("name", "predicted", "unlike", "problem")

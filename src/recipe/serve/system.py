@@ -1,12 +1,12 @@
-"""The final system as a folder: all that leads from a person's file to probabilities.
+"""The final system as a folder: all that leads from a user's file to probabilities.
 
-system.yaml             classes, what an input is and how a file becomes one, its scale, what the training examples were
-                        like, the members, the temperature
+system.yaml             classes, the form of an input and how a file becomes one, its scale, the range of the training
+                        examples, the members, the temperature
 members/*.safetensors   their weights
 
 The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
 The Python that the members are built of (`_target_`) is named by system.yaml, so a folder may come from anywhere: what
-is built is limited to recipe.serve.allowed_targets, and everything else needs the person's consent (`trust`).
+is built is limited to recipe.serve.allowed_targets, and everything else needs the user's consent (`trust`).
 """
 
 import os
@@ -32,9 +32,9 @@ from recipe.experiment import build
 from recipe.files import present, read_json
 from recipe.metrics.calibration import tempered
 from recipe.metrics.scores import weighted
-from recipe.serve.allowed_targets import VARIABLE, explained, refused
-from recipe.serve.input_drift import Seen, seen, unlike
-from recipe.serve.inputs import FACTS, Form
+from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
+from recipe.serve.input_drift import TrainingRange, drift, training_range
+from recipe.serve.inputs import FACTS, InputForm
 from recipe.serve.integrity import ANEW, checked_name, read_description, sha256, verified, write_description
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
@@ -45,12 +45,12 @@ BATCH = 1000  # inputs at a time
 
 @dataclass(frozen=True)
 class System:
-    """Members that answer together. counts: how often each of them counts."""
+    """Members whose probabilities are averaged. counts: how often each of them counts."""
 
-    form: Form
+    form: InputForm
     classes: list[str]
     scale: Standardization
-    seen: Seen
+    training_range: TrainingRange
     members: list[nn.Module]
     counts: list[int]
     temperature: float
@@ -62,22 +62,22 @@ class System:
         inputs may be a memory map: `BATCH` of them are read at a time. Raises RecipeError for another shape or type.
         """
         if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
-            raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form.told} each.")
+            raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
-        answers = [self.together(self.answers(self._entering(part))) for part in parts]
-        return torch.cat(answers) if answers else torch.empty(0, len(self.classes), dtype=torch.float64)
+        batches = [self.average(self.member_probabilities(self._entering(part))) for part in parts]
+        return torch.cat(batches) if batches else torch.empty(0, len(self.classes), dtype=torch.float64)
 
-    def unlike(self, inputs: np.ndarray) -> list[str]:
-        """In what each of these inputs is unlike the training examples (serve.input_drift); empty: in nothing."""
-        return unlike(self.seen, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
+    def drift(self, inputs: np.ndarray) -> list[str]:
+        """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
+        return drift(self.training_range, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
-    def answers(self, x: Tensor) -> Tensor:
+    def member_probabilities(self, x: Tensor) -> Tensor:
         """Each member's probabilities (M, N, K), float64, of inputs as they enter the net: standardised."""
         with torch.no_grad():
             return torch.stack([member(x).double().softmax(1).cpu() for member in self.members])
 
-    def together(self, p: Tensor) -> Tensor:
-        """(N, K) of the members' probabilities p (M, N, K)."""
+    def average(self, p: Tensor) -> Tensor:
+        """The system's probabilities (N, K) from the members' p (M, N, K)."""
         return tempered(weighted(p, self.counts), self.temperature)
 
     def _entering(self, raw: np.ndarray) -> Tensor:
@@ -91,7 +91,7 @@ def save(
     folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
     temperature: float = 1.0, prepared: Path = Path("runs/prepare"),
 ) -> list[str]:  # fmt: skip
-    """Writes the system anew; gives the names that must be trusted to load it, which are those of a person's own code.
+    """Writes the system anew; gives the names of user-defined code that must be trusted to load it.
 
     members: (changes of cfg, weights or a safetensors file of them, how often the member counts). prepared: the folder
     of the store that `data` was read from.
@@ -115,13 +115,13 @@ def save(
             "inputs": {name: facts[name] for name in FACTS},
             "mean": data.mean.flatten().tolist(),
             "std": data.std.flatten().tolist(),
-            "seen": asdict(seen(data)),
+            "seen": asdict(training_range(data)),
             "members": entries,
             "files": hashes,
             "temperature": float(temperature),
         },
     )
-    return sorted({one.target for entry in entries for one in refused(entry["model"], "model")})
+    return sorted({one.target for entry in entries for one in refused_targets(entry["model"], "model")})
 
 
 def _version() -> str:
@@ -140,12 +140,12 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RecipeError(f"{folder} is no folder. A system is written by the ensemble stage: dvc repro ensemble")
+        raise RecipeError(f"{folder} is not a folder. A system is written by the ensemble stage: dvc repro ensemble")
     facts = _facts(folder / "system.yaml")
     trust = {*trust, *os.environ.get(VARIABLE, "").replace(",", " ").split()}
     try:
-        form = Form.of(facts["inputs"])
-        scale, known = _scale(facts, form, device), Seen(**facts["seen"])
+        form = InputForm.of_facts(facts["inputs"])
+        scale, expected = _scale(facts, form, device), TrainingRange(**facts["seen"])
         entries, classes, temperature = facts["members"], list(facts["classes"]), float(facts["temperature"])
         counts = [int(entry["count"]) for entry in entries]
         named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
@@ -160,17 +160,20 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     files = verified(folder, facts.get("files"))
     if unlisted := [name for _, _, name in named if checked_name(folder, name) not in files]:
         raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {unlisted[0]}. {ANEW}")
-    if objections := [one for where, model, _ in named for one in refused(model, where, trust)]:
-        raise RecipeError(explained(objections, folder / "system.yaml"))
+    if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
+        raise RecipeError(consent_message(refused, folder / "system.yaml"))
     members = [
         _member(folder, model, size, files[name], form, len(classes), device)
         for (_, model, name), size in zip(named, sizes, strict=True)
     ]
-    return System(form, classes, scale, known, members, counts, temperature, device)
+    return System(
+        form=form, classes=classes, scale=scale, training_range=expected, members=members, counts=counts,
+        temperature=temperature, device=device,
+    )  # fmt: skip
 
 
 def _facts(file: Path) -> dict:
-    """What system.yaml holds, of this format and as it was written."""
+    """The content of system.yaml, if it has this format and is undamaged."""
     facts, sealed = read_description(file)
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
         raise RecipeError(f"{file} is not the description of a system.")
@@ -189,8 +192,8 @@ def _facts(file: Path) -> dict:
     return facts
 
 
-def _scale(facts: dict, form: Form, device: str) -> Standardization:
-    """As recipe.data.batches makes it, to the bit."""
+def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
+    """The same as in recipe.data.batches, to the bit."""
     top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
     features = form.kind == FEATURES
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
@@ -199,18 +202,18 @@ def _scale(facts: dict, form: Form, device: str) -> Standardization:
 
 
 def _member(
-    folder: Path, model: dict, size: int | None, weights: Path, form: Form, classes: int, device: str
+    folder: Path, model: dict, size: int | None, weights: Path, form: InputForm, classes: int, device: str
 ) -> nn.Module:
-    """model: what `allowlist.refused` has let pass."""
+    """model: a description without refused targets."""
     target = model["_target_"]
     try:
         cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
         net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
-    except Exception as error:  # whatever the words of a description bring about in Hydra, torch or trusted code
+    except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
         reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
         raise RecipeError(
             f"{folder / 'system.yaml'}: a member is a `{target}`, which cannot be built here: "
-            f"{reason} A model of your own must be importable: run from the project, "
+            f"{reason} A user-defined model must be importable: run from the project, "
             "or put the folder that holds it (src) on PYTHONPATH."
         ) from None
     try:

@@ -7,6 +7,7 @@ import torch
 from clone import ROOT
 from healthy import digits
 from omegaconf import OmegaConf
+from searching import SilentRun
 from torch.nn import functional as F
 
 from recipe.config.compose import compose
@@ -19,10 +20,11 @@ from recipe.metrics.calibration import calibration, tempered
 from recipe.metrics.comparison import compare
 from recipe.metrics.scores import fall, quality, weighted
 from recipe.stages.baseline.baselines import Baseline
+from recipe.stages.ensemble import captions, distillation, figures, final_evaluation, member_weights, results
 from recipe.stages.ensemble import checks as claims
-from recipe.stages.ensemble import distillation, final_evaluation, member_weights, results
-from recipe.stages.ensemble.extended_training import COOLDOWN, leave_it_training
-from recipe.stages.ensemble.members import BEST, configurations, said, train_pool
+from recipe.stages.ensemble.extended_training import COOLDOWN, extend_training
+from recipe.stages.ensemble.final_evaluation import Candidates
+from recipe.stages.ensemble.members import BEST, configurations, saved_probabilities, stack, train_pool
 from recipe.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
 from recipe.verdict import run as run_checks
 
@@ -41,17 +43,6 @@ ACCEPTED = {"optimizer.lr": 0.01}
 FINISHED = [ACCEPTED, {"optimizer.lr": 2e-3}, {"optimizer.lr": 1e-3}]  # the best one itself first
 
 
-class Silent:
-    def __init__(self, out):
-        self.out, self.said, self.checkpoints, self.lanes = out, [], None, []
-
-    def say(self, text):
-        self.said.append(text)
-
-    def lane(self, name, *args, **kwargs):
-        self.lanes.append(name)
-
-
 def config(**more):
     small = {"members": 3, "top": 2, "train": {"steps": 80, "eval_every": 40}, "longer": 2, **more}
     cfg = compose("ensemble", ROOT)
@@ -61,39 +52,43 @@ def config(**more):
 @dataclasses.dataclass
 class Ran:
     cfg: object
-    run: Silent
+    run: SilentRun
     pool: list
-    chosen: member_weights.Choice
-    found: results.Squeezed
+    weights: member_weights.MemberWeights
+    results: results.Results
 
-    def subject(self):
-        return results.subject(DATA, TEST, self.found, self.run.out, anew(self, TEST))
+    def evidence(self):
+        return results.evidence(DATA, TEST, self.results, reloaded(self, TEST))
 
 
-def anew(ran, part):
-    """(N, K): what the final system says, from choice.yaml and the weights that it names alone."""
-    chosen = read_yaml(ran.run.out / "choice.yaml")
-    members = chosen["members"]
-    p = torch.stack([said(ran.cfg, DATA, m["changes"], ran.run.out / m["weights"], part) for m in members])
-    return tempered(weighted(p, [m["times"] for m in members]), chosen["temperature"])
+def reloaded(ran, split):
+    """(N, K): the probabilities of the final system, from choice.yaml and the weights that it names alone."""
+    choice = read_yaml(ran.run.out / "choice.yaml")
+    members = choice["members"]
+    p = torch.stack(
+        [saved_probabilities(ran.cfg, DATA, m["changes"], ran.run.out / m["weights"], split) for m in members]
+    )
+    return tempered(weighted(p, [m["times"] for m in members]), choice["temperature"])
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory) -> Ran:
     """All that pipeline/ensemble.py does."""
-    cfg, run = config(), Silent(tmp_path_factory.mktemp("ensemble"))
-    (untuned,) = build.train(cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], Silent(run.out), "untuned")
+    cfg, run = config(), SilentRun(tmp_path_factory.mktemp("ensemble"))
+    (untuned,) = build.train(
+        cfg, DATA, [build.lane(cfg, DATA, 0, {"optimizer.lr": 1e-4})], SilentRun(run.out), "untuned"
+    )
     floor = Baseline("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
     save_baselines(run.out / "baselines", [Baseline("constant", [], [], {}), floor])
-    pool = train_pool(cfg, DATA, configurations(ACCEPTED, FINISHED, cfg.top), run)
-    chosen = member_weights.choose(member_weights.stacked(pool), DATA.val.y, member_weights.seeds_of(pool))
-    write_yaml(run.out / "choice.yaml", member_weights.content(chosen, pool))
-    longer = leave_it_training(cfg, DATA, pool[0], run)
-    student = distillation.distil(cfg, DATA, pool, chosen, run)
-    baselines = run.out / "baselines"
-    found = results.measured(cfg, DATA, TEST, pool, chosen, longer, student, run.out, baselines)
-    results.tables(found, run.out)
-    return Ran(cfg, run, pool, chosen, found)
+    pool = train_pool(cfg, DATA, ACCEPTED, FINISHED, run)
+    weights = member_weights.choose(pool, DATA.val.y, run.out / "choice.yaml")
+    extended = extend_training(cfg, DATA, pool[0], run)
+    student = distillation.distil(cfg, DATA, pool, weights, run)
+    candidates = Candidates(pool, weights, extended, student, run.out, run.out / "baselines")
+    tested = results.evaluate(cfg, DATA, TEST, candidates)
+    results.write_tables(run.out, tested)
+    figures.draw(run.out, tested, DATA, TEST)
+    return Ran(cfg, run, pool, weights, tested)
 
 
 # ---- the pool ------------------------------------------------------------------------------------------------
@@ -111,18 +106,18 @@ def test_the_pool_has_every_seed_and_configuration_once(ran):
     ]  # fmt: skip
     assert len({m.p_val.numpy().tobytes() for m in ran.pool}) == 5
     for m in ran.pool:
-        assert said(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
+        assert saved_probabilities(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
         assert quality(m.p_val, DATA.val.y).nll == pytest.approx(m.row()["val_loss"], abs=1e-5)
-    assert ran.run.said[0] == "members: 5 lanes together"  # one call, though rates differ
+    assert ran.run.messages[0] == "members: 5 lanes together"  # one call, though rates differ
 
 
 def test_a_lost_training_is_left_out(tmp_path, monkeypatch):
-    run = Silent(tmp_path)
-    pool = train_pool(config(), DATA, {BEST: ACCEPTED, "trial 1": {"optimizer.lr": float("inf")}}, run)
+    run = SilentRun(tmp_path)
+    pool = train_pool(config(), DATA, ACCEPTED, [{"optimizer.lr": float("inf")}], run)
     assert [m.arm for m in pool] == [BEST] * 3
-    assert "trial 1, seed 53: left out, the training loss is nan by step 40" in run.said
+    assert "trial 1, seed 53: left out, the training loss is nan by step 40" in run.messages
     with pytest.raises(RecipeError, match="an ensemble needs two"):
-        train_pool(config(), DATA, {BEST: {"optimizer.lr": float("inf")}}, Silent(tmp_path))
+        train_pool(config(), DATA, {"optimizer.lr": float("inf")}, [], SilentRun(tmp_path))
 
 
 def test_a_cooldown_is_a_share_of_the_steps(ran):
@@ -136,21 +131,21 @@ def test_a_cooldown_is_a_share_of_the_steps(ran):
 
 def test_what_is_written_is_all_that_the_system_needs(ran):
     written = read_yaml(ran.run.out / "choice.yaml")
-    assert written == member_weights.content(ran.chosen, ran.pool)
+    assert written == member_weights.content(ran.weights, ran.pool)
     assert "&" not in (ran.run.out / "choice.yaml").read_text()  # plain YAML, no references
-    assert [m["times"] for m in written["members"]] == [n for n in ran.chosen.times if n]
-    on_val = anew(ran, DATA.val)
-    assert on_val.allclose(ran.chosen.probabilities(member_weights.stacked(ran.pool)), rtol=0, atol=1e-12)
-    assert on_val.allclose(ran.found.final.p_val, rtol=0, atol=1e-12)
+    assert [m["times"] for m in written["members"]] == [n for n in ran.weights.counts if n]
+    on_val = reloaded(ran, DATA.val)
+    assert on_val.allclose(ran.weights.probabilities(stack(ran.pool)), rtol=0, atol=1e-12)
+    assert on_val.allclose(ran.results.final.p_val, rtol=0, atol=1e-12)
 
 
 def test_the_choice_knows_val_alone(ran):
     """The same choice from val's probabilities; another with other labels there."""
-    p, y = member_weights.stacked(ran.pool), DATA.val.y
-    assert member_weights.content(member_weights.choose(p, y, 3), ran.pool) == member_weights.content(
-        ran.chosen, ran.pool
+    p, y = stack(ran.pool), DATA.val.y
+    assert member_weights.content(member_weights.choose_weights(p, y, 3), ran.pool) == member_weights.content(
+        ran.weights, ran.pool
     )
-    other = member_weights.content(member_weights.choose(p, (y + 1) % 10, 3), ran.pool)
+    other = member_weights.content(member_weights.choose_weights(p, (y + 1) % 10, 3), ran.pool)
     assert other["temperature"] != read_yaml(ran.run.out / "choice.yaml")["temperature"]
 
 
@@ -158,8 +153,8 @@ def test_the_choice_knows_val_alone(ran):
 
 
 def test_left_training_the_constant_arm_repeats_the_member_first(ran):
-    longer, member = ran.found.longer, ran.pool[0]
-    constant, cooled = longer.trained.values()
+    extended, member = ran.results.extended, ran.pool[0]
+    constant, cooled = extended.trained.values()
     for row in member.trained.curve:
         same = next(r for r in constant.curve if r["step"] == row["step"])
         assert same == pytest.approx(row, abs=1e-5)
@@ -167,17 +162,17 @@ def test_left_training_the_constant_arm_repeats_the_member_first(ran):
     before = (1 - COOLDOWN) * 160
     for a, b in zip(constant.curve, cooled.curve, strict=True):
         assert (a == b) == (a["step"] <= before)
-    assert longer.gains["constant rate"][0] == pytest.approx(
+    assert extended.gains["constant rate"][0] == pytest.approx(
         member.trained.curve[-1]["val_loss"] - constant.curve[-1]["val_loss"], abs=1e-5
     )
     assert len(read_csv(ran.run.out / "longer.csv")) == len(constant.curve) + len(cooled.curve)
-    assert "from 80 to 160 steps" in longer.told()
+    assert "for 160 instead of 80 steps" in extended.sentence()
 
 
 def test_both_trainings_lost_is_no_gain(ran):
-    lost = dataclasses.replace(ran.found.longer, gains={})
+    lost = dataclasses.replace(ran.results.extended, gains={})
     assert lost.prediction()["outcome"] == "refuted"
-    assert "both trainings were lost" in lost.told()
+    assert "both trainings were lost" in lost.sentence()
 
 
 def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
@@ -185,8 +180,8 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
     liars = [dataclasses.replace(m, file=str(ran.run.out / m.file)) for m in ran.pool]
     wrong = torch.nn.functional.one_hot((DATA.train.y + 1) % 10, 10).double() * 0.9 + 0.01
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distillation, "said", lambda *args: wrong)
-        student = distillation.distil(config(), DATA, liars, ran.chosen, Silent(tmp_path))
+        patch.setattr(distillation, "saved_probabilities", lambda *args: wrong)
+        student = distillation.distil(config(), DATA, liars, ran.weights, SilentRun(tmp_path))
     assert quality(student.p_val, (DATA.val.y + 1) % 10).accuracy > 0.7
     assert quality(student.p_val, DATA.val.y).accuracy < 0.1
 
@@ -194,59 +189,65 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
 def test_the_loss_of_a_student_is_hintons():
     out, soft = torch.randn(6, 4), torch.rand(6, 4).softmax(1)
     plain = -(soft * (out / 3).log_softmax(1)).sum(1).mean() * 9
-    assert distillation.taught(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
+    assert distillation.distillation_loss(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
     y = torch.tensor([0, 1, 2, 3, 0, 1])
-    assert distillation.taught(3.0, out, y).equal(F.cross_entropy(out, y))
+    assert distillation.distillation_loss(3.0, out, y).equal(F.cross_entropy(out, y))
 
 
 def test_no_student_of_another_loss(ran, tmp_path):
-    cfg, run = config(), Silent(tmp_path)
+    cfg, run = config(), SilentRun(tmp_path)
     cfg = OmegaConf.merge(cfg, {"loss": None}, {"loss": {"_target_": "torch.nn.MultiMarginLoss"}})
-    assert distillation.distil(cfg, DATA, ran.pool, ran.chosen, run) is None
-    assert "student: left out" in run.said[0]
+    assert distillation.distil(cfg, DATA, ran.pool, ran.weights, run) is None
+    assert "student: left out" in run.messages[0]
 
 
 # ---- test, once ----------------------------------------------------------------------------------------------
 
 
 def test_the_systems_are_read_from_what_was_saved(ran):
-    names = [s.name for s in ran.found.systems]
+    names = [s.name for s in ran.results.systems]
     assert names[:4] == ["constant", "linear, untuned", final_evaluation.BEST_MEMBER, final_evaluation.STUDENT]
-    assert names[-1] == ran.chosen.name + (", calibrated" if ran.chosen.calibrated else "")
-    assert set(ran.chosen.options) <= set(names)
-    constant, untuned, best, *_ = ran.found.systems
+    assert names[-1] == ran.weights.name + (", calibrated" if ran.weights.calibrated else "")
+    assert set(ran.weights.options) <= set(names)
+    constant, untuned, best, *_ = ran.results.systems
     shares = torch.bincount(DATA.train.y, minlength=10) + 0.5
     assert constant.p_test[7].allclose((shares / shares.sum()).double(), atol=1e-6)
     assert quality(untuned.p_test, TEST.y).accuracy < quality(best.p_test, TEST.y).accuracy
     assert quality(best.p_val, DATA.val.y).nll == min(quality(m.p_val, DATA.val.y).nll for m in ran.pool)
-    assert ran.found.final.score(DATA.val.y, TEST.y)["test_low"] < quality(ran.found.final.p_test, TEST.y).accuracy
+    assert ran.results.final.score(DATA.val.y, TEST.y)["test_low"] < quality(ran.results.final.p_test, TEST.y).accuracy
 
 
 def test_every_system_is_compared_with_the_final_one(ran):
     rows = read_csv(ran.run.out / "comparisons.csv")
-    others = [s.name for s in ran.found.systems[:-1]]
+    others = [s.name for s in ran.results.systems[:-1]]
     assert [r["against"] for r in rows] == [*others, final_evaluation.BEST_MEMBER]
-    assert {r["system"] for r in rows[:-1]} == {ran.found.final.name}
+    assert {r["system"] for r in rows[:-1]} == {ran.results.final.name}
     assert rows[-1]["system"] == final_evaluation.STUDENT
+
+
+def test_every_figure_of_the_report_is_drawn(ran):
+    assert all((ran.run.out / name).stat().st_size > 1000 for name in captions.FIGURES)
+    figures.extended_training(ran.run.out / "off.png", None)  # `longer: 0`
+    assert (ran.run.out / "off.png").is_file()
 
 
 def test_the_table_of_predictions(ran):
     path = ran.run.out / "predictions.parquet"
-    rows, found = read_table(path), ran.found
+    rows, tested = read_table(path), ran.results
     p = torch.tensor([[r[f"p_{c}"] for c in DATA.classes] for r in rows], dtype=torch.float64)
-    assert p.equal(found.final.p_test)  # every bit
+    assert p.equal(tested.final.p_test)  # every bit
     assert [r["id"] for r in rows] == TEST.ids
     assert [r["label"] for r in rows] == [str(int(c)) for c in TEST.y]
     assert [r["predicted"] for r in rows] == [str(int(c)) for c in p.argmax(1)]
     assert [r["confidence"] for r in rows] == p.max(1).values.tolist()
     assert sum(r["nll"] for r in rows) / len(rows) == pytest.approx(quality(p, TEST.y).nll)
-    best = next(s for s in found.systems if s.name == final_evaluation.BEST_MEMBER)
+    best = next(s for s in tested.systems if s.name == final_evaluation.BEST_MEMBER)
     mine = [float(r[f"nll of {best.name}"]) for r in rows]
     assert sum(mine) / len(mine) == pytest.approx(quality(best.p_test, TEST.y).nll)
     again = ran.run.out / "again.parquet"
     agreement = torch.tensor([r["agreement"] for r in rows], dtype=torch.float64)
     assert 0 < agreement.min() <= agreement.max() == 1
-    final_evaluation.write_predictions(again, TEST, DATA.classes, found.systems, agreement)
+    final_evaluation.write_predictions(again, TEST, DATA.classes, tested.systems, agreement)
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -261,23 +262,30 @@ def test_the_most_confident_mistake_comes_first():
 
 
 def test_what_it_found_is_told(ran):
-    sentences = results.findings(ran.found)
+    sentences = [captions.summary(ran.results), *captions.findings(ran.results)]
     assert all(s.endswith(".") for s in sentences)
-    for word in ("on test (95 %", "Chosen on validation", "members", "temperature", "untuned", "Left training"):
+    for word in (
+        "on test (95 % CI",
+        "Chosen on validation",
+        "averaged have",
+        "temperature",
+        "untuned",
+        "instead of 80 steps",
+    ):
         assert any(word in s for s in sentences), word
-    assert {p["outcome"] for p in results.predictions(ran.found)} <= {"confirmed", "refuted"}
-    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.found).values())
+    assert {p["outcome"] for p in results.predictions(ran.results)} <= {"confirmed", "refuted"}
+    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.results).values())
 
 
 # ---- the checks ----------------------------------------------------------------------------------------------
 
 
-def verdicts(subject) -> dict[str, str]:
-    return {v.check: v.verdict for v in run_checks(checks_of(claims), subject, where="a test")}
+def verdicts(evidence) -> dict[str, str]:
+    return {v.check: v.verdict for v in run_checks(checks_of(claims), evidence, where="a test")}
 
 
 def test_a_healthy_ensemble_closes_no_gate(ran):
-    found = run_checks(checks_of(claims), ran.subject(), where="a test")
+    found = run_checks(checks_of(claims), ran.evidence(), where="a test")
     assert not [v.check for v in found if v.closes]
     assert ERROR not in {v.verdict for v in found}
 
@@ -287,9 +295,9 @@ def other_weights(ran):
     used = read_yaml(ran.run.out / "choice.yaml")["members"][0]["weights"]
     file, saved = ran.run.out / used, (ran.run.out / used).read_bytes()
     file.write_bytes((ran.run.out / "members/student.safetensors").read_bytes())
-    subject = ran.subject()
+    evidence = ran.evidence()
     file.write_bytes(saved)
-    return subject
+    return evidence
 
 
 def sorted_rows(ran):
@@ -297,47 +305,46 @@ def sorted_rows(ran):
     file = ran.run.out / "predictions.parquet"
     saved, rows = file.read_bytes(), sorted(read_table(file), key=lambda r: -r["nll"])
     write_table(file, {c: [r[c] for r in rows] for c in rows[0]}, dict.fromkeys(rows[0], ""))
-    subject = ran.subject()
+    evidence = ran.evidence()
     file.write_bytes(saved)
-    return subject
+    return evidence
 
 
 def chosen_on_test(ran):
     """Members and temperature were fitted to the test set; the rest of the stage is as it should be."""
     file = ran.run.out / "choice.yaml"
     saved = file.read_text()
-    p_test = torch.stack([said(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
-    peeked = member_weights.choose(p_test, TEST.y, 3)
+    p_test = torch.stack([saved_probabilities(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
+    peeked = member_weights.choose_weights(p_test, TEST.y, 3)
     write_yaml(file, member_weights.content(peeked, ran.pool))
-    subject = ran.subject()
+    evidence = ran.evidence()
     file.write_text(saved)
-    return subject
+    return evidence
 
 
 def multiplied(ran):
     """The temperature multiplies the logits where it must divide them."""
-    p, y = tempered(ran.found.averaged.p_val, 0.5), DATA.val.y
-    return dataclasses.replace(ran.subject(), calibration=calibration("val", p, 1 / 3.0, y))
+    p, y = tempered(ran.results.averaged.p_val, 0.5), DATA.val.y
+    return dataclasses.replace(ran.evidence(), calibration=calibration("val", p, 1 / 3.0, y))
 
 
 def seen_before(ran):
     """An example of test was trained on as well."""
     data = dataclasses.replace(DATA, train=dataclasses.replace(DATA.train, ids=[*DATA.train.ids[1:], TEST.ids[0]]))
-    return results.subject(data, TEST, ran.found, ran.run.out, anew(ran, TEST))
+    return results.evidence(data, TEST, ran.results, reloaded(ran, TEST))
 
 
 def labels_moved(ran):
     """The test set's labels count from another zero."""
-    test = dataclasses.replace(TEST, y=(TEST.y + 1) % 10)
-    baselines = ran.run.out / "baselines"
-    found = results.measured(ran.cfg, DATA, test, ran.pool, ran.chosen, None, None, ran.run.out, baselines)
-    subject = results.subject(DATA, test, found, ran.run.out, anew(ran, test))
-    results.measured(ran.cfg, DATA, TEST, ran.pool, ran.chosen, None, None, ran.run.out, baselines)
-    return subject
+    test, candidates = dataclasses.replace(TEST, y=(TEST.y + 1) % 10), ran.results.candidates
+    moved = results.evaluate(ran.cfg, DATA, test, candidates)
+    evidence = results.evidence(DATA, test, moved, reloaded(ran, test))
+    results.evaluate(ran.cfg, DATA, TEST, candidates)
+    return evidence
 
 
 def replaced(**changes):
-    return lambda ran: dataclasses.replace(ran.subject(), **{k: of(ran) for k, of in changes.items()})
+    return lambda ran: dataclasses.replace(ran.evidence(), **{k: of(ran) for k, of in changes.items()})
 
 
 PLANTED = {
@@ -347,23 +354,23 @@ PLANTED = {
     "temperature_is_fitted": [multiplied],
     "final_score_beats_the_constant": [labels_moved],
     # ten times the same member: the mean is no better than the best
-    "ensemble_beats_its_best_member": [replaced(members=lambda ran: [ran.subject().together])],
+    "ensemble_beats_its_best_member": [replaced(members=lambda ran: [ran.evidence().averaged])],
     "temperature_is_moderate": [
-        replaced(written=lambda ran: {"temperature": 3.5}), replaced(written=lambda ran: {"temperature": 0.3})
+        replaced(choice=lambda ran: {"temperature": 3.5}), replaced(choice=lambda ran: {"temperature": 0.3})
     ],
     "temperature_helps_where_it_was_not_fitted": [replaced(held_out=lambda ran: (0.02, 0.05))],
     "final_beats_the_untuned_baseline": [
-        replaced(untuned=lambda ran: compare("a", ran.found.systems[0].p_test, "b", ran.found.final.p_test, TEST.y))
+        replaced(untuned=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test, TEST.y))
     ],
-    "training_was_long_enough": [replaced(longer=lambda ran: too_short(ran))],
+    "training_was_long_enough": [replaced(extended=lambda ran: too_short(ran))],
 }  # fmt: skip
 
 
 def too_short(ran):
     """Members that ended after a few steps."""
     cfg = config(train={"steps": 10}, longer=10)
-    pool = train_pool(cfg, DATA, {BEST: ACCEPTED}, Silent(ran.run.out / "short"))
-    return leave_it_training(cfg, DATA, pool[0], Silent(ran.run.out))
+    pool = train_pool(cfg, DATA, ACCEPTED, [], SilentRun(ran.run.out / "short"))
+    return extend_training(cfg, DATA, pool[0], SilentRun(ran.run.out))
 
 
 def test_every_check_has_a_bug_that_it_must_notice():
@@ -376,15 +383,17 @@ def test_planted_bugs_are_noticed(ran, name, bug):
 
 
 def test_two_systems_that_answer_alike_are_undecided(ran):
-    same = compare("a", ran.found.final.p_test, "b", ran.found.final.p_test, TEST.y)
-    subject = dataclasses.replace(ran.subject(), untuned=same)
-    assert verdicts(subject)["final_beats_the_untuned_baseline"] == UNDECIDED
+    same = compare("a", ran.results.final.p_test, "b", ran.results.final.p_test, TEST.y)
+    evidence = dataclasses.replace(ran.evidence(), untuned=same)
+    assert verdicts(evidence)["final_beats_the_untuned_baseline"] == UNDECIDED
 
 
 def test_without_longer_training_its_check_is_skipped(ran):
-    assert verdicts(dataclasses.replace(ran.subject(), longer=None))["training_was_long_enough"] == SKIP
+    assert verdicts(dataclasses.replace(ran.evidence(), extended=None))["training_was_long_enough"] == SKIP
 
 
 def test_training_that_lasts_long_enough_passes(ran):
-    same = dataclasses.replace(ran.found.longer, gains={"constant rate": fall(*[ran.pool[0].p_val] * 2, DATA.val.y)})
-    assert verdicts(dataclasses.replace(ran.subject(), longer=same))["training_was_long_enough"] == PASS
+    same = dataclasses.replace(
+        ran.results.extended, gains={"constant rate": fall(*[ran.pool[0].p_val] * 2, DATA.val.y)}
+    )
+    assert verdicts(dataclasses.replace(ran.evidence(), extended=same))["training_was_long_enough"] == PASS

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from pages import payload, values
 from systems import CFG, KINDS, MEMBERS, project
 from torch import nn
@@ -19,7 +21,17 @@ from recipe.files import read_csv, write_csv, write_table
 from recipe.serve import system
 from recipe.sources.digits import Digits
 from recipe.stages.ensemble import mispredictions
-from recipe.stages.ensemble.mispredictions import Judged, judge, look, nearest, page, proposals, sentence
+from recipe.stages.ensemble.final_system import FinalSystem
+from recipe.stages.ensemble.mispredictions import (
+    SplitPredictions,
+    nearest,
+    page,
+    predict_split,
+    proposals,
+    sentence,
+    splits,
+    write,
+)  # fmt: skip
 
 PLANTED = 12
 WIDER = {"model.width": 128}
@@ -54,80 +66,86 @@ def trained(tmp_path_factory):
     return made, system.load(made.system), planted
 
 
+def a_run(out) -> SimpleNamespace:
+    return SimpleNamespace(out=out, cfg=OmegaConf.create({"data": {"_target_": "somewhere.Digits"}, "seed": 0}))
+
+
 @pytest.fixture(scope="module")
-def judged(trained):
+def predicted(trained):
     made, final, _ = trained
-    return [judge(final, *of) for of in (("val", made.data.val), ("test", made.unseen), ("train", made.data.train))]
+    return [predict_split(final, name, split) for name, split in splits(made.data, made.unseen).items()]
 
 
-# ---- judgements --------------------------------------------------------------------------------------------------
+# ---- predictions -------------------------------------------------------------------------------------------------
 
 
-def test_an_example_is_judged_as_the_system_predicts(trained, judged):
+def test_an_example_is_judged_as_the_system_predicts(trained, predicted):
     made, final, _ = trained
-    found = judged[0]
+    found = predicted[0]
     p = final.predict(made.store.inputs[made.store.rows(found.ids)]).numpy()
     assert np.array_equal(found.predicted, p.argmax(1))
     assert found.confidence == pytest.approx(p.max(1), abs=1e-9)
-    assert found.given == pytest.approx(p[np.arange(len(p)), found.label], abs=1e-9)
-    assert found.loss == pytest.approx(-np.log(found.given), abs=1e-9)
+    assert found.label_probability == pytest.approx(p[np.arange(len(p)), found.label], abs=1e-9)
+    assert found.loss == pytest.approx(-np.log(found.label_probability), abs=1e-9)
 
 
-def test_agreement_counts_each_member_as_often_as_it_was_chosen(trained, judged):
+def test_agreement_counts_each_member_as_often_as_it_was_chosen(trained, predicted):
     made, final, _ = trained
-    own = final.answers(made.data.val.x).argmax(2).numpy()
+    of_members = final.member_probabilities(made.data.val.x).argmax(2).numpy()
     expected = [
-        sum(count for k, count in enumerate((1, 2)) if own[k, i] == g) / 3 for i, g in enumerate(judged[0].predicted)
+        sum(count for k, count in enumerate((1, 2)) if of_members[k, i] == g) / 3
+        for i, g in enumerate(predicted[0].predicted)
     ]
-    assert judged[0].agreement == pytest.approx(expected)
-    assert set(judged[0].agreement.round(4).tolist()) <= {0.0, 0.3333, 0.6667, 1.0}
+    assert predicted[0].agreement == pytest.approx(expected)
+    assert set(predicted[0].agreement.round(4).tolist()) <= {0.0, 0.3333, 0.6667, 1.0}
 
 
 # ---- doubted labels ----------------------------------------------------------------------------------------------
 
 
-def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, judged):
+def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, predicted):
     made, _, planted = trained
-    lines = proposals(judged, made.data.classes)
+    lines = proposals(predicted, made.data.classes)
     ids = [line["id"] for line in lines]
     assert not set(ids) & set(made.unseen.ids)
     there = planted & {*made.data.train.ids, *made.data.val.ids}
     assert len(there & set(ids)) >= 0.6 * len(there)
     assert len(there & set(ids)) >= 0.8 * len(ids)
-    right = {e["id"]: Digits().targets[e["source"]] for e in made.store.examples()}
+    targets = Digits().targets
+    right = {e["id"]: targets[e["source"]] for e in made.store.examples()}
     named = [made.data.classes[right[line["id"]]] == line["label"] for line in lines if line["id"] in planted]
     assert np.mean(named) > 0.9
-    assert f"{len(judged[1].doubted)} of test, to look at alone" in sentence(judged)
+    assert f"{len(predicted[1].doubted)} labels of test, for inspection only" in sentence(predicted)
 
 
-def test_the_greatest_loss_comes_first_and_each_line_says_what_was_trained(trained, judged):
-    lines = proposals(judged, trained[0].data.classes)
-    loss = {j.ids[i]: j.loss[i] for j in judged for i in range(len(j.ids))}
+def test_the_greatest_loss_comes_first_and_each_line_says_what_was_trained(trained, predicted):
+    lines = proposals(predicted, trained[0].data.classes)
+    loss = {j.ids[i]: j.loss[i] for j in predicted for i in range(len(j.ids))}
     assert [loss[line["id"]] for line in lines] == sorted((loss[line["id"]] for line in lines), reverse=True)
     for line in lines:
         split, reason = line["reason"].split(": ", 1)
         assert reason.endswith({"val": "no member was trained on it", "train": "trained on this label"}[split])
 
 
-def judgement(label, predicted, confidence, split="val") -> Judged:
+def predictions(label, predicted, confidence, split="val") -> SplitPredictions:
     label, predicted, confidence = map(np.array, (label, predicted, confidence))
     ids = [f"{split}{k}" for k in range(len(label))]
-    given = np.where(label == predicted, confidence, (1 - confidence) / 2)
-    return Judged(split, ids, label, predicted, confidence, given, np.ones(len(label)))
+    of_label = np.where(label == predicted, confidence, (1 - confidence) / 2)
+    return SplitPredictions(split, ids, label, predicted, confidence, of_label, np.ones(len(label)))
 
 
 def test_only_confident_contradictions_are_doubted():
-    found = judgement([0, 0, 0, 1], [0, 1, 1, 2], [0.99, 0.85, 0.95, 0.999])
+    found = predictions([0, 0, 0, 1], [0, 1, 1, 2], [0.99, 0.85, 0.95, 0.999])
     assert found.doubted.tolist() == [3, 2]
-    assert proposals([judgement([0], [1], [0.99], "test")], ["a", "b"]) == []
+    assert proposals([predictions([0], [1], [0.99], "test")], ["a", "b"]) == []
 
 
 def test_recipe_decide_takes_the_lines(tmp_path, monkeypatch):
     classes = ["=1,2", 'a "b"', "dog"]
-    judged = [judgement([0, 1, 2], [1, 0, 2], [0.97, 0.95, 0.9]), judgement([0], [1], [0.99], "test")]
-    write_csv(tmp_path / "suspects.csv", proposals(judged, classes), COLUMNS)
+    predicted = [predictions([0, 1, 2], [1, 0, 2], [0.97, 0.95, 0.9]), predictions([0], [1], [0.99], "test")]
+    write_csv(tmp_path / "suspects.csv", proposals(predicted, classes), COLUMNS)
     monkeypatch.chdir(tmp_path)
-    ids = [i for j in judged for i in j.ids]
+    ids = [i for j in predicted for i in j.ids]
     write_table("runs/audit/examples.parquet", {"id": np.array(ids)}, {"id": "name"})
     (tmp_path / "runs/prepare").mkdir()
     (tmp_path / "runs/prepare/store.json").write_text('{"classes": ["=1,2", "a \\"b\\"", "dog"]}')
@@ -164,7 +182,7 @@ def test_they_are_told_by_what_enters_the_last_matrix(trained):
     made, final, _ = trained
     net = final.members[1]
     index, by = neighbours_of(trained, net)
-    assert by == "what enters the net's last matrix"
+    assert by == "the input of the net's last matrix"
     hidden = nn.Sequential(*list(net.children())[:-1])
     with torch.no_grad():
         expected = nearest(hidden(made.data.val.x[:20]), hidden(made.data.train.x), 5)
@@ -212,20 +230,20 @@ def column(sent: dict, name: str) -> np.ndarray:
     return np.array(found["words"], object)[data] if found["kind"] == "text" else data
 
 
-def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged):
+def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, predicted):
     made, final, _ = trained
-    sent = payload(page(judged, final, made.data, made.unseen, made.store, "Digits", 0))
+    sent = payload(page(predicted, FinalSystem(final, made.store), made.data, made.unseen, title="Digits", seed=0))
     shown, wrong = sent["shown"], column(sent, "wrong").astype(bool)
     split, ids = column(sent, "split"), column(sent, "id")
     unseen = len(made.data.val) + len(made.unseen)
     assert set(split[:unseen]) == {"val", "test"}
     assert set(split[unseen:]) == {"train"}
-    assert set(ids[unseen:shown]) == {judged[2].ids[i] for i in judged[2].doubted}
-    assert wrong[:unseen].sum() == judged[0].wrong.sum() + judged[1].wrong.sum()
+    assert set(ids[unseen:shown]) == {predicted[2].ids[i] for i in predicted[2].doubted}
+    assert wrong[:unseen].sum() == predicted[0].wrong.sum() + predicted[1].wrong.sum()
     near = values(sent["neighbours"]).reshape(-1, 5)
     assert (near[:shown] >= unseen).all()
     assert (near[:shown] != np.arange(shown)[:, None]).all()  # none is its own neighbour
-    proposed = {line["id"] for line in proposals(judged, made.data.classes)}
+    proposed = {line["id"] for line in proposals(predicted, made.data.classes)}
     shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
     assert shown_doubts - set(made.unseen.ids) == proposed
     assert sent["initialFilter"] == {"wrong": ["yes"], "split": ["val", "test"]}
@@ -235,12 +253,12 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, judged
     assert sent["roles"]["order"] == "loss"
 
 
-def test_every_wrong_answer_is_on_the_page_of_many(trained, judged, monkeypatch):
+def test_every_wrong_answer_is_on_the_page_of_many(trained, predicted, monkeypatch):
     made, final, _ = trained
     monkeypatch.setattr(mispredictions, "MAX_EXAMPLES", 100)
-    sent = payload(mispredictions.page(judged, final, made.data, made.unseen, made.store, "Digits", 0))
-    doubted = len(judged[2].doubted)
-    wrong = judged[0].wrong.sum() + judged[1].wrong.sum() + doubted
+    sent = payload(page(predicted, FinalSystem(final, made.store), made.data, made.unseen, title="Digits", seed=0))
+    doubted = len(predicted[2].doubted)
+    wrong = predicted[0].wrong.sum() + predicted[1].wrong.sum() + doubted
     assert column(sent, "wrong")[: sent["shown"]].sum() == wrong
     assert sent["shown"] == max(100, wrong + 20)
     assert re.search(
@@ -256,7 +274,7 @@ def test_the_same_system_writes_the_same_bytes(trained, tmp_path):
     made, final, _ = trained
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        look(tmp_path / folder, final, made.data, made.unseen, made.store, "Digits", 0)
+        write(a_run(tmp_path / folder), FinalSystem(final, made.store), made.data, made.unseen)
     for file in ("mispredictions.html", "suspects.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     assert list(read_csv(tmp_path / "one/suspects.csv")[0]) == COLUMNS
@@ -267,7 +285,7 @@ def test_every_kind_of_project_has_a_page(kind, tmp_path):
     made = KINDS[kind][0](tmp_path)
     final = system.load(made.system)
     (tmp_path / "out").mkdir()
-    look(tmp_path / "out", final, made.data, made.unseen, made.store, kind, 0)
+    write(a_run(tmp_path / "out"), FinalSystem(final, made.store), made.data, made.unseen)
     sent = payload((tmp_path / "out/mispredictions.html").read_text())
     names = [c["name"] for c in sent["columns"]]
     assert {"id", "label", "predicted", "loss", "p_label", "confidence", "agreement", "split"} <= set(names)

@@ -14,8 +14,9 @@ from scipy.optimize import minimize_scalar
 from recipe.metrics.calibration import LEAST, MOST, calibration, fit_temperature, tempered
 from recipe.metrics.scores import fall, nlls, quality, weighted
 from recipe.stages.ensemble import selection
-from recipe.stages.ensemble.member_weights import GREEDY, choose
-from recipe.stages.ensemble.selection import counts, enough, greedy, held_out, of_label, sizes, told
+from recipe.stages.ensemble.captions import ensemble_size
+from recipe.stages.ensemble.member_weights import GREEDY, choose_weights
+from recipe.stages.ensemble.selection import counts, enough, ensemble_sizes, greedy, held_out, of_label
 
 
 def members(m: int, n: int = 120, k: int = 4, seed: int = 0, noise: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,24 +65,24 @@ def test_what_greedy_selection_promises_on_what_chose_is_not_kept_elsewhere():
     seen = nlls(weighted(p, taken(p, y)), y).mean().item()
     unseen, mean = (held_out(p, y, way)[0].mean().item() for way in (taken, lambda p, y: [1] * len(p)))
     assert seen < mean < unseen
-    assert choose(p, y, 40).name == "mean of 40 seeds"
+    assert choose_weights(p, y, 40).name == "mean of 40 seeds"
 
 
 def test_members_that_differ_by_noise_alone_are_averaged():
     """Greedy selection among equals: lower here, higher there, and never by more than chance."""
     p, y = members(8, 300, noise=1.0)
-    found = choose(p, y, 8)
-    assert found.fall[1] <= 0
+    found = choose_weights(p, y, 8)
+    assert found.greedy_gain[1] <= 0
     assert found.name == "mean of 8 seeds"
 
 
 def test_a_member_that_is_better_by_far_is_chosen():
     p, y = members(6, 400, noise=0.1)
     p[:5] = (p[:5].log() * 0.1).softmax(2)  # the seeds; the sixth is another configuration
-    found = choose(p, y, 5)
+    found = choose_weights(p, y, 5)
     assert found.name == GREEDY
-    assert found.times[5] > 0
-    assert sum(found.times[:5]) <= found.times[5]
+    assert found.counts[5] > 0
+    assert sum(found.counts[:5]) <= found.counts[5]
 
 
 # ---- how many ------------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ def test_a_member_that_is_better_by_far_is_chosen():
 
 def test_every_subset_counts_where_there_are_few():
     p, y = members(4)
-    found = sizes(p, y)
+    found = ensemble_sizes(p, y)
     assert [s.subsets for s in found] == [4, 6, 4, 1]
     pairs = [quality(p[list(pair)].mean(0), y).nll for pair in itertools.combinations(range(4), 2)]
     assert found[1].means["nll"] == pytest.approx(sum(pairs) / 6)
@@ -101,7 +102,7 @@ def test_the_interval_is_how_far_other_members_would_lie(monkeypatch):
     """Eight members at a time, of two hundred: their own interval, and how ensembles of all really spread."""
     monkeypatch.setattr(selection, "SUBSETS", 30)
     p, y = members(200, 200, noise=2.0)
-    found = [sizes(p[i : i + 8], y, seed=i) for i in range(0, 200, 8)]
+    found = [ensemble_sizes(p[i : i + 8], y, seed=i) for i in range(0, 200, 8)]
     chance = random_generator(0)
     for size in (1, 3, 8):
         widths = [(s[size - 1].high["nll"] - s[size - 1].low["nll"]) / (2 * 1.96) for s in found]
@@ -111,12 +112,12 @@ def test_the_interval_is_how_far_other_members_would_lie(monkeypatch):
 
 def test_it_tops_out_or_it_does_not():
     p, y = members(10, 400, noise=2.0)
-    few = enough(sizes(p, y))
+    few = enough(ensemble_sizes(p, y))
     assert 2 <= few < 10
-    assert f"tops out at about {few}" in told(sizes(p, y))
+    assert f"; {few} members are within that interval, so more gain little" in ensemble_size(ensemble_sizes(p, y))
     same = p[:1].expand(10, -1, -1)  # ten times the same network
-    assert enough(sizes(same, y)) == 1
-    assert "gains nothing" in told(sizes(same, y))
+    assert enough(ensemble_sizes(same, y)) == 1
+    assert "gains no more than the noise" in ensemble_size(ensemble_sizes(same, y))
 
 
 # ---- temperature ---------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ def test_without_a_mistake_the_temperature_is_at_its_end_and_not_used():
     y = torch.tensor([0] * 30 + [1] * 29 + [1])
     assert fit_temperature(p, y) == pytest.approx(LEAST)
     y[-1] = 0  # one that is confidently wrong: held out, it is what the others did not know
-    found = choose(torch.stack([p, p]), y, 2)
+    found = choose_weights(torch.stack([p, p]), y, 2)
     assert not found.calibrated
     assert found.temperature == 1.0
     assert found.probabilities(torch.stack([p, p])).allclose(p)

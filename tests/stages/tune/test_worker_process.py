@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from clone import warm
 from omegaconf import OmegaConf
 from searching import ended, forked, kill
 
@@ -61,6 +62,7 @@ def at_work(monkeypatch, tmp_path):
 def test_what_a_helper_dies_of_is_said_and_is_no_failure(capfd, tmp_path, monkeypatch):
     cfg, messages = compose("tune"), []
     cfg.runtime.processes = 3
+    monkeypatch.setattr(sys, "executable", str(warm().shims / "python"))
     monkeypatch.chdir(tmp_path)  # without a store
     with worker_processes(cfg, messages.append):
         pass
@@ -105,7 +107,7 @@ def test_a_helper_whose_config_breaks_off_ends():
     """With the stage that was writing it."""
     half = OmegaConf.to_yaml(compose("tune"))[:500]
     helper = subprocess.run(
-        [sys.executable, "-m", "recipe.stages.tune.worker_process"],
+        [str(warm().shims / "python"), "-m", "recipe.stages.tune.worker_process"],
         input=half,
         text=True,
         capture_output=True,

@@ -2,144 +2,178 @@
 
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 
+from recipe.formatting import interval, lowering
 from recipe.metrics import power
 from recipe.metrics.calibration import Calibration
 from recipe.metrics.comparison import Comparison
 from recipe.metrics.power import Estimate
 from recipe.metrics.scores import Quality
-from recipe.stages.ensemble.extended_training import Longer
-from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip, undecided
+from recipe.stages.ensemble.extended_training import ExtendedTraining
+from recipe.verdict import FAIL, PASS, Verdict, bounded, check, exactly, skip, undecided
 
 
 @dataclass(frozen=True)
-class Final:
-    saved: torch.Tensor  # probabilities on test read back from the saved table (N, K)
-    fresh: torch.Tensor  # of the saved system, on the inputs as `prepare` stored them
-    expected: int  # examples of the test list
-    overlap: int  # test examples that also stand in train or val
-    written: dict  # choice.yaml, as it was on disk before test was read
-    again: dict  # the same, chosen once more from the probabilities on val
-    members: list[Quality]  # of the pool, each by itself, on val
-    together: Quality  # the chosen members without a temperature, on val
-    held_out: tuple[float, float]  # nll on val without and with a temperature, both judged on what did not choose
+class FinalSystemEvidence:
+    saved: Tensor  # probabilities on test, read back from the saved table (N, K)
+    reloaded: Tensor  # of the saved system, on the inputs as `prepare` stored them
+    test_count: int  # examples of the test list
+    overlap: int  # test examples that are also in train or val
+    choice: dict  # choice.yaml, as it was on disk before test was read
+    choice_again: dict  # the same, chosen once more from the probabilities on val
+    members: list[Quality]  # each network of the pool alone, on val
+    averaged: Quality  # the chosen members without a temperature, on val
+    held_out: tuple[float, float]  # cross-validated nll on val without and with a temperature
     calibration: Calibration  # on val
     test: Quality
-    over_constant: Estimate  # the share of the constant's loss on test that the final system saves
-    on_val: Estimate  # the same on val
-    columns: bool  # the inputs are columns of a table, which may say nothing of the label
-    untuned: Comparison  # the final system against the untuned baseline, on test
-    longer: Longer | None
+    saved_on_test: Estimate  # the share of the constant answer's loss that the final system saves
+    saved_on_val: Estimate
+    is_tabular: bool  # the inputs are columns of a table, which may not predict the label
+    untuned: Comparison  # the final system with the untuned baseline, on test
+    extended: ExtendedTraining | None
 
 
 @check(source="Recipe 6, ensembles")
-def predictions_are_the_models(f: Final, limit: float = 1e-6) -> Verdict:
+def predictions_are_the_models(f: FinalSystemEvidence, limit: float = 1e-6) -> Verdict:
     """The saved predictions are those of the saved system: its members, how often each counts, its temperature.
 
-    Weights were saved from another step than the predictions, rows were sorted differently, or the model keeps state
+    Weights were saved from another step than the predictions, rows were sorted differently, or the model has state
     that its weights do not hold.
     """
-    worst = (f.saved - f.fresh).abs().max().item()
-    return Verdict(PASS if worst <= limit else FAIL, worst, f"<= {limit:g}")
+    worst = (f.saved - f.reloaded).abs().max().item()
+    finding = (
+        f"The saved predictions differ from those of the saved system by up to {worst:.2g} in probability: look for "
+        "weights of another step, another order of rows, or state outside the weights."
+    )
+    return bounded(PASS if worst <= limit else FAIL, worst, f"<= {limit:g}", finding=finding)
 
 
 @check(source="Recipe 2, add significant digits")
-def whole_test_set_is_counted(f: Final) -> Verdict:
-    """Every test example is predicted once, and none of them was trained or chosen on.
+def whole_test_set_is_counted(f: FinalSystemEvidence) -> Verdict:
+    """Every test example is predicted once, and none of them was used for training or for a choice.
 
     A loader that drops the last batch, or split lists that were edited by hand.
     """
-    return exactly(len(f.saved) - f.overlap, f.expected)
+    finding = (
+        f"{len(f.saved)} of {f.test_count} test examples are predicted, and {f.overlap} of them are also in train or "
+        "val: look for a loader that drops the last batch, or split lists that were edited by hand."
+    )
+    return exactly(len(f.saved) - f.overlap, f.test_count, finding=finding)
 
 
 @check(source="Recipe 2, why splits")
-def choice_rests_on_val(f: Final) -> Verdict:
+def choice_rests_on_val(f: FinalSystemEvidence) -> Verdict:
     """The system on disk before test was read is the one that the validation set alone chooses.
 
-    Members or a temperature were chosen with the test set in sight, or changed by hand afterwards. Such a score says
-    nothing about new data.
+    Members or a temperature were chosen on the test set, or changed by hand afterwards. Such a score does not predict
+    performance on new data.
     """
-    other = [key for key in f.again if f.again[key] != f.written.get(key)]
-    return Verdict(FAIL if other else PASS, ", ".join(other) or "the same", "the same")
+    different = [key for key in f.choice_again if f.choice_again[key] != f.choice.get(key)]
+    return bounded(FAIL if different else PASS, ", ".join(different) or "the same", "the same")
 
 
 @check(source="Guo et al. 2017, calibration")
-def temperature_is_fitted(f: Final, limit: float = 1e-9) -> Verdict:
-    """On val, which chose it, the temperature does not make the negative log-likelihood worse.
+def temperature_is_fitted(f: FinalSystemEvidence, limit: float = 1e-9) -> Verdict:
+    """On val, which chose it, the temperature does not raise the negative log-likelihood.
 
     It was fitted on other predictions than these, or multiplied where it must divide.
     """
-    before, after = (found["nll"][0] for found in (f.calibration.before, f.calibration.after))
-    return Verdict(PASS if after <= before + limit else FAIL, after, f"<= {before:.4g}")
+    before, after = (measures["nll"][0] for measures in (f.calibration.before, f.calibration.after))
+    finding = (
+        f"The temperature raises the validation NLL, which chose it, from {before:.4f} to {after:.4f}: it was fitted "
+        "on other predictions, or multiplied where it must divide."
+    )
+    return bounded(PASS if after <= before + limit else FAIL, after, f"<= {before:.4g}", finding=finding)
 
 
 @check(source="Recipe 2, dumb baselines")
-def final_score_beats_the_constant(f: Final, errors: float = 2.5, effect: float = 0.14) -> Verdict:
+def final_score_beats_the_constant(f: FinalSystemEvidence, errors: float = 2.5, effect: float = 0.14) -> Verdict:
     """On test, the final system has a lower negative log-likelihood than the constant answer, by more than chance.
 
-    Test inputs prepared otherwise than train, or labels of another order. The value is the share of the constant's loss
-    that the system saves.
+    Test inputs were prepared differently from train, or labels are in another order. The value is the share of the
+    constant's loss that the system saves.
     """
-    # columns may say nothing of the label; where they do on val, they must on test
-    weak = f.columns and not f.on_val.value > f.on_val.margin(errors)
-    return power.exceeds(f.over_constant, floor=0.0, effect=effect, errors=errors, what="test examples", weak=weak)
+    # columns may not predict the label; where they do on val, they must on test
+    weak = f.is_tabular and not f.saved_on_val.value > f.saved_on_val.margin(errors)
+    return power.exceeds(f.saved_on_test, floor=0.0, effect=effect, errors=errors, what="test examples", weak=weak)
 
 
 @check(source="Recipe 6, ensembles", gate=False)
-def ensemble_beats_its_best_member(f: Final) -> Verdict:
+def ensemble_beats_its_best_member(f: FinalSystemEvidence) -> Verdict:
     """On val, the averaged members have a lower negative log-likelihood than the best of them.
 
     Members that agree on everything add nothing: give them other seeds, data or shapes. The best of many on val is also
-    the luckiest there: see how both do on test.
+    the luckiest there: compare both on test.
     """
     best = min(m.nll for m in f.members)
-    return Verdict(PASS if f.together.nll < best else FAIL, f.together.nll, f"< {best:.4g}")
+    finding = (
+        f"The averaged members have a validation NLL of {f.averaged.nll:.4f}, the best member {best:.4f} (n = "
+        f"{f.averaged.count:,}): averaging gains nothing. Give the members other seeds, data or shapes."
+    )
+    return bounded(PASS if f.averaged.nll < best else FAIL, f.averaged.nll, f"< {best:.4g}", finding=finding)
 
 
 @check(source="Guo et al. 2017, calibration", gate=False)
-def temperature_is_moderate(f: Final, most: float = 3.0) -> Verdict:
+def temperature_is_moderate(f: FinalSystemEvidence, most: float = 3.0) -> Verdict:
     """The temperature is within a factor of 3 of one.
 
-    Far above: members are far too sure, as after training for long without regularisation. Far below: val has hardly a
-    mistake to fit it on, or the members were trained to be unsure (mixup, label smoothing).
+    Far above: members are overconfident, as after training for long without regularisation. Far below: val has hardly a
+    mistake to fit it on, or the members were trained to be unconfident (mixup, label smoothing).
     """
-    t = f.written["temperature"]
-    return Verdict(PASS if 1 / most <= t <= most else FAIL, t, f"{1 / most:.2g} to {most:.2g}")
+    t = f.choice["temperature"]
+    cause = "the members are overconfident: regularise more" if t > 1 else "the members are underconfident"
+    return bounded(
+        PASS if 1 / most <= t <= most else FAIL, t, f"{1 / most:.2g} to {most:.2g}",
+        finding=f"The temperature fitted to validation is {t:.2f}, {cause}, or validation has too few mistakes.",
+    )  # fmt: skip
 
 
 @check(source="Guo et al. 2017, calibration", gate=False)
-def temperature_helps_where_it_was_not_fitted(f: Final) -> Verdict:
-    """On fifths of val that chose neither members nor temperature, the temperature lowers the negative log-likelihood.
+def temperature_helps_where_it_was_not_fitted(f: FinalSystemEvidence) -> Verdict:
+    """Cross-validated on fifths of val, the temperature lowers the negative log-likelihood.
 
-    It is not used then. Val has too few mistakes to fit it on, or the members are calibrated as they are.
+    It is not used otherwise. Val has too few mistakes to fit it on, or the members are calibrated already.
     """
     before, after = f.held_out
-    return Verdict(PASS if after < before else FAIL, after, f"< {before:.4g}")
+    finding = (
+        f"Cross-validated, the temperature changes the validation NLL from {before:.4f} to {after:.4f}, so it is not "
+        "used: validation has too few mistakes to fit it on, or the members are calibrated already."
+    )
+    return bounded(PASS if after < before else FAIL, after, f"< {before:.4g}", finding=finding)
 
 
 @check(source="Recipe 2, dumb baselines", gate=False)
-def final_beats_the_untuned_baseline(f: Final) -> Verdict:
+def final_beats_the_untuned_baseline(f: FinalSystemEvidence) -> Verdict:
     """On test, the final system has a lower negative log-likelihood than the untuned model, by more than chance.
 
-    What regularize, tune and ensemble added made it worse on test: too much was chosen on too small a validation set.
+    What regularize, tune and ensemble added raised the test loss: too much was chosen on too small a validation set.
     """
     mean, low, high = f.untuned.nll
-    bound = f"below 0 with its whole interval [{low:+.4f}, {high:+.4f}]"
+    bound = f"below 0 with the whole {interval(low, high, decimals=4)} (n = {f.test.count:,} test examples)"
+    effect = lowering(-mean, -high, -low, "test NLL", f"{f.test.count:,} examples")
+    finding = f"Compared with the untuned baseline, the final system {effect}"
     if low <= 0 <= high:
-        found = power.of_interval(mean, low, high, f.test.count)
-        more = power.about(found, abs(mean), power.Z95, "test examples")
-        return undecided(mean, bound, f"The interval holds zero. {more}")
-    return Verdict(PASS if f.untuned.significant else FAIL, mean, bound)
+        estimate = power.of_interval(mean, low, high, f.test.count)
+        more = power.about(estimate, abs(mean), power.Z95, "test examples")
+        note = f"{finding}: the interval includes zero."
+        return undecided(mean, bound, f"The 95 % CI over examples includes zero. {more}", finding=note)
+    finding += ": too much was chosen on too small a validation set."
+    return bounded(PASS if f.untuned.significant else FAIL, mean, bound, finding=finding)
 
 
 @check(source="Recipe 6, leave it training", gate=False)
-def training_was_long_enough(f: Final) -> Verdict:
-    """Left training for several times the steps, a network gains nothing on val that could be told from noise.
+def training_was_long_enough(f: FinalSystemEvidence) -> Verdict:
+    """Training for several times the steps does not lower the validation loss of a network by more than chance.
 
-    It gains: raise train.steps, or give the cooldown (train.decay) to regularize as a rung.
+    Training was stopped too early: raise train.steps, or give the cooldown (train.decay) to regularize as a candidate.
     """
-    if not f.longer:
+    if not f.extended:
         return skip("longer: 0")
-    mean, low, high = f.longer.best
-    return Verdict(PASS if low <= 0 else FAIL, mean, f"not above 0 with its whole interval [{low:+.4f}, {high:+.4f}]")
+    mean, low, high = f.extended.best_gain
+    finding = (
+        f"{f.extended.times} times the steps {f.extended.effect(f.extended.best_gain)}: training was stopped too "
+        "early. Raise train.steps, or give the cooldown (train.decay) to regularize as a candidate."
+    )
+    bound = f"not above 0 with the whole {interval(low, high, decimals=4)}"
+    return bounded(PASS if low <= 0 else FAIL, mean, bound, finding=finding)

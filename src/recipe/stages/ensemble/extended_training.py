@@ -1,7 +1,7 @@
-"""Leave it training: what a multiple of the steps gains, at a constant rate and with a cooldown at the end.
+"""Extended training: what a multiple of the steps gains, at a constant rate and with a cooldown at the end.
 
-Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration goes on, not the best
-member: that one was chosen for a lucky end of its training.
+Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration is trained for longer, not
+the best member: that one was chosen for a lucky end of its training.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from omegaconf import DictConfig
 
 from recipe.data.batches import Data
 from recipe.experiment import build
+from recipe.formatting import lowering
 from recipe.metrics.scores import fall, nlls
 from recipe.stages.ensemble.members import Member, probabilities
+from recipe.stages.runner import Run
 from recipe.train.lane import Trained
 
 COOLDOWN = 0.2  # share of the steps: Hägele et al. 2024 find no gain beyond it
@@ -20,21 +22,27 @@ ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
 
 
 @dataclass(frozen=True)
-class Longer:
-    """steps: of the member, before. gains: how much lower the nll on val is at the end of each arm than the member's,
-    with its paired 95 % bootstrap interval over examples. One seed: the interval does not hold the noise of seeds.
+class ExtendedTraining:
+    """steps: of the member. gains: by how much the nll on val at the end of each arm is lower than the member's, with
+    its paired 95 % bootstrap interval over examples; one seed, so the interval does not include the noise of seeds.
+    member_nll: on val.
     """
 
     steps: int
     times: int
     trained: dict[str, Trained]
     gains: dict[str, tuple[float, float, float]]
-    before: float
+    member_nll: float
+    examples: int
 
     @property
-    def best(self) -> tuple[float, float, float]:
+    def best_gain(self) -> tuple[float, float, float]:
         """The larger gain; zero where both trainings were lost."""
         return max(self.gains.values(), default=(0.0, 0.0, 0.0))
+
+    def effect(self, gain: tuple[float, float, float]) -> str:
+        """`lowers validation loss by 0.012 (95 % CI 0.004 to 0.021, 360 examples, one seed)`."""
+        return lowering(*gain, "validation loss", f"{self.examples:,} examples, one seed")
 
     def rows(self) -> list[dict]:
         """The curves."""
@@ -43,24 +51,28 @@ class Longer:
         ]
 
     def prediction(self) -> dict:
-        mean, low, high = self.best
         return {
             "change": f"{self.times} times the steps, the better of {' and '.join(self.trained)}",
-            "expected": "val_nll falls",
-            "measured": f"gain {mean:+.4f} [{low:+.4f}, {high:+.4f}] over examples, one seed",
-            "outcome": "confirmed" if low > 0 else "refuted",
+            "expected": "lower validation loss",
+            "measured": self.effect(self.best_gain),
+            "outcome": "confirmed" if self.best_gain[1] > 0 else "refuted",
         }
 
-    def told(self) -> str:
-        arms = "; ".join(f"{arm} {m:+.4f} [{low:+.4f}, {high:+.4f}]" for arm, (m, low, high) in self.gains.items())
+    def sentence(self) -> str:
+        effects = "; ".join(f"{arm}: {self.effect(gain)}" for arm, gain in self.gains.items())
         return (
-            f"Left training from {self.steps} to {self.times * self.steps} steps, one network (validation nll "
-            f"{self.before:.4f}) gains: {arms or 'both trainings were lost'} (interval over examples, one seed)."
+            f"Training one network for {self.times * self.steps} instead of {self.steps} steps (validation loss "
+            f"{self.member_nll:.4f}): {effects or 'both trainings were lost'}."
         )
 
 
-def leave_it_training(cfg: DictConfig, data: Data, member: Member, run) -> Longer:
-    """`cfg.longer` times the member's steps from its seed, in both arms; without patience, and judged at its end."""
+def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> ExtendedTraining | None:
+    """`cfg.longer` times the member's steps from its seed, in both arms; without patience, and judged at its end.
+
+    None where conf turns it off.
+    """
+    if not cfg.longer:
+        return None
     steps = member.changes.get("train.steps", cfg.train.steps)
     changes = {
         arm: member.changes | {"train.steps": cfg.longer * steps, "train.patience": None, "train.decay": decay}
@@ -71,6 +83,9 @@ def leave_it_training(cfg: DictConfig, data: Data, member: Member, run) -> Longe
     y, gains = data.val.y.cpu(), {}
     for (arm, result), lane in zip(trained.items(), lanes, strict=True):
         run.lane(f"{cfg.longer} times the steps, {arm}", result, {**changes[arm], "seed": member.seed})
-        if not result.lost:  # the model is left with its last weights
+        if not result.lost:  # the model has its last weights
             gains[arm] = fall(member.p_val, probabilities(lane.model, data.val), y)
-    return Longer(steps, cfg.longer, trained, gains, nlls(member.p_val, y).mean().item())
+    return ExtendedTraining(
+        steps=steps, times=cfg.longer, trained=trained, gains=gains,
+        member_nll=nlls(member.p_val, y).mean().item(), examples=len(y),
+    )  # fmt: skip

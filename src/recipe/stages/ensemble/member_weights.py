@@ -1,34 +1,35 @@
-"""The final system: which members count how often, and the temperature. All of it is chosen on validation."""
+"""The final system: how often each member counts, and the temperature. Both are chosen on validation alone."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from recipe.files import write_yaml
 from recipe.metrics.calibration import fit_temperature, tempered
-from recipe.metrics.scores import Quality, gained, quality, weighted
-from recipe.stages.ensemble.members import BEST, Member
+from recipe.metrics.scores import gained, weighted
+from recipe.stages.ensemble.members import Member, count_seeds, stack
 from recipe.stages.ensemble.selection import counts, greedy, held_out, of_label
 
 GREEDY = "greedy choice"
 
 
 @dataclass(frozen=True)
-class Choice:
+class MemberWeights:
     """options: {way to choose: how often each member of the pool counts}. held_out: {way: its nll on val without and
-    with a temperature}, each example judged by what others chose. fall: by how much greedy selection has the lower one,
-    and its interval: the plain mean is left only for what is more than noise.
+    with a temperature}, each example judged by what the others chose. greedy_gain: by how much greedy selection has the
+    lower one, with its 95 % CI: the plain mean is kept unless the gain is significant.
     """
 
     options: dict[str, list[int]]
     held_out: dict[str, tuple[float, float]]
-    fall: tuple[float, float, float]
-    name: str
-    fitted: float  # temperature, on all of val
-    path: list[float]  # nll on val after each greedy pick
+    greedy_gain: tuple[float, float, float]
+    name: str  # of the option that is used
+    fitted_temperature: float  # on all of val
+    greedy_path: list[float]  # nll on val after each greedy pick
 
     @property
-    def times(self) -> list[int]:
+    def counts(self) -> list[int]:
         return self.options[self.name]
 
     @property
@@ -39,67 +40,52 @@ class Choice:
 
     @property
     def temperature(self) -> float:
-        return self.fitted if self.calibrated else 1.0
+        return self.fitted_temperature if self.calibrated else 1.0
 
     def probabilities(self, p: Tensor) -> Tensor:
         """(N, K) of the pool's p (M, N, K)."""
-        return tempered(weighted(p, self.times), self.temperature)
+        return tempered(weighted(p, self.counts), self.temperature)
 
 
-def choose(p: Tensor, y: Tensor, seeds: int) -> Choice:
-    """From the pool's probabilities on val p (M, N, K) and labels (N,); the first `seeds` members are of the best
+def choose(pool: list[Member], y: Tensor, file: Path) -> MemberWeights:
+    """Chooses on val, whose labels are y (N,), and writes the choice to `file`."""
+    weights = choose_weights(stack(pool), y, count_seeds(pool))
+    write_yaml(file, content(weights, pool))
+    return weights
+
+
+def choose_weights(p: Tensor, y: Tensor, seeds: int) -> MemberWeights:
+    """From the pool's probabilities on val p (M, N, K) and labels (N,); the first `seeds` members have the best
     configuration."""
 
-    def mean(p: Tensor, y: Tensor) -> list[int]:
+    def mean_counts(p: Tensor, y: Tensor) -> list[int]:
         return [1] * seeds + [0] * (len(p) - seeds)
 
-    def taken(p: Tensor, y: Tensor) -> list[int]:
+    def greedy_counts(p: Tensor, y: Tensor) -> list[int]:
         return counts(greedy(of_label(p, y))[0], len(p))
 
-    alone = f"mean of {seeds} seeds"
-    ways = {alone: mean, GREEDY: taken}
-    judged = {name: held_out(p, y, way) for name, way in ways.items()}
+    mean = f"mean of {seeds} seeds"
+    ways = {mean: mean_counts, GREEDY: greedy_counts}
+    losses = {name: held_out(p, y, way) for name, way in ways.items()}
     options = {name: way(p, y) for name, way in ways.items()}
-    fall = gained(judged[alone][0], judged[GREEDY][0])
-    name = GREEDY if fall[1] > 0 else alone
-    means = {name: (plain.mean().item(), calibrated.mean().item()) for name, (plain, calibrated) in judged.items()}
-    fitted = fit_temperature(weighted(p, options[name]), y)
-    return Choice(options, means, fall, name, fitted, greedy(of_label(p, y))[1])
+    greedy_gain = gained(losses[mean][0], losses[GREEDY][0])
+    name = GREEDY if greedy_gain[1] > 0 else mean
+    means = {way: (plain.mean().item(), calibrated.mean().item()) for way, (plain, calibrated) in losses.items()}
+    return MemberWeights(
+        options=options,
+        held_out=means,
+        greedy_gain=greedy_gain,
+        name=name,
+        fitted_temperature=fit_temperature(weighted(p, options[name]), y),
+        greedy_path=greedy(of_label(p, y))[1],
+    )
 
 
-def seeds_of(pool: list[Member]) -> int:
-    return sum(m.arm == BEST for m in pool)
-
-
-def best_member(pool: list[Member], y: Tensor) -> tuple[int, list[Quality]]:
-    """(the one with the lowest nll on val, all members' quality there)."""
-    alone = [quality(m.p_val, y) for m in pool]
-    return min(range(len(pool)), key=lambda i: alone[i].nll), alone
-
-
-def stacked(pool: list[Member]) -> Tensor:
-    return torch.stack([m.p_val for m in pool])
-
-
-def content(choice: Choice, pool: list[Member]) -> dict:
-    """What choice.yaml holds: all that is needed to say what the final system says."""
+def content(weights: MemberWeights, pool: list[Member]) -> dict:
+    """What choice.yaml holds: all that is needed to compute the final system's probabilities."""
     members = [
         {"weights": m.file, "times": n, "arm": m.arm, "seed": m.seed, "changes": {**m.changes}}
-        for m, n in zip(pool, choice.times, strict=True)
+        for m, n in zip(pool, weights.counts, strict=True)
         if n
     ]
-    return {"system": choice.name, "temperature": choice.temperature, "members": members}
-
-
-def told(choice: Choice, pool: list[Member]) -> str:
-    """Which way was taken and why, in a sentence."""
-    judged = "; ".join(f"{n} {a:.4f}, with a temperature {b:.4f}" for n, (a, b) in choice.held_out.items())
-    of_seeds, times = seeds_of(pool), choice.options[GREEDY]
-    distinct, others = (sum(n > 0 for n in some) for some in (times, times[of_seeds:]))
-    used = f"a temperature of {choice.fitted:.2f}" if choice.calibrated else "no temperature"
-    fall = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*choice.fall)
-    return (
-        f"Chosen on validation: {choice.name}, {used} (nll on fifths of val by what the other fifths chose: {judged}). "
-        f"Greedy selection took {distinct} of {len(pool)} networks, {others} of them of other configurations: lower by "
-        f"{fall} on those fifths; its nll of {choice.path[-1]:.4f} on val is that of the examples which chose it."
-    )
+    return {"system": weights.name, "temperature": weights.temperature, "members": members}

@@ -1,4 +1,4 @@
-"""The pool of networks that an ensemble can be made of: which configurations, trained, saved, and read back."""
+"""The pool of networks that an ensemble can be made of: their configurations, trained, saved and read back."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from recipe.config.compose import change
 from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
+from recipe.metrics.scores import Quality, quality
+from recipe.stages.runner import Run
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.train.lane import Trained
 
@@ -21,7 +23,7 @@ BEST = "best recipe"
 class Member:
     """One network of the pool. file: its weights, in the stage's folder; p_val: its probabilities on val (N, K)."""
 
-    arm: str  # the configuration's name
+    arm: str  # the name of its configuration
     changes: dict
     seed: int
     file: str
@@ -39,16 +41,19 @@ def configurations(best: dict, finished: list[dict], top: int) -> dict[str, dict
     return {BEST: best} | {f"trial {n}": changes for n, changes in enumerate(others[:top], 1)}
 
 
-def train_pool(cfg: DictConfig, data: Data, found: dict[str, dict], run) -> list[Member]:
-    """`cfg.members` seeds of the best configuration, then one of each other; weights go to run.out/members/.
+def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], run: Run) -> list[Member]:
+    """`cfg.members` seeds of the best configuration, then one of each other; writes weights to run.out/members/.
 
-    None of the seeds chose a configuration. A training that was lost is left out, and said.
+    best: its changes; finished: the changes of all that the search trained to their end, the best first. None of the
+    seeds has chosen a configuration. A training that was lost is left out, with a message.
     """
-    arms = [(BEST, found[BEST])] * cfg.members + [(name, c) for name, c in found.items() if name != BEST]
-    seeds = [100 * cfg.seed + 50 + i for i in range(len(arms))]
-    lanes = [build.lane(cfg, data, seed, changes) for seed, (_, changes) in zip(seeds, arms, strict=True)]
-    trained, pool = build.train(cfg, data, lanes, run, "members"), []
-    for (arm, changes), seed, lane, result in zip(arms, seeds, lanes, trained, strict=True):
+    arms = configurations(best, finished, cfg.top)
+    pairs = [(BEST, best)] * cfg.members + [(name, changes) for name, changes in arms.items() if name != BEST]
+    seeds = [100 * cfg.seed + 50 + i for i in range(len(pairs))]
+    lanes = [build.lane(cfg, data, seed, changes) for seed, (_, changes) in zip(seeds, pairs, strict=True)]
+    trained = build.train(cfg, data, lanes, run, "members")
+    pool: list[Member] = []
+    for (arm, changes), seed, lane, result in zip(pairs, seeds, lanes, trained, strict=True):
         early = stops_early(cfg, changes)
         run.lane(f"{arm}, seed {seed}", result, {**changes, "seed": seed}, early_stopping=early, main=lane is lanes[0])
         if result.lost:
@@ -57,8 +62,13 @@ def train_pool(cfg: DictConfig, data: Data, found: dict[str, dict], run) -> list
         lane.model.load_state_dict(result.weights(early))
         file = f"members/{len(pool)}.safetensors"
         save_weights(lane.model.state_dict(), run.out / file)
-        pool.append(Member(arm, changes, seed, file, result, early, probabilities(lane.model, data.val)))
-    if sum(m.arm == BEST for m in pool) < 2:
+        pool.append(
+            Member(
+                arm=arm, changes=changes, seed=seed, file=file, trained=result, early_stopping=early,
+                p_val=probabilities(lane.model, data.val),
+            )
+        )  # fmt: skip
+    if count_seeds(pool) < 2:
         raise RecipeError(
             f"fewer than two of {cfg.members} trainings of the best recipe came to their end ({trained[0].ended}); "
             "an ensemble needs two."
@@ -66,17 +76,33 @@ def train_pool(cfg: DictConfig, data: Data, found: dict[str, dict], run) -> list
     return pool
 
 
+def count_seeds(pool: list[Member]) -> int:
+    """How many members have the best configuration; they come first."""
+    return sum(m.arm == BEST for m in pool)
+
+
+def stack(pool: list[Member]) -> Tensor:
+    """Probabilities on val (M, N, K)."""
+    return torch.stack([m.p_val for m in pool])
+
+
+def best_member(pool: list[Member], y: Tensor) -> tuple[int, list[Quality]]:
+    """(the number of the member with the lowest nll on val, the quality of each member there)."""
+    qualities = [quality(m.p_val, y) for m in pool]
+    return min(range(len(pool)), key=lambda i: qualities[i].nll), qualities
+
+
 def stops_early(cfg: DictConfig, changes: dict) -> bool:
     return bool(changes.get("train.early_stopping", cfg.train.early_stopping))
 
 
-def probabilities(model: torch.nn.Module, part: Split) -> Tensor:
+def probabilities(model: torch.nn.Module, split: Split) -> Tensor:
     """(N, K) float64, on the CPU."""
     model.eval()
     with torch.no_grad():
-        return torch.cat([model(x) for x in part.x.split(1000)]).double().softmax(1).cpu()
+        return torch.cat([model(x) for x in split.x.split(1000)]).double().softmax(1).cpu()
 
 
-def said(cfg: DictConfig, data: Data, changes: dict, weights: Path, part: Split) -> Tensor:
-    """(N, K): what a network says of `part`, read anew from its file."""
-    return probabilities(load_weights(build.model(change(cfg, changes), data, seed=0), weights), part)
+def saved_probabilities(cfg: DictConfig, data: Data, changes: dict, weights: Path, split: Split) -> Tensor:
+    """(N, K): probabilities on `split` of a network that is read from its file."""
+    return probabilities(load_weights(build.model(change(cfg, changes), data, seed=0), weights), split)

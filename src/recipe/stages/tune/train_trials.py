@@ -104,7 +104,7 @@ def _trained(
 ) -> dict[Key, Trial]:  # fmt: skip
     early = {key: setup.stops_early(params) for key, params in cohort.items()}
     factor = setup.cfg.halving.factor if setup.cfg.halving else math.nan
-    judge = CohortJudge(list(cohort), setup.cfg.trial_seeds, factor, early, past)
+    judge = CohortJudge(keys=list(cohort), seeds=setup.cfg.trial_seeds, factor=factor, early=early, past=past)
     trained = engine.train(
         [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
         eval_every=setup.cfg.train.eval_every, folder=folder, say=lambda text: setup.say(f"{sampler}: {text}"),
@@ -127,7 +127,7 @@ def _trial(trial: Trial, seeds: list[Trained], early: bool) -> Trial:
     """The trial with what its seeds have measured; failed where a loss is not finite."""
     values, rows = [_value(t, early) for t in seeds], [t.row(early) for t in seeds if t.curve]
     trial = replace(
-        trial, steps=max((t.curve[-1]["step"] for t in seeds if t.curve), default=0),
+        trial, steps=int(max((t.curve[-1]["step"] for t in seeds if t.curve), default=0)),
         seconds=sum(t.seconds for t in seeds), curve=_mean_curve(seeds),
     )  # fmt: skip
     if not all(map(math.isfinite, values)):
