@@ -1,7 +1,7 @@
-"""Source: which files does the source read, and what is in them?
+"""Source: which files does the data source read, and what is in them?
 
-Reads   resolved/prepare.yaml, and the files that its `data` names, wherever they lie
-Writes  resolved/source.json, on which prepare depends; runs each time, for DVC cannot see all of these files
+Reads   resolved/prepare.yaml, and the files that its `data` names, wherever they are
+Writes  resolved/source.json, on which prepare depends; runs each time, because DVC cannot see all of these files
 """
 
 import sys

@@ -33,8 +33,8 @@ def problems(source) -> list[tuple]:
 
 
 def stored(source, folder, **more):
-    found = prepare(source, CONFIG, folder, **more)
-    return found, Store.open(CONFIG, folder)
+    prepared = prepare(source, CONFIG, folder, **more)
+    return prepared, Store.open(CONFIG, folder)
 
 
 class Set:

@@ -286,18 +286,18 @@ def _modes(photo, grey) -> dict[str, Odd]:
 
 
 def _turned(photo) -> dict[str, Odd]:
-    found = {}
+    results = {}
     for orientation in range(1, 9):
         stored, notes = as_seen(photo, orientation), (ROTATED,) if orientation > 1 else ()
         tags = {"exif": exif(orientation)}
         smooth = saved(stored, "JPEG", quality=100, subsampling=0, **tags)
-        found[f"JPEG, EXIF orientation {orientation}"] = Odd(("a.jpg", smooth), notes=notes)
-        found[f"PNG, EXIF orientation {orientation}"] = Odd(("a.png", saved(stored, "PNG", **tags)), "", notes, photo)
+        results[f"JPEG, EXIF orientation {orientation}"] = Odd(("a.jpg", smooth), notes=notes)
+        results[f"PNG, EXIF orientation {orientation}"] = Odd(("a.png", saved(stored, "PNG", **tags)), "", notes, photo)
         tiff = saved(stored, "TIFF", tiffinfo={0x0112: orientation})
-        found[f"TIFF, orientation {orientation}"] = Odd(("a.tif", tiff), "", notes, photo)
+        results[f"TIFF, orientation {orientation}"] = Odd(("a.tif", tiff), "", notes, photo)
     webp = saved(as_seen(photo, 6), "WEBP", lossless=True, exif=exif(6))
     unknown, bad = exif(77), b"Exif\0\0" + b"II*\0" + b"\xff" * 40
-    return found | {
+    return results | {
         "WebP, EXIF orientation 6": Odd(("a.webp", webp), "", (ROTATED,), photo),
         "JPEG, EXIF orientation 77": Odd(
             ("a.jpg", saved(photo, "JPEG", exif=unknown)), notes=("unknown EXIF orientation",)
@@ -359,7 +359,7 @@ def _names(folder: Path, jpeg: bytes, lossless: bytes) -> dict[str, Odd]:
     (folder / "link.jpg").symlink_to(folder / "nothing.jpg")
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
     os.mkfifo(folder / "pipe.jpg")
-    found = {
+    results = {
         "PNG named .jpg": Odd(written("png.jpg", lossless), notes=("wrong ending: PNG named .jpg",)),
         "JPEG named .png": Odd(written("jpeg.png", jpeg), notes=("wrong ending: JPEG named .png",)),
         "JPEG without an ending": Odd(written("jpeg", jpeg), notes=("wrong ending: JPEG named without an ending",)),
@@ -379,9 +379,9 @@ def _names(folder: Path, jpeg: bytes, lossless: bytes) -> dict[str, Odd]:
         "folder named .jpg": Odd(folder / "folder.jpg", "not a file"),
         "named pipe": Odd(folder / "pipe.jpg", "not a file"),
     }
-    found["a name that is no Unicode"].file.write_bytes(jpeg)
+    results["a name that is no Unicode"].file.write_bytes(jpeg)
     (folder / "linked.jpg").symlink_to(folder / "CAPITALS.JPG")
     if os.geteuid():  # root may read everything
-        found["without permission"] = Odd(written("closed.jpg", jpeg), "unreadable")
+        results["without permission"] = Odd(written("closed.jpg", jpeg), "unreadable")
         (folder / "closed.jpg").chmod(0)
-    return found
+    return results

@@ -2,4 +2,4 @@
 
 
 class RecipeError(Exception):
-    """Its message says what is wrong, what was expected and where to mend it."""
+    """Its message says what is wrong, what was expected and where to correct it."""

@@ -1,19 +1,20 @@
-"""Files that are whole or not there: everything is written to a temporary name and renamed."""
+"""Files that are complete or absent: everything is written under a temporary name and renamed."""
 
 import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from recipe.errors import RecipeError
 
 
 @contextmanager
-def replacing(path: Path | str):
-    """The temporary name to write to; renamed to `path` when the block ends well, removed when it does not."""
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Gives a temporary name to write to, which is renamed to `path` when the block succeeds and removed otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
@@ -29,8 +30,8 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path | str, content) -> None:
-    """Keys in the given order; NaN is refused, for it is no JSON: write None and say why."""
+def write_json(path: Path | str, content: Any) -> None:
+    """Keys in the given order; NaN raises ValueError because JSON has none: write None and say why."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -42,7 +43,7 @@ def dump_yaml(content: dict | list) -> str:
     import yaml
 
     class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data) -> bool:  # what stands there twice is written twice
+        def ignore_aliases(self, data) -> bool:  # a value that occurs twice is written twice
             return True
 
     return yaml.dump(content, Dumper=Plain, sort_keys=True)
@@ -55,7 +56,7 @@ def read_yaml(path: Path | str) -> dict | list:
 
 
 def write_csv(path: Path | str, rows: Iterable[dict], columns: list[str] | None = None) -> None:
-    """One row per dict; the first one's keys are the columns, or `columns`. Floats keep every bit (repr)."""
+    """One row per dict; the columns are `columns` or the keys of the first dict. Floats keep every bit (repr)."""
     rows = list(rows)
     columns = columns or (list(rows[0]) if rows else [])
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -70,9 +71,9 @@ def read_csv(path: Path | str) -> list[dict[str, str]]:
 
 
 def write_table(path: Path | str, columns: dict, meanings: dict[str, str]) -> None:
-    """A parquet of arrays, one value per row each; what a column means is in its field's metadata.
+    """Writes a parquet of arrays with a value per row; the meaning of a column is in its field's metadata.
 
-    The same table is the same bytes: no index, no clock.
+    Equal tables give equal bytes: no index, no time.
     """
     import pyarrow
     from pyarrow import parquet
@@ -87,18 +88,18 @@ def write_table(path: Path | str, columns: dict, meanings: dict[str, str]) -> No
 
 
 def read_table(path: Path | str) -> list[dict]:
-    """A parquet's rows as dicts."""
+    """The rows of a parquet as dicts."""
     from pyarrow import parquet
 
     return parquet.read_table(present(path)).to_pylist()
 
 
-def read_json(path: Path | str):
+def read_json(path: Path | str) -> Any:
     return json.loads(present(path).read_text(encoding="utf-8"))
 
 
 def present(path: Path | str) -> Path:
-    """The path, if the file is there; else RecipeError that names the stage that writes it."""
+    """The path, where the file exists; else raises RecipeError that names the stage that writes it."""
     path = Path(path)
     if not path.is_file():
         parts = path.parts
@@ -110,15 +111,15 @@ def present(path: Path | str) -> Path:
 
 def digest(paths: Iterable[Path | str]) -> dict[str, str]:
     """{path: content hash} of files and of every file under folders, in a stable order."""
-    found = {}
+    hashes = {}
     for path in map(Path, paths):
         inside = sorted(p for p in path.rglob("*") if "__pycache__" not in p.parts) if path.is_dir() else [path]
         for file in filter(Path.is_file, inside):
-            with open(file, "rb") as content:  # piece by piece: a data set may be larger than the memory
-                found[str(file)] = hashlib.file_digest(content, "md5").hexdigest()
-    return found
+            with open(file, "rb") as content:  # in pieces: a data set may be larger than the memory
+                hashes[str(file)] = hashlib.file_digest(content, "md5").hexdigest()
+    return hashes
 
 
-def fingerprint(content) -> str:
-    """The content key of a piece of evidence: what links a report to the MLflow run that made it."""
+def fingerprint(content: Any) -> str:
+    """A hash of the content, which links a report to the MLflow run that made it."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

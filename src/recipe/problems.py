@@ -1,4 +1,4 @@
-"""What can be wrong with an example or with its source, each kind with where to look; problems.csv lists each one."""
+"""The kinds of problems of an example or its source, each with what to do about it; problems.csv lists each problem."""
 
 import re
 import unicodedata
@@ -16,38 +16,38 @@ NO_EXAMPLE, CLASS_LEVEL = "class without an example", "level of the classes"
 RAGGED, AMBIGUOUS, ASIDE = "ragged row", "two readings", "column set aside"
 ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
 
-PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note is to be known
-# kinds that close no gate
+PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note does not
+# kinds at the level of a note
 NOTE_KINDS = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE}
 
-# kind: what to do about it. A file that cannot be decoded has the decoder's own kinds beside these.
+# {kind: what to do about it}; decode.metadata.PROBLEMS has the kinds of files that cannot be decoded
 HINTS = {
-    UNREADABLE: "Mend it at the source, or remove it there.",
-    UNKNOWN_LABEL: "Correct the label or fill it in; where the source lists the classes, name its class there.",
+    UNREADABLE: "Correct it at the source, or remove it there.",
+    UNKNOWN_LABEL: "Correct or add the label; where the source lists the classes, add its class there.",
     NOT_FINITE: "A division by zero, a missing value: correct it where the file is made, or leave the example out.",
-    UNKNOWN_SPLIT: "Write train, val or test there, or name no column of splits (`split: null`).",
+    UNKNOWN_SPLIT: "Write train, val or test there, or use no column of splits (`split: null`).",
     ODD_SHAPE: "All examples must have one shape and type: convert those that differ, or set `size` of the data.",
-    CLASS_SPELLING: "One class, spelt in two ways: rename one of them, or merge the two.",
+    CLASS_SPELLING: "One class with two spellings: rename one of them, or merge the two.",
     CLASS_ALIKE: "Perhaps one class in singular and plural: merge them if so.",
     NO_FILE: "Correct the name in the row, remove the row, or bring the file back.",
     NO_ROW: "Add a row for the file, or take the file out of the data set.",
-    CONTRADICTION: "Two places say different things about one example: correct one of them.",
+    CONTRADICTION: "Two places contradict each other about one example: correct one of them.",
     ODD_NAME: "Rename it so that every system reads it alike; letters of any language and blanks inside are fine.",
     RAGGED: "A cell that holds the delimiter or a line end must be in double quotes; correct the line, or remove it.",
-    AMBIGUOUS: "Say under `data` in params.yaml which reading is right.",
-    ASIDE: "Nothing to do if that is right. To say so, name it under `metadata` of the data in params.yaml.",
+    AMBIGUOUS: "Set the right reading under `data` in params.yaml.",
+    ASIDE: "Nothing to do if that is right. To confirm it, add it to `metadata` of the data in params.yaml.",
     ASSUMED: "Nothing to do if that is right.",
-    LEVEL_SPELLING: "If they are one thing, write them alike in the file.",
-    ODD_VALUE: "Empty cells are gaps; -999 and the like are numbers.",
+    LEVEL_SPELLING: "If they mean the same, use one spelling in the file.",
+    ODD_VALUE: "If it stands for a missing value, leave the cell empty: -999 and the like are read as numbers.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",
-    LINK: "Not read through the link. Remove the link, or put a copy there if it is meant to be an example more.",
-    CLASS_LEVEL: "Say in params.yaml at which level of folders the classes are: data: {name: folder, classes_at: 2}.",
+    LINK: "Not read through the link. Remove the link, or put a copy there if it should be another example.",
+    CLASS_LEVEL: "Set the level of folders that holds the classes in params.yaml: data: {name: folder, classes_at: 2}.",
     NO_EXAMPLE: "Put its files there, or remove the folder if it is not a class.",
 }
 
 
 class BadExample(Exception):
-    """An example that cannot go into the store: (kind of problem, detail)."""
+    """The example cannot be stored: (kind of problem, detail)."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Problem:
     """One line of problems.csv."""
 
     kind: str
-    name: str  # of the file or row, or the place
+    name: str  # of the file, or the place of the row
     detail: str
-    source: int | None = None  # index in the data set; None where it is no example
+    source: int | None = None  # index in the data set; None where it is not about one example
 
     @property
     def level(self) -> str:
@@ -76,7 +76,7 @@ def problem_row(level: str, source: int | None, *texts: str) -> dict:
 
 
 def sort_rows(rows: list[dict]) -> list[dict]:
-    """Problems in the order of the source; then notes, rare kinds first, so that what all files share hides nothing."""
+    """Problems in the order of the source; then notes, rare kinds first, so that common notes do not hide them."""
     often = Counter(row["problem"] for row in rows)
 
     def place(row: dict) -> tuple:
@@ -87,30 +87,30 @@ def sort_rows(rows: list[dict]) -> list[dict]:
 
 
 JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Indic scripts and emoji are written
-WRITTEN = JOINERS + "\u3000"  # Python calls them not printable; the last is the blank of Chinese and Japanese
+WRITTEN = JOINERS + "\u3000"  # not printable for Python; the last is the blank of Chinese and Japanese
 
 
 def shown(name: str) -> str:
-    """A file's name as text that can be written: bytes that are no UTF-8, and control characters, as escapes."""
+    """A file's name as text that can be written: bytes that are not UTF-8, and control characters, as escapes."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() or c in WRITTEN else c.encode("unicode_escape").decode() for c in text)
 
 
-# What Windows keeps for itself or forbids: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+# What Windows reserves or forbids: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 FORBIDDEN = re.compile(r'[<>:"|?*\\]')
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3])[ .]*(\.|$)", re.IGNORECASE)
 
 
 def odd_name(name: str) -> str:
-    """What differs between systems in a file's name (parts separated by `/`), empty where nothing does."""
+    """Why systems may read a file's name (parts separated by `/`) differently; empty where they do not."""
     if shown(name) != name and any("\udc80" <= c <= "\udcff" for c in name):
         return "has bytes that are not UTF-8"
-    if odd := [c for c in name if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c not in JOINERS]:
-        return f"has the invisible character U+{ord(odd[0]):04X}"
+    if invisible := [c for c in name if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c not in JOINERS]:
+        return f"has the invisible character U+{ord(invisible[0]):04X}"
     if not unicodedata.is_normalized("NFC", name):
-        return "has decomposed letters (NFD, as old macOS writes them); other systems compose them and see another name"
-    if odd := FORBIDDEN.search(name):
-        return f"has the character {odd[0]!r}, which Windows forbids"
+        return "has decomposed letters (NFD, as old macOS writes them), which other systems compose to another name"
+    if forbidden := FORBIDDEN.search(name):
+        return f"has the character {forbidden[0]!r}, which Windows forbids"
     for part in name.split("/"):
         if part != part.strip():
             return "begins or ends with a blank"
@@ -126,7 +126,7 @@ BLANKS = re.compile(r"[\s_\u00ad\u200b\u2060\ufeff]+")
 
 
 def plain_spelling(name: str) -> str:
-    """What two spellings of one class share: case, blanks, underscores, dashes between letters and normal form aside.
+    """The name without differences in case, blanks, underscores, dashes between letters and normal form.
 
     A sign is part of a name: -1 and 1, A and A-, C and C++ are different.
     """
@@ -135,9 +135,9 @@ def plain_spelling(name: str) -> str:
 
 
 def spelling_problems(places: Mapping[str, str]) -> Iterable[Problem]:
-    """The class names that share their `plain_spelling`, or differ in a plural's s.
+    """A problem for class names with the same `plain_spelling`, or that differ in a plural's s.
 
-    places: {class name: where it stands first}.
+    places: {class name: its first place}.
     """
     by_key = defaultdict(list)
     for name in places:

@@ -74,9 +74,11 @@ def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path
     assert np.allclose(back.permute(0, 2, 3, 1).numpy(), images[6:8], atol=1e-3)
 
 
-def test_texts_cannot_be_trained_on_yet_and_are_told_so(tmp_path):
+def test_texts_cannot_be_trained_on_yet_and_the_error_says_so(tmp_path):
     source = Set([("a", 0), ("b", 1)])
     source.kind = "text"
     prepare(source, CONFIG, tmp_path)
-    with pytest.raises(RecipeError, match=r"somewhere\.Set gives texts, and no model here reads them yet.*data: table"):
+    with pytest.raises(
+        RecipeError, match=r"somewhere\.Set gives texts, and no model of the recipe reads texts yet.*data: table"
+    ):
         load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)

@@ -17,9 +17,9 @@ def decisions(tmp_path):
 
 
 def test_decisions_are_read(decisions):
-    found = decisions('x1,relabel,dog,"looked twice, is a dog"', "", "x2,drop,,blank")
-    assert found["x1"] == Decision("x1", "relabel", "dog", "looked twice, is a dog")
-    assert found["x2"].action == "drop"
+    result = decisions('x1,relabel,dog,"looked twice, is a dog"', "", "x2,drop,,blank")
+    assert result["x1"] == Decision("x1", "relabel", "dog", "looked twice, is a dog")
+    assert result["x2"].action == "drop"
     assert decisions() == {}
 
 
@@ -56,9 +56,9 @@ def test_missing_decisions_say_what_to_write(tmp_path):
 
 def test_decisions_are_obeyed():
     examples = [{"id": i, "label": 0, "class": "cat"} for i in ("a", "b", "c")]
-    found = {"a": Decision("a", "drop", "", "r"), "b": Decision("b", "relabel", "dog", "r")}
-    found["c"] = Decision("c", "keep", "", "r")
-    assert decide(examples, found, ["cat", "dog"]) == [
+    results = {"a": Decision("a", "drop", "", "r"), "b": Decision("b", "relabel", "dog", "r")}
+    results["c"] = Decision("c", "keep", "", "r")
+    assert decide(examples, results, ["cat", "dog"]) == [
         {"id": "b", "label": 1, "class": "dog"},
         {"id": "c", "label": 0, "class": "cat"},
     ]

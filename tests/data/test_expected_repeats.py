@@ -19,23 +19,23 @@ def rounded(seed, rho, columns, decimals, n=1500):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 0.85), st.integers(3, 10), st.integers(0, 1))
 def test_rows_of_rounded_columns_that_hang_together_repeat_by_nature(seed, rho, columns, decimals):
-    found = count_repeats(rounded(seed, rho, columns, decimals))
-    assert not found.excess, found
+    result = count_repeats(rounded(seed, rho, columns, decimals))
+    assert not result.excess, result
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 0.7), st.integers(3, 10))
 def test_copies_are_more_than_the_columns_explain(seed, rho, columns):
     rows = rounded(seed, rho, columns, 2)
-    found = count_repeats(np.concatenate([rows, rows[:150]]))
-    assert found.excess, found
-    assert not found.doubled
+    result = count_repeats(np.concatenate([rows, rows[:150]]))
+    assert result.excess, result
+    assert not result.doubled
 
 
 def test_copies_of_measurements_do_not_explain_themselves():
     rows = np.random.default_rng(0).normal(size=(1000, 6))
-    found = count_repeats(np.concatenate([rows, rows[:30]]))
-    assert (found.rows, found.expected, found.excess) == (30, 0.0, True)
+    result = count_repeats(np.concatenate([rows, rows[:30]]))
+    assert (result.rows, result.expected, result.excess) == (30, 0.0, True)
 
 
 def test_a_table_that_was_read_twice_closes_the_gate_and_some_copies_do_not():
@@ -47,12 +47,12 @@ def test_a_table_that_was_read_twice_closes_the_gate_and_some_copies_do_not():
     assert rows_repeat(count_repeats(rows), gate=True).verdict == PASS
 
 
-def test_one_row_that_stands_for_what_was_not_measured_is_named():
+def test_one_row_that_means_not_measured_is_reported():
     chance = np.random.default_rng(0)
     rows = np.concatenate([chance.normal(size=(700, 6)), np.zeros((300, 6))])
-    found = count_repeats(rows)
-    assert (found.rows, found.distinct, found.most, found.excess) == (299, 1, 300, True)
-    assert "One row alone occurs 300 times" in rows_repeat(found, gate=True).needed
+    result = count_repeats(rows)
+    assert (result.rows, result.distinct, result.most, result.excess) == (299, 1, 300, True)
+    assert "One row alone occurs 300 times" in rows_repeat(result, gate=True).needed
 
 
 def test_missing_values_are_equal_to_each_other():
@@ -69,21 +69,21 @@ def test_small_tables_are_counted_too(values):
 
 def test_the_lowest_error_and_loss_follow_from_equal_rows():
     rows = np.array([[1, 2], [1, 2], [1, 2], [1, 2], [3, 4], [5, 6]])
-    found = error_floor(row_codes(rows), np.array([0, 0, 0, 1, 1, 0]))
-    assert (found.sets, found.examples) == (1, 4)
-    assert found.error == pytest.approx(1 / 6)
-    assert found.loss == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 6)
+    result = error_floor(row_codes(rows), np.array([0, 0, 0, 1, 1, 0]))
+    assert (result.sets, result.examples) == (1, 4)
+    assert result.error == pytest.approx(1 / 6)
+    assert result.loss == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 6)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=60))
 def test_no_function_of_the_input_is_better_than_the_limits(pairs):
     inputs, labels = (np.array(part) for part in zip(*pairs, strict=True))
-    found = error_floor(inputs, labels)
+    result = error_floor(inputs, labels)
     errors, losses = [], []
     for x in set(inputs):
         counts = np.bincount(labels[inputs == x])
         errors.append(counts.sum() - counts.max())
         losses += [-n * np.log(n / counts.sum()) for n in counts if n]
-    assert found.error == pytest.approx(sum(errors) / len(labels))
-    assert found.loss == pytest.approx(sum(losses) / len(labels), abs=1e-12)
+    assert result.error == pytest.approx(sum(errors) / len(labels))
+    assert result.loss == pytest.approx(sum(losses) / len(labels), abs=1e-12)

@@ -47,7 +47,7 @@ def test_crop_keeps_the_middle_and_pad_keeps_it_all():
     assert padded[:10].max() == padded[20:].max() == 0
 
 
-def test_channels_are_changed_as_asked_and_noted():
+def test_channels_are_converted_and_noted():
     grey = np.full((4, 4, 1), 77, np.uint8)
     assert Fit(4)(grey)[0][0, 0].tolist() == [77, 77, 77]
     assert Fit(4)(grey)[1] == ("grey as three equal channels",)

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from recipe import rng
 from recipe.data import streaming
-from recipe.data.batches import Split, load, read_test
-from recipe.data.streaming import InputsFile, StreamedInputs, batches, mean_and_std, read_ahead
+from recipe.data.batches import Split, batches, load, read_test
+from recipe.data.streaming import InputsFile, StreamedInputs, mean_and_std, read_ahead
 from recipe.errors import RecipeError
 from recipe.files import write_csv
 from recipe.train import engine, loop
@@ -119,10 +119,10 @@ def test_one_pass_gives_mean_and_deviation(tmp_path_factory, seed, chunk, mean, 
         np.save(path, inputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming, "CHUNK", chunk * 3)
-        found = mean_and_std(InputsFile(np.load(path, mmap_mode="r")), rows, features, 2)
+        result = mean_and_std(InputsFile(np.load(path, mmap_mode="r")), rows, features, 2)
     axes = 0 if features else (0, 2, 3)
     expected = [f(inputs[rows].astype(float), axes) for f in (np.nanmean, lambda x, a: np.nanstd(x, a, ddof=1))]
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(result, expected, strict=True):
         assert np.allclose(a.numpy(), b, rtol=1e-9, atol=1e-12)
 
 
@@ -163,9 +163,9 @@ def lanes(device="cpu") -> list[Lane]:
 def test_a_streamed_training_has_the_bits_of_one_in_memory(mode, device, folder):
     def run(**more):
         data, said = opened(folder, device, **more), []
-        found = engine.train(lanes(device), data.train, data.val, eval_every=40, mode=mode, say=said.append)
+        result = engine.train(lanes(device), data.train, data.val, eval_every=40, mode=mode, say=said.append)
         assert ("together" in said[0]) == (mode == "batched")
-        return found
+        return result
 
     expected = run()
     assert len({t.curve[-1]["train_loss"] for t in expected}) == 4
@@ -206,7 +206,7 @@ def test_no_random_number_comes_twice(folder):
 # ---- memory --------------------------------------------------------------------------------------------------
 
 
-def test_the_largest_split_streams_and_is_told(folder):
+def test_the_largest_split_streams_and_is_named(folder):
     said, size = [], 4 * 3 * 6 * 6 / 2**30
     data = opened(folder, memory=115 * size, workers=2, say=said.append)
     assert isinstance(data.train.x, StreamedInputs)
@@ -260,7 +260,7 @@ def test_a_streamed_file_of_500_megabytes_takes_little_memory(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("what", ["cut", "changed", "gone"])
-def test_a_file_that_is_not_what_it_was_is_told(what, workers, folder):
+def test_a_file_that_has_changed_is_reported(what, workers, folder):
     part, path = opened(folder, memory=0, workers=workers).train, folder / "inputs.npy"
     if what == "cut":
         os.truncate(path, path.stat().st_size - 5000)
@@ -268,7 +268,7 @@ def test_a_file_that_is_not_what_it_was_is_told(what, workers, folder):
         os.utime(path, (1, 1))
     else:
         path.unlink()
-    message = r"inputs\.npy can no longer be read" if what == "gone" else r"inputs\.npy changed or was cut"
+    message = r"inputs\.npy can no longer be read" if what == "gone" else r"inputs\.npy changed or was truncated"
     for use in (
         lambda: part.x[:3],
         lambda: list(part.x.split(10)),
@@ -279,14 +279,20 @@ def test_a_file_that_is_not_what_it_was_is_told(what, workers, folder):
             use()
 
 
-def test_a_file_cut_between_look_and_read_is_told_too(folder, monkeypatch):
+def test_a_file_truncated_after_it_was_checked_is_reported_too(folder, monkeypatch):
     part = opened(folder, memory=0).train
-    monkeypatch.setattr(streaming.os, "preadv", lambda *args: 0)
-    with pytest.raises(RecipeError, match="was cut"):
+    stamp = streaming._stamp
+
+    def truncate_after_the_check(stat):
+        os.truncate(part.x.file.path, 128)
+        return stamp(stat)
+
+    monkeypatch.setattr(streaming, "_stamp", truncate_after_the_check)
+    with pytest.raises(RecipeError, match="was truncated"):
         part.x[:3]
 
 
-def test_a_row_that_the_store_has_not_is_told(folder):
+def test_a_row_that_the_store_lacks_is_reported(folder):
     write_csv(folder / "val.csv", [{"id": "x", "row": 260, "label": 0}])
     with pytest.raises(RecipeError, match=r"val\.csv lists row 260, .*inputs\.npy has 260"):
         opened(folder)
@@ -300,11 +306,11 @@ def test_what_is_read_ahead_comes_in_order_and_is_bounded(workers):
         begun.append(job)
         return job
 
-    found = []
+    results = []
     for job in read_ahead(read, range(50), workers):
-        found.append(job)
+        results.append(job)
         assert len(begun) <= job + 1 + workers
-    assert found == list(range(50))
+    assert results == list(range(50))
 
 
 def test_an_error_of_the_training_ends_the_readers(folder):

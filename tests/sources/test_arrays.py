@@ -11,6 +11,7 @@ from sources import encoded, stored
 
 from recipe.errors import RecipeError
 from recipe.sources.arrays import Arrays, Parquet
+from recipe.stages.prepare.captions import findings
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,8 @@ from recipe.sources.arrays import Arrays, Parquet
 )
 def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
     np.savez(tmp_path / "x.npz", x=inputs, y=np.array(labels), who=np.array([1, 1, 2, 2]))
-    found, store = stored(Arrays(tmp_path / "x.npz", group="who"), tmp_path / "out")
-    assert (store.kind, store.inputs.shape, found.problems) == (kind, shape, [])
+    prepared, store = stored(Arrays(tmp_path / "x.npz", group="who"), tmp_path / "out")
+    assert (store.kind, store.inputs.shape, prepared.problems) == (kind, shape, [])
     assert [e["group"] for e in store.examples()] == ["1", "1", "2", "2"]
 
 
@@ -41,8 +42,8 @@ def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
         ({"x": np.zeros((3, 2)), "y": np.eye(3)[:, :2]}, r"is \(3, 2\), and x\.npz, row 2 is \[0, 0\], not one-hot"),
         ({"x": np.zeros((3, 2)), "y": np.zeros((3, 2, 2))}, "it must be one label per example"),
         ({"x": np.zeros((3, 8, 8, 8)), "y": np.zeros(3)}, r"which axis holds the channels cannot be seen"),
-        ({"x": np.zeros((3, 2)), "y": np.array([0.1, 0.2, 0.3])}, "Regression is not there yet"),
-        ({"x": np.zeros(3), "y": np.zeros(3)}, "no images, rows or texts"),
+        ({"x": np.zeros((3, 2)), "y": np.array([0.1, 0.2, 0.3])}, "Regression is not supported"),
+        ({"x": np.zeros(3), "y": np.zeros(3)}, "neither images, rows nor texts"),
         ({"x": np.array([1, "a", None], object), "y": np.zeros(3)}, "holds Python objects, which only a pickle could"),
     ],
 )
@@ -75,12 +76,12 @@ def test_encoded_images_of_several_files_and_row_groups_stay_in_order(tmp_path):
     files = [encoded((8, 8), f"#0000{n:02x}") for n in range(0, 70, 10)]
     shelf(tmp_path / "a.parquet", files[:5], list("xyxyx"), site=list("klmno"))
     shelf(tmp_path / "b.parquet", files[5:], list("yx"), site=list("pq"))
-    found, store = stored(Parquet(tmp_path, metadata=["site"]), tmp_path / "out")
+    prepared, store = stored(Parquet(tmp_path, metadata=["site"]), tmp_path / "out")
     assert store.inputs[:, 2, 0, 0].tolist() == list(range(0, 70, 10))
     rows = store.table().to_pylist()
     assert [r["meta_site"] for r in rows] == list("klmnopq")
     assert [r["name"] for r in rows][4:6] == ["a.parquet, row 4", "b.parquet, row 0"]
-    assert found.problems == []
+    assert prepared.problems == []
 
 
 def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
@@ -88,22 +89,22 @@ def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
     table = pyarrow.table({"image": images, "label": [1, 0]})
     about = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
     parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
-    found, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    prepared, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
     assert store.classes == ["cat", "dog"]
     assert [e["class"] for e in store.examples()] == ["dog"]
-    assert found.counts == {"missing": 1}
-    assert found.problems[0].name == "x.parquet, row 1"
+    assert prepared.counts == {"missing": 1}
+    assert prepared.problems[0].name == "x.parquet, row 1"
 
 
 def test_an_empty_cell_is_no_file_of_no_bytes(tmp_path):
     image = pyarrow.array([encoded(), None, b"", encoded()], pyarrow.binary())
     shelf(tmp_path / "x.parquet", image, list("abab"))
-    found, _ = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
-    assert [(p.kind, p.name, p.detail) for p in found.problems] == [
+    prepared, _ = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    assert [(p.kind, p.name, p.detail) for p in prepared.problems] == [
         ("missing", "x.parquet, row 1", "The cell is empty: it holds no bytes of an image."),
         ("empty", "x.parquet, row 2", "The file has 0 bytes."),
     ]
-    assert not [text for text in found.findings() if text.endswith("..")]
+    assert not [text for text in findings(prepared) if text.endswith("..")]
 
 
 @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view", "dictionary", "struct"])
@@ -116,8 +117,8 @@ def test_bytes_of_any_type_are_files(tmp_path, kind):
     else:
         image = image.cast(getattr(pyarrow, kind)())
     shelf(tmp_path / "x.parquet", image, ["a", "b"])
-    found, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
-    assert (found.problems, store.inputs[:, :, 0, 0].tolist()) == ([], [[255, 0, 0], [0, 0, 255]])
+    prepared, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
+    assert (prepared.problems, store.inputs[:, :, 0, 0].tolist()) == ([], [[255, 0, 0], [0, 0, 255]])
 
 
 @pytest.mark.parametrize(

@@ -73,16 +73,16 @@ def test_folders_of_sites_close_the_gate_until_conf_says_the_level(tmp_path, abo
         *[["cat", "dog"]] * bool(above),
     )
     put(tmp_path / "in", *files)
-    found, _ = stored(Folder(tmp_path / "in", size=8), tmp_path / "out")
-    reading = claims.Reading(found.counts, found.converted, 0, level=found.level)
+    prepared, _ = stored(Folder(tmp_path / "in", size=8), tmp_path / "out")
+    reading = claims.Reading(prepared.counts, prepared.converted, 0, level=prepared.level)
     verdict = claims.classes_are_at_a_known_level(reading)
     assert verdict.closes
     assert "`cat`, `dog`; level 1 is `siteA`, `siteB`. The classes are most likely at level 2" in verdict.value
-    assert CLASS_LEVEL in found.counts
+    assert CLASS_LEVEL in prepared.counts
 
-    found, store = stored(Folder(tmp_path / "in", size=8, classes_at=2, group="level_1"), tmp_path / "two")
+    prepared, store = stored(Folder(tmp_path / "in", size=8, classes_at=2, group="level_1"), tmp_path / "two")
     rows = store.table().to_pylist()
-    assert found.problems == []
+    assert prepared.problems == []
     assert store.classes == ["cat", "dog"]
     assert {(r["class"], r["meta_level_1"], r["group"]) for r in rows} == {
         (name, site, site) for name in ("cat", "dog") for site in ("siteA", "siteB")
@@ -124,7 +124,7 @@ def test_splits_below_the_classes_are_given_splits(tmp_path):
     assert source.given_split == [name.split("/")[1] for name in source.names]
 
 
-def test_a_level_that_is_too_deep_and_a_folder_too_many_are_said_in_a_line(tmp_path):
+def test_a_level_that_is_too_deep_and_a_folder_too_many_give_one_line(tmp_path):
     put(tmp_path / "a", "x/1.png", "y/1.png")
     with pytest.raises(RecipeError, match="`classes_at: 3`, and no folder lies that deep"):
         Folder(tmp_path / "a", size=8, classes_at=3)
@@ -133,7 +133,7 @@ def test_a_level_that_is_too_deep_and_a_folder_too_many_are_said_in_a_line(tmp_p
     assert Folder(tmp_path, size=8, classes_at=2).classes == ["x", "y"]
 
 
-def test_a_folder_around_the_splits_is_said_in_a_line(tmp_path):
+def test_a_folder_around_the_splits_gives_one_line(tmp_path):
     put(tmp_path, *(f"images/{name}" for name in crossed(["train", "test"], ["cat", "dog"])))
     with pytest.raises(RecipeError, match=r"one folder, `images`, and it holds splits, `test`, `train`\. Set `root: "):
         Folder(tmp_path, size=8)
@@ -174,9 +174,11 @@ def test_a_table_beside_the_images_is_offered_as_their_labels(tmp_path, images):
         Folder(tmp_path, size=8, labels="train.csv", classes_at=2)
 
 
-def test_a_single_class_is_said_in_a_line(tmp_path):
+def test_a_single_class_gives_one_line(tmp_path):
     put(tmp_path / "in", "cat/1.png", "cat/2.png")
-    with pytest.raises(RecipeError, match=r"^Folder: there is one class, `cat`, and so nothing to tell apart"):
+    with pytest.raises(
+        RecipeError, match=r"^Folder: there is only one class, `cat`; classification needs at least two"
+    ):
         stored(Folder(tmp_path / "in", size=8), tmp_path / "out")
 
 
@@ -222,22 +224,22 @@ def test_files_beside_a_table_of_labels(tmp_path, form):
     assert source.names == [f"sub/im{n}.png" for n in range(4)]
     assert (source.classes, source.targets) == (["a", "b"], [0, 1, 0, 1])
     assert source.metadata == {"age": ["0", "1", "2", "3"]}
-    assert [p for p in problems(source) if "but for its case" not in p[2]] == []
+    assert [p for p in problems(source) if "except for its case" not in p[2]] == []
 
 
 def test_files_without_a_row_and_rows_without_a_file_are_listed(tmp_path):
     put(tmp_path, "1.png", "2.png", "3.png", "4.png")
     put(tmp_path, "train.csv", content=b"id,label,who\n1,x,anna\n2,,bo\n3,y,anna\n5,y,bo\n")
-    found, store = stored(Folder(tmp_path, size=8, labels="train.csv", file="id", group="who"), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=8, labels="train.csv", file="id", group="who"), tmp_path / "out")
     assert [(r["name"], r["class"], r["group"]) for r in store.table().to_pylist()] == [
         ("1.png", "x", "anna"), ("3.png", "y", "anna"),
     ]  # fmt: skip
-    assert sorted((p.kind, p.name, p.detail) for p in found.problems) == [
+    assert sorted((p.kind, p.name, p.detail) for p in prepared.problems) == [
         (NO_ROW, "4.png", "train.csv has no row for this file"),
         (NO_FILE, "train.csv, line 5", "no file `5`"),
         ("unknown label", "2.png", "no label"),
     ]  # fmt: skip
-    reading = claims.Reading(found.counts, found.converted, 0)
+    reading = claims.Reading(prepared.counts, prepared.converted, 0)
     assert claims.metadata_agrees_with_the_files(reading).closes
     assert claims.every_label_is_known(reading).closes
 
@@ -265,7 +267,7 @@ def test_a_table_of_labels_may_give_the_splits(tmp_path):
         ),
     ],
 )
-def test_a_mistake_in_the_table_of_labels_is_said_in_a_line(tmp_path, more, message):
+def test_a_mistake_in_the_table_of_labels_gives_one_line(tmp_path, more, message):
     put(tmp_path, "1.png")
     put(tmp_path, "t.csv", content=b"id,breed\n1,a\n")
     with pytest.raises(RecipeError, match=message):

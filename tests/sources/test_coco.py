@@ -59,7 +59,7 @@ def test_sizes_are_in_order_and_shares_within_the_image(tmp_path, drawn):
         assert row["ann_outside"] == sum(x < -1 or y < -1 or x + w > 101 or y + h > 51 for x, y, w, h in drawn)
 
 
-def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_path):
+def test_annotations_join_the_images_of_a_folder_and_report_what_does_not_fit(tmp_path):
     put(tmp_path, "a/1.png", "b/2.png")
     content = json.loads(coco([[1, 1, 5, 5]], width=20, height=30))
     content["images"].append({"id": 2, "file_name": "gone.png", "width": 5, "height": 5})
@@ -68,8 +68,8 @@ def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_
         {"image_id": 1, "category_id": 7, "bbox": [0, 0, 1, 1]},
     ]
     put(tmp_path, "coco.json", content=json.dumps(content).encode())
-    found, store = stored(Folder(tmp_path, size=8, annotations="coco.json"), tmp_path / "out")
-    assert sorted((p.kind, p.name, p.detail) for p in found.problems) == sorted(
+    prepared, store = stored(Folder(tmp_path, size=8, annotations="coco.json"), tmp_path / "out")
+    assert sorted((p.kind, p.name, p.detail) for p in prepared.problems) == sorted(
         [
             (NO_FILE, "coco.json, annotation 1", "no image has the id 9"),
             (CONTRADICTION, "coco.json, annotation 2", "no category has the id 7"),
@@ -86,7 +86,7 @@ def test_annotations_join_the_images_of_a_folder_and_tell_what_does_not_fit(tmp_
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no json"),
+        (b"", "is not valid JSON"),
         (b"[]", "no list `images`"),
         (coco([], images=[{"id": 1}]), r"images\[0\]: `file_name` is missing"),
         (coco([], images=[{"id": 1, "file_name": "x", "width": 0, "height": 4}]), "an image of 0 x 4 pixels"),

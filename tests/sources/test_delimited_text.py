@@ -66,7 +66,7 @@ def test_a_latin_file_is_read_with_a_note_that_shows_a_word(tmp_path):
     ("encoding", "words"),
     [("cp1251", "Москва,Тула"), ("gb18030", "北京,上海"), ("shift_jis", "東京,大阪"), ("iso8859-7", "Αθήνα,Πάτρα")],
 )
-def test_other_alphabets_are_asked_for_and_then_read(tmp_path, encoding, words):
+def test_other_alphabets_need_an_encoding_and_are_then_read(tmp_path, encoding, words):
     put(tmp_path, "x.csv", content=f"town,label\n{words}\n{words}\n".encode(encoding))
     with pytest.raises(RecipeError, match="name its encoding"):
         read_rows(tmp_path / "x.csv")
@@ -111,10 +111,10 @@ def test_the_delimiter_that_a_message_advises_is_read_by_yaml_as_it_is_meant(tmp
 
 
 @pytest.mark.parametrize("form", ["%Q", "%", "%d/%d", 5])
-def test_a_format_of_dates_that_is_none_is_said_in_a_line(tmp_path, form):
+def test_an_invalid_format_of_dates_gives_one_line(tmp_path, form):
     (tmp_path / "x.csv").write_text("day,label\n2020-01-01,x\n2020-01-02,y\n")
     for more in ({}, {"metadata": ["day"]}):
-        with pytest.raises(RecipeError, match=f"x.csv: `dates: {{day: {form}}}` is no format, as %d/%m/%Y is"):
+        with pytest.raises(RecipeError, match=f"x.csv: `dates: {{day: {form}}}` is not a format such as %d/%m/%Y"):
             Table(tmp_path / "x.csv", "label", dates={"day": form}, **more)
 
 
@@ -129,7 +129,7 @@ def test_lines_that_do_not_fit_are_named_with_what_is_odd_there(tmp_path):
     put(tmp_path, "x.csv", content="\n".join(lines).encode())
     rows = read_rows(tmp_path / "x.csv")
     assert rows.places == ["x.csv, line 2", "x.csv, line 6"]
-    surplus = "behind the last column there is 'extra'"
+    surplus = "after the last column there is 'extra'"
     assert [(p.kind, p.name, p.detail) for p in rows.problems] == [
         (RAGGED, "x.csv, line 3", f"4 cells, there must be 3: {surplus}; it begins 3, 4, y, extra"),
         (RAGGED, "x.csv, line 5", "1 cells, there must be 3: no cell for `b`, `label`; it begins 5"),

@@ -11,13 +11,14 @@ from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
 
 def test_the_flaws_are_where_the_list_says(tmp_path):
     source = DigitsFlawed()
-    found, store = stored(source, tmp_path)
+    prepared, store = stored(source, tmp_path)
     rows = {r["source"]: r for r in store.table().to_pylist()}
-    clean = np.rint(Digits().images.copy())
+    digits = Digits()
+    clean = np.rint(digits.images.copy())
     count = Counter(f["flaw"] for f in source.flaws)
     assert count == PLANTED | {"leak": 1}
     broken = {"truncated file": "truncated", "empty file": "empty", "no image": "not an image"}
-    assert {p.source: p.kind for p in found.problems} == {
+    assert {p.source: p.kind for p in prepared.problems} == {
         f["index"]: broken[f["flaw"]] for f in source.flaws if f["flaw"] in broken
     }
     for flaw in source.flaws[1:]:
@@ -29,7 +30,7 @@ def test_the_flaws_are_where_the_list_says(tmp_path):
             assert row["hash"] != original["hash"]
             assert np.abs(store.inputs[row["row"]].astype(int) - store.inputs[original["row"]]).max() < 60
         elif flaw["flaw"] == "wrong label":
-            assert row["label"] != flaw["label"] == Digits().targets[flaw["index"]]
+            assert row["label"] != flaw["label"] == digits.targets[flaw["index"]]
         elif flaw["flaw"] == "blank":
             assert store.inputs[row["row"]].std() == 0
     touched = {f["index"] for f in source.flaws}

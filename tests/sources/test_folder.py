@@ -31,13 +31,13 @@ from recipe.stages.prepare.write_store import HINTS
 
 def test_class_folders_are_read_in_order(tmp_path):
     put(tmp_path, "bees/2.jpg", "bees/1.png", "ants/deep/er/x.anything", "ants/7")
-    found, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
     rows = store.table().to_pylist()
     assert [(r["name"], r["class"], r["given_split"]) for r in rows] == [
         ("ants/7", "ants", ""), ("ants/deep/er/x.anything", "ants", ""), ("bees/1.png", "bees", ""),
         ("bees/2.jpg", "bees", ""),
     ]  # fmt: skip
-    assert found.problems == []
+    assert prepared.problems == []
     assert store.inputs.shape == (4, 3, 8, 8)
     assert all((r["format"], r["width"], r["height"]) == ("PNG", 30, 20) for r in rows)
 
@@ -58,11 +58,11 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_pictures_larger_than_the_input_have_a_preview(tmp_path):
     put(tmp_path, "a/large.png", content=encoded((500, 250), "blue"))
     put(tmp_path, "b/small.png", content=encoded((10, 5), "blue"))
-    found, store = stored(Folder(tmp_path, size=16), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=16), tmp_path / "out")
     assert store.picture(0).shape == (96, 192, 3)
     assert np.abs(store.picture(0).astype(int) - [0, 0, 255]).max() < 4
     assert np.array_equal(store.picture(1), store.inputs[1].transpose(1, 2, 0))
-    assert found.converted["enlarged"] == 1
+    assert prepared.converted["enlarged"] == 1
 
 
 def test_ids_are_the_same_at_another_size_and_the_fingerprint_is_not(tmp_path):
@@ -84,7 +84,7 @@ def test_what_is_no_example_is_listed_and_never_skipped_in_silence(tmp_path):
             (STRAY, ".hidden", "hidden"), (STRAY, "notes.txt", "in no class folder"), (STRAY, "a/.cache", "hidden"),
             (STRAY, "a/.DS_Store", "left behind by macOS Finder"),
             (STRAY, "a/Thumbs.db", "left behind by Windows Explorer"),
-            (STRAY, "a/folder.jpg", "an empty folder; is it a file's name?"),
+            (STRAY, "a/folder.jpg", "an empty folder; is it the name of a file?"),
             (UNREADABLE, "b/pipe.jpg", "neither a file nor a folder"),
         ]
     )  # fmt: skip
@@ -96,15 +96,15 @@ def test_files_that_cannot_be_decoded_are_all_listed_and_the_others_stored(tmp_p
     put(tmp_path, "a/empty.jpg", content=b"")
     put(tmp_path, "b/page.jpg", content=b"<html>404</html>")
     (tmp_path / "b/gone.png").symlink_to(tmp_path / "nowhere.png")
-    found, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
-    assert {p.name: p.kind for p in found.problems} == {
+    prepared, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
+    assert {p.name: p.kind for p in prepared.problems} == {
         "a/cut.png": "truncated", "a/empty.jpg": "empty", "b/page.jpg": "not an image", "b/gone.png": "missing",
     }  # fmt: skip
     assert [e["name"] for e in store.examples()] == ["a/1.png", "b/1.png"]
-    verdict = claims.every_example_is_readable(claims.Reading(found.counts, found.converted, 0))
+    verdict = claims.every_example_is_readable(claims.Reading(prepared.counts, prepared.converted, 0))
     assert (verdict.verdict, verdict.value) == ("fail", 4)
     lines = (tmp_path / "out/problems.csv").read_text()
-    assert all(p.name in lines and HINTS[p.kind].split(":")[0] in lines for p in found.problems)
+    assert all(p.name in lines and HINTS[p.kind].split(":")[0] in lines for p in prepared.problems)
 
 
 def test_links_are_followed_and_loops_end(tmp_path):
@@ -129,8 +129,8 @@ def test_what_programs_leave_behind_is_no_example_and_no_class(tmp_path):
     assert source.names == ["a/1.png", "b/1.png"]
     assert source.classes == ["a", "b", "empty"]
     listed = {name: (kind, detail) for kind, name, detail in problems(source)}
-    assert listed.pop("empty") == (NO_EXAMPLE, "no file lies in this class folder")
-    assert listed.pop("a/deep") == (STRAY, "an empty folder; is it a file's name?")
+    assert listed.pop("empty") == (NO_EXAMPLE, "this class folder holds no file")
+    assert listed.pop("a/deep") == (STRAY, "an empty folder; is it the name of a file?")
     assert set(listed) == {
         "__MACOSX", ".ipynb_checkpoints", "@eaDir", "lost+found", "a/.ipynb_checkpoints", "a/deep/__MACOSX",
         "a/._1.png", "b/1.png~", "b/$RECYCLE.BIN", ".DS_Store", "a/deep/Thumbs.db", "a/desktop.ini",
@@ -150,12 +150,12 @@ def test_a_link_to_a_folder_above_gives_no_class_the_files_of_another(tmp_path):
         ("A/1.png", "A"), ("B/1.png", "B"), ("B/2.png", "B"),
     ]  # fmt: skip
     assert sorted(problems(source)) == [
-        (LINK, "A/loop", "a link to a folder above it"), (LINK, "A/other", "the same folder as `B`, where it is read"),
-        (LINK, "C", "the same folder as `B`, where it is read"),
+        (LINK, "A/loop", "a link to a folder above it"), (LINK, "A/other", "the same folder as `B`, which is read"),
+        (LINK, "C", "the same folder as `B`, which is read"),
     ]  # fmt: skip
 
 
-def test_class_folders_in_two_spellings_are_told(tmp_path):
+def test_class_folders_in_two_spellings_are_reported(tmp_path):
     put(tmp_path, "train/cat/1.png", "train/Cat /1.png", "val/cats/1.png", "val/dog/1.png")
     assert problems(Folder(tmp_path, size=8)) == [
         (CLASS_SPELLING, "cat", "'cat' in `train/cat` and 'Cat ' in `train/Cat `"),
@@ -164,15 +164,15 @@ def test_class_folders_in_two_spellings_are_told(tmp_path):
     ]
 
 
-def test_names_that_other_systems_read_differently_are_told(tmp_path):
+def test_names_that_other_systems_read_differently_are_reported(tmp_path):
     put(tmp_path, "a/x.png", "a/X.PNG", "a/b:c.png", "b/1.png")
     (tmp_path / "a" / os.fsdecode(b"\xff.png")).write_bytes(encoded())
     (tmp_path / "a" / "line\nend.png").write_bytes(encoded())
-    found, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
-    told = {p.name: p.detail for p in found.problems}
+    prepared, store = stored(Folder(tmp_path, size=8), tmp_path / "out")
+    told = {p.name: p.detail for p in prepared.problems}
     assert set(told) == {"a/x.png", "a/b:c.png", "a/\\xff.png", "a/line\\nend.png"}
     assert told["a/x.png"].startswith("differs from `a/X.PNG` in case or normal form")
-    assert found.counts == {ODD_NAME: 4}
+    assert prepared.counts == {ODD_NAME: 4}
     assert len(store.inputs) == 6
 
 
@@ -183,7 +183,7 @@ def test_names_that_other_systems_read_differently_are_told(tmp_path):
         (["1.png"], "holds no class folders: make one folder per class"),
         (["train/1.png", "val/1.png"], "`train`, `val` holds no class folders: make one folder per class in it"),
         (["train/a/1.png", "b/1.png"], "`train` holds class folders, as a split does, and `b` lies beside it"),
-        (["a/.hidden"], "its class folders `a` hold no file"),
+        (["a/.hidden"], "its class folders `a` are empty"),
     ],
 )
 def test_a_folder_of_another_form_is_refused_with_what_to_do(tmp_path, files, message):
@@ -193,7 +193,7 @@ def test_a_folder_of_another_form_is_refused_with_what_to_do(tmp_path, files, me
 
 
 def test_a_root_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(RecipeError, match=r"nowhere is no folder\. Put a folder per class there"):
+    with pytest.raises(RecipeError, match=r"nowhere is not a folder\. Put a folder per class there"):
         Folder(tmp_path / "nowhere", size=8)
 
 
@@ -201,15 +201,15 @@ def test_metadata_is_joined_by_name(tmp_path):
     put(tmp_path, "a/1.png", "a/2.png", "b/3.png")
     lines = ["file_name,writer,age", "a/1.png,anna,31", "3.png,bo,", "a\\2.png,anna,40"]
     put(tmp_path, "metadata.csv", content="\n".join(lines).encode())
-    found, store = stored(Folder(tmp_path, size=8, group="writer"), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=8, group="writer"), tmp_path / "out")
     rows = store.table().to_pylist()
-    assert found.problems == []
+    assert prepared.problems == []
     assert [(r["name"], r["meta_writer"], r["meta_age"], r["group"]) for r in rows] == [
         ("a/1.png", "anna", 31, "anna"), ("a/2.png", "anna", 40, "anna"), ("b/3.png", "bo", None, "bo"),
     ]  # fmt: skip
 
 
-def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
+def test_every_contradiction_of_the_metadata_is_reported_with_its_line(tmp_path):
     put(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/lost.png", "b/Case.png")
     lines = [
         "file_name,label,site",
@@ -230,8 +230,8 @@ def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
             (NO_FILE, "metadata.csv, line 3", "no file `gone.png`"),
             (CONTRADICTION, "metadata.csv, line 5", "`a/1.png` has a row already: metadata.csv, line 2"),
             (NO_FILE, "metadata.csv, line 6", "`1.png` may be `a/1.png`, `b/1.png`: give the path below the root"),
-            (CONTRADICTION, "a/2.png", "its folder says a, metadata.csv, line 7 says b"),
-            (ODD_NAME, "metadata.csv, line 8", "`case.png` is the file `b/Case.png` but for its case"),
+            (CONTRADICTION, "a/2.png", "its folder is a, metadata.csv, line 7 has b"),
+            (ODD_NAME, "metadata.csv, line 8", "`case.png` is the file `b/Case.png` except for its case"),
             (RAGGED, *ragged),
             (NO_FILE, "metadata.csv, line 10", "its file name is empty"),
             (NO_ROW, "b/1.png", "metadata.csv has no row for this file"),
@@ -243,7 +243,7 @@ def test_every_contradiction_of_the_metadata_is_told_with_its_line(tmp_path):
 def test_a_group_without_metadata_is_refused(tmp_path):
     put(tmp_path, "a/1.png")
     with pytest.raises(
-        RecipeError, match=r"`group: writer` names a column of metadata\.csv, and there is no such file"
+        RecipeError, match=r"`group: writer` names a column of metadata\.csv, but there is no such file"
     ):
         Folder(tmp_path, size=8, group="writer")
     put(tmp_path, "metadata.csv", content=b"file_name,who\na/1.png,bo\n")

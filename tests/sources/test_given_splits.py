@@ -15,7 +15,7 @@ from pyarrow import parquet
 from sources import Set, Wide, encoded, put, stored
 
 from recipe.config.instantiate import data_name, part
-from recipe.data.split_names import CALLED, KNOWN, NAMES, normalised, split_of
+from recipe.data.split_names import KNOWN, NAMES, SYNONYMS, normalised, split_of
 from recipe.errors import RecipeError
 from recipe.problems import NOT_FINITE, UNKNOWN_SPLIT
 from recipe.sources.arrays import Arrays, Parquet
@@ -23,7 +23,7 @@ from recipe.sources.folder import Folder
 from recipe.sources.given_splits import GivenSplits
 from recipe.sources.tables import Table, Text
 
-CALL = [(called, name) for name, names in CALLED.items() for called in names]
+CALL = [(called, name) for name, names in SYNONYMS.items() for called in names]
 
 
 def given_of(source, folder) -> list[str]:
@@ -45,7 +45,7 @@ def test_a_split_is_known_by_each_of_its_names_in_any_case(call, data):
 
 
 @given(st.lists(st.sampled_from(["train", "Test", "VALIDATION", "tset", "", None, float("nan"), 3])))
-def test_each_value_is_a_split_or_is_said_to_be_none(values):
+def test_each_value_is_a_split_or_is_reported(values):
     splits, wrong = normalised(values)
     assert len(splits) == len(values)
     assert set(splits) <= {"", *NAMES}
@@ -56,8 +56,8 @@ def test_each_value_is_a_split_or_is_said_to_be_none(values):
 def test_an_example_of_an_unknown_split_is_listed_and_in_no_split(tmp_path):
     source = Set([(np.full((4, 4), n, np.uint8), n % 2) for n in range(4)])
     source.given_split, source.names = ["train", "tset", "", "dev"], list("wxyz")
-    found, store = stored(source, tmp_path)
-    assert [(p.kind, p.name, p.detail) for p in found.problems] == [
+    prepared, store = stored(source, tmp_path)
+    assert [(p.kind, p.name, p.detail) for p in prepared.problems] == [
         (UNKNOWN_SPLIT, "x", f"its split is `tset`; splits are {KNOWN}"),
         (UNKNOWN_SPLIT, "y", "its split is empty, and 2 other examples have one: write train, val or test"),
     ]  # fmt: skip
@@ -105,9 +105,9 @@ def test_a_column_of_the_metadata_of_a_folder_gives_splits(tmp_path):
     put(tmp_path, "a/1.png", "a/2.png", "b/3.png", "b/4.png")
     lines = ["file_name,part,age", "a/1.png,train,3", "a/2.png,Valid,4", "b/3.png,test,5", "b/4.png,tets,6"]
     put(tmp_path, "metadata.csv", content="\n".join(lines).encode())
-    found, store = stored(Folder(tmp_path, size=8, split="part"), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=8, split="part"), tmp_path / "out")
     assert [e["given_split"] for e in store.examples()] == ["train", "val", "test"]
-    assert [(p.kind, p.name) for p in found.problems] == [(UNKNOWN_SPLIT, "b/4.png")]
+    assert [(p.kind, p.name) for p in prepared.problems] == [(UNKNOWN_SPLIT, "b/4.png")]
     assert "meta_age" in store.table().column_names
     assert "meta_part" not in store.table().column_names  # it would tell the split, and nothing else
 
@@ -117,7 +117,7 @@ def test_splits_by_folders_and_by_a_column_are_one_too_many(tmp_path):
     put(tmp_path, "metadata.csv", content=b"file_name,part\n1.png,train\n2.png,val\n")
     with pytest.raises(RecipeError, match="`split: part` gives splits, and so do the folders: remove one"):
         Folder(tmp_path, size=8, split="part")
-    with pytest.raises(RecipeError, match=r"`split: part` names a column of metadata\.csv, and there is no such file"):
+    with pytest.raises(RecipeError, match=r"`split: part` names a column of metadata\.csv, but there is no such file"):
         Folder(put(tmp_path / "other", "a/1.png") or tmp_path / "other", size=8, split="part")
 
 
@@ -160,9 +160,10 @@ def test_a_missing_label_beside_class_names_is_one_unknown_label(tmp_path):
     about = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
     table = pyarrow.table({"image": images, "label": [1, None, 0]})
     parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
-    found, store = stored(Parquet(tmp_path / "x.parquet"), tmp_path / "out")
+    prepared, store = stored(Parquet(tmp_path / "x.parquet"), tmp_path / "out")
     assert [e["class"] for e in store.examples()] == ["dog", "cat"]
-    assert [(p.kind, p.name, p.detail) for p in found.problems] == [("unknown label", "x.parquet, row 1", "no label")]
+    problems = [(p.kind, p.name, p.detail) for p in prepared.problems]
+    assert problems == [("unknown label", "x.parquet, row 1", "no label")]
 
 
 # ---- arrays ----------------------------------------------------------------------------------------------------------
@@ -193,9 +194,12 @@ def test_arrays_of_kerass_form_are_given_splits(tmp_path, form):
         ({"x_train": images(2), "y_train": [0, 1], "x_test": images(2), "y_test": [0]}, "`y_test` has 1 entries for 2"),
         (
             {"x_train": images(2), "y_train": [0, 1], "x_test": images(2) / 255, "y_test": [0, 1]},
-            r"`x_train` is uint8 \(2, 8, 8, 3\), `x_test` float64 \(2, 8, 8, 3\): all splits must have one type",
+            r"`x_train` is uint8 \(2, 8, 8, 3\), `x_test` float64 \(2, 8, 8, 3\): all splits must have the same type",
         ),
-        ({"x": images(2), "y": [0, 1], "x_test": images(2)}, "`x` and `x_test` are both there"),
+        (
+            {"x": images(2), "y": [0, 1], "x_test": images(2)},
+            "it has both `x`, with all examples, and `x_test`, with a split",
+        ),
         ({"x_val": images(2), "x_dev": images(2)}, "`x_val` and `x_dev` are both val"),
         ({"X_train": images(2), "y_train": [0, 1]}, "no array `x`; there are X_train, y_train"),
         ({"x": images(2), "y": [0, 1], "split": ["train", "test"]}, "the column `split` names splits"),
@@ -249,10 +253,10 @@ def test_an_image_that_is_not_finite_is_named_with_the_place(tmp_path):
     x = images(4).astype(np.float32)
     x[1, 2, 3, 0], x[1, 7], x[3, 0, 0, 1] = np.nan, np.inf, -np.inf
     np.savez(tmp_path / "k.npz", x=x, y=[0, 1, 0, 1])
-    found, _ = stored(Arrays(tmp_path / "k.npz"), tmp_path / "out")
-    assert [(p.kind, p.name, p.detail) for p in found.problems] == [
-        (NOT_FINITE, "k.npz, row 1", "25 of its 192 values are no number, the first nan at [2, 3, 0]"),
-        (NOT_FINITE, "k.npz, row 3", "1 of its 192 values are no number, the first -inf at [0, 0, 1]"),
+    prepared, _ = stored(Arrays(tmp_path / "k.npz"), tmp_path / "out")
+    assert [(p.kind, p.name, p.detail) for p in prepared.problems] == [
+        (NOT_FINITE, "k.npz, row 1", "25 of its 192 values are not finite, the first nan at [2, 3, 0]"),
+        (NOT_FINITE, "k.npz, row 3", "1 of its 192 values are not finite, the first -inf at [0, 0, 1]"),
     ]
 
 
@@ -287,7 +291,7 @@ def test_each_of_torchvisions_sets_reads_both_of_its_parts(choice):
 def test_parts_that_number_their_classes_in_two_ways_are_refused():
     with pytest.raises(RecipeError, match=r"train has the classes a, b \(2\), test has b, a \(2\): one number"):
         GivenSplits(Set([], ("a", "b")), test=Set([], ("b", "a")))
-    with pytest.raises(RecipeError, match="val is Wide, no data set with"):
+    with pytest.raises(RecipeError, match="val is Wide, not a data set with"):
         GivenSplits(Set([]), val=Wide([]))
-    with pytest.raises(RecipeError, match="val is int, no data set with"):
+    with pytest.raises(RecipeError, match="val is int, not a data set with"):
         GivenSplits(Set([]), val=3)

@@ -93,7 +93,7 @@ def test_the_root_of_the_system_has_no_files_of_the_kernel(tmp_path, monkeypatch
     monkeypatch.setattr(walk_module, "_identity", lambda p: (-1, 0) if str(p).endswith("/proc") else identity(p))
     below = list_files(tmp_path)
     assert names(below) == ["a/1"]
-    assert listed(below) == {"proc": (UNREADABLE, "a folder of what the kernel shows as files")}
+    assert listed(below) == {"proc": (UNREADABLE, "a folder in which the kernel shows its state as files")}
 
 
 def test_pipes_and_sockets_are_listed_also_behind_a_link(tmp_path):

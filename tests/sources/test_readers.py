@@ -45,8 +45,8 @@ def test_a_picture_beyond_the_limit_is_a_problem_of_its_own(tmp_path):
     put(tmp_path / "root", "a/small.png", content=encoded((10, 10)))
     put(tmp_path / "root", "b/small.png", content=encoded((10, 12)))
     put(tmp_path / "root", "a/large.png", content=encoded((100, 100)))
-    found, _ = stored(Folder(tmp_path / "root", size=8), tmp_path / "out", limits=DecodingLimits(pixels=500))
-    assert found.counts == {"too large": 1}
+    prepared, _ = stored(Folder(tmp_path / "root", size=8), tmp_path / "out", limits=DecodingLimits(pixels=500))
+    assert prepared.counts == {"too large": 1}
 
 
 def test_a_file_that_changes_between_two_readings_is_noticed(tmp_path):
@@ -61,7 +61,7 @@ def test_a_file_that_changes_between_two_readings_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "conf/data").glob("*.yaml")), ids=lambda f: f.stem)
-def test_every_option_of_a_source_stands_in_its_file(file):
+def test_every_option_of_a_source_is_in_its_file(file):
     from hydra.utils import get_class
     from omegaconf import OmegaConf
 

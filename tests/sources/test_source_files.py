@@ -176,7 +176,7 @@ def test_two_looks_are_equal_where_names_and_contents_are(tmp_path_factory, file
 
 
 def test_each_source_of_conf_names_what_it_reads():
-    """A new one must be entered, or it counts as a person's own."""
+    """A new one must be entered, or it counts as user-defined."""
     targets = {}
     for file in (ROOT / "conf/data").glob("*.yaml"):
         config = yaml.safe_load(file.read_text())
@@ -216,7 +216,7 @@ def test_what_sources_name_is_looked_at(project):
 
 def test_a_single_file_a_folder_of_parts_and_a_missing_one(project):
     for target, file in (("tables.Table", "t.csv"), ("arrays.Parquet", "parts")):
-        data = {"_target_": f"recipe.data.{target}", "file": file}
+        data = {"_target_": f"recipe.sources.{target}", "file": file}
         missing = hash_sources(data)
         assert missing["file"] == {"files": 0, "bytes": 0, "sha256": "missing"}
         put(project.parent, "elsewhere/1", content=b"one")
@@ -237,7 +237,7 @@ def test_reading_files_that_were_not_looked_at_is_refused(project):
         pass
     put(project, "data/images/a/3.png")
     with (
-        pytest.raises(RecipeError, match=r"have changed since `dvc repro` looked at them\. Run it again"),
+        pytest.raises(RecipeError, match=r"have changed since `dvc repro` hashed them\. Run it again"),
         require_unchanged(data),
     ):
         pytest.fail("the block runs on other files than were looked at")
@@ -288,5 +288,5 @@ def test_dvc_sees_what_lies_behind_links_and_outside_the_project(tmp_path):
 
     put(photos, "ants/late.png")  # after `source` has looked
     refused = clone.as_dvc("prepare", code=1)
-    assert "prepare: the files of the source have changed since `dvc repro` looked at them" in refused.text
+    assert "prepare: the files of the source have changed since `dvc repro` hashed them" in refused.text
     assert "Traceback" not in refused.text

@@ -99,7 +99,7 @@ def test_a_unit_that_the_others_do_not_have_is_a_mistake(tmp_path):
     }
 
 
-def test_a_comma_that_can_be_read_in_two_ways_is_asked_for(tmp_path):
+def test_a_comma_that_can_be_read_in_two_ways_is_ambiguous(tmp_path):
     columns = {"a": ["1,234", "5,678", "2,000"] * 4, "b": list(range(12))}
     source = table(tmp_path, columns)
     assert listed(source) == [(AMBIGUOUS, "a")]
@@ -129,12 +129,12 @@ def test_values_that_no_float_holds_are_named_with_column_and_line(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, 3)).astype(object)
     x[3, 0], x[7, 1], x[7, 2], x[9, 2] = "inf", "1e300", "-Infinity", -999
-    found, store = stored(table(tmp_path, dict(zip("abc", x.T, strict=True))), tmp_path / "out")
-    named = [(p.kind, p.name, p.detail.split(",")[0]) for p in found.problems if p.source is not None]
+    prepared, store = stored(table(tmp_path, dict(zip("abc", x.T, strict=True))), tmp_path / "out")
+    named = [(p.kind, p.name, p.detail.split(",")[0]) for p in prepared.problems if p.source is not None]
     assert named == [(NOT_FINITE, "t.csv, line 5", "`a` is inf"), (NOT_FINITE, "t.csv, line 9", "`b` is 1e+300")]
-    assert "`c` is -inf" in found.problems[-1].detail
+    assert "`c` is -inf" in prepared.problems[-1].detail
     assert len(store.inputs) == 28
-    (odd,) = [p for p in found.problems if p.kind == ODD_VALUE]
+    (odd,) = [p for p in prepared.problems if p.kind == ODD_VALUE]
     assert (odd.name, odd.detail.startswith("-999 in line 11")) == ("t.csv, column `c`", True)
 
 
@@ -160,7 +160,7 @@ FORMS += ["%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p"]
     st.lists(st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2060, 1, 1)), min_size=3),
     st.sampled_from(FORMS),
 )
-def test_dates_in_any_common_form_are_read_back_or_asked_for(when, form):
+def test_dates_in_any_common_form_are_read_back_or_ambiguous(when, form):
     when = [*when, datetime.datetime(2021, 5, 30), datetime.datetime(2021, 12, 31)]  # a day that cannot be a month
     texts = list(dict.fromkeys(day.strftime(form) for day in when))
     (read,) = dates.formats_of(texts, [1] * len(texts), 0.9)
@@ -185,7 +185,7 @@ def test_a_date_becomes_year_month_weekday_and_days(tmp_path):
     ]
 
 
-def test_a_date_that_can_be_read_in_two_ways_is_asked_for(tmp_path):
+def test_a_date_that_can_be_read_in_two_ways_is_ambiguous(tmp_path):
     columns = {"when": ["01/02/2020", "03/04/2020"] * 6, "x": [0.5, 1.5] * 6}
     source = table(tmp_path, columns)
     assert listed(source) == [(AMBIGUOUS, "when")]
@@ -220,11 +220,11 @@ def test_rare_names_share_other_and_so_does_a_new_one(tmp_path):
     assert source.columns == ["town=town0", "town=town1", "town=town2", "town=other"]
     assert source.values.sum(1).tolist() == [1] * 48
     assert (
-        "11 different names: the 3 commonest have a column each, the rest (18 rows, 37.5%) is `other`"
+        "11 different names: the 3 commonest have a column each, the others (18 rows, 37.5%) share `other`"
         in source.problems[0].detail
     )
     (tmp_path / "new.csv").write_text("town\nnowhere\ntown2\n")
-    layout = Layout.of_facts(json.loads(json.dumps(asdict(source.layout))))
+    layout = Layout.from_dict(json.loads(json.dumps(asdict(source.layout))))
     assert [f.value.tolist() for f in from_rows(layout.read(tmp_path / "new.csv"), layout)] == [
         [0, 0, 0, 1],
         [0, 0, 1, 0],
@@ -235,7 +235,7 @@ def test_names_that_differ_in_case_are_noted_and_blanks_are_not(tmp_path):
     source = table(tmp_path, {"colour": [" red", "Red", "red", "blue"] * 4})
     assert source.columns == ["colour=Red", "colour=blue", "colour=red"]
     assert listed(source) == [(LEVEL_SPELLING, "colour")]
-    assert source.problems[0].detail == "'red' (8 rows), 'Red' (4 rows): different names, perhaps of one thing"
+    assert source.problems[0].detail == "'red' (8 rows), 'Red' (4 rows): different names, perhaps of the same thing"
 
 
 # ---- columns that become metadata -----------------------------------------------------------------------------------
@@ -257,10 +257,10 @@ def test_every_column_that_is_no_feature_is_in_one_list_and_the_rest_is_read(tmp
     names = ["row", "user", "account", "patient_id", "CustomerId", "note", "nothing", "when"]
     assert listed(source) == [(ASIDE if name != "when" else AMBIGUOUS, name) for name in names]
     assert list(source.metadata) == [name for name in names if name != "nothing"]
-    assert "name it as `group`" in source.problems[3].detail
-    found, store = stored(source, tmp_path / "out")
+    assert "set `group` to this column" in source.problems[3].detail
+    prepared, store = stored(source, tmp_path / "out")
     assert list(map(str, store.table()["meta_account"].to_pylist())) == numbers
-    assert found.counts[ASIDE] == 7
+    assert prepared.counts[ASIDE] == 7
 
 
 def test_dates_of_metadata_are_kept_in_a_form_that_sorts(tmp_path):
@@ -291,7 +291,7 @@ def test_whatever_the_cells_hold_new_rows_are_read_like_those_that_were_learned_
         source = table(tmp_path, {f"c{i}": column * times for i, column in enumerate(cells)}, decimal=decimal)
     except RecipeError:
         return
-    layout = Layout.of_facts(json.loads(json.dumps(asdict(source.layout), allow_nan=False)))
+    layout = Layout.from_dict(json.loads(json.dumps(asdict(source.layout), allow_nan=False)))
     rows = list(from_rows(layout.read(tmp_path / "t.csv"), layout))
     assert [row.value is None for row in rows] == [i in source.mistakes for i in range(len(source))]
     for row, expected in zip(rows, source.values, strict=True):
@@ -368,7 +368,7 @@ def test_a_program_hands_in_typed_values(shop):
     for request in (data, typed):
         rows = [one.value for one in request_inputs(request, form)]
         assert np.array_equal(np.stack(rows), shop.store.inputs[:8], equal_nan=True)
-    again = [one.value for one in request_inputs(pandas.DataFrame(form.layout.back(shop.store.inputs[:8])), form)]
+    again = [one.value for one in request_inputs(pandas.DataFrame(form.layout.decode(shop.store.inputs[:8])), form)]
     assert np.allclose(np.stack(again), shop.store.inputs[:8], equal_nan=True)
 
 

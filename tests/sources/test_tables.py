@@ -59,7 +59,7 @@ def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
             prepare(kind(tmp_path / "x.csv", header=header, **options), CONFIG, tmp_path / "out")
         except RecipeError as error:
             said = str(error)
-        begins = tuple(f"{kind.__name__}: {words}" for words in ("none of", "there is one class"))
+        begins = tuple(f"{kind.__name__}: {words}" for words in ("none of", "there is only one class"))
         assert said is None or "x.csv" in said or said.startswith(begins)
 
 
@@ -67,7 +67,7 @@ def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
     ("content", "options", "message"),
     [
         (b"a,b\n", {}, "no row below its header"),
-        (b"a,a\n1,2\n", {}, "`a` is there twice among the columns; without such a line set `header: false`"),
+        (b"a,a\n1,2\n", {}, "two columns have the name `a`; without such a line set `header: false`"),
         (b"a,b\n1,2\n", {"label": "c"}, "no column `c`; there are a, b"),
         (b"a,b\n1,2\n", {"label": 2}, "no column `2`; there are a, b"),
         (
@@ -83,12 +83,12 @@ def test_no_file_crashes_a_table_or_a_text(tmp_path, content, header):
         (b"a,b\n1,2\n", {"decimal": ",", "thousands": ","}, "they must differ"),
         (b"a,b\n1,2\n", {"dates": {"c": "%Y"}}, "no column `c`; there are a, b"),
         (b"a;b\n1;2\n", {"label": 0, "delimiter": ","}, "one column when split at ',', .* set `delimiter: \";\"`"),
-        (b"5.1,3.5\n4.9,3.0\n", {}, "line 1 holds numbers, as 5.1, where columns are named; .*set `header: false`"),
+        (b"5.1,3.5\n4.9,3.0\n", {}, "line 1 holds numbers, as 5.1, instead of names of columns; .*set `header: false`"),
         (b"a,b\n1,2,3\n1,2,3\n", {}, "line 1 names 2 columns, every row has 3 cells: the name of one is missing"),
         (b"a,b\n1,2,3\n1\n", {}, "no row has the 2 cells of the header; 1 cells, there must be 2"),
         (b'a,b\n1,"2\n', {}, "line 2: unexpected end of data. If quotes are plain characters"),
         (b"b\n1\n2\n", {}, "no column is left for features"),
-        (b"a,b\n,1\n?,2\n", {}, "no column is left .*column `a`: it has no value at all"),
+        (b"a,b\n,1\n?,2\n", {}, "no column is left .*column `a`: all its cells are missing"),
         (
             b"a,b\n" + b"".join(b"x%d,1\n" % i for i in range(40)),
             {},
@@ -115,7 +115,7 @@ def test_columns_of_numbers_and_of_names_become_features(tmp_path):
     put(tmp_path, "x.csv", content="\n".join(lines).encode())
     source = Table(tmp_path / "x.csv", label="label", group="who", metadata=["colour"])
     assert source.columns == ["age", "age is missing"]
-    found, store = stored(Table(tmp_path / "x.csv", label="label", group="who"), tmp_path / "out")
+    prepared, store = stored(Table(tmp_path / "x.csv", label="label", group="who"), tmp_path / "out")
     assert store.columns == ("age", "age is missing", "colour=blue", "colour=red", "colour is missing")
     assert np.array_equal(
         store.inputs, [[31, 0, 0, 1, 0], [np.nan, 1, 1, 0, 0], [4.5, 0, 0, 0, 1]], equal_nan=True
@@ -123,7 +123,7 @@ def test_columns_of_numbers_and_of_names_become_features(tmp_path):
     assert [(e["class"], e["group"], e["name"]) for e in store.examples()] == [
         ("yes", "p1", "x.csv, line 2"), ("no", "p2", "x.csv, line 3"), ("yes", "p1", "x.csv, line 4"),
     ]  # fmt: skip
-    assert [(p.kind, p.name, p.detail) for p in found.problems] == [(UNKNOWN_LABEL, "x.csv, line 5", "no label")]
+    assert [(p.kind, p.name, p.detail) for p in prepared.problems] == [(UNKNOWN_LABEL, "x.csv, line 5", "no label")]
 
 
 def test_a_text_among_numbers_is_a_mistake_with_its_line(tmp_path):
@@ -131,10 +131,11 @@ def test_a_text_among_numbers_is_a_mistake_with_its_line(tmp_path):
     numbers[7], numbers[11] = "12,5", "1_000"
     lines = ["a;b;y", *(f"{n};{i}.5;{i % 2}" for i, n in enumerate(numbers))]  # a file with decimal points
     put(tmp_path, "x.csv", content="\n".join(lines).encode())
-    found, store = stored(Table(tmp_path / "x.csv", label="y", delimiter=";"), tmp_path / "out")
+    prepared, store = stored(Table(tmp_path / "x.csv", label="y", delimiter=";"), tmp_path / "out")
     assert len(store.inputs) == 28
-    assert [(p.kind, p.name) for p in found.problems] == [(UNREADABLE, "x.csv, line 9"), (UNREADABLE, "x.csv, line 13")]
-    assert "`a` is '12,5', most cells are numbers" in found.problems[0].detail
+    unreadable = [(p.kind, p.name) for p in prepared.problems]
+    assert unreadable == [(UNREADABLE, "x.csv, line 9"), (UNREADABLE, "x.csv, line 13")]
+    assert "`a` is '12,5', most cells are numbers" in prepared.problems[0].detail
 
 
 def test_a_table_in_parquet_has_its_types(tmp_path):
@@ -148,7 +149,7 @@ def test_a_table_in_parquet_has_its_types(tmp_path):
 
 def test_a_text_per_row(tmp_path):
     put(tmp_path, "x.tsv", content=b'spam\t"free\nham\tsay "hi"\nham\n')
-    found, store = stored(Text(tmp_path / "x.tsv", text=1, label=0, header=False, quoted=False), tmp_path / "out")
+    prepared, store = stored(Text(tmp_path / "x.tsv", text=1, label=0, header=False, quoted=False), tmp_path / "out")
     assert store.texts() == ['"free', 'say "hi"']
-    assert [(p.kind, p.name) for p in found.problems] == [(RAGGED, "x.tsv, line 3")]
+    assert [(p.kind, p.name) for p in prepared.problems] == [(RAGGED, "x.tsv, line 3")]
     assert store.classes == ["ham", "spam"]

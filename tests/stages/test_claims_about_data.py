@@ -114,8 +114,8 @@ PAIRS = {
     "reading_is_repeatable": (READING, replace(READING, unrepeatable=1)),
     "examples_are_read_as_stored": (READING, replace(READING, noted={"palette to RGB": 1})),
     "values_fill_their_range": (
-        replace(READING, values=DatasetValues(0, 200, 0, 255, 0, 255, given=False, knob=True)),
-        replace(READING, values=DatasetValues(0, 2000, 0, 4095, 0, 65535, given=False, knob=True)),
+        replace(READING, values=DatasetValues(0, 200, 0, 255, 0, 255, given=False, settable=True)),
+        replace(READING, values=DatasetValues(0, 2000, 0, 4095, 0, 65535, given=False, settable=True)),
     ),
     "nothing_lies_beside_the_examples": (READING, problem("stray file")),
     "classes_are_at_a_known_level": (READING, problem(problems.CLASS_LEVEL)),

@@ -1,6 +1,7 @@
 """Augmentation: random, only for train, and of a kind that leaves the input readable and its label true."""
 
 import multiprocessing
+import sys
 from typing import Any
 
 import torch
@@ -104,7 +105,8 @@ def workers_draw_their_own(s: Setup, share: float = 0.25) -> Verdict:
     """
     if not _is_augmented(s) or s.workers == 0:
         return skip("no augmentation by workers")
-    if "fork" not in multiprocessing.get_all_start_methods() or torch.as_tensor(s.train[0][0]).is_cuda:
+    forks = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"  # macOS: unsafe after torch
+    if not forks or torch.as_tensor(s.train[0][0]).is_cuda:
         return skip("needs workers that are forked, and data that is not on a GPU")
     one_process, several = _share_of_repeats(s, 0), _share_of_repeats(s, max(2, s.workers))
     return below(several - one_process, share)

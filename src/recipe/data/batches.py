@@ -1,9 +1,10 @@
-"""The splits, as they enter the net: in memory, or read from disk as they are needed."""
+"""The splits as they enter the net: in memory, or read from disk as they are needed."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """Splits, and what leads from the net's input back to what it was: x * std + mean; of images, in 0..1."""
+    """The splits, and the mean and standard deviation that restore an input: x * std + mean; images in 0..1."""
 
     train: Split
     val: Split
@@ -55,55 +56,52 @@ class Data:
 
 
 def load(
-    config: dict, device: str, *, memory: float = math.inf, workers: int = 0,
+    config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
 ) -> Data:  # fmt: skip
-    """Train and val, standardised by the training part of each channel or column; test is left unread (`read_test`).
+    """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
-    A feature that is missing is the mean of its column, 0 after that. memory: GiB that the splits may take on the
-    device; those that are too many stay on disk, the largest first, and `workers` threads read them ahead. Neither
-    changes a bit of any value. Raises RecipeError for texts.
+    A missing feature gets the mean of its column, which is 0 after standardisation. memory: GiB that the splits may
+    take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
+    Neither changes a bit of any value. Raises RecipeError for texts.
     """
     store = Store.open(config, folder)
     if store.kind == TEXT:
         raise RecipeError(
-            f"{config['_target_']} gives texts, and no model here reads them yet: prepare stores them, and training "
-            "needs numbers. Until then give rows of features of them (data: table), such as word counts."
+            f"{config['_target_']} gives texts, and no model of the recipe reads texts yet: prepare stores them, but "
+            "training needs numbers. Make a table of features, such as word counts, and use data: table."
         )
     file = InputsFile(store.inputs)
     listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in ("train", "val")}
     scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
-    inputs = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
-    inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory, workers, say)}
-    parts = [Split(inputs[name], y.to(device), ids) for name, (_, y, ids) in listed.items()]
+    streamed = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
+    in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
+    splits = {name: Split((streamed | in_memory)[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
     classes = [row["class"] for row in read_csv(lists / "classes.csv")]
-    return Data(*parts, classes, scale.mean, scale.std, store.fingerprint)
+    return Data(splits["train"], splits["val"], classes, scale.mean, scale.std, store.fingerprint)
 
 
 def read_test(
-    data: Data, config: dict, device: str, *, memory: float = math.inf, workers: int = 0,
+    data: Data, config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
 ) -> Split:  # fmt: skip
-    """The test part, prepared as `data` was, of which what is in memory counts as taken. Read it once, and last."""
+    """The test split, prepared like `data`, whose splits in memory count against `memory`. Read it once, and last."""
     store = Store.open(config, folder)
     file, (rows, y, ids) = InputsFile(store.inputs), _listed(lists / "test.csv", len(store.inputs))
-    inputs = {
-        "test": StreamedInputs(
-            file, rows, Standardization(_top(file), data.mean, data.std, store.kind == FEATURES), device, workers
-        )
-    }
+    scale = Standardization(_top(file), data.mean, data.std, store.kind == FEATURES)
+    streamed = StreamedInputs(file, rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
-    inputs |= {name: inputs[name].whole() for name in _in_memory(inputs, memory - 4 * taken / 2**30, workers, say)}
-    return Split(inputs["test"], y.to(device), ids)
+    fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
+    return Split(streamed.whole() if fits else streamed, y.to(device), ids)
 
 
-def _in_memory(inputs: dict[str, StreamedInputs], memory: float, workers: int, say) -> list[str]:
-    """The splits that fit, the smallest first; says which do not."""
+def _fitting(inputs: dict[str, StreamedInputs], memory: float, workers: int, say: Callable[[str], None]) -> list[str]:
+    """The splits that fit into `memory` (GiB), the smallest first; says which do not."""
     gib = {name: 4 * math.prod(x.shape) / 2**30 for name, x in inputs.items()}
     fitting, room = [], memory
-    for name in sorted(inputs, key=gib.get):
+    for name in sorted(inputs, key=gib.__getitem__):
         room -= gib[name]
         if room >= 0:
             fitting.append(name)
@@ -116,10 +114,10 @@ def _in_memory(inputs: dict[str, StreamedInputs], memory: float, workers: int, s
 
 
 def _scale(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> Standardization:
-    """By mean and standard deviation of the training pixels of each channel (C, 1, 1), of each column (F,).
+    """The standardisation by mean and standard deviation of the training pixels per channel (C, 1, 1) or column (F,).
 
-    The deviation of a column without spread, or without two values, is 1: it becomes 0 and not a rounding error
-    divided by next to nothing.
+    A column without spread, or with fewer than two values, gets the standard deviation 1: its values become 0 instead
+    of a rounding error divided by nearly zero.
     """
     mean, std = (m / _top(file).double() for m in mean_and_std(file, rows, features, workers))
     if features:
@@ -128,11 +126,12 @@ def _scale(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> 
 
 
 def _top(file: InputsFile) -> Tensor:
+    """The stored value that becomes 1 before standardisation."""
     return torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
 
 
 def _listed(path: Path, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
-    """(rows of the store, labels, ids) of a split; the store has so many."""
+    """(rows of the store, labels, ids) of a split. count: rows of the store."""
     listed = read_csv(path)
     if not listed:
         raise RecipeError(f"{path} lists no example")
@@ -140,3 +139,13 @@ def _listed(path: Path, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
     if rows.max() >= count:
         raise RecipeError(f"{path} lists row {rows.max()}, but inputs.npy has {count}. Run `dvc repro split`.")
     return rows, torch.tensor([int(example["label"]) for example in listed]), [example["id"] for example in listed]
+
+
+def batches(split: Split, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """(x, y) of each step: the examples index (steps, n) of the split; index is on the CPU."""
+    x, on_device = split.x, index.to(split.y.device)
+    # six times as fast as y[on_device]
+    labels = split.y.index_select(0, on_device.flatten()).view(*on_device.shape, *split.y.shape[1:])
+    if isinstance(x, StreamedInputs):
+        return zip(x.batches(index), labels, strict=True)
+    return zip((x.index_select(0, step) for step in on_device), labels, strict=True)

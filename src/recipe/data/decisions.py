@@ -1,9 +1,10 @@
-"""decisions.csv, the human's file: what to do with an example, and why. The audit proposes, the person decides."""
+"""decisions.csv, the user's file: what to do with an example, and why. The audit proposes, the user decides."""
 
 import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.files import write_csv
@@ -25,12 +26,12 @@ def read_decisions(path: Path | str, ids: set[str], classes: list[str]) -> dict[
     """{id: decision}.
 
     Raises RecipeError with the line where an id, an action or a class is unknown, a reason is missing, or two lines
-    speak of the same example.
+    name the same example.
     """
     path = Path(path)
     if not path.is_file():
         raise RecipeError(f"{path} is missing. Without decisions it is one line: {HEADER}")
-    text = path.read_text(encoding="utf-8-sig")  # -sig: Excel puts a mark at the start
+    text = path.read_text(encoding="utf-8-sig")  # -sig: Excel writes a byte order mark
     first = text.partition("\n")[0].strip()
     if [cell.strip() for cell in first.split(",")] != COLUMNS:
         raise RecipeError(f"{path}: its first line must be {HEADER}, it is {first}")
@@ -38,11 +39,11 @@ def read_decisions(path: Path | str, ids: set[str], classes: list[str]) -> dict[
 
 
 def parse(text: str, place: str, ids: set[str], classes: list[str]) -> dict[str, Decision]:
-    """{id: decision} of lines as decisions.csv has them, with its header or without; `place` names them in errors.
+    """{id: decision} of lines in the form of decisions.csv, with or without its header; errors name them by `place`.
 
-    Raises RecipeError as read_decisions does.
+    Raises RecipeError like read_decisions.
     """
-    found: dict[str, Decision] = {}
+    decisions: dict[str, Decision] = {}
     reader = csv.reader(io.StringIO(text))
     for row in reader:
         cells = [cell.strip() for cell in row]
@@ -51,19 +52,19 @@ def parse(text: str, place: str, ids: set[str], classes: list[str]) -> dict[str,
         if len(cells) != len(COLUMNS):
             raise RecipeError(
                 f"{place}, line {reader.line_num}: {len(cells)} cells, there must be {len(COLUMNS)}: {HEADER}. "
-                'A reason with a comma stands in double quotes: "a, b".'
+                'A reason with a comma must be in double quotes: "a, b".'
             )
-        decision = Decision(*cells)
-        if problem := _problem(decision, ids, classes, found):
+        decision = Decision(**dict(zip(COLUMNS, cells, strict=True)))
+        if problem := _problem(decision, ids, classes, decisions):
             raise RecipeError(f"{place}, line {reader.line_num}: {problem}")
-        found[decision.id] = decision
-    return found
+        decisions[decision.id] = decision
+    return decisions
 
 
 def add(path: Path | str, known: dict[str, Decision], new: dict[str, Decision], replace: bool) -> tuple[int, int]:
-    """Writes decisions.csv anew with the new decisions at its end; (how many were added, how many changed).
+    """Writes decisions.csv with the new decisions at its end; gives (how many were added, how many changed).
 
-    Raises RecipeError, and leaves the file alone, where an example is decided otherwise and `replace` is not given.
+    Raises RecipeError, without writing, where an example has another decision and `replace` is false.
     """
     changed = [d for d in new.values() if d.id in known and known[d.id] != d]
     if changed and not replace:
@@ -77,7 +78,7 @@ def add(path: Path | str, known: dict[str, Decision], new: dict[str, Decision], 
     return len(new.keys() - known.keys()), len(changed)
 
 
-def _problem(d: Decision, ids: set[str], classes: list[str], found: dict) -> str:
+def _problem(d: Decision, ids: set[str], classes: list[str], earlier: dict[str, Decision]) -> str:
     if d.id not in ids:
         return f"no example `{d.id}`; ids are in runs/audit/examples.parquet and on the contact sheets"
     if d.action not in ACTIONS:
@@ -88,12 +89,12 @@ def _problem(d: Decision, ids: set[str], classes: list[str], found: dict) -> str
         return f"`{d.action}` takes no label, and `{d.label}` is given; is `relabel` meant?"
     if not d.reason:
         return "a decision needs a reason"
-    if d.id in found:
+    if d.id in earlier:
         return f"`{d.id}` is decided twice"
     return ""
 
 
-def decide(examples: list[dict], decisions: dict[str, Decision], classes: list[str]) -> list[dict]:
+def decide(examples: list[dict[str, Any]], decisions: dict[str, Decision], classes: list[str]) -> list[dict[str, Any]]:
     """The examples without the dropped ones, relabelled ones under their new label."""
     kept = []
     for example in examples:

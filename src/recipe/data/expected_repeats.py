@@ -1,4 +1,4 @@
-"""Equal rows of a table: how many are to be expected, because columns take few values?
+"""How many equal rows of a table are to be expected because its columns take few values.
 
 Two rows are compared column by column. How often all columns agree is predicted from the pairs of rows that agree on
 all columns but one, and on all but two: given the rest, agreement in one column is taken to be independent of agreement
@@ -6,28 +6,29 @@ in another, so that of columns j and k
 
     expected pairs of equal rows = (all but j agree) * (all but k agree) / (all but j and k agree)
 
-summed above and below the line over pairs of columns. That is the two-source estimate of Sekar and Deming 1949
+with numerator and denominator summed over pairs of columns. That is the two-source estimate of Sekar and Deming 1949
 (Journal of the American Statistical Association 44:101-115), with the correction of Chapman 1951, on the patterns of
 agreement of Fellegi and Sunter 1969 (the same journal, 64:1183-1210).
 
-What is compared are rows that are alike in all other columns, so that columns may depend on each other; and equal rows
-themselves do not enter, so that copies do not explain themselves.
+The compared rows are alike in all other columns, so columns may depend on each other; equal rows are left out of the
+estimate, so copies do not explain themselves.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-WIDEST = 8  # columns of which pairs are formed: those in which most otherwise equal rows differ
+WIDEST = 8  # columns that form pairs: those in which most otherwise equal rows differ
 ERRORS = 3.0  # standard errors of a count that chance may add
-FACTOR = 3.0  # of three columns or more that correlate by up to 0.85 the estimate is 0.65 to 1.4 of what there is
+FACTOR = 3.0  # the estimate is 0.65 to 1.4 of the true count for three or more columns correlated by up to 0.85
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """rows: that an earlier one equals; distinct: how many different rows are there more than once.
+    """Equal rows of a table.
 
-    most: how often the commonest row occurs. expected: how many of `rows` the columns explain.
+    rows: those that equal an earlier row. distinct: how many different rows occur more than once. most: how often the
+    commonest row occurs. expected: how many of `rows` the columns explain.
     """
 
     rows: int
@@ -39,16 +40,16 @@ class Repeats:
     @property
     def excess(self) -> bool:
         """More rows repeat than the columns explain."""
-        return self.rows > FACTOR * self.expected + ERRORS * max(1.0, self.expected) ** 0.5
+        return bool(self.rows > FACTOR * self.expected + ERRORS * max(1.0, self.expected) ** 0.5)
 
     @property
     def doubled(self) -> bool:
-        """Most of the different rows are there again: a table that was read or joined twice, or resampled."""
+        """Most of the different rows are repeated: the table was read or joined twice, or resampled."""
         return self.excess and self.distinct > 0.5 * (self.count - self.rows)
 
 
 def count_repeats(values: np.ndarray) -> Repeats:
-    """Of the rows of a table (N, columns); equal means the same to the last bit, and all NaN are equal."""
+    """The repeated rows of a table (N, columns); equal means the same to the last bit, and all NaN are equal."""
     if not len(values):
         return Repeats(0, 0, 0, 0.0, 0)
     codes = np.stack([_codes(column, j) for j, column in enumerate(np.asarray(values).T)], 1)
@@ -63,10 +64,10 @@ def count_repeats(values: np.ndarray) -> Repeats:
 
 @dataclass(frozen=True)
 class ErrorFloor:
-    """What no function of the inputs can go below, for equal inputs have different labels.
+    """The lowest error and loss that any function of the inputs can reach, as equal inputs have different labels.
 
-    sets, examples: how many different inputs and how many examples are concerned. error: share of wrong answers.
-    loss: mean negative log-likelihood in nats, the conditional entropy of the label among equal inputs.
+    sets, examples: how many different inputs and how many examples are affected. error: share of wrong predictions.
+    loss: mean NLL in nats, the conditional entropy of the label given the input.
     """
 
     sets: int
@@ -76,10 +77,11 @@ class ErrorFloor:
 
 
 def error_floor(which: np.ndarray, labels: np.ndarray) -> ErrorFloor:
-    """Of inputs (N,), equal where their numbers are, with labels (N,): of each set the commonest label is right.
+    """The floor for inputs (N,), given as codes that are equal where inputs are, and their labels (N,).
 
-    The empirical Bayes error and conditional entropy (Cover and Thomas 2006, Elements of information theory, chapter
-    2); a lower bound of this sample, to which inputs that occur once add nothing.
+    The best function predicts the commonest label of each input: the empirical Bayes error and conditional entropy
+    (Cover and Thomas 2006, Elements of information theory, chapter 2). It is a lower bound for this sample, to which
+    inputs that occur once add nothing.
     """
     pairs, times = np.unique(np.stack([which, labels], 1), axis=0, return_counts=True)
     _, group = np.unique(pairs[:, 0], return_inverse=True)
@@ -93,22 +95,24 @@ def error_floor(which: np.ndarray, labels: np.ndarray) -> ErrorFloor:
 
 
 def _codes(column: np.ndarray, place: int) -> np.ndarray:
-    """(N,) a random 64-bit number per different value of this column: rows are equal where the sums of theirs are."""
+    """(N,) a random 64-bit number per different value of a column: rows are equal where their sums are equal."""
     _, which = np.unique(column, return_inverse=True)
-    return np.random.default_rng(place).integers(0, 2**64, which.max() + 1, dtype=np.uint64)[which]
+    numbers: np.ndarray = np.random.default_rng(place).integers(0, 2**64, which.max() + 1, dtype=np.uint64)
+    return numbers[which]
 
 
 def row_codes(values: np.ndarray) -> np.ndarray:
-    """(N,) a number per row of a table (N, columns): equal where rows are."""
+    """(N,) a code per row of a table (N, columns): equal where rows are equal."""
     return _sums(np.stack([_codes(column, j) for j, column in enumerate(np.asarray(values).T)], 1))
 
 
 def _sums(codes: np.ndarray) -> np.ndarray:
-    return codes.sum(1, dtype=np.uint64)
+    sums: np.ndarray = codes.sum(1, dtype=np.uint64)
+    return sums
 
 
 def _pairs(times: np.ndarray) -> float:
-    """How many pairs there are within groups of these sizes."""
+    """How many pairs groups of these sizes contain."""
     times = times.astype(float)
     return float((times * (times - 1)).sum() / 2)
 
@@ -122,7 +126,7 @@ def _expected_pairs(codes: np.ndarray) -> float:
 
     equal = agreeing()
     if codes.shape[1] < 2:
-        return equal  # a single column that repeats says nothing
+        return equal  # a single column gives no estimate
     alone = np.array([agreeing(j) for j in range(codes.shape[1])]) - equal  # pairs that differ in j and nowhere else
     largest = np.argsort(-alone, kind="stable")[:WIDEST]
     alike, other = 0.0, 0.0

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 
 
 def linked_groups(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """{name: the smallest name it is linked to, directly or through others}; independent of every order."""
-    above = {name: name for name in names}
+    """{name: the smallest name it is linked to, directly or through others}; no order matters."""
+    parent = {name: name for name in names}  # union-find
 
-    def top(name: str) -> str:
-        while above[name] != name:
-            above[name] = above[above[name]]
-            name = above[name]
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
         return name
 
     for a, b in pairs:
-        a, b = sorted((top(a), top(b)))
-        above[b] = a
-    return {name: top(name) for name in above}
+        a, b = sorted((root(a), root(b)))
+        parent[b] = a
+    return {name: root(name) for name in parent}

@@ -1,7 +1,8 @@
-"""An image of any kind as one array, and of any size at the size that enters the net."""
+"""Converts images of any kind to one array, and images of any size to the size that enters the net."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,12 @@ PIL_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", 
 CHANNELS = (1, 2, 3, 4)
 
 
-def as_array(image, notes: list[str]) -> tuple[np.ndarray, float]:
-    """((C, H, W) uint8 or float32, its `white`, as in recipe.decode.value_range). What was converted is noted.
+def as_array(image: Any, notes: list[str]) -> tuple[np.ndarray, float]:
+    """((C, H, W) uint8 or float32, its `white`, as in recipe.decode.value_range). Conversions are added to `notes`.
 
-    Tensors are channels first, PIL images and arrays channels last, as in torchvision; where only the other order can
-    be meant, as in an array (3, 32, 32), it is taken. Integers of 16 bits become 0..1; other types keep their values.
-    Raises TypeError or ValueError for what is no image.
+    Tensors are channels first, PIL images and arrays channels last, as in torchvision; where only the other order is
+    possible, as for an array (3, 32, 32), it is used. Integers of 16 bits become 0..1; other types keep their values.
+    Raises TypeError or ValueError for anything that is not an image.
     """
     channels_first = hasattr(image, "detach")
     if hasattr(image, "getbands"):
@@ -36,8 +37,8 @@ def as_array(image, notes: list[str]) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray(_plain_type(array, notes)), white_of(array)
 
 
-def _plain_mode(image, notes: list[str]):
-    """A palette's numbers are no brightness, and a net cannot read them: such modes become grey or RGB."""
+def _plain_mode(image: Any, notes: list[str]) -> Any:
+    """A PIL image in a mode that a net can read: the numbers of a palette are not brightness, so it becomes RGB."""
     mode = PIL_MODES.get(image.mode, image.mode)
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
@@ -62,18 +63,18 @@ def _plain_type(array: np.ndarray, notes: list[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Fit:
-    """Decoded images of any size, (H, W, C), as they enter the net: one size, one number of channels.
+    """Brings decoded images (H, W, C) of any size to the one size and number of channels that enter the net.
 
-    size: side in pixels, or (height, width). how: `crop` fills it and cuts off the middle's surroundings, `pad` keeps
-    the whole picture and fills up with black; the aspect is kept in both. Pixels are averaged by area where the picture
-    gets smaller and interpolated linearly where it gets larger. channels: 3 colour, 1 grey (ITU-R 601 luma).
+    size: side in pixels, or (height, width). how: `crop` fills the size and keeps the centre, `pad` keeps the whole
+    picture and adds black bars; both keep the aspect ratio. Pixels are averaged by area where the picture gets smaller
+    and interpolated linearly where it gets larger. channels: 3 colour, 1 grey (ITU-R 601 luma).
     """
 
     size: int | Sequence[int]
     how: str = "crop"
     channels: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sides = [self.size, self.size] if isinstance(self.size, int) else list(self.size)
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
             raise RecipeError(f"`size: {self.size}` must be a side in pixels, or [height, width].")
@@ -83,16 +84,21 @@ class Fit:
             raise RecipeError(f"`channels: {self.channels}` must be 1 (grey) or 3 (colour).")
         object.__setattr__(self, "size", tuple(sides))
 
+    @property
+    def height_and_width(self) -> tuple[int, int]:
+        height, width = [self.size, self.size] if isinstance(self.size, int) else self.size
+        return height, width
+
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        """((height, width, channels), what was done to it that adds or takes information)."""
+        """((height, width, channels), notes on what added or removed information)."""
         image, notes = with_channels(image, self.channels)
-        (h, w), (height, width) = image.shape[:2], self.size
+        (h, w), (height, width) = image.shape[:2], self.height_and_width
         scale = (max if self.how == "crop" else min)(height / h, width / w)
         if scale > 1:
             notes = (*notes, "enlarged")
         if self.how == "crop":
             top, left = max(0.0, (h - height / scale) / 2), max(0.0, (w - width / scale) / 2)
-            return _resized(image, self.size, (left, top, w - left, h - top)), notes
+            return _resized(image, (height, width), (left, top, w - left, h - top)), notes
         inner = (min(height, max(1, round(h * scale))), min(width, max(1, round(w * scale))))
         framed = np.zeros((height, width, image.shape[2]), image.dtype)
         top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
@@ -101,8 +107,8 @@ class Fit:
 
 
 def with_channels(image: np.ndarray, channels: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(H, W, 1 or 3) as (H, W, channels), and a note where that changed it; alpha, where there is one, is cut off."""
-    notes = ()
+    """(H, W, 1 to 4) as (H, W, channels), and notes on what changed; an alpha channel is removed."""
+    notes: tuple[str, ...] = ()
     if image.shape[2] in (2, 4):
         image, notes = image[..., :-1], ("alpha left out",)
     if image.shape[2] == channels:
@@ -114,7 +120,7 @@ def with_channels(image: np.ndarray, channels: int) -> tuple[np.ndarray, tuple[s
     return luma.astype(image.dtype)[..., None], (*notes, "colour to grey")
 
 
-def _resized(image: np.ndarray, size: tuple[int, int], box: tuple[float, ...]) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
     """The part of (H, W, C) in `box` (left, top, right, bottom) at `size` (height, width)."""
     from PIL import Image
 
@@ -122,13 +128,13 @@ def _resized(image: np.ndarray, size: tuple[int, int], box: tuple[float, ...]) -
         return image
     larger = size[0] > box[3] - box[1]
     how = Image.Resampling.BILINEAR if larger else Image.Resampling.BOX
-    planes = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[2])]  # PIL has no colour of floats
+    planes = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[2])]  # PIL has no colour images of floats
     resized = [Image.fromarray(plane).resize(size[::-1], how, box) for plane in planes]
     return np.stack([np.asarray(plane) for plane in resized], axis=2)
 
 
 def preview(image: np.ndarray, side: int = 192, quality: int = 90) -> bytes:
-    """(H, W, C) as a JPEG of at most `side` pixels, for people to look at."""
+    """(H, W, C) as a JPEG of at most `side` pixels, to be shown."""
     import io
 
     from PIL import Image
@@ -138,14 +144,14 @@ def preview(image: np.ndarray, side: int = 192, quality: int = 90) -> bytes:
     image = with_channels(image, 1 if image.shape[2] < 3 else 3)[0]
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     scale = min(1.0, side / max(picture.size))
-    size = [max(1, round(s * scale)) for s in picture.size]
+    width, height = (max(1, round(s * scale)) for s in picture.size)
     file = io.BytesIO()
-    picture.resize(size, Image.Resampling.BOX).save(file, "JPEG", quality=quality)
+    picture.resize((width, height), Image.Resampling.BOX).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
 def lossless(image: np.ndarray) -> bytes:
-    """(H, W, C) as a file that keeps every value: bytes as a PNG, the first channel of floats as a TIFF."""
+    """(H, W, C) as a file without loss: bytes as a PNG, the first channel of floats as a TIFF."""
     import io
 
     from PIL import Image

@@ -1,15 +1,17 @@
-"""The examples of a source, one after the other: each as it enters the store, or what is wrong with it."""
+"""Reads the examples of a source in order: each as it enters the store, or the problem with it."""
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from recipe.addresses import masked
 from recipe.data.images import as_array, preview
 from recipe.data.source import FEATURES, IMAGE, TEXT, Description
+from recipe.data.split_names import is_missing
 from recipe.decode import pool
 from recipe.decode.pixels import content_hash
 from recipe.decode.value_range import PictureValues, picture_values
@@ -21,97 +23,109 @@ class Example:
     index: int  # in the source
     label: int
     value: np.ndarray | str  # (C, H, W) or (F,), uint8 or float32; a text
-    content: str  # SHA-256: of the picture as it was decoded, so that another size for the net leaves it as it is
-    facts: dict = field(default_factory=dict)
+    content: str  # SHA-256 of the picture as decoded, so that it does not depend on the size that enters the net
+    file_metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     preview: bytes | None = None
-    picture_values: PictureValues | None = None  # of images: their stored values
+    picture_values: PictureValues | None = None  # of images
 
 
 def read_examples(
-    source, said: Description, indices: Sequence[int], limits, workers: int
+    source: Any, description: Description, indices: Sequence[int], limits: pool.DecodingLimits, workers: int
 ) -> Iterator[Example | Problem]:
-    """An Item or a Problem per index, in that order."""
-    if said.encoded:
-        decoded = pool.decode((source.encoded(i) for i in indices), limits, workers, said.value_range)
-        for index, found in zip(indices, decoded, strict=True):
-            yield _guarded(said, index, _from_file, found, said)
+    """An Example or a Problem per index, in that order."""
+    if description.encoded:
+        files = (source.encoded(i) for i in indices)
+        decoded = pool.decode(files, limits, workers, description.value_range)
+        for index, file in zip(indices, decoded, strict=True):
+            yield _example_or_problem(description, index, _from_file, file)
     else:
         for index in indices:
-            yield _guarded(said, index, _from_source, source, said)
+            yield _example_or_problem(description, index, _from_source, source)
 
 
-def _guarded(said: Description, index: int, read, *args) -> Example | Problem:
+def _example_or_problem(
+    description: Description, index: int, read: Callable[[Description, int, Any], Example], origin: Any
+) -> Example | Problem:
     try:
-        if index in said.no_split:
-            raise BadExample(UNKNOWN_SPLIT, said.no_split[index])
-        return read(index, *args)
-    except BadExample as bad:
-        return Problem(bad.args[0], said.names[index], bad.args[1], index)
+        if index in description.no_split:
+            raise BadExample(UNKNOWN_SPLIT, description.no_split[index])
+        return read(description, index, origin)
+    except BadExample as error:
+        kind, detail = error.args
+        return Problem(kind, description.names[index], detail, index)
 
 
-def _from_file(index: int, found, said: Description) -> Example:
-    if found.problem:
-        raise BadExample(found.problem, found.detail)
-    array, notes = apply_fit(found.image, said.fit)
-    larger = math.prod(found.image.shape[:2]) > array[0].size
-    label = class_number(said.targets[index], said.classes)
-    shown = preview(found.image) if larger else None
-    facts = {name: None if value != value else value for name, value in found.facts.items()}  # nan: not known
-    return Example(index, label, array, found.content, facts, (*found.notes, *notes), shown, found.picture_values)
+def _from_file(description: Description, index: int, file: pool.Decoded) -> Example:
+    if file.image is None:
+        raise BadExample(file.problem, file.detail)
+    assert description.targets is not None  # `describe` requires them beside `encoded`
+    array, notes = apply_fit(file.image, description.fit)
+    reduced = math.prod(file.image.shape[:2]) > array[0].size
+    return Example(
+        index,
+        label=class_number(description.targets[index], description.classes),
+        value=array,
+        content=file.content,
+        file_metadata={name: None if is_missing(value) else value for name, value in file.file_metadata.items()},
+        notes=(*file.notes, *notes),
+        preview=preview(file.image) if reduced else None,
+        picture_values=file.picture_values,
+    )
 
 
-def apply_fit(image: np.ndarray, fit) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A decoded (H, W, C) as it enters the store, (C, H, W), and what was done to it."""
+def apply_fit(
+    image: np.ndarray, fit: Callable[[np.ndarray], tuple[np.ndarray, tuple[str, ...]]] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(a decoded (H, W, C) as it enters the store, (C, H, W); notes on what was done to it)."""
     image, notes = fit(image) if fit else (image, ())
     return np.ascontiguousarray(image.transpose(2, 0, 1)), notes
 
 
-def _from_source(index: int, source, said: Description) -> Example:
+def _from_source(description: Description, index: int, source: Any) -> Example:
+    notes: list[str] = []
     try:
         item = source[index]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {said.kind} and label")
-        notes: list[str] = []
-        # here, too: PIL decodes a file only when its pixels are asked for
-        value, white = CONVERSIONS[said.kind](item[0], notes)
+            raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {description.kind} and label")
+        # inside `try`: PIL decodes a file only when its pixels are needed
+        value, white = CONVERSIONS[description.kind](item[0], notes)
     except BadExample:
         raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise BadExample(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
-    content = hashlib.sha256(value.encode()).hexdigest() if said.kind == TEXT else content_hash(value)
+    content = hashlib.sha256(value.encode()).hexdigest() if isinstance(value, str) else content_hash(value)
     values = None
-    if said.kind == IMAGE:
+    if description.kind == IMAGE:
         values = picture_values(value, white)
-        value = said.value_range(value, white, notes) if said.value_range else value
-    return Example(
-        index, class_number(item[1], said.classes), value, content, notes=tuple(notes), picture_values=values
-    )
+        value = description.value_range(value, white, notes) if description.value_range else value
+    label = class_number(item[1], description.classes)
+    return Example(index, label, value, content, notes=tuple(notes), picture_values=values)
 
 
-def _row(value, notes: list[str]) -> tuple[np.ndarray, float]:
+def _row(value: Any, notes: list[str]) -> tuple[np.ndarray, float]:
     value = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if value.ndim != 1 or value.dtype.kind not in "buif":
-        raise ValueError(f"{value.dtype} {value.shape} is no row of numbers")
+        raise ValueError(f"{value.dtype} {value.shape} is not a row of numbers")
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which the audit reports
         return value.astype(np.float32), math.nan
 
 
-def _text(value, notes: list[str]) -> tuple[str, float]:
+def _text(value: Any, notes: list[str]) -> tuple[str, float]:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} is no text")
+        raise TypeError(f"{type(value).__name__} is not a text")
     text = value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
     if text != value:
         notes.append("letters that are no text")
     return text, math.nan
 
 
-# what a source gives -> (as it is stored, `white` of images); what was converted is added to the notes
-CONVERSIONS = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
+# kind: what a source gives -> (its stored form, `white` of images); conversions are added to the notes
+CONVERSIONS: dict[str, Callable[[Any, list[str]], tuple[Any, float]]] = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
 
 
-def class_number(label, classes: Sequence[str]) -> int:
-    """The class number; raises Bad for what is none."""
+def class_number(label: Any, classes: Sequence[str]) -> int:
+    """The label as a whole number; raises BadExample where it is not the number of a class."""
     value = label.item() if math.prod(getattr(label, "shape", (0,))) == 1 else label  # of NumPy or torch
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(classes):
         known = ", ".join(classes[:8]) if isinstance(value, str) else f"the whole numbers 0 to {len(classes) - 1}"

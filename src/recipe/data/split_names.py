@@ -1,40 +1,46 @@
-"""What sources call their splits, and which of train, val and test each name means. No other place reads such names."""
+"""What sources call their splits, and which of train, val and test each name means; no other module reads them."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.problems import shown
 
 NAMES = ("train", "val", "test")
-CALLED = {
+SYNONYMS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-MEANT = {called: name for name, names in CALLED.items() for called in names}
-LIKELY = ("split", "splits", "set", "subset", "partition")  # names of columns that are not read otherwise
+SPLIT_OF_SYNONYM = {synonym: name for name, names in SYNONYMS.items() for synonym in names}
+LIKELY = ("split", "splits", "set", "subset", "partition")  # columns that probably hold splits
 OF_A_SET = re.compile(r"[\s_-]*(set|data)$")  # training_set, test set, valset
-KNOWN = ", ".join(f"{name} ({', '.join(names[1:])})" for name, names in CALLED.items())
+KNOWN = ", ".join(f"{name} ({', '.join(names[1:])})" for name, names in SYNONYMS.items())
 
 
-def split_of(name) -> str:
-    """train, val or test, whatever the case; "" for what names none of them."""
-    return MEANT.get(OF_A_SET.sub("", _text(name).casefold()), "")
+def split_of(name: Any) -> str:
+    """train, val or test, whatever the case; "" for any other name."""
+    return SPLIT_OF_SYNONYM.get(OF_A_SET.sub("", _text(name).casefold()), "")
 
 
-def _text(name) -> str:
-    if name is None or name != name:  # NaN: a missing cell
+def is_missing(value: Any) -> bool:
+    """Whether a cell is None, NaN or NaT."""
+    return value is None or value != value  # only these differ from themselves
+
+
+def _text(name: Any) -> str:
+    if is_missing(name):
         return ""
     return (name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)).strip()
 
 
-def normalised(values: Sequence) -> tuple[list[str], dict[int, str]]:
+def normalised(values: Sequence[Any]) -> tuple[list[str], dict[int, str]]:
     """(train, val or test per example, {index: what is wrong} of the values that name none of them).
 
-    Where all values are empty the source gives no splits, and nothing is wrong. Some empty ones among others are a
-    mistake: which of the three they mean cannot be known, and a guess may put a test example into train.
+    Where all values are empty the source gives no splits, and nothing is wrong. A few empty values among others are a
+    mistake: their split cannot be known, and a guess may put a test example into train.
     """
     texts = [_text(value) for value in values]
     splits = [split_of(text) for text in texts]
@@ -50,20 +56,20 @@ def normalised(values: Sequence) -> tuple[list[str], dict[int, str]]:
     return splits, wrong
 
 
-def required(values: Sequence, where: str) -> list:
-    """The values of a column that conf names as the one of splits; raises RecipeError where all of them are empty."""
+def required(values: Sequence[Any], where: str) -> list[Any]:
+    """The values of the column that conf names in `split`; raises RecipeError where all of them are empty."""
     if not any(_text(value) for value in values):
         raise RecipeError(f"{where}: `split` names this column, and no row has a value: write {', '.join(NAMES)}.")
     return list(values)
 
 
-def refuse_unnamed(columns: Mapping[str, Sequence], where: str) -> None:
+def refuse_unnamed(columns: Mapping[str, Sequence[Any]], where: str) -> None:
     """Raises RecipeError where one of these columns holds splits, train among them, and conf does not name it.
 
-    A test set that somebody set apart would be divided among train, val and test, and nobody would see it.
+    Otherwise a given test set would silently be divided among train, val and test.
     """
     for name, values in columns.items():
-        counts = Counter()
+        counts: Counter[str] = Counter()
         for value in values:
             if not isinstance(value, str) or (value.strip() and not split_of(value)):
                 break
@@ -71,9 +77,9 @@ def refuse_unnamed(columns: Mapping[str, Sequence], where: str) -> None:
         else:
             del counts[""]
             if len(counts) > 1 and counts["train"]:
-                told = ", ".join(f"{split} {counts[split]:,}" for split in NAMES if counts[split])
+                sizes = ", ".join(f"{split} {counts[split]:,}" for split in NAMES if counts[split])
                 raise RecipeError(
-                    f"{where}: the column `{shown(name)}` names splits ({told}), and conf/data/ does not say so. "
+                    f"{where}: the column `{shown(name)}` names splits ({sizes}), and conf/data/ does not say so. "
                     f"Set `split: {shown(name)}` there; to divide the examples anew all the same, also set "
                     "`split: {given: ignore}` in params.yaml."
                 )

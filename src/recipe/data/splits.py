@@ -1,8 +1,9 @@
-"""What stays together, how examples are divided by class shares, and the lists of them that every later stage reads."""
+"""Divides examples by class shares, keeps groups in one split, and writes the lists that every later stage reads."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from recipe.data.groups import linked_groups
 from recipe.data.split_names import NAMES
@@ -18,50 +19,60 @@ def shares(val: float, test: float, missing: Sequence[str] = ("val", "test")) ->
 
     Raises RecipeError where a share is impossible.
     """
-    asked = {name: share for name, share in (("val", val), ("test", test)) if name in missing}
+    requested = {name: share for name, share in (("val", val), ("test", test)) if name in missing}
     train = 1.0
-    for share in asked.values():
+    for share in requested.values():
         train -= share
-    if not (train > 0 and all(share > 0 for share in asked.values())):
-        told = " and ".join(f"{name} {share}" for name, share in asked.items())
-        raise RecipeError(f"conf/split.yaml: {told} must be above 0, and their sum below 1.")
-    return {"train": train, **asked} if asked else {}
+    if not (train > 0 and all(share > 0 for share in requested.values())):
+        given = " and ".join(f"{name} {share}" for name, share in requested.items())
+        raise RecipeError(f"conf/split.yaml: {given} must be above 0, and their sum below 1.")
+    return {"train": train, **requested} if requested else {}
 
 
-def group_ids(examples: list[dict]) -> list[str]:
-    """A name per example, the same for two that share a duplicate group or a group of the source, or are so linked."""
-    own = [f"group {e['group']}" if e["group"] else f"copies {e['dup_group']}" for e in examples]
+def group_ids(examples: list[dict[str, Any]]) -> list[str]:
+    """An id per example that must stay within one split: equal where examples share a duplicate group or a group of the
+    source, directly or through others.
+    """
+    groups = [f"group {e['group']}" if e["group"] else f"copies {e['dup_group']}" for e in examples]
     copies = [f"copies {e['dup_group']}" for e in examples]
-    top = linked_groups([*own, *copies], zip(own, copies, strict=True))
-    return [top[name] for name in own]
+    id_of = linked_groups([*groups, *copies], zip(groups, copies, strict=True))
+    return [id_of[name] for name in groups]
 
 
 def assign(labels: Sequence[int], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
-    """A split name per example: each class by `shares` (sum 1), each group whole.
+    """A split name per example: each class is divided by `shares` (sum 1), and no group is divided.
 
-    Groups are dealt, largest first and otherwise in an order drawn from `seed`, to the split that is furthest below its
-    share in the classes of the group; one that still lacks a class comes first where few groups of it are left. It does
-    not depend on the order of the examples.
+    Groups are assigned, largest first and otherwise in an order drawn from `seed`, to the split that is furthest below
+    its share in the classes of the group; a split that still lacks a class comes first where few groups with that class
+    are left. The result does not depend on the order of the examples.
     """
     members = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    totals, have = Counter(labels), Counter()
+    totals: Counter[int] = Counter(labels)
+    have: Counter[tuple[str, int]] = Counter()  # {(split, class): examples}
     left = Counter(label for inside in members.values() for label in {labels[i] for i in inside})
-    given = [""] * len(labels)
+    assigned = [""] * len(labels)
     for group in sorted(members, key=lambda g: (-len(members[g]), key(seed, "split", g))):
         count = sorted(Counter(labels[i] for i in members[group]).items())
-        best = max(shares, key=lambda name, count=count: _need(name, count, shares, totals, have, left))
+        needs = {name: _need(name, count, shares, totals, have, left) for name in shares}
+        neediest = max(needs, key=needs.__getitem__)
         for index in members[group]:
-            given[index] = best
+            assigned[index] = neediest
         for label, n in count:
-            have[best, label] += n
+            have[neediest, label] += n
             left[label] -= 1
-    return given
+    return assigned
 
 
-def _need(name: str, count: list[tuple[int, int]], shares: dict, totals: Counter, have: Counter, left: Counter):
-    """(classes of this group that the split would else go without, how far below its share it is with half of it)."""
+def _need(
+    name: str, count: list[tuple[int, int]], shares: dict[str, float], totals: Counter[int],
+    have: Counter[tuple[str, int]], left: Counter[int],
+) -> tuple[int, float]:  # fmt: skip
+    """(classes of this group that the split would otherwise lack, examples below its share with half of the group).
+
+    count: (class, examples) of the group. left: groups not yet assigned, by class.
+    """
     lacking = 0
     for label, _ in count:
         others = sum(have[other, label] == 0 for other in shares)
@@ -70,16 +81,16 @@ def _need(name: str, count: list[tuple[int, int]], shares: dict, totals: Counter
     return lacking, room
 
 
-def write_split(parts: dict[str, list[dict]], classes: Sequence[str], out: Path) -> None:
-    """train.csv, val.csv, test.csv, and classes.csv: what the labels in them number."""
-    for name, rows in parts.items():
+def write_split(splits: dict[str, list[dict[str, Any]]], classes: Sequence[str], out: Path) -> None:
+    """Writes train.csv, val.csv, test.csv, and classes.csv with the class name of each label."""
+    for name, rows in splits.items():
         write_csv(out / f"{name}.csv", [{k: row[k] for k in COLUMNS} for row in rows], COLUMNS)
     names = [{"label": label, "class": name} for label, name in enumerate(classes)]
     write_csv(out / "classes.csv", names, ["label", "class"])
 
 
-def read_split(out: Path) -> dict[str, list[dict]]:
-    """What was written, with numbers as numbers."""
+def read_split(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """What `write_split` wrote, with row and label as whole numbers."""
     return {
         name: [r | {"row": int(r["row"]), "label": int(r["label"])} for r in read_csv(out / f"{name}.csv")]
         for name in NAMES

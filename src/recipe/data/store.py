@@ -1,20 +1,21 @@
-"""The canonical store: whatever the source was, one array of inputs and one row per example.
+"""The store: one array of inputs and one row per example, whatever the source was.
 
 inputs.npy        images (N, C, H, W) uint8, or float32 where the source gave anything else; rows of features (N, F)
                   float32; nothing, (N, 0), for texts; opened as a memory map
 texts.parquet     row, text; no row unless the source is one of texts
 previews.parquet  row, jpeg: pictures that were larger than what enters the net, upright, at most 192 pixels
-examples.parquet  a row per example: COLUMNS, then meta_*, what the decoder found in its file, and its annotations
-problems.csv      every example that is not in the store and why, what else is wrong with the source, and, at the level
-                  of a note, whatever was converted or is odd
+examples.parquet  a row per example: COLUMNS, then meta_*, the metadata of its file, and its annotations
+problems.csv      every example that is not in the store and why, other problems of the source, and, at the level of a
+                  note, everything that was converted or is odd
 store.json        the data config, kind, classes, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
-                  and `value_range` (the stored values of black and white, where a person gave them)
+                  and `value_range` (the stored values of black and white, where the user gave them)
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,19 +27,19 @@ COLUMNS = {
     "id": "first 12 digits of the hash; -2, -3 for further copies: what decisions.csv names",
     "row": "row in runs/prepare/inputs.npy",
     "hash": "SHA-256 of type, shape and values as they were read, before any resizing; of a text's UTF-8",
-    "label": "class number as the source gives it, before decisions.csv",
+    "label": "class number from the source, before decisions.csv",
     "class": "name of the class",
     "source": "index in the data set",
-    "group": "the source's own group (writer, patient, film), empty where it names none",
-    "given_split": "the split that the source puts it in, empty where it names none",
+    "group": "group from the source (writer, patient, film), empty where it names none",
+    "given_split": "split from the source, empty where it names none",
     "name": "the file's name below the source's root, or the line of a table; empty where the source has no names",
-    "notes": "what reading changed or came across, separated by semicolons",
+    "notes": "what reading changed or found odd, separated by semicolons",
 }
 
 
 @dataclass(frozen=True)
 class Store:
-    """What prepare wrote, opened; inputs stay on disk until a row is asked for."""
+    """The opened output of `prepare`; inputs stay on disk until a row is read."""
 
     inputs: np.ndarray
     classes: list[str]
@@ -48,35 +49,43 @@ class Store:
     columns: tuple[str, ...] = ()  # of feature rows
 
     @classmethod
-    def open(cls, config: dict, folder: Path = Path("runs/prepare")) -> "Store":
-        """Raises RecipeError where the store holds another data set than `config` asks for."""
-        facts = read_json(Path(folder) / "store.json")
-        if facts["data"] != config:
+    def open(cls, config: dict[str, Any], folder: Path = Path("runs/prepare")) -> "Store":
+        """Raises RecipeError where the store does not hold the data set of `config`."""
+        header = read_json(Path(folder) / "store.json")
+        if header["data"] != config:
             raise RecipeError(
-                f"{folder} holds {facts['data']['_target_']}, the configuration asks for {config['_target_']}, or for "
-                "other settings of it. Choose the data in params.yaml and type `dvc repro`, or compare data sets with "
+                f"{folder} holds {header['data']['_target_']}, the configuration names {config['_target_']}, or other "
+                "settings of it. Choose the data in params.yaml and type `dvc repro`, or compare data sets with "
                 "`dvc exp run -S data=...`."
             )
         inputs = np.load(present(Path(folder) / "inputs.npy"), mmap_mode="r", allow_pickle=False)
-        return cls(inputs, facts["classes"], facts["fingerprint"], Path(folder), facts["kind"], tuple(facts["columns"]))
+        return cls(
+            inputs,
+            classes=header["classes"],
+            fingerprint=header["fingerprint"],
+            folder=Path(folder),
+            kind=header["kind"],
+            columns=tuple(header["columns"]),
+        )
 
     def dates(self) -> list[str]:
         """The columns of a table that became features of a date."""
         layout = read_json(self.folder / "store.json")["layout"] or {"features": []}
         return [feature["column"] for feature in layout["features"] if feature["kind"] == "date"]
 
-    def table(self):
-        """examples.parquet as a pyarrow table; each field's metadata says what it means."""
+    def table(self) -> Any:
+        """examples.parquet as a pyarrow table; the metadata of each field holds its meaning."""
         from pyarrow import parquet
 
         return parquet.read_table(present(self.folder / "examples.parquet"))
 
-    def examples(self) -> list[dict]:
+    def examples(self) -> list[dict[str, Any]]:
         """The columns that every source has, a dict per example."""
-        return self.table().select(list(COLUMNS)).to_pylist()
+        examples: list[dict[str, Any]] = self.table().select(list(COLUMNS)).to_pylist()
+        return examples
 
     def rows(self, ids: list[str]) -> list[int]:
-        """Where examples stand in `inputs`."""
+        """The rows of `inputs` that hold these examples."""
         table = self.table().select(["id", "row"])
         row_of = dict(zip(table["id"].to_pylist(), table["row"].to_pylist(), strict=True))
         return [row_of[i] for i in ids]
@@ -85,10 +94,11 @@ class Store:
         """A text per row; empty for other kinds."""
         from pyarrow import parquet
 
-        return parquet.read_table(present(self.folder / "texts.parquet"))["text"].to_pylist()
+        texts: list[str] = parquet.read_table(present(self.folder / "texts.parquet"))["text"].to_pylist()
+        return texts
 
     @cached_property
-    def _previews(self):
+    def _previews(self) -> tuple[np.ndarray, Any]:
         """(rows in ascending order, their JPEGs as a pyarrow column)"""
         from pyarrow import parquet
 
@@ -96,13 +106,13 @@ class Store:
         return table["row"].to_numpy(), table["jpeg"]
 
     def picture(self, row: int) -> np.ndarray:
-        """(H, W, 3) uint8: the preview where there is one, else the input, floats from 0..1 as bytes."""
+        """(H, W, 3) uint8: the preview where there is one, else the input, with floats in 0..1 as bytes."""
         import io
 
         from PIL import Image
 
         if self.kind != IMAGE:
-            raise RecipeError(f"{self.folder} holds {self.kind}: there are no pictures.")
+            raise RecipeError(f"{self.folder} holds {self.kind}, not images: there are no pictures.")
         rows, jpegs = self._previews
         at = int(np.searchsorted(rows, row))
         if at < len(rows) and rows[at] == row:

@@ -1,20 +1,22 @@
-"""Inputs that stay on disk: read when they are asked for, a few batches ahead, and standardised as they are read.
+"""Inputs that stay on disk: read when they are needed, a few batches ahead, and standardised as they are read.
 
-Whether a split streams is a matter of memory and never of results: a split in memory is `Rows.whole()`, so each value
-has gone through the same operations. Nothing random happens here: which rows a batch has is drawn before.
+Streaming depends on memory alone and never changes a result: a split in memory is `StreamedInputs.whole()`, so each
+value has gone through the same operations. Nothing random happens here: the rows of each batch are drawn before.
 
-The readers are threads. They wait for the disk, which needs no process of its own; they start in a millisecond, at
-every call, so that none is left over; and batches do not travel between processes.
+The readers are threads, because waiting for the disk needs no separate process: they start in a millisecond at every
+call, none is left over, and batches do not travel between processes.
 """
 
+import io
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,61 +24,68 @@ from torch import Tensor
 
 from recipe.errors import RecipeError
 
-CHUNK = 2**20  # values that a pass over a whole split holds at once
-GAP = 2**14  # bytes between two rows that are read through: as fast as another call
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+CHUNK = 2**20  # values in memory at once during a pass over a whole split
+GAP = 2**14  # bytes between two rows that are read, too, because that is as fast as another call
 
 
 class InputsFile:
-    """Rows of the array in a .npy file, read by calls of their own.
+    """Reads rows of the array in a .npy file with plain file reads.
 
-    A memory map would end the process with SIGBUS where the file was cut, and count all it has touched as its memory.
+    A memory map would end the process with SIGBUS where the file was truncated, and count every page it has touched as
+    memory of the process. inputs: the file, opened as a memory map, of which only the header is used.
     """
 
-    def __init__(self, inputs: np.memmap):
+    def __init__(self, inputs: np.ndarray):
+        assert isinstance(inputs, np.memmap)
+        assert inputs.filename is not None
         self.path, self.offset = Path(inputs.filename).absolute(), inputs.offset
         self.dtype, self.shape = inputs.dtype, inputs.shape
-        self.row = math.prod(inputs.shape[1:]) * inputs.dtype.itemsize  # bytes
+        self.row_bytes = math.prod(inputs.shape[1:]) * inputs.dtype.itemsize
         self.stamp = _stamp(os.stat(self.path))
 
     def __call__(self, rows: np.ndarray) -> Tensor:
-        """(len(rows), ...) as it is stored; each row is read once, in the order of the file.
+        """(len(rows), ...) as stored; each row is read once, in the order of the file.
 
-        Raises RecipeError where the file is gone, or is no longer the one that was opened first.
+        Raises RecipeError where the file is missing, or has changed since it was opened.
         """
-        listed, back = np.unique(rows, return_inverse=True)
+        listed, position = np.unique(rows, return_inverse=True)
         out = np.empty((len(listed), *self.shape[1:]), self.dtype)
-        ends = np.flatnonzero(np.diff(listed) > max(1, GAP // max(1, self.row))) + 1
+        ends = np.flatnonzero(np.diff(listed) > max(1, GAP // max(1, self.row_bytes))) + 1
         try:
             with open(self.path, "rb", buffering=0) as file:
                 if _stamp(os.fstat(file.fileno())) != self.stamp:
                     raise EOFError
                 for a, b in pairwise((0, *ends.tolist(), len(listed))):
                     first, last = int(listed[a]), int(listed[b - 1]) + 1
-                    out[a:b] = self._span(file.fileno(), first, last)[listed[a:b] - first]
+                    out[a:b] = self._span(file, first, last)[listed[a:b] - first]
         except EOFError:
             raise RecipeError(
-                f"{self._name} changed or was cut while this stage was reading it. Run `dvc repro` again."
+                f"{self._name} changed or was truncated while this stage was reading it. Run `dvc repro` again."
             ) from None
         except OSError as error:
             raise RecipeError(
                 f"{self._name} can no longer be read ({error.strerror}), and its examples are too large for the "
                 "memory that conf/runtime/local.yaml grants. Run `dvc repro` again."
             ) from None
-        return torch.from_numpy(out if np.array_equal(listed, rows) else out[back])
+        return torch.from_numpy(out if np.array_equal(listed, rows) else out[position])
 
     @property
     def _name(self) -> str:
         return os.path.relpath(self.path)
 
-    def _span(self, file: int, first: int, last: int) -> np.ndarray:
-        """Rows first..last-1."""
+    def _span(self, file: io.FileIO, first: int, last: int) -> np.ndarray:
+        """Rows first..last-1; raises EOFError where the file ends before them."""
         out = np.empty((last - first, *self.shape[1:]), self.dtype)
-        left, at = memoryview(out.reshape(-1).view(np.uint8)), self.offset + first * self.row
+        left = out.reshape(-1).view(np.uint8).data
+        file.seek(self.offset + first * self.row_bytes)
         while left:
-            got = os.preadv(file, [left], at)
-            if not got:
+            count = file.readinto(left)  # a single call may read less than it was given room for
+            if not count:
                 raise EOFError
-            left, at = left[got:], at + got
+            left = left[count:]
         return out
 
 
@@ -86,9 +95,9 @@ def _stamp(stat: os.stat_result) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Standardization:
-    """From what is stored to what enters the net: bytes as 0..1, standardised; a feature that is missing becomes 0.
+    """Turns stored values into the net's input: bytes as 0..1, standardised; a missing feature becomes 0.
 
-    top: 255 of bytes, else 1; a tensor, for CUDA divides by a number with another rounding.
+    top: 255 for bytes, else 1; a tensor, because CUDA rounds a division by a Python number differently.
     """
 
     top: Tensor
@@ -97,7 +106,7 @@ class Standardization:
     features: bool
 
     def __call__(self, raw: Tensor) -> Tensor:
-        """In place where `raw` is float already."""
+        """Changes `raw` in place where it is float already."""
         x = raw.float().div_(self.top).sub_(self.mean).div_(self.std)
         return x.nan_to_num_(nan=0.0) if self.features else x
 
@@ -106,9 +115,9 @@ class Standardization:
 
 
 class StreamedInputs:
-    """A split's inputs on disk, where a Tensor (N, C, H, W) or (N, F) float32 is expected: x[i], len(x), x.split(n).
+    """The inputs of a split on disk, used like a Tensor (N, C, H, W) or (N, F) float32: x[i], len(x), x.split(n).
 
-    What they give are Tensors on `device`. workers: threads that read ahead of `split` and `batches`; 0: none.
+    Each gives Tensors on `device`. workers: threads that read ahead of `split` and `batches`; 0: none.
     """
 
     dtype = torch.float32
@@ -122,25 +131,28 @@ class StreamedInputs:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def to(self, device: str) -> "StreamedInputs":
+        return StreamedInputs(self.file, self.rows, self.scale, device, self.workers)
+
     def size(self, dim: int) -> int:
         return self.shape[dim]
 
-    def __getitem__(self, which) -> Tensor:
+    def __getitem__(self, which: Any) -> Tensor:
         """which: a number, a slice, a list or an index tensor."""
         chosen = self.rows[which.cpu().numpy() if isinstance(which, Tensor) else which]
         x = self._finish(self._read(np.atleast_1d(chosen)))
         return x if np.ndim(chosen) else x[0]
 
     def split(self, count: int) -> Iterator[Tensor]:
-        """All of it in order, `count` rows at a time."""
+        """All rows in order, `count` at a time."""
         return self._ahead(self.rows[at : at + count] for at in range(0, len(self), count))
 
     def batches(self, index: Tensor) -> Iterator[Tensor]:
-        """The rows of each line of index (steps, n), which is on the CPU."""
+        """The inputs of each step; index (steps, n) is on the CPU."""
         return self._ahead(self.rows[line] for line in index.numpy())
 
     def whole(self) -> Tensor:
-        """All of it in memory."""
+        """All rows in memory."""
         x, at = torch.empty(self.shape, device=self.device), 0
         for part in self.split(rows_per_chunk(self.shape)):
             x[at : at + len(part)] = part
@@ -159,17 +171,17 @@ class StreamedInputs:
 
 
 def rows_per_chunk(shape: tuple[int, ...]) -> int:
-    """Rows of a chunk of a pass over everything."""
+    """Rows per chunk of a pass over all rows."""
     return max(1, CHUNK // max(1, math.prod(shape[1:])))
 
 
-def read_ahead(read: Callable, jobs: Iterable, workers: int) -> Iterator:
-    """read(job) for every job, in their order; that many threads are so many jobs ahead. Ends with the first error."""
+def read_ahead(read: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+    """read(job) for every job, in order, with `workers` threads that many jobs ahead. Ends with the first error."""
     if not workers:
         yield from map(read, jobs)
         return
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque()
+        waiting: deque[Future[Result]] = deque()
         try:
             for job in jobs:
                 waiting.append(pool.submit(read, job))
@@ -182,19 +194,10 @@ def read_ahead(read: Callable, jobs: Iterable, workers: int) -> Iterator:
                 unread.cancel()
 
 
-def batches(part, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(x, y) of each step: those of a Part's examples index (steps, n), which is on the CPU."""
-    here = index.to(part.y.device)
-    labels = part.y.index_select(0, here.flatten()).view(*here.shape, *part.y.shape[1:])  # six times as fast as y[here]
-    if isinstance(part.x, StreamedInputs):
-        return zip(part.x.batches(index), labels, strict=True)
-    return zip((part.x.index_select(0, line) for line in here), labels, strict=True)
-
-
 def mean_and_std(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> tuple[Tensor, Tensor]:
-    """(mean, standard deviation) of what is stored, float64, of each channel (C,) or column's known values (F,).
+    """(mean, standard deviation) of the stored values, float64, per channel (C,) or of a column's known values (F,).
 
-    One pass: chunks are joined as in Chan, Golub, LeVeque 1983. The deviation of fewer than two values is 0.
+    One pass: chunks are combined as in Chan, Golub, LeVeque 1983. The deviation of fewer than two values is 0.
     """
     count = mean = square = torch.zeros(file.shape[1], dtype=torch.float64)
     size = rows_per_chunk(file.shape)
@@ -204,7 +207,7 @@ def mean_and_std(file: InputsFile, rows: np.ndarray, features: bool, workers: in
         n = x.shape[1] - missing.sum(1)
         centre = x.masked_fill_(missing, 0.0).sum(1) / n.clamp_min(1)
         spread = x.sub_(centre[:, None]).masked_fill_(missing, 0.0).square_().sum(1)
-        apart, total = centre - mean, count + n
-        square = square + spread + apart.square() * count * n / total.clamp_min(1)
-        mean, count = mean + apart * n / total.clamp_min(1), total
+        shift, total = centre - mean, count + n
+        square = square + spread + shift.square() * count * n / total.clamp_min(1)
+        mean, count = mean + shift * n / total.clamp_min(1), total
     return mean, (square / (count - 1).clamp_min(1)).sqrt()

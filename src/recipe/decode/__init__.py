@@ -1,1 +1,1 @@
-"""Image files that others made, decoded in a process of their own."""
+"""Decodes image files that may be damaged or hostile, in separate processes."""

@@ -1,4 +1,4 @@
-"""What the bytes of a file say before any decoder is asked: what kind it is, whether it is whole, where it ends."""
+"""What the bytes of a file show before anything is decoded: its kind, whether it is complete, and where it ends."""
 
 import math
 import re
@@ -57,16 +57,18 @@ NAMES = {
     "SVG": "svg",
 }
 BY_NAME = {ending: kind for kind, endings in NAMES.items() for ending in endings.split()}
-MARKER = re.compile(rb"\xff[^\0\x01\xd0-\xd7\xff]")  # of JPEG; stuffed bytes and restarts stand in the middle of data
+MARKER = re.compile(rb"\xff[^\0\x01\xd0-\xd7\xff]")  # of JPEG; stuffed bytes and restart markers lie inside the data
 ZEROS = 64  # bytes
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True)
 class Container:
-    """bits: per channel, as the header says, or nan. end: bytes up to the end of the picture, or None where the format
-    does not say. cut: the file ends too early. fault: the first damage found, in words. exif: the content of PNG's
-    chunk of that name."""
+    """What the file's structure shows.
+
+    bits: per channel, from the header, or NaN. end: bytes up to the end of the picture, or None where the format does
+    not say. cut: the file ends too early. fault: the first damage, in words. exif: the content of PNG's eXIf chunk.
+    """
 
     bits: float = math.nan
     end: int | None = None
@@ -82,18 +84,19 @@ def kind_of(content: bytes) -> str:
 
 
 def kind_by_name(name: str) -> str:
-    """The kind that the ending of a file name promises; "" where it promises none that is known."""
+    """The kind that the ending of a file name promises; "" for an unknown ending."""
     return BY_NAME.get(PurePath(name).suffix[1:].strip().lower(), "")
 
 
 def walk(kind: str, content: bytes) -> Container:
-    """Follows the file's own structure from its start to its end; decodes nothing."""
+    """Follows the file's structure from its start to its end without decoding anything."""
     walker = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}.get(kind)
     return walker(content) if walker else Container()
 
 
 def _jpeg(content: bytes) -> Container:
-    at, bits, fault, sequential, tables = 2, math.nan, "", False, {}
+    at, bits, fault, sequential = 2, math.nan, "", False
+    first_symbols: dict[int, int] = {}
     while marker := MARKER.search(content, at):
         at, code = marker.end(), content[marker.end() - 1]
         if code == 0xD9:
@@ -106,8 +109,8 @@ def _jpeg(content: bytes) -> Container:
         if code in FRAMES:
             bits, sequential = float(content[at + 2]) if at + 2 < len(content) else math.nan, code in (0xC0, 0xC1)
         elif code == 0xC4:
-            tables |= _first_symbols(content[at + 2 : at + length])
-        elif code == 0xDA and sequential and tables.get(0x10, 0) & 15:
+            first_symbols |= _first_symbols(content[at + 2 : at + length])
+        elif code == 0xDA and sequential and first_symbols.get(0x10, 0) & 15:
             fault = fault or _zeroed(content, at + length)
         at += length
     # damage in a header can hide the end from this walk, but not from one that looks for it alone
@@ -115,20 +118,20 @@ def _jpeg(content: bytes) -> Container:
 
 
 def _first_symbols(tables: bytes) -> dict[int, int]:
-    """{class and number of a Huffman table: the symbol whose code is zeros alone}, of one DHT segment."""
-    found, at = {}, 0
+    """{class and number of a Huffman table: the symbol whose code is all zeros}, of one DHT segment."""
+    symbols, at = {}, 0
     while at + 17 < len(tables):
-        found[tables[at]] = tables[at + 17]
+        symbols[tables[at]] = tables[at + 17]
         at += 17 + sum(tables[at + 1 : at + 17])
-    return found
+    return symbols
 
 
 def _zeroed(content: bytes, start: int) -> str:
     """A fault where the coded picture from `start` on holds a long run of zeros, as a bad disk leaves it.
 
-    Only to be asked where zeros are the code of a coefficient and of no end of block, as with the standard tables: 64
-    bytes would be two whole blocks of -1 and more. libjpeg decodes them without a word, and now and then is in step
-    again behind them.
+    It applies only where zeros are the code of a coefficient and not of an end of block, as in the standard tables:
+    there 64 bytes would be two whole blocks of -1 and more. libjpeg decodes them without a warning, and sometimes finds
+    the right position again after them.
     """
     marker = MARKER.search(content, start)
     end = marker.start() if marker else len(content)

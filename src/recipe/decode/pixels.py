@@ -1,20 +1,20 @@
-"""Pillow's many modes as one kind of array, with a note for each conversion."""
+"""Converts Pillow's image modes to one kind of array, with a note for each conversion."""
 
 import hashlib
 import io
 import math
 import re
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from recipe.decode.value_range import BYTE, DEEP, white_of
 
 WHITE = 255
-ROWS = 256  # composited at a time: floats of a whole large picture would be four times its size
-LONG = 10  # times as long as wide, or more, is worth a note
-TINY = 4  # pixels
+ROWS = 256  # composited at a time: a whole large picture as floats would take four times its memory
+LONG = 10  # an aspect of this or more gets a note
+TINY = 4  # pixels; a shorter side gets a note
 FILLER = range(126, 131)  # the grey that decoders put where a file ended too early
 FILLED = 0.1  # share of the rows
 DEEP_COLOUR = re.compile("RGBA?;16[LBN]")  # how Pillow names 16 bit colour, with the order of the bytes
@@ -22,7 +22,7 @@ FLAT = 8  # grey levels of 255 between the darkest and the brightest value of ea
 
 
 class NoRange(ValueError):
-    """Values whose black and white nobody has said."""
+    """The values of black and white are not known."""
 
 
 class Pixels(NamedTuple):
@@ -36,21 +36,21 @@ class Pixels(NamedTuple):
     white: float = BYTE
 
 
-def as_pixels(image, notes: list[str], ranged: bool) -> Pixels:
-    """`image` is Pillow's, loaded. 1 bit, palettes, CMYK and the like become grey or RGB; transparency is composited on
-    white.
+def as_pixels(image: Any, notes: list[str], range_given: bool) -> Pixels:
+    """The pixels of a loaded Pillow image: 1 bit, palettes, CMYK and the like become grey or RGB, transparency is
+    composited on white.
 
-    Raises NoRange for 32 bit integers and for floats outside 0..1, but where a person gives a range (`ranged`); and for
-    floats that are not finite.
+    Raises NoRange for floats that are not finite and, unless the user gave a range (`range_given`), for 32 bit integers
+    and for floats outside 0..1.
     """
-    # Pillow has brought the range of 16 bit PPM to 0..65535
+    # Pillow has scaled 16 bit PPM to 0..65535
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N") or (image.mode, image.format) == ("I", "PPM"):
         notes.append("16 bit grey to 0..1")
         return Pixels(np.asarray(image).astype(np.float32)[..., None] / 65535, white=DEEP)
-    if image.mode == "I" and not ranged:
+    if image.mode == "I" and not range_given:
         raise NoRange("32 bit integers")
     if image.mode in ("I", "F"):
-        return _floats(np.asarray(image, np.float32)[..., None], ranged)
+        return _floats(np.asarray(image, np.float32)[..., None], range_given)
     if image.has_transparency_data:
         return _composited(image, notes)
     if image.mode == "1":
@@ -63,8 +63,8 @@ def as_pixels(image, notes: list[str], ranged: bool) -> Pixels:
     return Pixels(pixels.reshape(*pixels.shape[:2], -1))
 
 
-def sixteen_bits(low, high, notes: list[str]) -> Pixels:
-    """As `plain`, for colour with 16 bits: two images, of the low and the high byte of every value."""
+def sixteen_bits(low: Any, high: Any, notes: list[str]) -> Pixels:
+    """The pixels of 16 bit colour, from two Pillow images: the low and the high byte of every value."""
     pixels = (np.asarray(high).astype(np.float32) * 256 + np.asarray(low)) / 65535
     notes.append("16 bit colour to 0..1")
     if pixels.shape[2] == 3:
@@ -72,30 +72,30 @@ def sixteen_bits(low, high, notes: list[str]) -> Pixels:
     return Pixels(*_on_white(pixels[..., :3], pixels[..., 3:], notes, 1.0), DEEP)
 
 
-def low_bytes(content: bytes, kind: str, image):
-    """Pillow keeps the high byte of 16 bit colour alone; a second image that it will fill with the low bytes.
+def low_bytes(content: bytes, kind: str, image: Any) -> Any:
+    """A second Pillow image of 16 bit colour, which will hold the low bytes: Pillow keeps only one byte per value.
 
-    It does so when given the other order of the two bytes. None where the format does not say their order.
+    Given the other byte order, Pillow keeps the low byte. None where the format does not tell the byte order.
     """
     from PIL import Image
 
     other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
-    def turned(part):
+    def swap_mode(part: Any) -> Any:
         return part[:-1] + other[part[-1]] if isinstance(part, str) and DEEP_COLOUR.fullmatch(part) else part
 
-    def swapped(args):
-        return tuple(map(turned, args)) if isinstance(args, tuple) else turned(args)
+    def swapped(args: Any) -> Any:
+        return tuple(map(swap_mode, args)) if isinstance(args, tuple) else swap_mode(args)
 
     if kind not in ("PNG", "TIFF") or any(swapped(tile.args) == tile.args for tile in image.tile):
         return None
-    low = Image.open(io.BytesIO(content), formats=(kind,))
+    low: Any = Image.open(io.BytesIO(content), formats=(kind,))
     low.tile = [tile._replace(args=swapped(tile.args)) for tile in low.tile]
     return low
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, C) turned as EXIF's orientation 1..8 says (Exif 2.32, tag 0x0112), in C order."""
+    """(H, W, C) rotated and mirrored by the EXIF orientation 1..8 (Exif 2.32, tag 0x0112), in C order."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -108,42 +108,42 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def oddities(pixels: np.ndarray) -> list[str]:
     """Notes on the picture itself: a shape that no filter fits, no contrast, a lower part that was never decoded."""
     height, width = pixels.shape[:2]
-    found = []
+    notes = []
     if min(height, width) < TINY or max(height, width) > LONG * min(height, width):
-        found.append(f"odd shape: {width} x {height}")
+        notes.append(f"odd shape: {width} x {height}")
     flat = FLAT / (255 if pixels.dtype.kind == "f" else 1)
-    # a few rows tell of nearly every picture that it is not flat, at a tenth of the cost of all
-    if all(_spread(part) <= flat for part in (pixels[:: max(1, height // 8)], pixels)):
-        return [*found, "flat: no contrast"]
+    # a few rows show of nearly every picture that it is not flat, at a tenth of the cost of all rows
+    if all(_value_range(part) <= flat for part in (pixels[:: max(1, height // 8)], pixels)):
+        return [*notes, "flat: no contrast"]
     if pixels.dtype == np.uint8 and pixels[-1].min() in FILLER:
         share = same_rows(pixels) / height
         if share > FILLED:
-            found.append(f"one grey below: {share:.0%} of the rows")
-    return found
+            notes.append(f"one grey below: {share:.0%} of the rows")
+    return notes
 
 
-def _spread(pixels: np.ndarray) -> float:
+def _value_range(pixels: np.ndarray) -> float:
     """The largest difference within a channel."""
     values = pixels.reshape(-1, pixels.shape[2])
     return (values.max(0) - values.min(0)).max()
 
 
 def same_rows(pixels: np.ndarray) -> int:
-    """How many rows at the bottom hold one and the same colour: what a decoder leaves where a file was cut."""
+    """How many rows at the bottom have one and the same colour, which is what a decoder leaves where a file was cut."""
     differs = (pixels != pixels[-1:, -1:]).reshape(len(pixels), -1).any(1)
     return int(np.argmax(differs[::-1])) if differs.any() else len(pixels)
 
 
-def _floats(pixels: np.ndarray, ranged: bool) -> Pixels:
+def _floats(pixels: np.ndarray, range_given: bool) -> Pixels:
     if not np.isfinite(pixels).all():
         raise NoRange("floats with NaN or infinity among them")
     white = white_of(pixels)
-    if math.isnan(white) and not ranged:
+    if math.isnan(white) and not range_given:
         raise NoRange(f"floats from {pixels.min():.4g} to {pixels.max():.4g}")
     return Pixels(pixels, white=white)
 
 
-def _composited(image, notes: list[str]) -> Pixels:
+def _composited(image: Any, notes: list[str]) -> Pixels:
     if image.mode in ("P", "PA"):
         notes.append("palette to RGB")
     grey = image.mode in ("1", "L", "LA", "La")
@@ -168,5 +168,5 @@ def _on_white(colour: np.ndarray, alpha: np.ndarray, notes: list[str], white: fl
 
 
 def content_hash(pixels: np.ndarray) -> str:
-    """Of (C, H, W): equal for equal pixels of equal shape and type, whatever file they came from."""
+    """SHA-256 of (C, H, W): equal for equal pixels of equal shape and type, whatever file they came from."""
     return hashlib.sha256(f"{pixels.dtype}{pixels.shape}".encode() + pixels.tobytes()).hexdigest()

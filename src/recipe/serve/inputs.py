@@ -64,7 +64,7 @@ class InputForm:
             fit=Fit(**fit) if fit and not user_fit else None,
             user_fit=user_fit,
             limits=pool.DecodingLimits(**files.get("limits") or {}),
-            layout=Layout.of_facts(layout) if layout else None,
+            layout=Layout.from_dict(layout) if layout else None,
             value_range=ValueRange(**value_range) if value_range else None,
             files=facts["files"] is not None,
         )
@@ -184,7 +184,7 @@ def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
     columns = {str(name): request[name].tolist() for name in request.columns}
     places = [f"row {i}" for i in range(len(request))]
     if form.layout:
-        return from_rows(form.layout.of(TableRows("the request", columns, places)), form.layout)
+        return from_rows(form.layout.require_columns(TableRows("the request", columns, places)), form.layout)
     if form.kind == FEATURES:
         return (_of_array(name, row, form) for name, row in zip(places, request.to_numpy(), strict=True))
     if "image" not in columns:
@@ -197,10 +197,10 @@ def example_request(form: InputForm, store: Store):
     import pandas
 
     if form.layout:
-        return pandas.DataFrame(form.layout.back(store.inputs[:2]))
+        return pandas.DataFrame(form.layout.decode(store.inputs[:2]))
     stored = np.array(store.inputs[:2])
     if form.value_range and not (form.files and form.fit is None):
-        stored = form.value_range.back(stored)
+        stored = form.value_range.inverse(stored)
     if form.fit is None:
         return stored
     if form.value_range is None and form.dtype == "uint8":

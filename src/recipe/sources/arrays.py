@@ -11,7 +11,7 @@ from recipe.data.source import FEATURES, IMAGE, TEXT
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
-from recipe.problems import shown
+from recipe.problems import Problem, shown
 from recipe.sources.label_encoding import encode_labels
 from recipe.sources.list_files import list_files
 from recipe.sources.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
@@ -21,9 +21,9 @@ class Arrays:
     """Two arrays of an .npz file: inputs, and labels as numbers, names or one-hot rows. Held in memory.
 
     (N, H, W), (N, H, W, C) and (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. Whole numbers
-    from 0 to 255 are bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y are
-    given splits. No pickle is loaded. group, split: the names of further arrays: of groups, and of splits.
-    value_range: values of black and white in images, recipe.decode.value_range.
+    from 0 to 255 become bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y
+    are given splits. No pickle is loaded. group, split: names of the arrays that hold groups and splits. value_range:
+    values of black and white in images, see recipe.decode.value_range.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Arrays:
         self.inputs, values = archive.array(inputs), archive.array(labels)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
             raise RecipeError(
-                f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: no images, rows or texts."
+                f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: neither images, rows nor texts."
             )
         self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
         if self.value_range and self.kind != IMAGE:
             raise RecipeError(
-                f"{file}: `{inputs}` is {self.inputs.shape}, {self.kind}: `value_range` says what is black and white "
-                "in images. Leave it null: training standardises each column by itself."
+                f"{file}: `{inputs}` is {self.inputs.shape}, {self.kind}: `value_range` is for the black and white of "
+                "images. Leave it null: training standardises each column."
             )
         if self.kind == IMAGE:
             self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
@@ -62,7 +62,7 @@ class Arrays:
         if split is not None:
             if self.given_split is not None:
                 raise RecipeError(
-                    f"{file}: `split: {split}` gives splits, and so do {archive.told}: name one of the two."
+                    f"{file}: `split: {split}` gives splits, and so do {archive.split_arrays}: use one of the two."
                 )
             self.given_split = required(archive.array(split).tolist(), f"{file}, `{split}`")
         elif self.given_split is None:
@@ -78,12 +78,12 @@ class Arrays:
 
 
 class Parquet:
-    """Encoded images in parquet: one file, or a folder of them in the order of their names; a row per example.
+    """Encoded images in parquet: one file, or a folder of files in the order of their names; a row per example.
 
-    image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are found too.
-    group, split, metadata: columns. Where `split` is not given, files that are all named as splits are given splits:
+    image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are read, too.
+    group, split, metadata: columns. Where `split` is not set, files that are all named as splits are given splits:
     train-00000-of-00001.parquet, test/a.parquet. size, fit, channels: see recipe.data.images.Fit; without `size` the
-    images enter the net as they are. value_range: as in Folder. One row group of a file is in memory at a time.
+    images enter the net unchanged. value_range: as in Folder. One row group of a file is in memory at a time.
     """
 
     def __init__(
@@ -95,24 +95,26 @@ class Parquet:
         self.value_range = ValueRange.of(value_range)
         self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
         # (file, row group), and the first example of each
-        self.files, self.starts = _parts(Path(file).expanduser()), [0]
+        self.files, self.starts = _row_groups(Path(file).expanduser()), [0]
         self.cache: tuple = (None, None)
-        wanted = [label, *(name for name in (group, split) if name), *metadata]
-        columns = {name: [] for name in wanted}
-        self.names = []
+        requested = [label, *(name for name in (group, split) if name), *metadata]
+        columns: dict[str, list] = {name: [] for name in requested}
+        self.names: list[str] = []
+        self.given_split: list | None
         for part, number in self.files:
-            reader = _open(part, (image, *wanted))
+            reader = _open(part, (image, *requested))
             _require_bytes(part, reader.schema_arrow.field(image))
-            table = reader.read_row_group(number, columns=wanted)
+            table = reader.read_row_group(number, columns=requested)
             first = self._row(part)
             self.names += [f"{part.name}, row {first + i}" for i in range(table.num_rows)]
-            for name in wanted:
+            for name in requested:
                 columns[name] += table[name].to_pylist()
             self.starts.append(self.starts[-1] + table.num_rows)
         classes = classes or _class_names(self.files[0][0], label)
         where = f"{file}, column `{shown(label)}`"
         if classes and all(v is None or isinstance(v, int) for v in columns[label]):
-            self.targets, self.classes, self.problems = columns[label], list(classes), []
+            self.targets, self.classes = columns[label], list(classes)
+            self.problems: list[Problem] = []
         else:
             self.targets, self.classes, self.problems = encode_labels(columns[label], self.names, where, classes)
         self.groups = columns[group] if group else None
@@ -121,10 +123,10 @@ class Parquet:
             self.given_split = required(columns[split], f"{file}, column `{shown(split)}`")
         else:
             self.given_split = self._splits_of_files(Path(file).expanduser())
-            self._refuse_unnamed(file, [image, *wanted])
+            self._refuse_unnamed(file, [image, *requested])
 
     def _splits_of_files(self, root: Path) -> list[str] | None:
-        """The split of each example by its file's name; None where no file, or one file alone, is named so."""
+        """The split of each example by its file's name; None where no file is named as a split."""
         parts = list(dict.fromkeys(part for part, _ in self.files))
         split = {part: _split_of_file(part.relative_to(root)) for part in parts} if root.is_dir() else {}
         if not any(split.values()):
@@ -133,7 +135,7 @@ class Parquet:
             named = next(part for part in parts if split[part])
             raise RecipeError(
                 f"{root}: `{shown(named.name)}` is named as a split and `{shown(others[0].name)}` is not: name all "
-                "files so, name a column in `split`, or move the others away."
+                "files as splits, set `split` to a column, or move the others away."
             )
         lengths = [b - a for a, b in zip(self.starts, self.starts[1:], strict=False)]
         return [split[part] for (part, _), count in zip(self.files, lengths, strict=True) for _ in range(count)]
@@ -165,22 +167,22 @@ class Parquet:
 
 
 def _split_of_file(path: Path) -> str:
-    """By the first word of a file's name, as Hugging Face names them, or else by a folder that it lies in."""
+    """The split by the first word of a file's name, as Hugging Face names them, or else by a folder that holds it."""
     words = [re.split(r"[-_.]", path.name)[0], *path.parts[:-1]]
     return next((split for word in words if (split := split_of(word))), "")
 
 
-def _parts(path: Path) -> list[tuple[Path, int]]:
-    """(file, row group) of every part that has rows."""
+def _row_groups(path: Path) -> list[tuple[Path, int]]:
+    """(file, row group) of every row group."""
     files = (
         [path / name for name, _ in list_files(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
     )
     if not files or not files[0].is_file():
         raise RecipeError(f"{path} is missing, or a folder without a .parquet file.")
-    found = [(f, g) for f in files for g in range(_open(f, ()).num_row_groups)]
-    if not found:
+    row_groups = [(f, g) for f in files for g in range(_open(f, ()).num_row_groups)]
+    if not row_groups:
         raise RecipeError(f"{path} has no row.")
-    return found
+    return row_groups
 
 
 def _open(path: Path, columns: Sequence[str]):
@@ -202,7 +204,7 @@ def _require_bytes(path: Path, column) -> None:
     if of.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
     kind = getattr(kind, "storage_type", kind)
-    # large_binary, binary_view, a dictionary of binary and so on: each gives bytes
+    # large_binary, binary_view, a dictionary of binary and so on all give bytes
     if of.is_nested(kind) or not (of.is_null(kind) or "binary" in str(kind)):
         raise RecipeError(
             f"{path}: the column `{shown(column.name)}` holds {column.type}; it must hold the bytes of image files, or "
@@ -211,7 +213,7 @@ def _require_bytes(path: Path, column) -> None:
 
 
 def _class_names(path: Path, label: str) -> list[str] | None:
-    """The names that Hugging Face's `datasets` writes beside a column of class numbers."""
+    """The class names that Hugging Face's `datasets` stores with a column of class numbers."""
     written = (_open(path, ()).schema_arrow.metadata or {}).get(b"huggingface")
     if not written:
         return None

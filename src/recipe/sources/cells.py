@@ -1,4 +1,4 @@
-"""The cells of one column: different ones are looked at once, and mapped back to their rows."""
+"""The cells of one column of a table: each distinct cell is examined once, and mapped back to its rows."""
 
 import datetime
 import math
@@ -7,14 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
+from recipe.data.split_names import is_missing
 from recipe.sources.numerals import PERCENT, number
 
 MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none")  # in any case, with blanks around
-DASHES = ("-", "--", "–", "—")  # missing, too, unless the column also holds a plus
+DASHES = ("-", "--", "–", "—")  # also missing, unless the column holds a plus
 
 
 class Cells:
-    """texts: the different cells without blanks around them; typed values of parquet as they are in `values`."""
+    """The cells of a column. values: the distinct ones, typed in parquet; texts: the same as texts, without blanks."""
 
     def __init__(self, cells: Sequence):
         self.cells = cells
@@ -25,7 +26,7 @@ class Cells:
 
     @cached_property
     def plain(self) -> np.ndarray | None:
-        """(N,) float64 where every cell is a number as Python writes it; else None. The short way for most columns."""
+        """(N,) float64 where every cell is a number as Python writes it; else None. Most columns need no more."""
         types = set(map(type, self.cells))
         if types <= {int, float, type(None)} and types != {type(None)}:
             return np.array(self.cells, float)  # None becomes NaN
@@ -46,12 +47,12 @@ class Cells:
 
     @property
     def values(self) -> list:
-        """The different cells in order of appearance: stripped texts, numbers, dates, None where one is missing."""
+        """The distinct cells in order of appearance: stripped texts, numbers, dates, None for a missing one."""
         return self._distinct[0]
 
     @property
     def codes(self) -> np.ndarray:
-        """(N,) which of `values` each row has."""
+        """(N,) the index in `values` of each row."""
         return self._distinct[1]
 
     @cached_property
@@ -60,36 +61,36 @@ class Cells:
 
     @cached_property
     def counts(self) -> list[int]:
-        """Rows of each of `values`."""
+        """How many rows have each of `values`."""
         return np.bincount(self.codes, minlength=len(self.values)).tolist()
 
     @cached_property
     def missing(self) -> list[bool]:
-        """Of each of `values`."""
+        """Whether each of `values` means a missing cell."""
         codes = MISSING if "+" in self.texts else MISSING + DASHES
         longest = max(map(len, codes))
         return [len(text) <= longest and text.lower() in codes for text in self.texts]
 
     @cached_property
     def present(self) -> int:
-        """Rows that are not missing."""
+        """How many rows are not missing."""
         return sum(n for n, gone in zip(self.counts, self.missing, strict=True) if not gone)
 
     def numbers(self, decimal: str) -> "Numbers":
-        """The different cells as numbers with this decimal sign."""
+        """The distinct cells as numbers with this decimal sign."""
         if decimal not in self._numbers:
             self._numbers[decimal] = Numbers(self, decimal)
         return self._numbers[decimal]
 
     def contains(self, sign: str) -> bool:
-        """Whether any text does, in the first thousands of different ones."""
+        """Whether any of the first 5,000 distinct texts contains the sign."""
         return any(sign in value for value in self.values[:5000] if isinstance(value, str))
 
 
 class Numbers:
-    """Different cells as numbers. values: (D,) float64, NaN where one is missing or no number; known: (D,) which are.
+    """Distinct cells as numbers. values: (D,) float64, NaN for a missing cell or one that is not a number.
 
-    units: {which: its unit, perhaps empty} of those that are not written as Python writes a number.
+    known: (D,) which of them are numbers. units: {index: unit, perhaps empty} of numbers that Python would not read.
     """
 
     def __init__(self, cells: Cells, decimal: str):
@@ -101,13 +102,13 @@ class Numbers:
                 continue
             if isinstance(value, (int, float)):
                 self.values[i], self.known[i] = value, True
-            elif (read := number(str(value), decimal)) is not None:
-                self.values[i], self.known[i] = read[0], True
-                if read[2]:
-                    self.units[i] = read[1]
+            elif (parsed := number(str(value), decimal)) is not None:
+                self.values[i], self.known[i] = parsed.value, True
+                if parsed.formatted:
+                    self.units[i] = parsed.unit
 
     def unit(self, counts: Sequence[int]) -> str:
-        """% where most numbers have it, else the commonest currency, if any."""
+        """% where most numbers have it, else the commonest currency, or empty."""
         rows: dict[str, int] = {}
         for i, unit in self.units.items():
             rows[unit] = rows.get(unit, 0) + counts[i]
@@ -118,16 +119,16 @@ class Numbers:
 
 
 def _plain(cell):
-    """Something that can be a key: texts stripped; lists and the like as their text."""
+    """The cell as a hashable value: texts stripped; lists and the like as their text."""
     if isinstance(cell, str):
         return cell.strip()
     cell = cell.item() if hasattr(cell, "item") and not isinstance(cell, datetime.date) else cell
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
     if isinstance(cell, bool):
-        return str(cell)  # True and 1 are one key, and not one name
+        return str(cell)  # True and 1 are the same key but not the same name
     if isinstance(cell, (int, float)):
         return cell
     if isinstance(cell, datetime.date):
-        return cell if cell == cell else None  # NaT is not equal to itself
+        return None if is_missing(cell) else cell
     return cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else str(cell)

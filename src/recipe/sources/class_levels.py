@@ -1,4 +1,4 @@
-"""Which level of nested folders names the classes: siteA/{cat,dog}, siteB/{cat,dog} hold cats and dogs, not sites."""
+"""Decides which level of nested folders holds the classes: siteA/{cat,dog}, siteB/{cat,dog} hold cats and dogs."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from recipe.data.split_names import split_of
 from recipe.sources.list_files import quote_some
 
-NEARLY_ALL = 0.8  # of the folders of a level, of their subfolders, and of the files
-# a number or a letter at the end that counts: site1, site-b, siteC, 2019
+NEARLY_ALL = 0.8  # share of the folders of a level, of their subfolders, and of the files
+# a number or letter at the end that enumerates: site1, site-b, siteC, 2019
 COUNTED = re.compile(r"[\W_]*(\d+|(?<![A-Za-z])[A-Za-z]|(?<=[a-z])[A-Z])$")
 
 
 def doubt_level(folders: Sequence[str], files: Sequence[str]) -> str:
-    """Why the first level may not be the one of the classes, and which is; empty where nothing speaks against it.
+    """Why the first level may not hold the classes, and which level may; empty where there is no reason for doubt.
 
-    folders, files: names below the root, or below a split. A level is in doubt where nearly all folders of the one
-    above it hold the same subfolders, as sites, cameras or years do. Folders that each hold others of their own are
-    ordinary.
+    folders, files: names below the root, or below a split. A level is in doubt where nearly all folders of the level
+    above it hold the same subfolders, as sites, cameras or years do. Folders with different subfolders are ordinary.
     """
     shared = {level + 1: names for level in range(1, _depth(folders)) if (names := _shared(folders, files, level))}
     if not shared:
@@ -35,20 +34,22 @@ def doubt_level(folders: Sequence[str], files: Sequence[str]) -> str:
 
 
 def _splits_hint(names: Sequence[str]) -> str:
-    """What to do where these may be splits: with `classes_at` they would be divided."""
+    """What to do where these may be splits, which `classes_at` would divide anew."""
     named = named_as_splits(names)
     return (
-        f". If {quote_some(named)} are splits, rename them train, val and test: they are obeyed then" if named else ""
+        f". If {quote_some(named)} are splits, rename them train, val and test: they become given splits then"
+        if named
+        else ""
     )
 
 
 def named_as_splits(classes: Sequence[str]) -> list[str]:
-    """Those that may be no classes: test, or seg_train where there is also seg_test.
+    """The names that may be splits instead of classes: test, or seg_train where there is also seg_test.
 
-    `train` or `valid` alone may be classes, of vehicles and of tickets.
+    `train` or `valid` alone may be a class, of vehicles or of tickets.
     """
     words = {name: {split_of(word) for word in re.split(r"[\W_]+", name)} - {""} for name in classes}
-    splits = set().union(*words.values())
+    splits: set[str] = set().union(*words.values())
     several = len(splits) > 1 and "train" in splits
     return [name for name in classes if split_of(name) == "test" or (several and words[name])]
 
@@ -58,8 +59,9 @@ def _depth(folders: Sequence[str]) -> int:
 
 
 def _shared(folders: Sequence[str], files: Sequence[str], level: int) -> list[str]:
-    """The names of the subfolders that nearly all folders of this level have in common; none where they do not."""
-    above, inner = set(), defaultdict(set)
+    """The subfolders that nearly all folders of this level have in common; none where they have not."""
+    above: set[tuple[str, ...]] = set()
+    inner: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for parts in (folder.split("/") for folder in folders):
         if len(parts) == level:
             above.add(tuple(parts))
@@ -78,16 +80,16 @@ def _shared(folders: Sequence[str], files: Sequence[str], level: int) -> list[st
 
 
 def _counted(names: Sequence[str]) -> bool:
-    """Whether the names count something, as site1, site2 or 2019, 2020 do."""
+    """Whether the names enumerate something, as site1, site2 or 2019, 2020 do."""
     return len({COUNTED.sub("", name) for name in names}) == 1
 
 
 def splits_inside(folders: Sequence[str]) -> bool:
-    """Whether the class folders hold folders of splits and no others: cat/{train,val}, dog/{train,val}."""
+    """Whether all folders inside the class folders are splits: cat/{train,val}, dog/{train,val}."""
     return splits_of([folder.split("/")[1] for folder in folders if folder.count("/") == 1])
 
 
 def splits_of(names: Sequence[str]) -> bool:
-    """Whether all of these name splits, train and another one."""
+    """Whether all names are splits, with train and another one among them."""
     splits = {split_of(name) for name in names}
     return "" not in splits and len(splits) > 1 and "train" in splits

@@ -1,43 +1,45 @@
-"""Object annotations in COCO's form, summed up as columns: one row per image.
+"""Object annotations in COCO's format, summarised as columns: one row per image.
 
 Source: Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; boxes are [left, top, width, height] in pixels.
 """
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from recipe.errors import RecipeError
 from recipe.problems import CONTRADICTION, NO_FILE, Problem
 
-TOUCHES = 1.0  # pixels from the border within which an object counts as cut off by it
+TOUCHES = 1.0  # pixels from the border within which an object counts as truncated by it
 
 COLUMNS = {
     "ann_count": "annotations of the image, crowds included",
     "ann_categories": "different categories among them",
     "ann_crowd": "annotations of a crowd (iscrowd), one box around many objects",
-    "ann_size_min": "pixels: square root of the area of the smallest box, as far as it lies in the image; crowds and "
-    "boxes without area left out, as in the next five columns",
+    "ann_size_min": "pixels: square root of the area of the smallest box inside the image; crowds and boxes without "
+    "area are left out, as in the next five columns",
     "ann_size_median": "pixels: of the median box",
     "ann_size_max": "pixels: of the largest box",
     "ann_share_min": "area of the smallest box over that of the image; 0 to 1",
     "ann_share_median": "of the median box; 0 to 1",
     "ann_share_max": "of the largest box; 0 to 1",
     "ann_truncated": "boxes that come within a pixel of the image's border",
-    "ann_outside": "boxes that reach over the border by more than a pixel",
+    "ann_outside": "boxes that extend beyond the border by more than a pixel",
     "ann_no_area": "boxes without width or height, or with a negative one",
     "ann_overlap": "largest intersection over union of two boxes; 0 to 1, missing below two",
-    "ann_width": "pixels: the image's width as the annotations give it",
-    "ann_height": "pixels: its height",
+    "ann_width": "pixels: the image's width in the annotations",
+    "ann_height": "pixels: the image's height in the annotations",
 }
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """columns: of COLUMNS, a value per image; files: its file_name; places: where it stands in the json."""
+    """columns: {name in COLUMNS: a value per image}; files: its file_name; places: its position in the json."""
 
     files: list[str]
     places: list[str]
@@ -46,7 +48,7 @@ class Annotations:
 
 
 def read_annotations(path: Path | str) -> Annotations:
-    """Raises RecipeError where the file is missing, no json or not of COCO's form, with the entry."""
+    """Reads a json; raises RecipeError with the entry where it is missing or not in COCO's format."""
     path = Path(path)
     images, boxes, categories = _entries(path)
     problems, by_image = [], defaultdict(list)
@@ -60,29 +62,29 @@ def read_annotations(path: Path | str) -> Annotations:
         elif categories and box["category_id"] not in categories:
             problems.append(Problem(CONTRADICTION, place, f"no category has the id {box['category_id']!r}"))
         by_image[box["image_id"]].append(box)
-    rows = [_summed(by_image[image["id"]], image["width"], image["height"]) for image in images]
+    rows = [_summary(by_image[image["id"]], image["width"], image["height"]) for image in images]
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
     places = [f"{path.name}, image {at}" for at in range(len(images))]
     return Annotations([str(image["file_name"]) for image in images], places, columns, problems)
 
 
 def _entries(path: Path) -> tuple[list[dict], list[dict], set]:
-    """(images, annotations, ids of the categories), every field that is used there and of its type."""
+    """(images, annotations, ids of the categories); every field in use exists and has the right type."""
     if not path.is_file():
         raise RecipeError(f"{path} is missing: `annotations` names a json file below the root of the images.")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"{path} is no json: {error}") from None
+        raise RecipeError(f"{path} is not valid JSON: {error}") from None
     number = (int, float)
-    forms = {
+    forms: dict[str, dict[str, Any]] = {
         "images": {"id": (int, str), "file_name": str, "width": number, "height": number},
         "annotations": {"image_id": (int, str), "category_id": (int, str), "bbox": list},
     }
     for part, fields in forms.items():
         entries = content.get(part) if isinstance(content, dict) else None
         if not isinstance(entries, list):
-            raise RecipeError(f"{path} is not of COCO's form: it has no list `{part}`.")
+            raise RecipeError(f"{path} is not in COCO's format: it has no list `{part}`.")
         for at, entry in enumerate(entries):
             for name, kind in fields.items():
                 if not isinstance(entry, dict) or not isinstance(entry.get(name), kind):
@@ -97,8 +99,8 @@ def _entries(path: Path) -> tuple[list[dict], list[dict], set]:
     return content["images"], content["annotations"], categories
 
 
-def _summed(boxes: list[dict], width: float, height: float) -> dict:
-    """The row of COLUMNS of one image."""
+def _summary(boxes: list[dict], width: float, height: float) -> dict:
+    """The columns of one image."""
     xywh = np.array([box["bbox"] for box in boxes], float).reshape(-1, 4)
     crowd = np.array([bool(box.get("iscrowd")) for box in boxes], bool)
     low, high = xywh[:, :2], xywh[:, :2] + xywh[:, 2:]
@@ -106,7 +108,7 @@ def _summed(boxes: list[dict], width: float, height: float) -> dict:
     empty = (xywh[:, 2:] <= 0).any(1)
     inside = np.minimum(high, border).clip(0) - np.maximum(low, 0)
     area = inside.clip(0).prod(1)[~crowd & ~empty]
-    ranks = {"min": np.min, "median": np.median, "max": np.max}
+    ranks: dict[str, Callable] = {"min": np.min, "median": np.median, "max": np.max}
     size = {f"ann_size_{n}": float(f(np.sqrt(area))) if len(area) else None for n, f in ranks.items()}
     share = {f"ann_share_{n}": float(f(area / border.prod())) if len(area) else None for n, f in ranks.items()}
     near = (low <= TOUCHES).any(1) | (high >= border - TOUCHES).any(1)
@@ -126,7 +128,7 @@ def _summed(boxes: list[dict], width: float, height: float) -> dict:
 
 
 def _overlap(low: np.ndarray, high: np.ndarray) -> float | None:
-    """Largest intersection over union of two of the boxes (n, 2) low and high corner."""
+    """Largest intersection over union of two boxes, given by their low and high corners (n, 2)."""
     if len(low) < 2:
         return None
     shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).clip(0).prod(2)

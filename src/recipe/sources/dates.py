@@ -1,8 +1,8 @@
-"""Dates in a column: the format that all of them have, and the times that they mean.
+"""Dates in a column: recognises their format and parses them.
 
-pandas guesses the format of a text (pandas.tseries.api.guess_datetime_format) and parses by it; what is added here is
-that several cells are asked, both orders of day and month are tried, and two that fit equally are reported as such
-(pandas and skrub's ToDatetime take the month first without a word).
+pandas guesses the format of a text (pandas.tseries.api.guess_datetime_format) and parses by it. This module guesses
+from several cells, tries both orders of day and month, and reports two formats that fit equally well (pandas and
+skrub's ToDatetime silently assume that the month comes first).
 """
 
 import datetime
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 ISO = "ISO8601"  # pandas' name for all forms of the standard, with and without a time
-GUESSED = 40  # different cells whose format is guessed
+GUESSED = 40  # distinct cells whose format is guessed
 SHORT_YEAR = re.compile(r"^(\d{1,2}[/.\-]\d{1,2}[/.\-])(\d\d)(?=$|[ T])")
 HALF_DAY = re.compile(r"\s*[ap]m$", re.IGNORECASE)
 WRITTEN = {  # of pandas' codes, for messages
@@ -23,7 +23,7 @@ WRITTEN = {  # of pandas' codes, for messages
 
 
 def formats_of(texts: Sequence[str], counts: Sequence[int], share: float) -> list[str]:
-    """The formats in which the most rows are dates, if that is at least `share` of them; several give other dates."""
+    """The formats in which the most rows are dates, if at least `share` of them; several give different dates."""
     if sum(n for text, n in zip(texts, counts, strict=True) if any(c.isdigit() for c in text)) < share * sum(counts):
         return []
     step = max(1, len(texts) // GUESSED)
@@ -55,11 +55,15 @@ def _guess(text: str, day_first: bool) -> str | None:
     if form.startswith("%Y-%m-%d") and not half:
         return ISO
     form = form.replace("%Y", "%y") if short else form
-    return form.replace("%H", "%I") + text[HALF_DAY.search(text).start() : -2] + "%p" if half else form
+    if not half:
+        return form
+    ending = HALF_DAY.search(text)
+    assert ending is not None  # `half` counts its matches
+    return form.replace("%H", "%I") + text[ending.start() : -2] + "%p"
 
 
 def times(values: Sequence, form: str) -> np.ndarray:
-    """(D,) datetime64[us], NaT where the text is not a date of this form. Zones end as UTC."""
+    """(D,) datetime64[us], NaT where the text is not a date of this form. Time zones are converted to UTC."""
     import pandas
 
     with warnings.catch_warnings():

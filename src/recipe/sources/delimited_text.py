@@ -1,4 +1,4 @@
-"""A file of delimited text whose encoding and delimiter nobody has named."""
+"""Reads delimited text, and recognises its encoding and delimiter where conf does not name them."""
 
 import codecs
 import csv
@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from recipe.errors import RecipeError
 from recipe.problems import shown
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 OTHERS = ";,\t|"
-LONGEST = 1 << 26  # characters in a cell; csv's own limit of 131,072 is below a long text
+LONGEST = 1 << 26  # characters in a cell; csv's default limit of 131,072 is too short for a long text
 BOMS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -20,16 +21,17 @@ BOMS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-WESTERN = "cp1252"  # what Windows and Excel write in Western Europe; equal to latin-1 but for 0x80 to 0x9f
+WESTERN = "cp1252"  # of Windows and Excel in Western Europe; equal to latin-1 except for 0x80 to 0x9f
 SAMPLE = 100  # records that are split to recognise the delimiter
 FRACTIONS = re.compile(r"\d;\s*-?\d")  # two numbers in one cell: the cells are separated by semicolons
 
 
 def text_of(path: Path, encoding: str | None) -> tuple[str, str]:
-    """(the file's text, what was assumed to read it: empty for UTF-8, or where `encoding` is given).
+    """(the file's text, a note on the assumed encoding: empty for UTF-8, or where `encoding` is given).
 
-    A byte order mark decides; else UTF-8, whose rules no other encoding's accents fulfil by chance; else cp1252, where
-    that gives single accents among plain letters. Raises RecipeError that asks for `encoding` where none of them fits.
+    A byte order mark decides; otherwise UTF-8, whose rules the accents of other encodings do not fulfil by chance;
+    otherwise cp1252, where it gives single accents among plain letters. Raises RecipeError that suggests `encoding`
+    where none of them fits.
     """
     content = path.read_bytes()
     if encoding is not None:
@@ -76,8 +78,8 @@ def _western(path: Path, content: bytes, at: int) -> tuple[str, str]:
             f"{path}: {where}, and does not read as {WESTERN} either. Save it as UTF-8, or name its encoding, as "
             "`encoding: latin-1`, cp1250 (Central Europe), cp1251 (Cyrillic), gb18030, shift_jis."
         )
-    word = re.search(r"[^\W\d_]*[^\x00-\x7f][^\W\d_]*", text)
-    return text, f"{where}; it was read as {WESTERN}, as {shown(word.group())!r}: if that is wrong, set `encoding`"
+    words = re.findall(r"[^\W\d_]*[^\x00-\x7f][^\W\d_]*", text)
+    return text, f"{where}; it was read as {WESTERN}, as {shown(words[0])!r}: if that is wrong, set `encoding`"
 
 
 def records(path: Path, text: str, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str]]]:
@@ -85,7 +87,7 @@ def records(path: Path, text: str, delimiter: str, quoted: bool) -> Iterator[tup
 
     Raises RecipeError where a quote is not closed, with the line.
     """
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     before = csv.field_size_limit(LONGEST)
     begin = 1
     try:
@@ -102,10 +104,10 @@ def records(path: Path, text: str, delimiter: str, quoted: bool) -> Iterator[tup
 
 
 def delimiter_of(path: Path, text: str, quoted: bool) -> tuple[str, str]:
-    """(the delimiter, what was assumed: empty where it is that of the file's ending).
+    """(the delimiter, a note: empty where it is the usual one for the file's ending).
 
-    Another than the usual one where that leaves the first record whole, or numbers such as `1,5;2` in its cells.
-    Raises RecipeError for another ending than .csv, .tsv and .txt.
+    It is another one where the usual delimiter does not split the first record, or leaves numbers such as `1,5;2` in
+    cells. Raises RecipeError for endings other than .csv, .tsv and .txt.
     """
     if sep := re.match(r"sep=(.)\r?\n", text):  # a line that Excel writes and reads
         return sep[1], ""
@@ -134,6 +136,6 @@ def _first(path: Path, text: str, delimiter: str, quoted: bool) -> list[list[str
             first.append(cells)
             if len(first) > SAMPLE:
                 break
-    except RecipeError:  # cut within quotes, or none that this delimiter splits
+    except RecipeError:  # truncated within quotes, or this delimiter does not fit
         pass
     return first[:-1] if len(text) > len(start) and len(first) <= SAMPLE else first[:SAMPLE]

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, part of the package: no network."""
+"""scikit-learn's handwritten digits, which are part of its package: no download is needed."""
 
 import numpy as np
 

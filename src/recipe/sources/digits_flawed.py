@@ -1,4 +1,4 @@
-"""The digits with defects planted in them: what an audit is shown on, and scored by."""
+"""The digits with planted defects, by which the audit is demonstrated and scored."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from recipe.sources.digits import Digits
 
-# kind: how many, and what is done. Each touches examples of its own.
+# kind: how many, and what is done. No example has two defects.
 PLANTED = {
     "exact copy": 20,  # the same pixels once more
     "near copy": 20,  # once more, paler (0.8) or with noise of 2 % of the range
@@ -24,7 +24,7 @@ class DigitsFlawed:
     """The digits as PNG files in memory, with the flaws of PLANTED, drawn from `seed`, and one class with a LEAK.
 
     flaws: a dict per planted example, in order: index, flaw, label (the true one), of (index of the original, for
-    copies). The leak is named once, with an empty index. What nothing was done to has the ids it has in `digits`.
+    copies). The leak is listed once, with an empty index. Examples without a flaw have the same ids as in `digits`.
     """
 
     classes = Digits.classes
@@ -81,4 +81,4 @@ def _png(image: np.ndarray) -> bytes:
 def _broken(file: bytes, flaw: str | None) -> bytes:
     if flaw == "truncated file":
         return file[: int(0.6 * len(file))]
-    return {"empty file": b"", "no image": b"404 Not Found\n"}.get(flaw, file)
+    return {"empty file": b"", "no image": b"404 Not Found\n"}.get(flaw or "", file)

@@ -1,4 +1,4 @@
-"""Columns of a file as columns of features: decided once, by the file that was learned from, applied to any other."""
+"""Encodes columns of a table as columns of features, in a way that is decided once and applied to every later table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from recipe.sources.read_table import TableRows, read_rows
 
 OTHER = "other"
 BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "y": 1.0, "n": 0.0, "t": 1.0, "f": 0.0}
-BOOLEANS |= {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}  # as other programs export them
+BOOLEANS |= {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}  # as some programs export them
 LARGEST = float(np.finfo(np.float32).max)
 
 Mistake = tuple[str, str]  # kind of problem, what the cell is
@@ -24,10 +24,10 @@ Read = tuple[np.ndarray, np.ndarray, dict[int, Mistake]]  # values (N, k), missi
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers as one of numbers, NaN where a cell is missing.
+    """A column of numbers, kept as one column, NaN where a cell is missing.
 
-    gaps: whether another column of 0 and 1 says where a cell was missing; so for the other kinds. decimal: the decimal
-    sign of its texts. unit: a currency, which a cell may leave out, or %, which every cell has.
+    gaps: whether another column of 0 and 1 marks the missing cells, for all kinds of features. decimal: the decimal
+    sign of its texts. unit: a currency, which a cell may omit, or %, which every cell has.
     """
 
     column: str
@@ -41,38 +41,40 @@ class Number:
         return [self.column]
 
     def read(self, cells: Cells) -> Read:
-        about = f"`{shown(self.column)}`"
+        column = f"`{shown(self.column)}`"
+        wrong: dict[int, Mistake]
         if cells.plain is not None and self.decimal == "." and self.unit != PERCENT:
             values, wrong = cells.plain.copy(), {}
         else:
             numbers = cells.numbers(self.decimal)
             values = numbers.values[cells.codes]
-            wrong = _spread({i: f"{about} is {what}" for i, what in self._wrong(cells, numbers).items()}, cells)
+            wrong = _per_row({i: f"{column} is {what}" for i, what in self._wrong(cells, numbers).items()}, cells)
         missing = np.isnan(values)
         rows = list(wrong)
         missing[rows], values[rows] = False, np.nan
         for row in np.flatnonzero(np.abs(values) > LARGEST):
-            text = f"{about} is {values[row]:g}, which float32 cannot hold as a finite number (up to {LARGEST:.2g})"
+            text = f"{column} is {values[row]:g}, which float32 cannot hold as a finite number (up to {LARGEST:.2g})"
             wrong[int(row)] = (NOT_FINITE, text)
         return values[:, None], missing, wrong
 
     def _wrong(self, cells: Cells, numbers: Numbers) -> dict[int, str]:
-        """{which of the different cells: what it is instead}"""
-        unusual = {i: "most cells are numbers" for i in np.flatnonzero(~numbers.known) if not cells.missing[i]}
+        """{index of the distinct cell: what it is instead}"""
+        no_numbers = np.flatnonzero(~numbers.known).tolist()
+        unusual = {i: "most cells are numbers" for i in no_numbers if not cells.missing[i]}
         kind = f"most cells are in {self.unit}" if self.unit else "most cells are numbers without a unit"
         unusual |= {i: kind for i, unit in numbers.units.items() if unit and unit != self.unit}
         if self.unit == PERCENT:
-            texts = [i for i in np.flatnonzero(numbers.known) if isinstance(cells.values[i], str)]
+            texts = [i for i in np.flatnonzero(numbers.known).tolist() if isinstance(cells.values[i], str)]
             unusual |= {i: kind for i in texts if numbers.units.get(i) != PERCENT}
         return {i: f"{shown(cells.texts[i])[:40]!r}, {what}" for i, what in unusual.items()}
 
-    def back(self, values: np.ndarray) -> list:
+    def decode(self, values: np.ndarray) -> list:
         return values[:, 0].astype(float).tolist()
 
 
 @dataclass(frozen=True)
 class Boolean:
-    """A column of true and false, yes and no (or their first letters) as one of 1 and 0."""
+    """A column of true and false, or yes and no (or their first letters), as one column of 1 and 0."""
 
     column: str
     gaps: bool
@@ -87,11 +89,11 @@ class Boolean:
         wrong = {
             i: f"`{shown(self.column)}` is {shown(text)[:40]!r}; known are true and false, yes and no"
             for i, (text, word, gone) in enumerate(zip(cells.texts, words, cells.missing, strict=True))
-            if word != word and not gone
+            if np.isnan(word) and not gone
         }
-        return np.array(words)[cells.codes][:, None], np.array(cells.missing)[cells.codes], _spread(wrong, cells)
+        return np.array(words)[cells.codes][:, None], np.array(cells.missing)[cells.codes], _per_row(wrong, cells)
 
-    def back(self, values: np.ndarray) -> list:
+    def decode(self, values: np.ndarray) -> list:
         return [None if np.isnan(v) else bool(v) for v in values[:, 0]]
 
 
@@ -99,7 +101,7 @@ class Boolean:
 class Date:
     """A column of dates as year, month (1 to 12), weekday (0 Monday to 6), days since the first one, and hour of day.
 
-    form: as pandas.to_datetime takes it. hours: whether any has a time of day.
+    form: the format, for pandas.to_datetime. hours: whether any date has a time of day.
     """
 
     column: str
@@ -122,9 +124,9 @@ class Date:
             if np.isnat(t) and not gone
         }
         values = dates.date_parts(when, self.since, self.hours)
-        return values[cells.codes], np.array(cells.missing)[cells.codes], _spread(wrong, cells)
+        return values[cells.codes], np.array(cells.missing)[cells.codes], _per_row(wrong, cells)
 
-    def back(self, values: np.ndarray) -> list:
+    def decode(self, values: np.ndarray) -> list:
         days = values[:, 3] if self.hours else np.rint(values[:, 3])
         return [None if np.isnan(d) else self._written(float(d)) for d in days]
 
@@ -138,7 +140,7 @@ class Date:
 
 
 def times_of(cells: Cells, form: str) -> np.ndarray:
-    """(D,) datetime64 of the different cells, NaT where one is missing or not a date of this form."""
+    """(D,) datetime64 of the distinct cells, NaT where one is missing or not a date of this form."""
     if any(dates.is_date(value) for value in cells.values):  # of parquet, or of a request
         texts = [v.isoformat() if dates.is_date(v) else t for t, v in zip(cells.texts, cells.values, strict=True)]
         when = dates.times(texts, dates.ISO)
@@ -149,9 +151,9 @@ def times_of(cells: Cells, form: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Names:
-    """A column of names as one of 0 and 1 for each of `names`, `colour=red`; all 0 where it is missing.
+    """A column of names as a column of 0 and 1 for each of `names`, `colour=red`; all 0 where it is missing.
 
-    other: whether the last of them, `other`, is every name beside these.
+    other: whether the last name, `other`, stands for all names that are not listed.
     """
 
     column: str
@@ -177,9 +179,9 @@ class Names:
                 known = ", ".join(shown(name)[:40] for name in self.names)
                 wrong[i] = f"`{shown(self.column)}` is {shown(text)[:40]!r}; known are {known}"
         missing = np.array([name is None and gone for name, gone in zip(places, cells.missing, strict=True)])
-        return values[cells.codes], missing[cells.codes], _spread(wrong, cells)
+        return values[cells.codes], missing[cells.codes], _per_row(wrong, cells)
 
-    def back(self, values: np.ndarray) -> list:
+    def decode(self, values: np.ndarray) -> list:
         return [self.names[row.argmax()] if row.any() else "" for row in values]
 
 
@@ -187,14 +189,14 @@ Feature = Number | Boolean | Date | Names
 KINDS = {kind.kind: kind for kind in (Number, Boolean, Date, Names)}
 
 
-def _spread(wrong: dict[int, str], cells: Cells) -> dict[int, Mistake]:
-    """From different cells to the rows that have them."""
+def _per_row(wrong: dict[int, str], cells: Cells) -> dict[int, Mistake]:
+    """{row: its mistake}, of {index of the distinct cell: what is wrong with it}."""
     return {int(row): (UNREADABLE, text) for i, text in wrong.items() for row in np.flatnonzero(cells.codes == i)}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is read (see tabular.read_rows), and its columns are made features."""
+    """How a file is read (see read_table.read_rows) and its columns are encoded as features."""
 
     features: Sequence[Feature]
     header: bool = True
@@ -202,10 +204,10 @@ class Layout:
     encoding: str | None = None
 
     @classmethod
-    def of_facts(cls, facts: dict) -> "Layout":
-        """From what dataclasses.asdict made of one, as store.json and system.yaml have it."""
-        features = [KINDS[f["kind"]](**f) for f in facts["features"]]
-        return cls(**facts | {"features": features})
+    def from_dict(cls, content: dict) -> "Layout":
+        """The layout of which dataclasses.asdict made this dict, which store.json and system.yaml hold."""
+        features = [KINDS[f["kind"]](**f) for f in content["features"]]
+        return cls(**content | {"features": features})
 
     @property
     def columns(self) -> list[str]:
@@ -213,11 +215,13 @@ class Layout:
         return [name for f in self.features for name in feature_columns(f)]
 
     def read(self, path: Path) -> TableRows:
-        """A file like the one that was learned from; its label may be missing. Raises RecipeError as `of` does."""
-        return self.of(read_rows(path, header=self.header, delimiter=self.delimiter, encoding=self.encoding))
+        """Reads a file with the same columns; the label may be missing. Raises RecipeError like `require_columns`."""
+        return self.require_columns(
+            read_rows(path, header=self.header, delimiter=self.delimiter, encoding=self.encoding)
+        )
 
-    def of(self, rows: TableRows) -> TableRows:
-        """The rows, if they have every column that the features need; else RecipeError that names the first."""
+    def require_columns(self, rows: TableRows) -> TableRows:
+        """The rows; raises RecipeError where a column is missing that the features need."""
         if absent := [f.column for f in self.features if f.column not in rows.columns]:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise RecipeError(
@@ -226,24 +230,24 @@ class Layout:
             )
         return rows
 
-    def back(self, values: np.ndarray) -> dict[str, list]:
-        """{column: cells} of a file that would give these rows of features (N, F)."""
+    def decode(self, values: np.ndarray) -> dict[str, list]:
+        """{column: cells} of a table that would be encoded as these rows of features (N, F)."""
         columns, at = {}, 0
         for feature in self.features:
-            columns[feature.column] = feature.back(values[:, at : at + len(feature.columns)])
+            columns[feature.column] = feature.decode(values[:, at : at + len(feature.columns)])
             at += len(feature_columns(feature))
         return columns
 
 
 def feature_columns(feature: Feature) -> list[str]:
-    """The columns that it becomes, that of its gaps among them."""
+    """The names of its columns of features, including the one for missing cells."""
     return feature.columns + ([f"{feature.column} is missing"] if feature.gaps else [])
 
 
 def encode_features(
     features: Sequence[Feature], columns: Mapping[str, Sequence | Cells]
 ) -> tuple[np.ndarray, dict[int, Mistake]]:
-    """((N, F) float32, {row: all that is wrong in it}); a number or a date that is missing is NaN."""
+    """((N, F) float32, {row: all its mistakes}); a missing number or date is NaN."""
     parts: list[np.ndarray] = []
     mistakes: dict[int, list[Mistake]] = {}
     for feature in features:

@@ -1,4 +1,4 @@
-"""Folders of images as a source: one folder per class."""
+"""Folders of images as a source: a folder per class, or a table of labels."""
 
 import os
 import unicodedata
@@ -36,16 +36,16 @@ SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the fo
 class Folder:
     """root/<class>/... or root/{train,val,test}/<class>/...: every file below a class folder is an example.
 
-    Whatever its name ends in: what is no image is found when it is decoded, and listed. Folders inside a class folder
-    are looked into. A split's folder becomes the column `given_split`. root/metadata.csv, where there is one, has a
-    column `file_name` (the path below root, or the last part of it) and any others; `group` names the one of groups,
-    `split` the one of splits.
+    File names need no certain ending: a file that is not an image is reported when it is decoded. Folders inside a
+    class folder are read, too. A split's folder becomes the column `given_split`. root/metadata.csv is optional: it has
+    a column `file_name` (the path below root, or its last part) and any others, of which `group` names the column of
+    groups and `split` the column of splits.
 
-    classes_at: the level of folders that names the classes, below a split's; the names at the others become metadata,
-    level_1 and so on. labels: a csv, below root or with `../`, in place of class folders: its columns `file` and
-    `label` name each example and its class, the others are as those of metadata.csv, which is then not read.
-    annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: recipe.data.images.Fit.
-    value_range: stored values of black and white, recipe.decode.value_range.
+    classes_at: the level of folders that holds the classes, below a split's folder; the names of other levels become
+    metadata, level_1 and so on. labels: a csv, below root or with `../`, in place of class folders: its columns `file`
+    and `label` hold each example and its class, the others are used like those of metadata.csv, which is then not read.
+    annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: see recipe.data.images.Fit.
+    value_range: stored values of black and white, see recipe.decode.value_range.
     """
 
     def __init__(
@@ -58,18 +58,21 @@ class Folder:
         self.value_range = ValueRange.of(value_range)
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
-            raise RecipeError(f"{root} is no folder. Put a folder per class there, or name another in conf/data/.")
-        below = list_files(self.root)
-        self.problems, self.metadata, self.groups, self.annotations = below.problems, {}, None, {}
-        read_otherwise = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
-        files = [name for name, _ in below.files if name not in read_otherwise]
+            raise RecipeError(f"{root} is not a folder. Put a folder per class there, or set `root` in conf/data/.")
+        listing = list_files(self.root)
+        self.problems: list[Problem] = listing.problems
+        self.metadata: dict[str, list] = {}
+        self.groups: list | None = None
+        self.annotations: dict[str, list] = {}
+        tables = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
+        files = [name for name, _ in listing.files if name not in tables]
         if labels and classes_at:
             raise RecipeError("`classes_at` chooses among folders, and `labels` names a table in their place: set one.")
         if labels:
             self._label_by_rows(files, labels, file, label, group, split)
         else:
-            self._label_by_folders(below.folders, files, classes_at or 1)
-            self._doubt_level(below.folders, classes_at)
+            self._label_by_folders(listing.folders, files, classes_at or 1)
+            self._check_level(listing.folders, classes_at)
             self._join_metadata(group, split)
         self._report_names()
         if annotations:
@@ -81,10 +84,10 @@ class Folder:
     def encoded(self, index: int) -> Path:
         return self.paths[index]
 
-    # ---- what is where
+    # ---- classes and splits
 
     def _label_by_folders(self, folders: Sequence[str], files: Sequence[str], level: int) -> None:
-        """Each file's class and split are the names of folders that it lies in."""
+        """Takes each file's class and split from the folders that hold it."""
         splits = self._splits(folders, _tables_hint(files))
         above = level - 1 + (1 if splits else 0)  # folders above those of the classes
         self._report_empty(folders, files, above)
@@ -96,8 +99,8 @@ class Folder:
             raise RecipeError(f"{self.root}: `classes_at: {level}`, and no folder lies that deep.")
         if not kept:
             empty = quote_some([folder.split("/")[above] for folder in classes])
-            raise RecipeError(f"{self.root}: its class folders {empty} hold no file.")
-        first = {}
+            raise RecipeError(f"{self.root}: its class folders {empty} are empty.")
+        first: dict[str, str] = {}  # {class: its first folder}
         for folder in classes:
             first.setdefault(folder.split("/")[above], f"`{folder}`")
         names = sorted(first, key=label_order)
@@ -118,31 +121,31 @@ class Folder:
         self._take(kept, [number[name.split("/")[above]] for name in kept], [shown(name) for name in names])
         self.problems += spelling_problems({shown(name): shown(place) for name, place in first.items()})
         at = 0 if splits else 1 if level == 1 and splits_inside(folders) else None
-        self.given_split = ["" if at is None else _part(name, at) for name in kept]
+        self.given_split = ["" if at is None else _folder_at(name, at) for name in kept]
 
     def _label_by_rows(
         self, files: Sequence[str], labels: str, file: str | int, label: str | int, group: str | None, split: str | None
     ) -> None:
-        """Each file's class is in its row of a table, as in many competitions of Kaggle."""
+        """Takes each file's class from its row of a table, as in many competitions of Kaggle."""
         rows = read_rows(self.root / labels)
-        wanted, known = rows.column(file), set(files)
-        wanted = [name if name in known else _without_root(name, self.root) for name in wanted]
-        row_of, problems = join_rows(wanted, rows.places, [shown(name) for name in files], rows.file)
+        known = set(files)
+        listed = [name if name in known else _without_root(name, self.root) for name in rows.column(file)]
+        row_of, problems = join_rows(listed, rows.places, [shown(name) for name in files], rows.file)
         # a file without a row has no label, so it cannot be an example
         self.problems += rows.problems + [replace(problem, source=None) for problem in problems]
         kept = [(name, row) for name, row in zip(files, row_of, strict=True) if row is not None]
         if not kept:
             raise RecipeError(
-                f"{self.root}: the column `{shown(rows.named(file))}` of {labels} names no file there. It begins with "
+                f"{self.root}: column `{shown(rows.name_of(file))}` of {labels} names no file there. It begins with "
                 f"{quote_some([str(name) for name in rows.column(file)[:2]])}, the files with {quote_some(files[:2])}."
             )
         value = rows.column(label)
-        where = f"{labels}, column `{shown(rows.named(label))}`"
+        where = f"{labels}, column `{shown(rows.name_of(label))}`"
         places = [rows.places[row] for _, row in kept]
         targets, classes, problems = encode_labels([value[row] for _, row in kept], places, where)
         self._take([name for name, _ in kept], targets, classes)
         self.problems += problems
-        parts = [_part(name, 0) for name in self.names]
+        parts = [_folder_at(name, 0) for name in self.names]
         self.given_split = parts if splits_of(parts) else [""] * len(parts)
         self._take_columns(rows, [row for _, row in kept], (file, label), group, split, str(self.root / labels))
 
@@ -151,13 +154,13 @@ class Folder:
         self.names = [shown(name) for name in files]
         self.targets, self.classes = targets, classes
 
-    def _doubt_level(self, folders: Sequence[str], chosen: int | None) -> None:
-        """A gate where another level of folders may be the classes; metadata where conf says which level is."""
+    def _check_level(self, folders: Sequence[str], chosen: int | None) -> None:
+        """Reports where another level may hold the classes; where conf chose the level, the others become metadata."""
         inside = 1 if self._splits(folders) else 0
         if chosen is None:
             folders, files = (["/".join(n.split("/")[inside:]) for n in names] for names in (folders, self.names))
             why = doubt_level(sorted(set(folders) - {""}), files)
-            if why and (inside or not any(self.given_split)):  # cat/{train,val}: these are no classes
+            if why and (inside or not any(self.given_split)):  # cat/{train,val} are splits, not classes
                 self._report(CLASS_LEVEL, self.root.name, why)
             elif named := named_as_splits(self.classes):
                 are = "is" if len(named) == 1 else "are"
@@ -169,10 +172,10 @@ class Folder:
             return
         for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
             if level != chosen:
-                self.metadata[f"level_{level}"] = [_part(name, level - 1 + inside) for name in self.names]
+                self.metadata[f"level_{level}"] = [_folder_at(name, level - 1 + inside) for name in self.names]
 
     def _splits(self, folders: Sequence[str], hint: str = "") -> list[str]:
-        """The folders of splits, where the root holds those instead of class folders. hint: what else may be meant."""
+        """The folders of splits, where the root holds them instead of class folders. hint: added to the errors."""
         top = [folder for folder in folders if "/" not in folder]
         named = [folder for folder in top if split_of(folder)]
         splits = [folder for folder in named if any(other.startswith(f"{folder}/") for other in folders)]
@@ -193,16 +196,16 @@ class Folder:
         return splits
 
     def _report_empty(self, folders: Sequence[str], files: Sequence[str], above: int) -> None:
-        """Classes without a file, and the topmost of the other folders that hold none."""
+        """Reports classes without a file, and the topmost of the other folders without one."""
         full = {name.rsplit("/", n)[0] for name in files for n in range(1, name.count("/") + 1)}
         classes = {folder.split("/")[above] for folder in full if folder.count("/") >= above}
         for folder in folders:
             *outer, name = folder.split("/")
             if len(outer) == above:
                 if name not in classes:
-                    self._report(NO_EXAMPLE, folder, "no file lies in this class folder")
+                    self._report(NO_EXAMPLE, folder, "this class folder holds no file")
             elif folder not in full and (not outer or "/".join(outer) in full):
-                self._report(STRAY, folder, "an empty folder; is it a file's name?")
+                self._report(STRAY, folder, "an empty folder; is it the name of a file?")
 
     def _report(self, kind: str, name: str, detail: str) -> None:
         self.problems.append(Problem(kind, shown(name), detail))
@@ -219,14 +222,14 @@ class Folder:
                 detail = f"differs from `{self.names[first]}` in case or normal form; other systems hold one of them"
                 self.problems.append(Problem(ODD_NAME, self.names[index], detail, index))
 
-    # ---- what is said about them
+    # ---- metadata and annotations
 
     def _join_metadata(self, group: str | None, split: str | None) -> None:
         if not (self.root / METADATA).is_file():
             if group in self.metadata:
                 self.groups, group = self.metadata[group], None
             if named := [f"`{key}: {name}`" for key, name in (("group", group), ("split", split)) if name is not None]:
-                raise RecipeError(f"{self.root}: {named[0]} names a column of {METADATA}, and there is no such file.")
+                raise RecipeError(f"{self.root}: {named[0]} names a column of {METADATA}, but there is no such file.")
             return
         rows = read_rows(self.root / METADATA)
         row_of, problems = join_rows(rows.column(FILE_COLUMN), rows.places, self.names, METADATA)
@@ -234,32 +237,32 @@ class Folder:
         self._take_columns(rows, row_of, (FILE_COLUMN,), group, split, str(self.root / METADATA))
         for name in self.metadata:
             if name.casefold() in SAME_AS_CLASS and set(self.metadata[name]) & set(self.classes):
-                for index, value in enumerate(self.metadata[name]):
+                for index, (value, row) in enumerate(zip(self.metadata[name], row_of, strict=True)):
                     given = self.classes[self.targets[index]]
-                    if value not in (None, "", given):
-                        detail = f"its folder says {given}, {rows.places[row_of[index]]} says {shown(value)}"
+                    if row is not None and value not in (None, "", given):
+                        detail = f"its folder is {given}, {rows.places[row]} has {shown(value)}"
                         self.problems.append(Problem(CONTRADICTION, self.names[index], detail, index))
 
     def _take_columns(
-        self, rows: TableRows, row_of: Sequence[int | None], read: Sequence[str | int], group: str | None,
+        self, rows: TableRows, row_of: Sequence[int | None], used: Sequence[str | int], group: str | None,
         split: str | None, where: str,
     ) -> None:  # fmt: skip
-        """metadata, groups and given_split from the columns that say nothing else."""
-        read = {rows.index, *(rows.named(name) for name in read)}
+        """Takes metadata, groups and given_split from the columns that are not `used` yet."""
+        skipped = {rows.index, *(rows.name_of(name) for name in used)}
         joined = {
             name: [None if row is None else values[row] for row in row_of]
             for name, values in rows.columns.items()
-            if name not in read
+            if name not in skipped
         }
         if group in self.metadata:
             self.groups = self.metadata[group]
         elif group is not None:
-            self.groups = joined[rows.named(group)]
-        self._take_splits(joined, split and rows.named(split), where)
+            self.groups = joined[rows.name_of(group)]
+        self._take_splits(joined, split and rows.name_of(split), where)
         self.metadata |= joined
 
     def _take_splits(self, joined: dict[str, list], split: str | None, where: str) -> None:
-        """The splits that a column of the metadata gives, where no folders do."""
+        """Takes the splits from a column of the metadata, where no folders give them."""
         by_folders = any(self.given_split)
         if split is not None and by_folders:
             raise RecipeError(f"{where}: `split: {split}` gives splits, and so do the folders: remove one of the two.")
@@ -269,16 +272,17 @@ class Folder:
             refuse_unnamed(joined, where)
 
     def _join_annotations(self, file: str) -> None:
-        read = coco.read_annotations(self.root / file)
-        row_of, problems = join_rows(read.files, read.places, self.names, file)
-        self.problems += read.problems + problems
+        annotations = coco.read_annotations(self.root / file)
+        row_of, problems = join_rows(annotations.files, annotations.places, self.names, file)
+        self.problems += annotations.problems + problems
         self.annotations = {
-            name: [None if row is None else values[row] for row in row_of] for name, values in read.columns.items()
+            name: [None if row is None else values[row] for row in row_of]
+            for name, values in annotations.columns.items()
         }
 
 
 def _tables_hint(files: Sequence[str]) -> str:
-    """What to set where a table in the root may hold the labels; empty where there is no table."""
+    """Which settings read the labels from a table in the root; empty where there is no table."""
     tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
     return (
         f" If the labels are in {quote_some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`."
@@ -287,14 +291,14 @@ def _tables_hint(files: Sequence[str]) -> str:
     )
 
 
-def _part(name: str, level: int) -> str:
-    """The folder at this level (0 the first) of those that a file lies in; empty where it lies less deep."""
+def _folder_at(name: str, level: int) -> str:
+    """The folder at this level (0 is the first) of a file's path; empty where the path is shorter."""
     folders = name.split("/")[:-1]
     return folders[level] if level < len(folders) else ""
 
 
 def _without_root(name: str, root: Path) -> str:
-    """A file's name below the root, where a row gives more of its path: train/1.png in a root that ends in /train."""
+    """A file's path below the root, where a row gives a longer one: train/1.png for a root that ends in /train."""
     parts, ends = str(name).replace("\\", "/").split("/"), root.absolute().parts
     for n in range(min(len(parts) - 1, len(ends)), 0, -1):
         if tuple(parts[:n]) == ends[-n:]:

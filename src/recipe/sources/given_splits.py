@@ -1,13 +1,13 @@
-"""Data sets of torchvision as one source: their train and test part are given splits."""
+"""Data sets of torchvision as one source, whose train and test parts are given splits."""
 
 from recipe.errors import RecipeError
 
 
 class GivenSplits:
-    """Data sets in torchvision's form, each a split that is given: train, and val or test where they are there.
+    """Data sets in torchvision's form, each of which is a given split: train, and optionally val and test, in order.
 
-    One behind the other, in that order. Raises RecipeError where a part is no such data set (files to decode, tables),
-    or where the parts number their classes in two ways, as folders that lack a class do.
+    Raises RecipeError where one is not such a data set (files to decode, tables), or where they number their classes
+    differently, as folders that lack a class do.
     """
 
     def __init__(self, train, val=None, test=None):
@@ -15,13 +15,13 @@ class GivenSplits:
         for name, part in self.parts.items():
             if not hasattr(part, "__getitem__") or not hasattr(part, "classes") or hasattr(part, "kind"):
                 raise RecipeError(
-                    f"{name} is {type(part).__name__}, no data set with d[i] -> (image, int) and d.classes. For "
-                    "folders or tables choose data: folder or table, which read their splits by themselves."
+                    f"{name} is {type(part).__name__}, not a data set with d[i] -> (image, int) and d.classes. For "
+                    "folders or tables choose data: folder or table, which read given splits, too."
                 )
             if list(part.classes) != list(train.classes):
                 raise RecipeError(
-                    f"train has the classes {_some(train.classes)}, {name} has {_some(part.classes)}: one number would "
-                    "mean two classes. Give both the same list."
+                    f"train has the classes {_first(train.classes)}, {name} has {_first(part.classes)}: one number "
+                    "would mean two classes. Give both the same list."
                 )
         self.classes = list(train.classes)
         self.given_split = [name for name, part in self.parts.items() for _ in range(len(part))]
@@ -38,5 +38,5 @@ class GivenSplits:
         raise IndexError(index)
 
 
-def _some(classes) -> str:
+def _first(classes) -> str:
     return ", ".join(map(str, classes[:5])) + (", ..." if len(classes) > 5 else "") + f" ({len(classes)})"

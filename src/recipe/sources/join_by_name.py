@@ -1,4 +1,4 @@
-"""Rows that speak of files, joined to the files by name; every one that finds no partner is reported."""
+"""Joins the rows of a table to files by name; every row and file without a partner is reported."""
 
 import os
 import unicodedata
@@ -9,35 +9,36 @@ from recipe.problems import CONTRADICTION, NO_FILE, NO_ROW, ODD_NAME, Problem, s
 
 
 def join_rows(
-    wanted: Sequence[str], places: Sequence[str], names: Sequence[str], what: str
+    listed: Sequence[str], places: Sequence[str], names: Sequence[str], table: str
 ) -> tuple[list[int | None], list[Problem]]:
-    """(the row of `wanted` for each of `names`, None where there is none; problems).
+    """(the row of `listed` for each of `names`, None where there is none; problems).
 
-    wanted: a file's name per row, its path below the root or its last part, with or without its ending, where that
-    names one file. places: where each row stands. what: the file the rows come from. A name in another case than the
-    file's is taken, and reported.
+    listed: a file's name per row: its path below the root or its last part, with or without its ending, as long as that
+    identifies one file. places: the place of each row in `table`. A name that differs from the file's in case is
+    accepted, and reported.
     """
     ways = [(_index(names, key), same) for same in (_composed, _folded) for key in _keys(same)]
     row_of: list[int | None] = [None] * len(names)
     problems = []
-    for row, (name, place) in enumerate(zip(wanted, places, strict=True)):
+    for row, (name, place) in enumerate(zip(listed, places, strict=True)):
         name = ("" if name is None else str(name)).strip().replace("\\", "/").removeprefix("./")
-        found, same = next(((way[same(name)], same) for way, same in ways if same(name) in way), ([], None))
-        if not found:
+        matches, same = next(((way[same(name)], same) for way, same in ways if same(name) in way), ([], None))
+        earlier = row_of[matches[0]] if matches else None
+        if not matches:
             problems.append(Problem(NO_FILE, place, f"no file `{shown(name)}`" if name else "its file name is empty"))
-        elif len(found) > 1:
-            files = ", ".join(f"`{shown(names[i])}`" for i in found[:3])
+        elif len(matches) > 1:
+            files = ", ".join(f"`{shown(names[i])}`" for i in matches[:3])
             problems.append(Problem(NO_FILE, place, f"`{shown(name)}` may be {files}: give the path below the root"))
-        elif row_of[found[0]] is not None:
-            other = places[row_of[found[0]]]
-            problems.append(Problem(CONTRADICTION, place, f"`{shown(name)}` has a row already: {other}"))
+        elif earlier is not None:
+            detail = f"`{shown(name)}` has a row already: {places[earlier]}"
+            problems.append(Problem(CONTRADICTION, place, detail))
         else:
-            row_of[found[0]] = row
+            row_of[matches[0]] = row
             if same is _folded:
-                file = shown(names[found[0]])
-                problems.append(Problem(ODD_NAME, place, f"`{shown(name)}` is the file `{file}` but for its case"))
+                file = shown(names[matches[0]])
+                problems.append(Problem(ODD_NAME, place, f"`{shown(name)}` is the file `{file}` except for its case"))
     problems += [
-        Problem(NO_ROW, shown(name), f"{what} has no row for this file", index)
+        Problem(NO_ROW, shown(name), f"{table} has no row for this file", index)
         for index, (name, row) in enumerate(zip(names, row_of, strict=True))
         if row is None
     ]
@@ -53,7 +54,7 @@ def _folded(name: str) -> str:
 
 
 def _keys(same) -> list:
-    """Of a file's name: what a row may call it."""
+    """The ways in which a row may name a file."""
     return [
         same,
         lambda name: same(_last(name)),
@@ -63,10 +64,10 @@ def _keys(same) -> list:
 
 
 def _index(names: Sequence[str], key) -> dict[str, list[int]]:
-    found = defaultdict(list)
+    index_of = defaultdict(list)
     for index, name in enumerate(names):
-        found[key(name)].append(index)
-    return dict(found)
+        index_of[key(name)].append(index)
+    return dict(index_of)
 
 
 def _last(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A NumPy archive: its arrays by name, whole or in the splits that Keras' archives have (x_train, x_val, x_test)."""
+"""Reads the arrays of a NumPy archive by name, whole or in splits as in Keras' archives (x_train, x_val, x_test)."""
 
 import zipfile
 import zlib
@@ -16,19 +16,22 @@ from recipe.problems import NOT_FINITE, Problem
 
 @dataclass(frozen=True)
 class Archive:
-    """parts: {train, val or test: (name in the archive with {} for that of an array, number of examples)}; "" for one
-    array that holds all of them."""
+    """An open archive.
+
+    parts: {train, val or test: (form of its names, such as "{}_train", number of examples)}; one part "" holds all
+    examples where the archive has no splits.
+    """
 
     file: str
     content: np.lib.npyio.NpzFile
     parts: dict[str, tuple[str, int]]
-    held: dict[str, np.ndarray]  # arrays that were read and not yet asked for
+    held: dict[str, np.ndarray]  # arrays that were read and not used yet
 
     @classmethod
     def open(cls, file: str, inputs: str) -> "Archive":
         """inputs: the name of the array that says how many examples there are.
 
-        Raises RecipeError where the file is no archive, or has no such array.
+        Raises RecipeError where the file is not an archive, or has no such array.
         """
         content = open_archive(Path(file).expanduser())
         forms = _split_forms(content, inputs, file) or {"": "{}"}
@@ -37,13 +40,15 @@ class Archive:
         return cls(file, content, parts, {forms[split].format(inputs): array for split, array in held.items()})
 
     def array(self, name: str) -> np.ndarray:
-        """The array of this name; of splits one behind the other, in the order of `rows`."""
-        found = {form.format(name): count for form, count in self.parts.values()}
-        arrays = {key: self.held.pop(key, None) for key in found}
-        arrays |= {key: read_array(self.content, key, self.file) for key, array in arrays.items() if array is None}
+        """The array of this name; arrays of splits are concatenated, in the order of `rows`."""
+        counts = {form.format(name): count for form, count in self.parts.values()}
+        arrays: dict[str, np.ndarray] = {}
+        for key in counts:
+            array = self.held.pop(key, None)
+            arrays[key] = read_array(self.content, key, self.file) if array is None else array
         if len(arrays) == 1:
             return next(iter(arrays.values()))
-        for key, count in found.items():
+        for key, count in counts.items():
             if len(arrays[key]) != count:
                 raise RecipeError(f"{self.file}: `{key}` has {len(arrays[key])} entries for {count} examples.")
         (first, one), *others = arrays.items()
@@ -51,30 +56,31 @@ class Archive:
             if other.shape[1:] != one.shape[1:] or _type(other) != _type(one):
                 raise RecipeError(
                     f"{self.file}: `{first}` is {one.dtype} {one.shape}, `{key}` {other.dtype} {other.shape}: all "
-                    "splits must have one type, and one shape behind the number of examples."
+                    "splits must have the same type, and the same shape after the number of examples."
                 )
         return np.concatenate(list(arrays.values()))
 
     @property
     def rows(self) -> list[str]:
-        """Where each example stands."""
+        """The place of each example, for messages."""
         name = Path(self.file).name
         places = [(f"{name}, {split}, row" if split else f"{name}, row", n) for split, (_, n) in self.parts.items()]
         return [f"{place} {i}" for place, n in places for i in range(n)]
 
     @property
     def splits(self) -> list[str] | None:
-        """train, val or test per example; None where one array holds all of them."""
+        """train, val or test per example; None where one array holds all examples."""
         return None if "" in self.parts else [split for split, (_, count) in self.parts.items() for _ in range(count)]
 
     @property
-    def told(self) -> str:
+    def split_arrays(self) -> str:
+        """The names of the splits' arrays, for messages."""
         return ", ".join(f"`{form.format('x')}`" for form, _ in self.parts.values())
 
 
 def _split_forms(content, name: str, file: str) -> dict[str, str]:
-    """{split: form of the keys} for arrays such as `x_train` or `train_x`, in the order train, val, test."""
-    found: dict[str, str] = {}
+    """{split: form of the names} for arrays such as `x_train` or `train_x`, in the order train, val, test."""
+    forms: dict[str, str] = {}
     for key in content.files:
         if key.startswith(f"{name}_"):
             rest, form = key[len(name) + 1 :], f"{{}}{key[len(name) :]}"
@@ -83,16 +89,16 @@ def _split_forms(content, name: str, file: str) -> dict[str, str]:
         else:
             continue
         if split := split_of(rest):
-            if split in found:
-                raise RecipeError(f"{file}: `{found[split].format(name)}` and `{key}` are both {split}: remove one.")
-            found[split] = form
-    if found and name in content.files:
-        other = next(iter(found.values())).format(name)
+            if split in forms:
+                raise RecipeError(f"{file}: `{forms[split].format(name)}` and `{key}` are both {split}: remove one.")
+            forms[split] = form
+    if forms and name in content.files:
+        other = next(iter(forms.values())).format(name)
         raise RecipeError(
-            f"{file}: `{name}` and `{other}` are both there, all examples and a split of them: keep one "
-            "of the two forms."
+            f"{file}: it has both `{name}`, with all examples, and `{other}`, with a split of them: keep one of the "
+            "two forms."
         )
-    return {split: found[split] for split in NAMES if split in found}
+    return {split: forms[split] for split in NAMES if split in forms}
 
 
 def _type(array: np.ndarray) -> str:
@@ -100,7 +106,7 @@ def _type(array: np.ndarray) -> str:
 
 
 def open_archive(path: Path):
-    """Raises RecipeError where the file is missing or no archive."""
+    """Opens an archive; raises RecipeError where the file is missing or not an archive."""
     if not path.is_file():
         raise RecipeError(f"{path} is missing. Write it with numpy.savez({path.name!r}, x=images, y=labels).")
     try:
@@ -109,13 +115,13 @@ def open_archive(path: Path):
         raise RecipeError(f"{path} cannot be read as a NumPy archive: {error}") from None
     if isinstance(archive, np.ndarray):
         raise RecipeError(
-            f"{path} holds one array; inputs and labels stand in one .npz: numpy.savez(file, x=.., y=..)."
+            f"{path} holds one array; inputs and labels belong in one .npz: numpy.savez(file, x=.., y=..)."
         )
     return archive
 
 
 def read_array(archive, name: str, file: str) -> np.ndarray:
-    """Raises RecipeError where the array is missing, damaged or pickled."""
+    """Reads an array; raises RecipeError where it is missing, damaged or pickled."""
     if name not in archive.files:
         raise RecipeError(
             f"{file}: no array `{name}`; there are {', '.join(archive.files) or 'none'}. conf/data/arrays.yaml names "
@@ -135,7 +141,7 @@ def read_array(archive, name: str, file: str) -> np.ndarray:
     return array
 
 
-# ---- what arrays mean ------------------------------------------------------------------------------------------------
+# ---- interpretation of arrays ---------------------------------------------------------------------------------------
 
 
 def channels_last(images: np.ndarray, where: str) -> np.ndarray:
@@ -159,7 +165,7 @@ def channels_last(images: np.ndarray, where: str) -> np.ndarray:
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:
-    """Whole numbers from 0 to 255 as uint8; all others as they are. Mere zeros and ones stay: they are a mask."""
+    """Whole numbers from 0 to 255 as uint8, all others unchanged, and so are mere zeros and ones, which are a mask."""
     if images.dtype.kind not in "iu" or images.dtype == np.uint8 or not images.size:
         return images
     return images.astype(np.uint8) if images.min() >= 0 and 1 < images.max() <= 255 else images
@@ -175,7 +181,7 @@ def class_numbers(
     if values.ndim != 2:
         return values, classes
     if values.shape[1] == 1:
-        return values[:, 0], classes  # as in the archives of Keras
+        return values[:, 0], classes  # as in Keras' archives
     count = values.shape[1]
     if values.dtype.kind not in "buif":
         raise RecipeError(f"{where} is {values.dtype} {values.shape}; it must be one label per example.")
@@ -186,7 +192,7 @@ def class_numbers(
         place = rows[at] if at < len(rows) else f"row {at}"
         raise RecipeError(
             f"{where} is {values.shape}, and {place} is [{row}], not one-hot. Several labels per example, or shares of "
-            "classes, are not read yet: store one class number per example, as `y.argmax(1)`."
+            "classes, are not supported: store one class number per example, as `y.argmax(1)`."
         )
     if classes is not None and len(classes) != count:
         raise RecipeError(f"{where} has {count} one-hot columns, and `classes` names {len(classes)}.")
@@ -195,7 +201,7 @@ def class_numbers(
 
 
 def not_finite(inputs: np.ndarray, rows: Sequence[str]) -> list[Problem]:
-    """A problem for each image with a NaN or an infinity: how many, and where the first of them is."""
+    """A problem for each image with a NaN or an infinity, with their number and the first place."""
     if inputs.dtype.kind != "f":
         return []
     problems = []
@@ -204,6 +210,6 @@ def not_finite(inputs: np.ndarray, rows: Sequence[str]) -> list[Problem]:
             places = np.argwhere(~np.isfinite(image))
             value = image[tuple(places[0])]
             where = ", ".join(map(str, places[0].tolist()))
-            detail = f"{len(places):,} of its {image.size:,} values are no number, the first {value} at [{where}]"
+            detail = f"{len(places):,} of its {image.size:,} values are not finite, the first {value} at [{where}]"
             problems.append(Problem(NOT_FINITE, rows[index], detail, index))
     return problems

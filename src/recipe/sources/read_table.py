@@ -1,8 +1,8 @@
-"""Rows of csv, tsv and parquet files, each with its place.
+"""Reads the rows of csv, tsv and parquet files, each with its place in the file.
 
-The csv module of Python splits the lines: it alone says in which line a record begins, whatever its quotes hold.
-pandas and pyarrow are faster, and neither names the line of a row (pandas.read_csv's `on_bad_lines`, pyarrow.csv's
-`invalid_row_handler`: no number, or that of a row).
+Python's csv module splits the lines because only it tells in which line a record begins, whatever its quotes hold.
+pandas and pyarrow are faster, but neither gives the line of a row (pandas.read_csv's `on_bad_lines` and pyarrow.csv's
+`invalid_row_handler` give no number, or the number of the row).
 """
 
 import json
@@ -20,7 +20,7 @@ from recipe.sources.delimited_text import delimiter_of, records, text_of
 class TableRows:
     """A table in memory. columns: {name: a value per row}, texts in csv and tsv; places: `file, line 3` per row.
 
-    index: the column that numbers or names the rows and has no name, as pandas and R write it; None: there is none.
+    index: the unnamed column that numbers or names the rows, as pandas and R write it; None where there is none.
     """
 
     file: str
@@ -33,19 +33,19 @@ class TableRows:
         return len(self.places)
 
     def column(self, name: str | int) -> list:
-        return self.columns[self.named(name)]
+        return self.columns[self.name_of(name)]
 
-    def named(self, name: str | int) -> str:
-        """A column's name, asked for by it or by its position (0 the first, -1 the last).
+    def name_of(self, name: str | int) -> str:
+        """The name of a column that is given by name or position (0 is the first, -1 the last).
 
-        Raises RecipeError that lists the columns.
+        Raises RecipeError that lists the columns where there is no such column.
         """
         known = list(self.columns)
         if isinstance(name, int) and -len(known) <= name < len(known):
             return known[name]
         if name not in self.columns:
             raise RecipeError(f"{self.file}: no column `{name}`; there are {', '.join(map(shown, known))}.")
-        return name
+        return str(name)
 
 
 def read_rows(
@@ -54,9 +54,9 @@ def read_rows(
 ) -> TableRows:  # fmt: skip
     """The whole file. header: whether its first line names the columns; else they are called column 0, column 1, ...
 
-    quoted: whether cells may stand in double quotes. delimiter, encoding: None to recognise them, see
-    recipe.sources.delimited_text. A line with another number of cells is a problem and is left out. Raises RecipeError
-    where the file is missing, of another kind, in an encoding that is not recognised or not well formed, with the line.
+    quoted: whether cells may be in double quotes. delimiter, encoding: None to recognise them, see
+    recipe.sources.delimited_text. A line with a different number of cells is a problem and is left out. Raises
+    RecipeError with the line where the file is missing, of another kind, in an unknown encoding or malformed.
     """
     path = Path(path).expanduser()
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
@@ -87,7 +87,7 @@ def _advice(path: Path) -> str:
 
 
 def _rows(path: Path, names: list[str] | None, lines: list, delimiter: str, problems: list[Problem]) -> TableRows:
-    index = None
+    index: str | None = None
     if names is None:
         width = Counter(len(cells) for _, cells in lines).most_common(1)[0][0]
         names = [f"column {i}" for i in range(width)]
@@ -107,16 +107,16 @@ def _rows(path: Path, names: list[str] | None, lines: list, delimiter: str, prob
 def _require_names(path: Path, names: list[str]) -> None:
     advice = "without such a line set `header: false`."
     if twice := [name for i, name in enumerate(names) if name and name in names[:i]]:
-        raise RecipeError(f"{path}, line 1: `{shown(twice[0])}` is there twice among the columns; {advice}")
+        raise RecipeError(f"{path}, line 1: two columns have the name `{shown(twice[0])}`; {advice}")
     numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.?\d+(e[+-]?\d+)?", name, re.IGNORECASE)]
     counted = all(name.isdecimal() for name in names) and len({int(name) - i for i, name in enumerate(names)}) == 1
     fractions = any("." in name for name in numbers) and len(numbers) >= len(names) / 2
     if numbers and (fractions or (len(numbers) == len(names) and not counted)):
-        raise RecipeError(f"{path}, line 1 holds numbers, as {numbers[0]}, where columns are named; {advice}")
+        raise RecipeError(f"{path}, line 1 holds numbers, as {numbers[0]}, instead of names of columns; {advice}")
 
 
 def _aligned(path: Path, names: list[str], lines: list) -> tuple[list[str], list]:
-    """Where every row has one cell more than the header: it is empty at the end, or the row's name, as R writes it."""
+    """(names, lines), aligned where every row has one more cell than the header: an empty one, or its name (R)."""
     if {len(cells) for _, cells in lines} != {len(names) + 1}:
         return names, lines
     if not any(cells[-1].strip() for _, cells in lines):
@@ -129,12 +129,12 @@ def _aligned(path: Path, names: list[str], lines: list) -> tuple[list[str], list
 
 
 def _all_named(path: Path, names: list[str], problems: list[Problem]) -> tuple[list[str], str | None]:
-    """(the names, those that are missing made up, the column of row names or None)"""
+    """(the names, with missing ones filled in, the column of row names or None)"""
     if names[0] == "":
         names = ["index" if "index" not in names else "Unnamed: 0", *names[1:]]
-        index = names[0]
+        index: str | None = names[0]
     else:
-        index = names[0] if names[0] == "Unnamed: 0" else None  # an index that was written a second time
+        index = names[0] if names[0] == "Unnamed: 0" else None  # an index that pandas has read and written again
     for i, name in enumerate(names):
         if not name:
             detail = f"line 1 has no name for it; it is called `column {i}`"
@@ -152,9 +152,9 @@ def _require_split(path: Path, names: list[str], delimiter: str, lines: list) ->
 
 
 def _ragged(place: str, cells: list[str], names: list[str]) -> Problem:
-    """What is odd in the line, and how it begins."""
+    """The problem of a line with too many or too few cells, and how the line begins."""
     if len(cells) > len(names):
-        odd = f"behind the last column there is {shown(', '.join(cells[len(names) :]))[:60]!r}"
+        odd = f"after the last column there is {shown(', '.join(cells[len(names) :]))[:60]!r}"
     else:
         odd = f"no cell for {', '.join(f'`{shown(name)}`' for name in names[len(cells) :][:4])}"
         odd += f" and {more} more" if (more := len(names) - len(cells) - 4) > 0 else ""

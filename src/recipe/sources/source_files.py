@@ -1,8 +1,8 @@
-"""The files that the configured source reads, as one hash that DVC can depend on, wherever they lie.
+"""Hashes the files that the configured source reads, wherever they are, so that DVC can depend on them.
 
-DVC itself follows no link to a folder, sees nothing outside the project, and reads a device for ever. So the stage
-`source` looks at each run and writes resolved/source.json: numbers and a hash of names and contents, without paths or
-times. A file is read again only where its size, times or inode differ from those of the last look.
+DVC does not follow links to folders, sees nothing outside the project, and reads a device without end. So the stage
+`source` hashes the files at each run and writes resolved/source.json: counts and a hash of names and contents, without
+paths or times. A file is read again only where its size, times or inode have changed since the last run.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from recipe.files import read_json, read_yaml, write_json, write_text
 from recipe.sources.list_files import list_files
 
 MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
-# keys of the sources that come with the recipe which name what they read
+# settings that name files, of the sources that come with the recipe
 KEYS = {
     "recipe.sources.folder.Folder": ("root",),
     "recipe.sources.arrays.Arrays": ("file",),
@@ -29,15 +29,17 @@ KEYS = {
     "recipe.sources.digits.Digits": (),
     "recipe.sources.digits_flawed.DigitsFlawed": (),
 }
-GIVEN_SPLITS = "recipe.sources.given_splits.GivenSplits"  # its parts are data sets
-BELOW_ROOT = {"recipe.sources.folder.Folder": ("annotations", "labels")}  # a file below `root`, or ../ and so on
-OWN_FILES = "data"  # what a person's own source may read without naming it
-SETTLED = 2_000_000_000  # ns: a file this young may change once more without another time, on a coarse clock
+GIVEN_SPLITS = "recipe.sources.given_splits.GivenSplits"  # its settings are data sets
+BELOW_ROOT = {"recipe.sources.folder.Folder": ("annotations", "labels")}  # settings that name a file relative to `root`
+PROJECT_FILES = "data"  # the folder that a user-defined source may read without naming it
+SETTLED = 2_000_000_000  # ns: a younger file may change again without a new time, on a coarse clock
 
 
 def write_manifest() -> str:
     """Writes resolved/source.json for the source of resolved/prepare.yaml; gives a sentence on it."""
-    manifest = hash_sources(read_yaml(CONFIG)["data"])
+    config = read_yaml(CONFIG)
+    assert isinstance(config, dict)
+    manifest = hash_sources(config["data"])
     write_json(MANIFEST, manifest)
     files, size = (sum(entry[key] for entry in manifest.values()) for key in ("files", "bytes"))
     return f"{files:,} files, {size / 1e6:,.1f} MB" if manifest else "the source reads no files of this project"
@@ -47,18 +49,18 @@ def write_manifest() -> str:
 def require_unchanged(data: dict, checked: bool = True) -> Iterator[None]:
     """Raises RecipeError where, before or after the block, the source's files differ from resolved/source.json.
 
-    What the block reads would count as what was hashed, and an earlier version of the files as up to date. data: the
-    source's config. Unchecked, it does nothing.
+    Otherwise the output of the block would count as made from the hashed version of the files. data: the source's
+    config. Does nothing where `checked` is false.
     """
     for part in ("before", "after"):
         if checked and read_json(MANIFEST) != hash_sources(data):
-            raise RecipeError("the files of the source have changed since `dvc repro` looked at them. Run it again.")
+            raise RecipeError("the files of the source have changed since `dvc repro` hashed them. Run it again.")
         if part == "before":
             yield
 
 
 def hash_sources(data: dict) -> dict[str, dict]:
-    """{key of the source's config, or the folder it names: files, bytes and sha256 of all that lies there}."""
+    """{setting of the source: number of files, bytes and sha256 of everything it names}."""
     cache = _Cache.load()
     manifest = {key: _hashed(place, cache) for key, place in source_paths(data).items()}
     cache.save()
@@ -66,10 +68,10 @@ def hash_sources(data: dict) -> dict[str, dict]:
 
 
 def source_paths(data: dict) -> dict[str, Path]:
-    """{key of a source's config: the file or folder that it names}.
+    """{setting of a source: the file or folder that it names}.
 
-    A data set that torchvision downloads compares its own checksums. Of a person's own source, every text that names a
-    file or folder counts, and the folder data/; not the one that holds the project, which every stage changes.
+    A data set that torchvision downloads verifies its own checksums. For a user-defined source, every text that names a
+    file or folder counts, and the folder data/; not a folder that holds the project, which every stage changes.
     """
     target = str(data.get("_target_", ""))
     if target.startswith("torchvision.") and "download" in data:
@@ -78,17 +80,17 @@ def source_paths(data: dict) -> dict[str, Path]:
         parts = {name: part for name, part in data.items() if isinstance(part, dict)}
         return {f"{name}.{key}": place for name, part in parts.items() for key, place in source_paths(part).items()}
     if target in KEYS:
-        named = {key: _path(data[key]) for key in KEYS[target] if data.get(key)}  # what lacks, prepare says
+        named = {key: _path(data[key]) for key in KEYS[target] if data.get(key)}  # prepare reports what is missing
         below = {key: data[key] for key in BELOW_ROOT.get(target, ()) if data.get(key) and named}
         return named | {key: named["root"] / name for key, name in below.items()}
     named = {key: _path(text) for key, text in _texts(data) if text}
     above = {*map(os.path.realpath, (Path.cwd(), *Path.cwd().parents))}
     named = {key: path for key, path in named.items() if os.path.exists(path) and os.path.realpath(path) not in above}
-    return named | ({OWN_FILES: Path(OWN_FILES)} if os.path.isdir(OWN_FILES) else {})
+    return named | ({PROJECT_FILES: Path(PROJECT_FILES)} if os.path.isdir(PROJECT_FILES) else {})
 
 
 def _path(text: str) -> Path:
-    return Path(os.path.expanduser(text))  # that of Path raises where `~` is followed by no user's name
+    return Path(os.path.expanduser(text))  # Path.expanduser raises where `~` is followed by an unknown user
 
 
 def _texts(node, at: str = "") -> Iterator[tuple[str, str]]:
@@ -102,23 +104,23 @@ def _texts(node, at: str = "") -> Iterator[tuple[str, str]]:
 
 def _hashed(place: Path, cache: "_Cache") -> dict:
     if not place.is_dir():
-        size, content = cache.read(os.path.realpath(place)) if place.is_file() else (0, "missing")
-        return {"files": int(place.is_file()), "bytes": size, "sha256": content}
-    below, total, content = list_files(place), 0, hashlib.sha256()
-    for name, path in below.files:
-        size, inner = cache.read(path)
+        size, digest = cache.read(os.path.realpath(place)) if place.is_file() else (0, "missing")
+        return {"files": int(place.is_file()), "bytes": size, "sha256": digest}
+    listing, total, content = list_files(place), 0, hashlib.sha256()
+    for name, path in listing.files:
+        size, digest = cache.read(path)
         total += size
-        content.update(f"{name}\0{inner}\n".encode(errors="surrogateescape"))
-    for problem in below.problems:  # they are listed in problems.csv
+        content.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    for problem in listing.problems:  # they are listed in problems.csv
         content.update(f"{problem.kind}\0{problem.name}\0{problem.detail}\n".encode())
-    for folder in below.folders:  # an empty one may be a class
+    for folder in listing.folders:  # an empty one may be a class
         content.update(f"{folder}\n".encode(errors="surrogateescape"))
-    return {"files": len(below.files), "bytes": total, "sha256": content.hexdigest()}
+    return {"files": len(listing.files), "bytes": total, "sha256": content.hexdigest()}
 
 
 @dataclass
 class _Cache:
-    """{real path: [size, time of change, of the inode's change, inode, sha256]} of the last look, below .recipe/."""
+    """{real path: [size, mtime, ctime, inode, sha256]} of the last run, in .recipe/."""
 
     known: dict[str, list]
     used: dict[str, list]
@@ -127,7 +129,7 @@ class _Cache:
     def load(cls) -> "_Cache":
         try:
             known = json.loads(_cache_file().read_text())
-        except (OSError, ValueError):  # the first look, or a file that was cut
+        except (OSError, ValueError):  # the first run, or a truncated file
             known = {}
         return cls(known, {})
 
@@ -136,7 +138,7 @@ class _Cache:
             write_text(_cache_file(), json.dumps(self.used))
 
     def read(self, path: str) -> tuple[int, str]:
-        """(bytes, sha256) of a file; (0, what is wrong with it) where it cannot be read."""
+        """(bytes, sha256) of a file; (0, the error) where it cannot be read."""
         try:
             status = os.stat(path)
             stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
@@ -149,7 +151,7 @@ class _Cache:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             return 0, f"unreadable: {error.strerror}"
-        if status.st_ctime_ns < before - SETTLED:  # the other time may be set to any, and lie in the future
+        if status.st_ctime_ns < before - SETTLED:  # mtime may be set to any time, even in the future
             self.used[path] = [*stamp, content]
         return status.st_size, content
 

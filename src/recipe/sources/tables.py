@@ -1,4 +1,4 @@
-"""Tables as sources: columns of features, or a column of texts."""
+"""Tables as sources: rows of features, or texts."""
 
 import codecs
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from recipe.data.source import FEATURES, TEXT
 from recipe.data.split_names import refuse_unnamed, required
 from recipe.errors import RecipeError
-from recipe.problems import BadExample, shown
+from recipe.problems import BadExample, Problem, shown
 from recipe.sources.cells import Cells
 from recipe.sources.columns import LEVELS, learn_features, normalise_dates
 from recipe.sources.dates import times
@@ -19,21 +19,26 @@ from recipe.sources.read_table import TableRows, read_rows
 
 
 class Table:
-    """A csv, tsv or parquet file, a row per example: its columns as one row of features.
+    """A csv, tsv or parquet file with a row per example, whose columns become a row of features.
 
-    A column of numbers stays what it is, NaN where a cell is missing; money, percent and thousands are numbers, too.
-    Dates become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all
-    0 where it is missing; the rarer ones of more than `levels` share `other`. A column that lacks values gets another
-    of 0 and 1, `age is missing`. A cell of another kind than its column makes its row unreadable. A column that tells
-    rows apart (an index, ids) becomes metadata. What was recognised, and all that is odd, is in `problems`.
+    A column of numbers is kept, NaN where a cell is missing; money, percent and thousands are numbers, too. Dates
+    become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all 0
+    where it is missing; of more than `levels` names the rarest share `other`. A column with missing values gets another
+    column of 0 and 1, `age is missing`. A cell of a different kind than its column makes its row unreadable. A column
+    that identifies rows (an index, ids) becomes metadata. `problems` lists what was recognised and all that is odd.
 
-    label, group, split: names of columns, or positions. split: the column that says train, val or test. metadata:
-    columns that are no features (identifiers, dates, sites) and that the audit gets to see. classes: the names in label
-    order, else what stands in the column. delimiter, encoding, decimal and thousands (signs), dates ({column: a format
+    label, group, split: names or positions of columns. split: the column that holds train, val or test. metadata:
+    columns that are not features (identifiers, dates, sites) but are shown to the audit. classes: the names in label
+    order; None: the values of the column. delimiter, encoding, decimal and thousands (signs), dates ({column: a format
     of datetime.strptime}): None to recognise them.
     """
 
     kind = FEATURES
+    targets: list
+    classes: list[str]
+    names: list[str]
+    problems: list[Problem]
+    given_split: list
 
     def __init__(
         self, file: str, label: str | int, group: str | int | None = None, metadata: Sequence[str | int] = (),
@@ -44,23 +49,23 @@ class Table:
         decimal = _decimal(file, decimal, thousands)
         _require_encoding(file, encoding)
         rows = read_rows(file, header=header, delimiter=delimiter, encoding=encoding)
-        label, aside = rows.named(label), [rows.named(name) for name in metadata]
+        label, kept = rows.name_of(label), [rows.name_of(name) for name in metadata]
         _take_label(self, rows, label, classes)
         self.groups = rows.column(group) if group is not None else None
-        roles = {label, *aside, *(rows.named(name) for name in (group, split) if name is not None)}
+        roles = {label, *kept, *(rows.name_of(name) for name in (group, split) if name is not None)}
         columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
         _take_split(self, rows, split, list(columns))
-        formats = {rows.named(name): _format(file, name, form) for name, form in (dates or {}).items()}
+        formats = {rows.name_of(name): _format(file, name, form) for name, form in (dates or {}).items()}
         learned = learn_features(rows, columns, decimal=decimal, levels=levels, formats=formats)
         self.problems += learned.problems
-        self.metadata = {}
-        for name in aside:
+        self.metadata: dict[str, Sequence] = {}
+        for name in kept:
             self.metadata[name], notes = normalise_dates(rows, name, formats.get(name))
             self.problems += notes
-        self.metadata |= learned.aside
+        self.metadata |= learned.metadata
         if not learned.features:
             why = "".join(f" {p.name}: {p.detail}." for p in learned.problems[:3])
-            raise RecipeError(f"{file}: no column is left for features beside the label `{shown(label)}`.{why}")
+            raise RecipeError(f"{file}: no column is left for features besides the label `{shown(label)}`.{why}")
         self.layout = Layout(learned.features, header, delimiter, encoding)
         self.columns = self.layout.columns
         if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
@@ -83,6 +88,11 @@ class Text:
     """
 
     kind = TEXT
+    targets: list
+    classes: list[str]
+    names: list[str]
+    problems: list[Problem]
+    given_split: list
 
     def __init__(
         self, file: str, text: str | int, label: str | int, group: str | int | None = None,
@@ -95,8 +105,8 @@ class Text:
         self.texts = rows.column(text)
         _take_label(self, rows, label, classes)
         self.groups = rows.column(group) if group is not None else None
-        self.metadata = {rows.named(name): rows.column(name) for name in metadata}
-        used = [rows.named(name) for name in (text, label, group, *metadata) if name is not None]
+        self.metadata = {rows.name_of(name): rows.column(name) for name in metadata}
+        used = [rows.name_of(name) for name in (text, label, group, *metadata) if name is not None]
         _take_split(self, rows, split, [name for name in rows.columns if name not in used])
 
     def __len__(self) -> int:
@@ -107,37 +117,37 @@ class Text:
 
 
 def _take_label(source: Table | Text, rows: TableRows, label: str | int, classes: Sequence[str] | None) -> None:
-    """targets, classes, names and problems, as both kinds have them."""
-    where = f"{rows.file}, column `{shown(rows.named(label))}`"
+    """Sets targets, classes, names and problems."""
+    where = f"{rows.file}, column `{shown(rows.name_of(label))}`"
     source.targets, source.classes, problems = encode_labels(rows.column(label), rows.places, where, classes)
     source.names, source.problems = rows.places, rows.problems + problems
 
 
 def _take_split(source: Table | Text, rows: TableRows, split: str | int | None, others: Sequence[str]) -> None:
-    """given_split of the named column; where none is named, none of the `others` may hold splits."""
+    """Sets given_split from the named column; where none is named, none of the `others` may hold splits."""
     if split is None:
         refuse_unnamed({name: rows.columns[name] for name in others}, rows.file)
     else:
-        where = f"{rows.file}, column `{shown(rows.named(split))}`"
+        where = f"{rows.file}, column `{shown(rows.name_of(split))}`"
         source.given_split = required(rows.column(split), where)
 
 
 def _decimal(file: str | Path, decimal: str | None, thousands: str | None) -> str | None:
-    """The decimal sign that is given, or follows from that of the thousands."""
+    """The given decimal sign, or the one that follows from the sign of thousands."""
     if decimal not in (None, ".", ","):
         raise RecipeError(f'{file}: `decimal: "{decimal}"` must be "." or ",", or null to recognise it.')
     if thousands not in (None, ".", ",", " ", "'"):
         raise RecipeError(f'{file}: `thousands: "{thousands}"` must be ".", ",", " " or "\'", or null to recognise it.')
     if thousands is not None and thousands == decimal:
         raise RecipeError(f'{file}: `decimal` and `thousands` are both "{decimal}": they must differ.')
-    return decimal or {",": ".", ".": ","}.get(thousands)
+    return decimal or {",": ".", ".": ","}.get(thousands or "")
 
 
 def _format(file: str | Path, name: str, form: str) -> str:
     try:
         times(["2020"], form)
     except (ValueError, TypeError, re.error) as error:
-        raise RecipeError(f"{file}: `dates: {{{name}: {form}}}` is no format, as %d/%m/%Y is: {error}.") from None
+        raise RecipeError(f"{file}: `dates: {{{name}: {form}}}` is not a format such as %d/%m/%Y: {error}.") from None
     return form
 
 

@@ -11,8 +11,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from recipe import rng
-from recipe.data.batches import Split
-from recipe.data.streaming import batches
+from recipe.data.batches import Split, batches
 from recipe.train import augment, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
 from recipe.train.lane import Lane

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recipe import rng
-from recipe.data.batches import Split
-from recipe.data.streaming import StreamedInputs, batches
+from recipe.data.batches import Split, batches
+from recipe.data.streaming import StreamedInputs
 from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 

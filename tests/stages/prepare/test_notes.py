@@ -14,7 +14,7 @@ from recipe.files import read_csv
 from recipe.problems import Problem
 from recipe.sources.folder import Folder
 from recipe.stages.prepare import checks as claims
-from recipe.stages.prepare.notes import NOTES, kind_of, listed
+from recipe.stages.prepare.notes import NOTES, kind_of, problem_row_of
 from recipe.stages.prepare.write_store import HINTS, prepare
 from recipe.verdict import checks_of
 
@@ -27,22 +27,22 @@ def saved(picture: Image.Image, kind: str, **options) -> bytes:
 
 def notes_of(folder) -> dict[str, list[str]]:
     """{name: what was noted of it}"""
-    found = {}
+    results = {}
     for line in read_csv(folder / "problems.csv"):
         if line["level"] == "note":
-            found.setdefault(line["name"], []).append(line["problem"])
-    return found
+            results.setdefault(line["name"], []).append(line["problem"])
+    return results
 
 
 def test_every_note_on_a_file_says_what_was_done_and_what_to_do(tmp_path):
     animals = zoo(tmp_path)
-    seen = {note for found in decode([odd.file for odd in animals.values()]) for note in found.notes}
+    seen = {note for prepared in decode([odd.file for odd in animals.values()]) for note in prepared.notes}
     for fit in (Fit(900), Fit(900, channels=1)):
         seen |= {note for channels in (1, 2, 3, 4) for note in fit(np.zeros((9, 9, channels), np.uint8))[1]}
     assert len(seen) > 20
     for note in seen:
         assert kind_of(note) in NOTES, note
-        line = listed(note, "a.jpg", 3)
+        line = problem_row_of(note, "a.jpg", 3)
         assert (line["level"], line["source"], line["problem"]) == ("note", 3, kind_of(note))
         assert line["detail"].endswith(".")
         assert line["hint"].endswith((".", "?"))
@@ -68,7 +68,7 @@ def test_a_folder_of_many_kinds_lists_what_was_converted(tmp_path):
         put(tmp_path / "images", f"a/{name}", content=content)
     put(tmp_path / "images", "b/1.png", "b/2.png", "b/cut.png", "Thumbs.db", content=saved(picture, "PNG"))
     (tmp_path / "images/b/cut.png").write_bytes(saved(picture, "PNG")[:-40])
-    found, _ = stored(Folder(str(tmp_path / "images"), size=32), tmp_path)
+    prepared, _ = stored(Folder(str(tmp_path / "images"), size=32), tmp_path)
     assert notes_of(tmp_path) == {
         "Thumbs.db": ["stray file"],
         "a/alpha.png": ["alpha composited on white"],
@@ -91,8 +91,8 @@ def test_a_folder_of_many_kinds_lists_what_was_converted(tmp_path):
     }  # fmt: skip
     ending = next(line for line in lines if line["problem"] == "wrong ending")
     assert ending["detail"] == "PNG named .jpg. It was read by its content."
-    assert found.metrics()["problems"] == 2
-    verdict = claims.examples_are_read_as_stored(claims.Reading(found.counts, found.converted, 0))
+    assert prepared.metrics()["problems"] == 2
+    verdict = claims.examples_are_read_as_stored(claims.Reading(prepared.counts, prepared.converted, 0))
     assert verdict.value == "grey as three equal channels: 2, 1 bit to grey: 1, 16 bit grey to 0..1: 1, ..."
     before = (tmp_path / "problems.csv").read_bytes()
     stored(Folder(str(tmp_path / "images"), size=32), tmp_path, workers=2)
@@ -119,7 +119,7 @@ def test_images_that_a_data_set_gives_are_listed_as_files_are(tmp_path, image, n
     assert all(kind in NOTES for kind in notes)
 
 
-def test_a_function_that_a_person_wrote_may_note_anything(tmp_path):
+def test_a_user_defined_function_may_note_anything(tmp_path):
     class Own(Set):
         targets, fit = [0, 1], staticmethod(lambda image: (image, ("sharpened", "turned: by 3 degrees")))
 

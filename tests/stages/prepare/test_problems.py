@@ -34,10 +34,10 @@ def test_every_kind_of_problem_closes_or_notes_exactly_one_check():
         (["\u8682\u8681", "\u871c\u8702"], []),
     ],
 )
-def test_classes_in_two_spellings_are_told_with_both_places(names, kinds):
-    found = list(spelling_problems({name: f"line {n}" for n, name in enumerate(names)}))
-    assert [p.kind for p in found] == kinds
-    assert all("line 0" in p.detail for p in found)
+def test_classes_in_two_spellings_are_reported_with_both_places(names, kinds):
+    results = list(spelling_problems({name: f"line {n}" for n, name in enumerate(names)}))
+    assert [p.kind for p in results] == kinds
+    assert all("line 0" in p.detail for p in results)
 
 
 @given(st.binary(max_size=20))

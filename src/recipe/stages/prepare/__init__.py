@@ -1,1 +1,1 @@
-"""From the source to the store: every example is read once."""
+"""The stage `prepare`: reads every example of the source once and writes the store."""

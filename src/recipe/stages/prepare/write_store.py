@@ -1,11 +1,12 @@
-"""From a source of any kind to the store: every example read once, and what is wrong with it told."""
+"""Reads every example of a source once, whatever its kind, and writes the store and the problems."""
 
 import hashlib
-from array import array as numbers
+from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,277 +14,233 @@ from recipe import problems
 from recipe.data.images import Fit
 from recipe.data.reading import Example, read_examples
 from recipe.data.source import FORM, IMAGE, TEXT, Description, describe
-from recipe.data.store import COLUMNS
 from recipe.decode import pool
 from recipe.decode.value_range import DatasetValues, PictureValues, dataset_values
 from recipe.errors import RecipeError
 from recipe.files import replacing, write_csv, write_json
-from recipe.problems import CONTRADICTION, ODD_SHAPE, Problem, shown
-from recipe.sources import coco
+from recipe.problems import CONTRADICTION, ODD_SHAPE, Problem
 from recipe.stages.prepare import notes
 from recipe.stages.prepare.disk_buffer import ArrayBuffer, BlobBuffer, RecordBuffer, renumber
+from recipe.stages.prepare.examples_table import examples_table
 
 REREAD = 32  # examples read a second time: a transform that draws random numbers shows in the first few
 MANY_SHAPES = 100
-MANY_FINDINGS = 8  # of each level that the terminal and the report name; problems.csv has all
 HINTS = problems.HINTS | pool.PROBLEMS
+
+Read = Callable[[Sequence[int]], Iterator[Example | Problem]]
 
 
 @dataclass
 class Prepared:
-    """What came out of reading a source; the claims about it are in checks/prepare.py."""
+    """The outcome of reading a source. checks.py holds the claims about it, captions.py the sentences."""
 
-    said: Description
-    problems: list[Problem]  # every one, not the first
-    table: object = None  # examples.parquet as a pyarrow table
-    unrepeatable: int = 0  # examples that differ when read again
+    description: Description
+    problems: list[Problem]  # all of them
+    table: Any = None  # examples.parquet as a pyarrow table
+    unrepeatable: int = 0  # examples that differ when they are read again
     shape: tuple[int, ...] = ()
     dtype: str = ""
     fingerprint: str = ""
-    picture_values: numbers = field(
-        default_factory=lambda: numbers("d")
-    )  # PictureValues of each image, one after the other
-    noted: list[tuple[int, str]] = field(default_factory=list)  # (index, note): what reading changed or came across
+    picture_values: array = field(default_factory=lambda: array("d"))  # PictureValues of each image, concatenated
+    noted: list[tuple[int, str]] = field(default_factory=list)  # (index, note) on what was converted or is odd
 
     @property
-    def counts(self) -> Counter:
+    def counts(self) -> Counter[str]:
         """{kind of problem: how often}"""
         return Counter(p.kind for p in self.problems)
 
     @property
-    def converted(self) -> Counter:
+    def converted(self) -> Counter[str]:
         """{kind of note: examples}"""
         return Counter(kind for _, kind in {(index, notes.kind_of(note)) for index, note in self.noted})
 
     @property
     def values(self) -> DatasetValues | None:
         """Where the stored values of images lie."""
-        return dataset_values(
-            np.frombuffer(self.picture_values).reshape(-1, len(PictureValues._fields)),
-            self.said.value_range,
-            self.said.knob,
-        )
+        pictures = np.frombuffer(self.picture_values).reshape(-1, len(PictureValues._fields))
+        return dataset_values(pictures, self.description.value_range, self.description.range_settable)
 
     @property
     def level(self) -> str:
-        """Why the classes may be at another level of folders; empty where nothing speaks for it."""
+        """Why the classes may be at another level of folders; empty where there is no doubt."""
         return next((p.detail for p in self.problems if p.kind == problems.CLASS_LEVEL), "")
 
     @property
     def lost(self) -> int:
         """Examples of the source that are not in the store."""
-        return self.said.total - self.table.num_rows
+        return self.description.total - self.table.num_rows
 
     def metrics(self) -> dict[str, int]:
         wrong = sum(p.level == problems.PROBLEM for p in self.problems)
-        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.said.classes)}
-        names = ("channels", "height", "width") if self.said.kind == IMAGE else ("features",)
-        return sizes | (dict(zip(names, self.shape, strict=True)) if self.said.kind != TEXT else {})
-
-    def findings(self) -> list[str]:
-        """A sentence on each of the first problems and notes; what was converted is counted in `summary`."""
-        found = []
-        for level in (problems.PROBLEM, problems.NOTE):
-            listed = [p for p in self.problems if p.level == level]
-            found += [f"{shown(p.name)}: {p.kind}: {p.detail.rstrip('.')}." for p in listed[:MANY_FINDINGS]]
-            if (more := len(listed) - MANY_FINDINGS) > 0:
-                found.append(f"problems.csv lists {more:,} more at the level of a {level}.")
-        return found
-
-    def summary(self) -> str:
-        shape = " x ".join(map(str, self.shape))
-        form = "texts" if self.said.kind == TEXT else f"{self.dtype} {shape}"
-        sentence = (
-            f"{self.table.num_rows:,} of {self.said.total:,} examples stored as {form} in {len(self.said.classes)} "
-            f"classes; {self.lost:,} could not be."
-        )
-        commonest = sorted(self.converted.items(), key=lambda item: (-item[1], item[0]))
-        most = ", ".join(f"{kind} ({count:,})" for kind, count in commonest[:3])
-        return f"{sentence} Converted or odd: {most}." if most else sentence
+        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.description.classes)}
+        names = ("channels", "height", "width") if self.description.kind == IMAGE else ("features",)
+        return sizes | (dict(zip(names, self.shape, strict=True)) if self.description.kind != TEXT else {})
 
 
 def prepare(
-    source, config: dict, out: Path, say: Callable[[str], None] = lambda text: None, *,
+    source: Any, config: dict[str, Any], out: Path, say: Callable[[str], None] = lambda text: None, *,
     limits: pool.DecodingLimits | None = None, workers: int = 1,
 ) -> Prepared:  # fmt: skip
-    """Reads every example of `source` once, holding a few in memory, and writes the store to `out`.
+    """Reads every example of `source` once, with a few in memory at a time, and writes the store to `out`.
 
-    An example that cannot be read, has an unknown label or another shape than most is not in the store but in
-    problems.csv: never dropped in silence; what was converted is listed there, too. limits, workers: of decoding
-    encoded files. Raises RecipeError where `source` is no data set at all.
+    An example that cannot be read, has an unknown label, or has another shape than most is not stored but listed in
+    problems.csv: none is dropped silently. Conversions are listed there, too. limits, workers: for decoding encoded
+    files. Raises RecipeError where `source` as a whole is not a data set.
     """
-    said, limits = describe(source), limits or pool.DecodingLimits()
-    found = Prepared(said, list(said.problems))
+    description, limits = describe(source), limits or pool.DecodingLimits()
+    prepared = Prepared(description, list(description.problems))
     names = ("inputs.npy", "texts.parquet", "previews.parquet")
-    with replacing(out / names[0]) as at, replacing(out / names[1]) as texts, replacing(out / names[2]) as previews:
-        arrays = ArrayBuffer(at)
-        sides = BlobBuffer(texts, "text", "string"), BlobBuffer(previews, "jpeg", "binary")
-        records = _read_all(
-            source, found, arrays, *sides, lambda i: read_examples(source, said, i, limits, workers), say
-        )
-        for side in sides:
-            side.finish()
-        found.shape, found.dtype = arrays.commonest()
-        found.problems += _odd_shapes(arrays, found, records)
-        kept = arrays.finish(found.shape, found.dtype)
+    with (
+        replacing(out / names[0]) as inputs_path,
+        replacing(out / names[1]) as texts_path,
+        replacing(out / names[2]) as previews_path,
+    ):
+        reader = _Reader(prepared, ArrayBuffer(inputs_path), BlobBuffer(texts_path, "text", "string"),
+                         BlobBuffer(previews_path, "jpeg", "binary"))  # fmt: skip
+        records = reader.read_all(lambda indices: read_examples(source, description, indices, limits, workers), say)
+        prepared.shape, prepared.dtype = reader.arrays.commonest()
+        prepared.problems += _odd_shapes(reader.arrays, prepared, records)
+        kept = reader.arrays.finish(prepared.shape, prepared.dtype)
         if not kept.all():
-            renumber(previews, kept)
-        found.table = _table(records, kept, said)
-    found.problems.sort(key=lambda p: -1 if p.source is None else p.source)
-    _write(found, config, out, limits)
-    return found
+            renumber(previews_path, kept)
+        prepared.table = examples_table(records, kept, description)
+    prepared.problems.sort(key=lambda p: -1 if p.source is None else p.source)
+    _write(prepared, config, out, limits)
+    return prepared
 
 
-def _read_all(source, found: Prepared, arrays: ArrayBuffer, texts: BlobBuffer, previews: BlobBuffer, read, say):
-    """Every example to where it belongs; gives the records of the readable ones as a pyarrow table."""
-    said, records, first = found.said, RecordBuffer(), {}
-    step = max(2_000, said.total // 20)  # a line now and then: photographs take a while
-    for item in read(range(said.total)):
-        if isinstance(item, Problem):
-            found.problems.append(item)
-            index = item.source
+@dataclass
+class _Reader:
+    """Sends each example to the buffers it belongs to."""
+
+    prepared: Prepared
+    arrays: ArrayBuffer
+    texts: BlobBuffer
+    previews: BlobBuffer
+    records: RecordBuffer = field(default_factory=RecordBuffer)
+
+    def read_all(self, read: Read, say: Callable[[str], None]) -> Any:
+        """Reads all examples, the first few twice; gives the records of the readable ones as a pyarrow table."""
+        description, total = self.prepared.description, self.prepared.description.total
+        step = max(2_000, total // 20)  # a line of progress now and then: photographs take a while
+        first: dict[int, tuple[str, int]] = {}  # {index: (content, label)} of those to be read again
+        for index, item in enumerate(read(range(total))):
+            if isinstance(item, Problem):
+                self.prepared.problems.append(item)
+            else:
+                self._store(item)
+                if len(first) < REREAD:
+                    first[index] = (item.content, item.label)
+            if (index + 1) % step == 0:
+                say(f"{index + 1:,} of {total:,} examples read")
+        if not first:
+            raise _nothing_readable(description, self.prepared.problems)
+        again = zip(first.values(), read(list(first)), strict=True)
+        self.prepared.unrepeatable = sum(
+            not isinstance(item, Example) or (item.content, item.label) != before for before, item in again
+        )
+        for blobs in (self.texts, self.previews):
+            blobs.finish()
+        return self.records.table()
+
+    def _store(self, example: Example) -> None:
+        prepared, row = self.prepared, len(self.arrays.form_of)
+        value: np.ndarray
+        if isinstance(example.value, str):
+            self.texts.add(row, example.value)
+            value = np.zeros(0, np.uint8)
         else:
-            index, row = item.index, len(arrays.form_of)
-            if said.kind == TEXT:
-                texts.add(row, item.value)
-            if arrays.add(np.zeros(0, np.uint8) if said.kind == TEXT else item.value):
-                _refuse_scattered(arrays, said)
-            found.problems += _size_disagrees(item, said)
-            if item.preview:
-                previews.add(row, item.preview)
-            first |= {index: (item.content, item.label)} if len(first) < REREAD else {}
-            found.picture_values.extend(item.picture_values or ())
-            found.noted += [(index, note) for note in dict.fromkeys(item.notes)]
-            own = {"source": index, "label": item.label, "hash": item.content, "notes": "; ".join(item.notes)}
-            records.add(own | item.facts)
-        if (index + 1) % step == 0:
-            say(f"{index + 1:,} of {said.total:,} examples read")
-    if not first:
-        form = "" if said.encoded or said.kind != IMAGE else FORM
-        lost = next((p.detail for p in found.problems if p.source is not None), "it is empty").rstrip(".")
-        raise RecipeError(f"{said.name}: none of {said.total} examples could be read; {lost}. {form}".rstrip())
-    again = zip(first.values(), read(list(first)), strict=True)
-    found.unrepeatable = sum(not isinstance(b, Example) or (b.content, b.label) != a for a, b in again)
-    return records.table()
+            value = example.value
+        if self.arrays.add(value):
+            _refuse_scattered(self.arrays, prepared.description)
+        prepared.problems += _size_disagrees(example, prepared.description)
+        if example.preview:
+            self.previews.add(row, example.preview)
+        prepared.picture_values.extend(example.picture_values or ())
+        prepared.noted += [(example.index, note) for note in dict.fromkeys(example.notes)]
+        record = {
+            "source": example.index,
+            "label": example.label,
+            "hash": example.content,
+            "notes": "; ".join(example.notes),
+        }
+        self.records.add(record | example.file_metadata)
 
 
-def _size_disagrees(item: Example, said: Description) -> list[Problem]:
-    """Boxes were drawn on another picture than the file's, most often before it was resized or turned upright."""
-    given = tuple(said.annotations.get(f"ann_{side}", {item.index: None})[item.index] for side in ("width", "height"))
-    decoded = tuple(item.facts.get(side) for side in ("width", "height"))
-    if None in given or given == decoded:
+def _nothing_readable(description: Description, reported: Iterable[Problem]) -> RecipeError:
+    form = "" if description.encoded or description.kind != IMAGE else FORM
+    reason = next((p.detail for p in reported if p.source is not None), "it is empty").rstrip(".")
+    message = f"{description.name}: none of {description.total} examples could be read; {reason}. {form}"
+    return RecipeError(message.rstrip())
+
+
+def _size_disagrees(example: Example, description: Description) -> list[Problem]:
+    """A problem where boxes were drawn on a picture of another size, most often before it was resized or rotated."""
+    sides, index = ("width", "height"), example.index
+    annotated = tuple(description.annotations.get(f"ann_{side}", {index: None})[index] for side in sides)
+    decoded = tuple(example.file_metadata.get(side) for side in sides)
+    if None in annotated or annotated == decoded:
         return []
-    detail = "the annotations give {} x {} pixels, the upright picture has {} x {}".format(*given, *decoded)
-    return [Problem(CONTRADICTION, said.names[item.index], detail, item.index)]
+    detail = "the annotations give {} x {} pixels, the upright picture has {} x {}".format(*annotated, *decoded)
+    return [Problem(CONTRADICTION, description.names[index], detail, index)]
 
 
-def _refuse_scattered(arrays: ArrayBuffer, said: Description) -> None:
-    """Where no shape is the common one, all but a few examples would be lost, after much disk."""
+def _refuse_scattered(arrays: ArrayBuffer, description: Description) -> None:
+    """Raises RecipeError where there is no common shape: nearly all examples would be dropped after much disk use."""
     if len(arrays.forms) == MANY_SHAPES and arrays.share < 0.5:
         raise RecipeError(
-            f"{said.name}: the first {len(arrays.form_of):,} examples have {MANY_SHAPES} different shapes, as "
-            f"{arrays.form(0)[0]} and {arrays.form(-1)[0]}. Give the data set `size`, or a transform, in its file in "
-            "conf/data/, so that all have one."
+            f"{description.name}: the first {len(arrays.form_of):,} examples have {MANY_SHAPES} different shapes, such "
+            f"as {arrays.form(0)[0]} and {arrays.form(-1)[0]}. Set `size` or a transform in the data set's file in "
+            "conf/data/, so that all have the same shape."
         )
 
 
-def _odd_shapes(arrays: ArrayBuffer, found: Prepared, records) -> list[Problem]:
-    wanted, odd = (found.shape, found.dtype), []
-    axes = "(channels, height, width)" if found.said.kind == IMAGE else "(columns)"
-    for at, index in enumerate(records["source"].to_pylist() if len(arrays.forms) > 1 else ()):
-        if (form := arrays.form(at)) != wanted:
-            detail = f"{form[1]} {form[0]}, most are {wanted[1]} {wanted[0]} {axes}"
-            odd.append(Problem(ODD_SHAPE, found.said.names[index], detail, index))
+def _odd_shapes(arrays: ArrayBuffer, prepared: Prepared, records: Any) -> list[Problem]:
+    """A problem for each example of another shape or type than most."""
+    common, description = (prepared.shape, prepared.dtype), prepared.description
+    axes = "(channels, height, width)" if description.kind == IMAGE else "(columns)"
+    odd = []
+    for row, index in enumerate(records["source"].to_pylist() if len(arrays.forms) > 1 else ()):
+        if (form := arrays.form(row)) != common:
+            detail = f"{form[1]} {form[0]}, most are {common[1]} {common[0]} {axes}"
+            odd.append(Problem(ODD_SHAPE, description.names[index], detail, index))
     return odd
 
 
-def _table(records, kept: np.ndarray, said: Description):
-    """examples.parquet: the records that were kept, with ids and all that the source says of them."""
-    import pyarrow
-
-    records = records.filter(pyarrow.array(kept))
-    sources, hashes = records["source"].to_pylist(), records["hash"].to_pylist()
-    copies, ids = Counter(), []
-    for content in hashes:
-        # named by content, so that a decision about an example outlives a reordered source
-        short = content[:12]
-        copies[short] += 1
-        ids.append(short if copies[short] == 1 else f"{short}-{copies[short]}")
-    own = {
-        "id": ids,
-        "row": list(range(len(ids))),
-        "hash": records["hash"],
-        "label": records["label"],
-        "class": [said.classes[label] for label in records["label"].to_pylist()],
-        "source": records["source"],
-        "group": [said.groups[i] for i in sources],
-        "given_split": [said.given_split[i] for i in sources],
-        "name": [said.names[i] for i in sources],
-        "notes": records["notes"],
-    }
-    more = {f"meta_{name}": _column([values[i] for i in sources]) for name, values in said.metadata.items()}
-    more |= {name: records[name] for name in pool.FILE_METADATA if name in records.column_names}
-    more |= {name: _column([values[i] for i in sources]) for name, values in said.annotations.items()}
-    meanings = pool.FILE_METADATA | coco.COLUMNS | COLUMNS
-    arrays, fields = [], []
-    for name, values in (own | more).items():
-        column = pyarrow.array(values) if isinstance(values, list) else values
-        column = column.cast(pyarrow.string()) if pyarrow.types.is_null(column.type) else column
-        meaning = meanings.get(name, f"`{name.removeprefix('meta_')}` of the source's own metadata")
-        arrays.append(column)
-        fields.append(pyarrow.field(name, column.type, metadata={"meaning": meaning}))
-    return pyarrow.table(arrays, pyarrow.schema(fields))
-
-
-def _column(values: list):
-    """Whole numbers, numbers or, where any value is neither, texts; None and empty cells stay missing."""
-    import pyarrow
-
-    values = [None if v == "" else v for v in values]
-    for kind in (int, float, str):
-        try:
-            return pyarrow.array([None if v is None else _cell(v, kind) for v in values])
-        except (ValueError, OverflowError, pyarrow.ArrowException):
-            continue
-    raise AssertionError("every value has a text")
-
-
-def _cell(value, kind: type):
-    if kind is str:
-        return shown(str(value))
-    if isinstance(value, (bool, int, float)):
-        return value
-    text = str(value).strip()
-    digits = text.lstrip("+-")
-    if "_" in text or (digits.isdigit() and (len(digits) > 18 or digits[0] == "0" < digits)):
-        raise ValueError(text)  # a postcode, an account: a name made of digits
-    return kind(text)
-
-
-def _write(found: Prepared, config: dict, out: Path, limits: pool.DecodingLimits) -> None:
+def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.DecodingLimits) -> None:
     from pyarrow import parquet
 
-    said, table = found.said, found.table
+    description, table = prepared.description, prepared.table
     columns = (table[name].to_pylist() for name in ("hash", "label", "group"))
     contents = "".join(f"{h}{label}{group}" for h, label, group in zip(*columns, strict=True))
-    # the hashes are of pictures as they were read: what enters the net also depends on how they were fitted to it
-    fitted = "".join(repr(part) for part in (said.fit, said.value_range) if part)
-    found.fingerprint = hashlib.sha256((contents + "/".join(said.classes) + fitted).encode()).hexdigest()
+    # the hashes are of pictures as decoded: what enters the net also depends on how they were fitted to it
+    fitting = "".join(repr(part) for part in (description.fit, description.value_range) if part)
+    everything = contents + "/".join(description.classes) + fitting
+    prepared.fingerprint = hashlib.sha256(everything.encode()).hexdigest()
     with replacing(out / "examples.parquet") as temporary:
         parquet.write_table(table, temporary, compression="zstd")
-    lines = [p.row(HINTS) for p in found.problems]
-    lines += [notes.listed(note, said.names[index], index) for index, note in found.noted]
-    write_csv(out / "problems.csv", problems.sort_rows(lines), problems.COLUMNS)
-    facts = {"data": config, "kind": said.kind, "classes": said.classes, "columns": said.columns}
-    facts |= {"shape": list(found.shape), "dtype": found.dtype, "examples": table.num_rows}
-    facts |= {"value_range": asdict(said.value_range) if said.value_range else None}
-    facts |= {"files": _files(said, limits), "layout": asdict(said.layout) if said.layout else None}
-    write_json(out / "store.json", facts | {"fingerprint": found.fingerprint})
+    rows = [p.row(HINTS) for p in prepared.problems]
+    rows += [notes.problem_row_of(note, description.names[index], index) for index, note in prepared.noted]
+    write_csv(out / "problems.csv", problems.sort_rows(rows), problems.COLUMNS)
+    header = {
+        "data": config,
+        "kind": description.kind,
+        "classes": description.classes,
+        "columns": description.columns,
+        "shape": list(prepared.shape),
+        "dtype": prepared.dtype,
+        "examples": table.num_rows,
+        "value_range": asdict(description.value_range) if description.value_range else None,
+        "files": _file_settings(description, limits),
+        "layout": asdict(description.layout) if description.layout else None,
+        "fingerprint": prepared.fingerprint,
+    }
+    write_json(out / "store.json", header)
 
 
-def _files(said: Description, limits: pool.DecodingLimits) -> dict | None:
-    """How a file becomes an input; `fit` is null where it enters as it is, `own` where a person's function fits it."""
-    if not said.encoded:
+def _file_settings(description: Description, limits: pool.DecodingLimits) -> dict[str, Any] | None:
+    """How a file becomes an input; `fit` is null where it enters unchanged, `own` for a user-defined function."""
+    if not description.encoded:
         return None
-    fit = asdict(said.fit) if isinstance(said.fit, Fit) else said.fit and "own"
+    fit = asdict(description.fit) if isinstance(description.fit, Fit) else description.fit and "own"
     return {"fit": fit, "limits": asdict(limits)}
