@@ -1,11 +1,11 @@
-"""The audit measured on real data: what it finds, beside what a user would pick instead, and what the whole costs.
+"""The audit measured on real data: what it finds, beside what a user would use instead, and what the whole costs.
 
     python benchmarks/audit.py --data DIR                            # everything, about an hour on one core
     python benchmarks/audit.py --data DIR --only whole labels        # parts, see PARTS
 
-DIR holds cifar10/, fashion_mnist/, natural_ants_bees/, text/; what is absent is left out and said. Each part is a
-script of its own beside this one. `whole` is measured here: CIFAR-10 as JPEGs from prepare to the explorer, at several
-sizes, each in a process of its own, with the CPU seconds and the largest memory of that process and its workers.
+DIR holds cifar10/, fashion_mnist/, natural_ants_bees/, text/; what is absent is left out, with a message. Each part is
+a separate script beside this one. `whole` is measured here: CIFAR-10 as JPEGs from prepare to the explorer, at several
+sizes, each in a separate process, with the CPU seconds and the largest memory of that process and its workers.
 """
 
 import argparse
@@ -89,11 +89,11 @@ def child(data: Path, size: int) -> None:
                 prepare(source, config, out)
                 store = Store.open(config, out)
             elif step == "measure":
-                found = audit(store, limits, seed=0)
+                audited = audit(store, limits, seed=0)
             elif step == "pictures":
-                draw(found, store, limits, out, seed=0)
+                draw(audited, store, limits, out, seed=0)
             else:
-                write_text(out / "explorer.html", explorer_page(found, store, "Cifar", seed=0))
+                write_text(out / "explorer.html", explorer_page(audited, store, "Cifar", seed=0))
             row[step], at = spent() - at, spent()
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
         print(json.dumps(row | {"peak": peak, "page": (out / "explorer.html").stat().st_size / 1e6}))
@@ -104,17 +104,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=["whole", *PARTS], default=["whole", *PARTS])
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child:
-        return child(asked.data, asked.child)
-    for part in asked.only:
+    args = parser.parse_args()
+    if args.child:
+        return child(args.data, args.child)
+    for part in args.only:
         print(f"\n## {part}\n", flush=True)
         if part == "whole":
-            whole(asked.data)
+            whole(args.data)
         else:
             script, *words = PARTS[part]
             subprocess.run(
-                [sys.executable, str(HERE / script), *(w.format(data=asked.data) for w in words)], check=False
+                [sys.executable, str(HERE / script), *(w.format(data=args.data) for w in words)], check=False
             )
     return None
 

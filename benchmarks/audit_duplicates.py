@@ -230,7 +230,7 @@ def population(data: Path, family: str, per_kind: int, seed: int):
 
 
 def strangers(data: Path, family: str, count: int) -> list:
-    """CIFAR-10 pictures, enlarged, of which no two correlate by over 0.8: the set has copies of its own."""
+    """CIFAR-10 pictures, enlarged, of which no two correlate by over 0.8: the data set itself contains copies."""
     from PIL import Image
     from pyarrow import parquet
 
@@ -254,8 +254,8 @@ def ours(pictures: list[np.ndarray]) -> tuple[list, list]:
     from recipe.stages.audit.duplicates.search import find_pairs
 
     hashes = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
-    found = find_pairs(pictures.__getitem__, hashes, [picture.shape[:2] for picture in pictures], seed=0)
-    ranked = sorted(((pair.a, pair.b, pair.evidence) for pair in found), key=lambda pair: -pair[2])
+    candidates = find_pairs(pictures.__getitem__, hashes, [picture.shape[:2] for picture in pictures], seed=0)
+    ranked = sorted(((pair.a, pair.b, pair.evidence) for pair in candidates), key=lambda pair: -pair[2])
     return ranked, ranked
 
 
@@ -288,12 +288,12 @@ METHODS = {
 class Score:
     recall: float  # where precision is still 95 %, over every threshold
     kinds: dict[str, float]  # the same, by transform
-    precision: float  # of what the method reports by itself
+    precision: float  # of what the method reports without a threshold of ours
     reported: float  # recall of that
 
 
 def score(ranked: list, reported: list, planted: list, precision: float = 0.95) -> Score:
-    """Pairs of equal score stand or fall together."""
+    """Pairs of equal score are counted together."""
     kinds = {(original, copy): kind for original, copy, kind in planted}
     of = {copy: original for original, copy, _ in planted}
 
@@ -323,9 +323,9 @@ def measure(data: Path, family: str, per_kind: int, seeds: range) -> str:
         scores, spent = [], 0.0
         for pictures, planted in populations:
             start = time.process_time()
-            found = method(pictures)
+            candidates = method(pictures)
             spent += time.process_time() - start
-            scores.append(score(*found, planted))
+            scores.append(score(*candidates, planted))
         mean = [f"{100 * np.mean([s.kinds[kind] for s in scores]):.0f}" for kind in kinds]
         own = f"{np.mean([s.precision for s in scores]):.3f}, {np.mean([s.reported for s in scores]):.3f}"
         recall = np.mean([s.recall for s in scores])

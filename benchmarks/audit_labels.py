@@ -5,7 +5,7 @@
 
 AP: average precision of ranking the wrong labels first. Noise is planted (sym: any other class; asym: one other class
 for each class) or human (CIFAR-10N). "cleanlab" is its default, self-confidence, on the same out-of-fold
-probabilities as ours; "cleanlab, raw LR" what a person would type: scikit-learn's
+probabilities as ours; "cleanlab, raw LR" what a user would type: scikit-learn's
 logistic regression on the raw values, 5 folds.
 """
 
@@ -127,7 +127,7 @@ def on_digits(brackets: list, seeds: int) -> None:
     features = of_images(images, 0)
     print(f"\n## Digits, {len(true):,} examples, mean of {seeds} seeds, no pretrained features: AP\n")
     print(
-        "| noise | cleanlab, raw LR | cleanlab, same probabilities | ours | its worst seed | flags: precision, recall |"
+        "| noise | cleanlab, raw LR | cleanlab, same probabilities | recipe | worst seed | flags: precision, recall |"
     )
     print("|---|---|---|---|---|---|")
     for kind in ("sym", "asym"):
@@ -152,7 +152,7 @@ def on_digits(brackets: list, seeds: int) -> None:
 
 def compare(brackets: list, data: str, features: np.ndarray, true: np.ndarray, conditions: dict) -> None:
     print(f"\n## {data}, {len(true):,} examples: AP on the same probabilities\n")
-    print("| labels | wrong | accuracy out of fold | cleanlab | ours | ours minus cleanlab, 95 % | CPU s |")
+    print("| labels | wrong | accuracy out of fold | cleanlab | recipe | recipe minus cleanlab, 95 % CI | CPU s |")
     print("|---|---|---|---|---|---|---|")
     for name, labels in conditions.items():
         wrong = labels != true
@@ -221,12 +221,12 @@ def show_brackets(rows: list) -> None:
     print("| data | conditions | hold the truth | widest | of them too weak to flag | flagged where clean |")
     print("|---|---|---|---|---|---|")
     for data in dict.fromkeys(row[0] for row in rows):
-        mine = [row for row in rows if row[0] == data]
-        widest = max(mine, key=lambda row: row[4] - row[3])
-        clean = [f"{row[7]:.2%}" for row in mine if row[2] == 0]
+        own_rows = [row for row in rows if row[0] == data]
+        widest = max(own_rows, key=lambda row: row[4] - row[3])
+        clean = [f"{row[7]:.2%}" for row in own_rows if row[2] == 0]
         print(
-            f"| {data} | {len(mine)} | {sum(row[5] for row in mine)} | {widest[3]:.2f} to {widest[4]:.2f} (true "
-            f"{widest[2]:.2f}) | {sum(row[6] for row in mine)} | {', '.join(clean)} |"
+            f"| {data} | {len(own_rows)} | {sum(row[5] for row in own_rows)} | {widest[3]:.2f} to {widest[4]:.2f} (true "
+            f"{widest[2]:.2f}) | {sum(row[6] for row in own_rows)} | {', '.join(clean)} |"
         )
     print(f"\n{sum(row[5] for row in rows)} of {len(rows)} brackets hold the truth.")
     for data, condition, true, low, high, holds, *_ in rows:

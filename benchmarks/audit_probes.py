@@ -56,18 +56,18 @@ def verdicts(names: list[str], seeds: list[int], n: int) -> None:
     for name in names:
         planted, counts, amiss = SETS[name], [0, 0, 0], []
         for seed in seeds:
-            found, seconds = probed(*planted.draw(n, seed), seed, n)
+            probe_results, seconds = probed(*planted.draw(n, seed), seed, n)
             slowest = {key: max(value, slowest.get(key, 0)) for key, value in seconds.items()}
             for key, known in planted.verdicts.items():
-                f = found[key]
+                f = probe_results[key]
                 kind = 0 if f.verdict == known else 1 if f.verdict == "undecided" else 2
                 counts[kind] += 1
                 if kind:
                     amiss.append(f"seed {seed}: {' '.join(key).strip()} {f.verdict}, {number(f)}, planted {known}")
             if planted.enough:
-                good = found["resolution", ""].value == planted.enough
+                good = probe_results["resolution", ""].value == planted.enough
                 counts[0 if good else 2] += 1
-                amiss += [] if good else [f"seed {seed}: {found['resolution', ''].value} pixels"]
+                amiss += [] if good else [f"seed {seed}: {probe_results['resolution', ''].value} pixels"]
         total = [a + b for a, b in zip(total, counts, strict=True)]
         rows.append([name, *counts, "; ".join(amiss) or "-"])
         print(f"{name}: {counts}", file=sys.stderr, flush=True)
@@ -83,14 +83,14 @@ def coverage(names: list[str], draws: int) -> None:
 
     rows = []
     for name in names:
-        found = []
+        probe_results = []
         for seed in range(draws):
             images, labels, groups = SETS[name].draw(DRAWN, 1000 + seed)
             examples = Examples(labels, np.unique(groups, return_inverse=True)[1], seed)
             with threadpool_limits(1):
-                found.append(structure(images.astype(np.float32) / 255, examples))
-        for key in found[0]:
-            value, low, high = np.array([[f[key].value, f[key].low, f[key].high] for f in found]).T
+                probe_results.append(structure(images.astype(np.float32) / 255, examples))
+        for key in probe_results[0]:
+            value, low, high = np.array([[f[key].value, f[key].low, f[key].high] for f in probe_results]).T
             held = int(((low <= value.mean()) & (value.mean() <= high)).sum())
             ratio = value.std(ddof=1) / max(float((high - low).mean()) / 3.92, 1e-9)
             rows.append(
@@ -148,24 +148,24 @@ def real(data: Path, pictures: Path | None) -> None:
         except FileNotFoundError as error:
             print(f"{name}: left out, {error.filename} is not there.\n")
             continue
-        found, seconds = probed(images, labels, np.arange(len(labels)), 0, most)
-        cells = {" ".join(key).strip(): number(f) for key, f in found.items()}
-        curve = found["resolution", ""].curve
+        probe_results, seconds = probed(images, labels, np.arange(len(labels)), 0, most)
+        cells = {" ".join(key).strip(): number(f) for key, f in probe_results.items()}
+        curve = probe_results["resolution", ""].curve
         cells["resolution curve"] = ", ".join(f"{accuracy:.1f} % at {size:.0f}" for size, accuracy, *_ in curve)
         cells |= {f"CPU-s: {what}": f"{s:.1f}" for what, s in seconds.items()}
         columns[name] = cells
         if pictures:
-            draw(found, pictures, name.split(" ")[0].strip(","))
+            draw(probe_results, pictures, name.split(" ")[0].strip(","))
     keys = list(dict.fromkeys(key for cells in columns.values() for key in cells))
     table(["", *columns], [[key, *(cells.get(key, "-") for cells in columns.values())] for key in keys])
 
 
-def draw(found: dict[tuple[str, str], ProbeResult], out: Path, name: str) -> None:
+def draw(probe_results: dict[tuple[str, str], ProbeResult], out: Path, name: str) -> None:
     from recipe.stages.audit.figures import resolution_curve, variations
     from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
 
-    resolution_curve(out / f"{name}_resolution.png", list(found["resolution", ""].curve), TOLERANCE)
-    variations(out / f"{name}_variations.png", variation_rows(list(found.values())))
+    resolution_curve(out / f"{name}_resolution.png", list(probe_results["resolution", ""].curve), TOLERANCE)
+    variations(out / f"{name}_variations.png", variation_rows(list(probe_results.values())))
 
 
 def main() -> None:

@@ -112,26 +112,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, nargs="*", default=[32, 128])
     parser.add_argument("--count", type=int, default=1024, help="images in the data set")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     cases = {
-        (name, changes, batch): rivals(changes, shape, asked.count, batch)
+        (name, changes, batch): rivals(changes, shape, args.count, batch)
         for name, shape in SHAPES.items()
         for changes in ("crop", "affine")
-        for batch in asked.batch
+        for batch in args.batch
     }
-    found = defaultdict(list)
-    for i in range(asked.rounds + 1):
+    times = defaultdict(list)
+    for i in range(args.rounds + 1):
         for case, each in cases.items():
             for who, work in each.items():
                 spent = cost(work)
                 if i:  # the first round warms up
-                    found[case, who].append(spent)
-    head = ["images", "and flip", "batch", "ours, us", f"{LANES} lanes, us", "v2 of tensors, us", "v2 of PIL, us",
-            "tensors / ours", "PIL / ours", "tensors / lanes", "PIL / lanes"]  # fmt: skip
+                    times[case, who].append(spent)
+    head = ["images", "and flip", "batch", "recipe, us", f"{LANES} lanes, us", "v2 of tensors, us", "v2 of PIL, us",
+            "tensors / recipe", "PIL / recipe", "tensors / lanes", "PIL / lanes"]  # fmt: skip
     print("| " + " | ".join(head) + " |\n|---|---|" + "---:|" * (len(head) - 2))
     for case in cases:
-        of = {who: found[case, who] for who in cases[case]}
+        of = {who: times[case, who] for who in cases[case]}
         middle = [f"{statistics.median(of[who]):.2f}" for who in of]
         ratios = [spread(of[a], of[b]) for b in ("batches", "lanes") for a in ("tensors", "pil")]
         print("| " + " | ".join(map(str, [*case, *middle, *ratios])) + " |")

@@ -75,15 +75,15 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, nargs="*", help=f"default: {LANES}, at most 8 of the large nets")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true", help="one round, the 8x8 models, 16 lanes")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.only = [name for name in asked.only if CASES[name].data is digits]
-        asked.rounds, asked.lanes = 1, asked.lanes or [4, 16]
-    rows, head = [], sorted(set(asked.lanes or (*LANES, 8)))
-    for name in asked.only:
-        case = to(asked.device, CASES[name])
-        counts = asked.lanes or sorted({min(count, case.most) for count in LANES})
-        spent = measured(case, counts, asked.rounds, cuda if asked.device.startswith("cuda") else cpu)
+    args = parser.parse_args()
+    if args.quick:
+        args.only = [name for name in args.only if CASES[name].data is digits]
+        args.rounds, args.lanes = 1, args.lanes or [4, 16]
+    rows, head = [], sorted(set(args.lanes or (*LANES, 8)))
+    for name in args.only:
+        case = to(args.device, CASES[name])
+        counts = args.lanes or sorted({min(count, case.most) for count in LANES})
+        spent = measured(case, counts, args.rounds, cuda if args.device.startswith("cuda") else cpu)
         rows.append(row(case, spent, head))
         say(" | ".join(rows[-1]))
     gains = [f"{n} lane{'s' * (n > 1)}, gain" for n in head]

@@ -104,11 +104,11 @@ def lean(lanes: list[Lane], part: Split, val: Split, eval_every: int) -> None:
         def scores(model=model, loss_fn=loss_fn) -> None:
             model.eval()
             with torch.no_grad():
-                found = []
+                values = []
                 for split in (part, val):
                     out = torch.cat([model(x) for x in split.x.split(1000)])
-                    found += [loss_fn(out, split.y), (out.argmax(1) == split.y).float().mean()]
-                torch.stack(found).tolist()
+                    values += [loss_fn(out, split.y), (out.argmax(1) == split.y).float().mean()]
+                torch.stack(values).tolist()
             model.train()
 
         scores()
@@ -158,13 +158,13 @@ def in_turns(variants: dict[str, Callable[[], Callable]], rounds: int, clock: Ca
 
 def ratio(above: list[float], below: list[float], scale: float = 1.0) -> tuple[float, float, float]:
     """(median, least, most) over the rounds."""
-    found = [scale * a / b for a, b in zip(above, below, strict=True)]
-    return statistics.median(found), min(found), max(found)
+    values = [scale * a / b for a, b in zip(above, below, strict=True)]
+    return statistics.median(values), min(values), max(values)
 
 
-def shown(found: tuple[float, float, float]) -> str:
-    digits = 2 if found[0] < 3 else 1
-    return f"{found[0]:.{digits}f} ({found[1]:.{digits}f} to {found[2]:.{digits}f})"
+def shown(values: tuple[float, float, float]) -> str:
+    digits = 2 if values[0] < 3 else 1
+    return f"{values[0]:.{digits}f} ({values[1]:.{digits}f} to {values[2]:.{digits}f})"
 
 
 def table(head: list[str], rows: list[list]) -> None:

@@ -103,7 +103,7 @@ def measured(name: str, count: int, rounds: int) -> list[str]:
     part, val = case.data()
     augment = "augmented" in name
     per_pass = len(part) // case.batch_size
-    steps, found = PASSES[name] * per_pass, {}
+    steps, last_rows = PASSES[name] * per_pass, {}
 
     def one(which: int):
         def fresh():
@@ -111,7 +111,7 @@ def measured(name: str, count: int, rounds: int) -> list[str]:
 
             def run():
                 with tempfile.TemporaryDirectory() as folder:
-                    found["theirs"] = theirs(lane, part, val, PASSES[name], augment, folder)
+                    last_rows["theirs"] = theirs(lane, part, val, PASSES[name], augment, folder)
 
             return run
 
@@ -122,7 +122,7 @@ def measured(name: str, count: int, rounds: int) -> list[str]:
         group = lanes(case, LANES, steps, **more)
 
         def run():
-            found["ours"] = train(group, part, val, eval_every=per_pass)[count - 1].curve[-1]
+            last_rows["ours"] = train(group, part, val, eval_every=per_pass)[count - 1].curve[-1]
 
         return run
 
@@ -133,7 +133,7 @@ def measured(name: str, count: int, rounds: int) -> list[str]:
     together = [sum(s) / count for s in zip(*(spent[f"theirs {i}"] for i in range(count)), strict=True)]
     each = [s / LANES for s in spent["ours"]]
     same = shown(ratio(spent[f"theirs {count - 1}"], spent["theirs 0"]))
-    accuracies = f"{found['theirs']['val_accuracy']:.3f}, {found['ours']['val_accuracy']:.3f}"
+    accuracies = f"{last_rows['theirs']['val_accuracy']:.3f}, {last_rows['ours']['val_accuracy']:.3f}"
     what = case.what + (", augmented" if augment else "")
     return [what, f"{PASSES[name]}", f"{min(together) * 1000:.0f}", f"{min(each) * 1000:.1f}",
             shown(ratio(together, each)), f"{AIM.get(name, '')}", same, accuracies]  # fmt: skip
@@ -145,14 +145,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--theirs", type=int, default=2, help="of Lightning's trainings in a round")
     parser.add_argument("--quick", action="store_true", help="one round")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.manual_seed(0)
     rows = []
-    for name in asked.only:
-        rows.append(measured(name, asked.theirs, 1 if asked.quick else asked.rounds))
+    for name in args.only:
+        rows.append(measured(name, args.theirs, 1 if args.quick else args.rounds))
         say(" | ".join(rows[-1]))
-    head = ["64 trainings", "passes", "Lightning, ms each", "ours, ms each", "gain", "aim"]
-    table([*head, "Lightning's last / its first", "val accuracy, theirs and ours"], rows)
+    head = ["64 trainings", "passes", "Lightning, ms each", "recipe, ms each", "speed-up", "target"]
+    table([*head, "Lightning's last / its first", "val accuracy, Lightning and recipe"], rows)
 
 
 if __name__ == "__main__":

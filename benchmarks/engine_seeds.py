@@ -70,9 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=32)
     parser.add_argument("--quick", action="store_true", help="8 seeds, the first two comparisons")
-    asked = parser.parse_args()
-    names = list(COMPARED)[: 2 if asked.quick else None]
-    seeds = 8 if asked.quick else asked.seeds
+    args = parser.parse_args()
+    names = list(COMPARED)[: 2 if args.quick else None]
+    seeds = 8 if args.quick else args.seeds
     rows = [row(name, seeds) for name in names]
     table([f"{seeds} seeds an arm", "gain, nats", "sd, paired", "sd, independent", "times fewer seeds"], rows)
 

@@ -73,11 +73,11 @@ def measured(work: str, rounds: int, neighbours: int) -> dict[str, list[tuple[fl
             processes[name] = started(work, threads, ours)
             assert processes[name].stdout.readline() == "ready\n", f"{work}, {name}: the process failed"
         busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(neighbours)]
-        names, found = list(WAYS), {name: [] for name in WAYS}
+        names, slots = list(WAYS), {name: [] for name in WAYS}
         for i in range(rounds):
             for name in names[i % 3 :] + names[: i % 3]:
-                found[name].append(slot(processes[name]))
-        return found
+                slots[name].append(slot(processes[name]))
+        return slots
     finally:
         for process in (*processes.values(), *busy):
             process.kill()
@@ -92,18 +92,18 @@ def main() -> None:
     for name in ("--child", "--threads"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--ours", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child:
-        child(asked.child, int(asked.threads), asked.ours)
+    args = parser.parse_args()
+    if args.child:
+        child(args.child, int(args.threads), args.ours)
         return
     from engine_cases import ratio, say, shown, table
 
     rows = []
-    for work in asked.only:
+    for work in args.only:
         for neighbours in (0, 1):
-            found = measured(work, 2 if asked.quick else asked.rounds, neighbours)
-            one = list(zip(*found.pop("one thread"), strict=True))
-            for name, pairs in found.items():
+            slots = measured(work, 2 if args.quick else args.rounds, neighbours)
+            one = list(zip(*slots.pop("one thread"), strict=True))
+            for name, pairs in slots.items():
                 speeds = [shown(ratio(a, b)) for a, b in zip(zip(*pairs, strict=True), one, strict=True)]
                 rows.append([f"{WORK[work]}: {name}", neighbours, *speeds])
                 say(" | ".join(map(str, rows[-1])))

@@ -5,7 +5,7 @@
 
 It works in a temporary copy of this repository. After each training of a stage the same lanes are trained once more,
 in the same process, by a bare loop: lane after lane, with the same first weights, batch size, steps and evaluations,
-without config, logging, gates or pictures. Imports are left out of a stage's time and have a column of their own: the
+without config, logging, gates or figures. Imports are left out of a stage's time and have a separate column: the
 largest, torch's compiler, comes with any first optimizer. On shared cores only the ratios mean much.
 """
 
@@ -33,8 +33,8 @@ IMPORTS = "import torch, mlflow"
 # A stage's start: all that happens before its own work, which begins with its Run.
 START = """
 import os, runpy, sys
-from recipe import stage
-stage.Run = lambda *args, **kwargs: os._exit(0)
+from recipe.stages import runner
+runner.Run = lambda *args, **kwargs: os._exit(0)
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -220,18 +220,18 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def cost(command: list[str], folder: Path, **more: str) -> float:
     """CPU seconds of a process and of all that it starts. Stops where it fails."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=folder, env=environment(folder, **more), stdout=said, stderr=said)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder, **more), stdout=output, stderr=output)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            sys.exit(f"{' '.join(command)[:200]}\n{said.read().decode()[-3000:]}")
+            output.seek(0)
+            sys.exit(f"{' '.join(command)[:200]}\n{output.read().decode()[-3000:]}")
     return used.ru_utime + used.ru_stime
 
 
 def copy_of_the_repository(to: Path) -> Path:
-    """What git tracks or would track, with edits, as a repository of its own without any result."""
+    """What git tracks or would track, with edits, as a separate repository without any result."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     )
@@ -316,21 +316,21 @@ def main() -> None:
     parser.add_argument("--starts", nargs="*", default=STAGES, choices=STAGES, help="stage starts to measure")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--result", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        Path(asked.result).write_text(json.dumps(measure(asked.measure)))
+    options = parser.parse_args()
+    if options.measure:
+        Path(options.result).write_text(json.dumps(measure(options.measure)))
         return
     stages, starts = defaultdict(list), defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         folder = copy_of_the_repository(Path(folder))
         cost(["dvc", "repro"], folder)  # what the stages read, the store, and what `nothing to do` needs
-        for i in range(asked.rounds):
-            for name in asked.stages:
+        for i in range(options.rounds):
+            for name in options.stages:
                 stages[name].append(run_stage(name, folder))
                 say(f"round {i + 1}: {name} {stages[name][-1]['stage']:.1f} s, bare {stages[name][-1]['bare']:.1f} s")
             for code in ("import torch", IMPORTS):
                 starts[code].append(cost([sys.executable, "-c", code], folder))
-            for name in asked.starts:
+            for name in options.starts:
                 starts[name].append(start_of(name, folder))
             cost(["dvc", "repro"], folder)  # the measured stages wrote their outputs anew: hashes them once
             starts["dvc repro, nothing to do"].append(cost(["dvc", "repro"], folder))

@@ -8,11 +8,11 @@ that the corpus names, for its name or hint points at the cause, and it did not 
 process, one thread; processes that load data are left out.
 
 --rivals puts other checkers beside: each through the calls that its README recommends, with all that it can take of the
-same set-up: model, training batch or loaders, loss, optimizer. torchtest2 trains on one batch by itself; guardtower and
+same set-up: model, training batch or loaders, loss, optimizer. torchtest2 trains on one batch; guardtower and
 torch-audit watch STEPS real training steps with an evaluation halfway. `fail` is an error or failure level, `warn` a
 warning alone (what is only informative counts for nothing), `crash` means that it raised. What a checker also reports,
 at the same level, on the healthy reference set-up of the same task (on_digits, on_colour, ...) is taken off, failures
-as well as warnings: constant chatter is no detection. Their row of false alarms is counted so too, and once more as
+as well as warnings: a constant report is not a detection. Their row of false alarms is counted so too, and once more as
 reported, with nothing taken off. Over several seeds the strongest mark is shown.
 """
 
@@ -77,7 +77,7 @@ class Case:
     closed: list[Closed]
     notes: list[str]
     rivals: dict[str, str] = field(default_factory=dict)  # the mark of each
-    reported: dict[str, list[Finding]] = field(default_factory=dict)  # what each said, with nothing taken off
+    reported: dict[str, list[Finding]] = field(default_factory=dict)  # what each reports, with nothing taken off
 
     def noticed(self, bug: Bug) -> list[str]:
         """Closed gates, else the notes that the corpus names for this bug."""
@@ -106,7 +106,7 @@ def examined(kind: str, name: str, make: Maker, seed: int, rivals: Iterable[str]
     seconds = time.process_time() - began
     closed = [Closed(v.check, v.verdict, v.shown, v.bound) for v in verdicts if v.closes]
     notes = [v.check for v in verdicts if not v.closes and not v.ok]
-    reported = {r: said(r, make, seed) for r in rivals}
+    reported = {r: findings_of(r, make, seed) for r in rivals}
     marks = {r: mark(found - chatter(r, make, seed)) for r, found in reported.items()}
     return Case(kind, name, seed, seconds, closed, notes, marks, {r: sorted(f) for r, f in reported.items()})
 
@@ -140,7 +140,7 @@ def guardtower(s: Setup) -> set[Finding]:
 
 
 def torch_audit(s: Setup) -> set[Finding]:
-    """Patched into the person's own step, then wrapped around a plain one: only there does it see the backward pass."""
+    """Patched into the user's own step, then wrapped around a plain one: only there does it see the backward pass."""
     from torch_audit import audit_dynamic, autopatch
 
     model, optimizer = training(s)
@@ -181,7 +181,7 @@ def first_batch(s: Setup) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def some_steps(s: Setup, model, optimizer) -> None:
-    """The person's step and evaluation, as the first minutes of a training run them."""
+    """The user's step and evaluation, as the first minutes of a training run them."""
     val = s.loader(s.val, shuffle=False)
     for i, (x, y) in zip(range(STEPS), s.batches(s.seed), strict=False):
         s.train_step(model, optimizer, x, y, s.loss)
@@ -190,7 +190,7 @@ def some_steps(s: Setup, model, optimizer) -> None:
 
 
 @functools.cache
-def said(rival: str, make: Maker, seed: int) -> frozenset[Finding]:
+def findings_of(rival: str, make: Maker, seed: int) -> frozenset[Finding]:
     s = made(make, seed)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
@@ -203,7 +203,7 @@ def chatter(rival: str, make: Maker, seed: int) -> set[Finding]:
     """What it says of the healthy set-up that this one changes: the function of bugs.reference that `make` calls."""
     called = [make.__name__, *make.__code__.co_names]
     healthy = getattr(reference, next(name for name in called if name in TASKS))
-    return {finding for finding in said(rival, healthy, seed) if finding[0] != "crash"}
+    return {finding for finding in findings_of(rival, healthy, seed) if finding[0] != "crash"}
 
 
 def mark(found: Iterable[Finding]) -> str:
@@ -301,27 +301,27 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CATALOGUE, metavar="BUG", help="these bugs and nothing healthy")
     parser.add_argument("--rivals", action="store_true", help="other checkers beside; pip install -e '.[rivals]'")
     parser.add_argument("--out", type=Path, help="every case as JSON")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.disable()
-    rivals = installed() if asked.rivals else {}
+    rivals = installed() if args.rivals else {}
 
-    todo = [("bug", name, CATALOGUE[name].setup, s) for name in asked.only or CATALOGUE for s in asked.seeds]
-    if not asked.only:
-        todo += [("healthy", name, make, s) for name, make in HEALTHY.items() for s in asked.seeds]
-        todo += [("fuzz", f"variation {s}", variation, s) for s in range(asked.fuzz)]
+    todo = [("bug", name, CATALOGUE[name].setup, s) for name in args.only or CATALOGUE for s in args.seeds]
+    if not args.only:
+        todo += [("healthy", name, make, s) for name, make in HEALTHY.items() for s in args.seeds]
+        todo += [("fuzz", f"variation {s}", variation, s) for s in range(args.fuzz)]
     cases = []
     for i, (kind, name, make, seed) in enumerate(todo, 1):
         case = examined(kind, name, make, seed, () if kind == "fuzz" else rivals)
         cases.append(case)
         closed, theirs = ", ".join(map(str, case.closed)), ", ".join(f"{r} {m}" for r, m in case.rivals.items())
         say(f"{i}/{len(todo)} {kind} {name} seed {seed}: {closed or '-'}; {case.seconds:.1f} s; {theirs}")
-        if asked.out:
-            asked.out.write_text(json.dumps([asdict(c) for c in cases], indent=1))
+        if args.out:
+            args.out.write_text(json.dumps([asdict(c) for c in cases], indent=1))
     bugs, healthy = [c for c in cases if c.kind == "bug"], [c for c in cases if c.kind == "healthy"]
     print(bugs_table(bugs, healthy, rivals) + "\n")
-    if not asked.only:
+    if not args.only:
         print(alarms_table([c for c in cases if c.kind != "bug"]) + "\n")
     print(summary(cases, rivals))
 

@@ -89,7 +89,7 @@ def config(net: str, data: Data, **own):
 
 
 def searched(cfg, data: Data, folder: Path) -> dict[str, list]:
-    """The whole search, told to MLflow as the stage does it: {sampler: trials}."""
+    """The whole search, logged to MLflow as the stage does it: {sampler: trials}."""
     with contextlib.redirect_stdout(io.StringIO()):
         run = Run("tune", folder, Tracker(cfg, "tune", "benchmark", ""), {})
         search = worker.open_search(cfg, data, {}, {}, folder, run.say)
@@ -205,9 +205,9 @@ def optimized(objective, folder: Path, name: str, trials: int, seed: int) -> flo
 
 def per_trial(nets: list[str], rounds: int, folder: Path) -> None:
     rows = [row for net in nets for row in compared(net, rounds, folder)]
-    head = ["64 trials, ms of CPU each", "ours", "Optuna, plain", "plain, pruned", "Lightning"]
+    head = ["64 trials, ms of CPU each", "recipe", "Optuna, plain", "plain, pruned", "Lightning"]
     head += ["gain over plain", "over plain, pruned", "over Lightning", "aims: plain; Lightning"]
-    table([*head, "best, ours and plain"], rows)
+    table([*head, "best, recipe and plain"], rows)
 
 
 def compared(net: str, rounds: int, folder: Path) -> list[list[str]]:
@@ -330,7 +330,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24, help="of --samplers, each")
     parser.add_argument("--passes", type=int, default=PASSES, help="of --samplers, in a training")
     parser.add_argument("--cifar", type=Path, help="CIFAR-10's training images as a parquet of encoded images")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "DVC_ROOT": str(folder)}
     cfg = config("mlp", on_digits())
@@ -338,12 +338,19 @@ def main() -> None:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             Tracker(cfg, "tune", "makes the tables", "").fail("")
-        if asked.overhead:
+        if options.overhead:
             overhead(folder)
-        elif asked.samplers is not None:
-            samplers(folder, asked.only, asked.cifar, asked.samplers or ["random", "tpe"], asked.trials, asked.passes)
+        elif options.samplers is not None:
+            samplers(
+                folder,
+                options.only,
+                options.cifar,
+                options.samplers or ["random", "tpe"],
+                options.trials,
+                options.passes,
+            )
         else:
-            per_trial(asked.only, asked.rounds, folder)
+            per_trial(options.only, options.rounds, folder)
     finally:
         shutil.rmtree(folder)
 
