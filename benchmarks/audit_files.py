@@ -7,7 +7,7 @@ the zoo is measured. Beside `recipe.decode.pool`: Pillow's verify() and load(), 
 
 A file of the zoo (tests/zoo.py) counts as correct if it is refused or accepted as it should be; for recipe the reason
 and the notes must be correct, too. cleanvision is given one file at a time, for its run ends at the first that it
-cannot open: such an end counts as refused there, though in a folder it would be the end of the run. A damaged photograph
+cannot open: such an end counts as refused, though in a folder it would end the run. A damaged photograph
 counts where the damage is visible: its pixels as Pillow decodes them change by more than 2 grey levels on average, or
 cannot be decoded. CPU seconds of this process and of its workers, one thread.
 """

@@ -221,12 +221,12 @@ def show_brackets(rows: list) -> None:
     print("| data | conditions | hold the truth | widest | of them too weak to flag | flagged where clean |")
     print("|---|---|---|---|---|---|")
     for data in dict.fromkeys(row[0] for row in rows):
-        own_rows = [row for row in rows if row[0] == data]
-        widest = max(own_rows, key=lambda row: row[4] - row[3])
-        clean = [f"{row[7]:.2%}" for row in own_rows if row[2] == 0]
+        rows_of = [row for row in rows if row[0] == data]
+        widest = max(rows_of, key=lambda row: row[4] - row[3])
+        clean = [f"{row[7]:.2%}" for row in rows_of if row[2] == 0]
         print(
-            f"| {data} | {len(own_rows)} | {sum(row[5] for row in own_rows)} | {widest[3]:.2f} to {widest[4]:.2f} (true "
-            f"{widest[2]:.2f}) | {sum(row[6] for row in own_rows)} | {', '.join(clean)} |"
+            f"| {data} | {len(rows_of)} | {sum(row[5] for row in rows_of)} | {widest[3]:.2f} to {widest[4]:.2f} (true "
+            f"{widest[2]:.2f}) | {sum(row[6] for row in rows_of)} | {', '.join(clean)} |"
         )
     print(f"\n{sum(row[5] for row in rows)} of {len(rows)} brackets hold the truth.")
     for data, condition, true, low, high, holds, *_ in rows:
