@@ -6,12 +6,22 @@ from bugs import CATALOGUE, HEALTHY
 from bugs.variation import variation
 
 from recipe import Setup, examine
+from recipe.checks import learning, training_loop
 from recipe.checks.examine import CHECKS, Examination
+from recipe.verdict import checks_of
 
 REFERENCE = "H01 reference"
+QUICK = ("H08 regression", "tumours", "padded sequences")  # of the healthy set-ups, those that are not marked slow
+SHORT_TRAININGS = {*checks_of(learning, training_loop), "augmentation_keeps_the_label"}  # take seconds each
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+def slow_if(condition: bool, name: str):
+    return pytest.param(name, marks=pytest.mark.slow) if condition else name
+
+
+@pytest.mark.parametrize(
+    "name", [slow_if(bool(SHORT_TRAININGS & set(bug.gates)), name) for name, bug in CATALOGUE.items()]
+)
 def test_a_bug_is_noticed_by_each_check_that_it_names(name):
     bug = CATALOGUE[name]
     report = examine(bug.setup(0), only=bug.gates)
@@ -38,12 +48,13 @@ def test_the_reference_closes_no_gate_and_a_second_examination_gives_the_same_ve
     assert again.verdicts == [report[name] for name in few]
 
 
-@pytest.mark.parametrize("name", [name for name in HEALTHY if name != REFERENCE])
+@pytest.mark.parametrize("name", [slow_if(name not in QUICK, name) for name in HEALTHY if name != REFERENCE])
 def test_an_unusual_but_healthy_training_closes_no_gate(name):
     report = examined(HEALTHY[name](0))
     assert report.failed == [], str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_variation_of_a_healthy_training_closes_no_gate(seed):
     report = examined(variation(seed))
