@@ -5,7 +5,7 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from test_render import fake, plain, rendered, words
+from reports import fake, plain, rendered, words
 from wording import refused
 
 import recipe.checks
