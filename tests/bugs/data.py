@@ -4,7 +4,19 @@ import numpy as np
 import torch
 from torch.utils.data import TensorDataset
 
-from bugs.reference import Augmented, Net, colour, digits, on_colour, on_digits, on_echoes, on_tumours, split, tumours
+from bugs.reference import (
+    Augmented,
+    Net,
+    colour,
+    digits,
+    echoes,
+    on_colour,
+    on_digits,
+    on_echoes,
+    on_tumours,
+    split,
+    tumours,
+)
 from bugs.registry import bug
 
 
@@ -230,8 +242,6 @@ def sorting_collate(seed):
 @bug("R14", "inputs that were not shifted", "targets_are_not_in_the_inputs")
 def not_shifted(seed):
     """the targets of a next-token task are the inputs themselves"""
-    from bugs.reference import echoes
-
     x, _ = echoes()
     return on_echoes(seed, **split(x, x, 900))
 

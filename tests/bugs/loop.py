@@ -1,9 +1,11 @@
 """Bugs in the training step, the optimizer, the schedule and the loop."""
 
+import copy
+
 import torch
 from torch import nn
 
-from bugs.reference import Net, adam, fit, on_digits, train_step
+from bugs.reference import Net, adam, digits, fit, on_digits, split, train_step
 from bugs.registry import bug
 from recipe.checks.declare import Declare
 
@@ -228,8 +230,6 @@ def seed_inside(seed):
         torch.manual_seed(7)
         return Net(dropout=0.0)
 
-    from bugs.reference import digits, split
-
     x, y = digits()
     return on_digits(seed, model=net, shuffle=False, **split(x, y, 1000))
 
@@ -252,8 +252,6 @@ def unseeded(seed):
 @bug("R60", "normalised only in the step", "evaluation_feeds_what_training_feeds")
 def normalised_in_the_step(seed):
     """the training step normalises its batch, the evaluation does not"""
-    from bugs.reference import digits, split
-
     x, y = digits()
 
     def one(model, optimizer, x, y, loss):
@@ -275,7 +273,6 @@ def mixed_inputs_alone(seed):
 @bug("R62", "a stale copy is evaluated", "scores_are_of_this_model")
 def stale_copy(seed):
     """the loop evaluates a copy that is never updated"""
-    import copy
 
     def loop(s, model, optimizer, scheduler, train_loader, val_loader, epochs):
         frozen = copy.deepcopy(model)

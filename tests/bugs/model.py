@@ -10,6 +10,7 @@ from bugs.reference import (
     Scalar,
     adam,
     colour,
+    diabetes,
     mlp,
     on_colour,
     on_diabetes,
@@ -18,6 +19,7 @@ from bugs.reference import (
     on_padded,
     on_tumours,
     split,
+    tumours,
 )
 from bugs.registry import bug
 
@@ -284,8 +286,6 @@ def viewed_inside(seed):
 @bug("R33", "init of the final bias", "loss_at_init", "final_bias_fits")
 def far_from_the_mean(seed):
     """a regression on raw targets, its head at zero"""
-    from bugs.reference import diabetes
-
     x, y = diabetes()
     return on_diabetes(seed, optimizer=adam(0.1), **split(x, 150 + 75 * y, 320))
 
@@ -324,8 +324,6 @@ def state_carried_over(seed):
 @bug("R36", "labels of -1 and 1", "loss_is_bounded")
 def signs_for_bce(seed):
     """labels -1 and 1 in a cross-entropy for 0 and 1"""
-    from bugs.reference import tumours
-
     x, y = tumours()
     return on_tumours(seed, **split(x, 2 * y - 1, 400))
 

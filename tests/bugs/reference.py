@@ -34,7 +34,7 @@ def _table(loader) -> tuple[torch.Tensor, torch.Tensor]:
 @cache
 def tumours() -> tuple[torch.Tensor, torch.Tensor]:
     """Wisconsin breast cancer: (569, 30), 0 or 1 as float."""
-    from sklearn.datasets import load_breast_cancer
+    from sklearn.datasets import load_breast_cancer  # takes a second to import
 
     x, y = _table(load_breast_cancer)
     return x, y.float()
@@ -43,7 +43,7 @@ def tumours() -> tuple[torch.Tensor, torch.Tensor]:
 @cache
 def diabetes() -> tuple[torch.Tensor, torch.Tensor]:
     """(442, 10), progression of the disease, standardised."""
-    from sklearn.datasets import load_diabetes
+    from sklearn.datasets import load_diabetes  # takes a second to import
 
     x, y = _table(load_diabetes)
     return x, ((y - y.mean()) / y.std()).float()
