@@ -176,7 +176,7 @@ def padding_is_no_token(s: Setup, share: float = 0.05) -> Verdict:
 
 @check(source="Recipe 2, use backprop to chart dependencies; Vaswani et al. 2017, section 3.2.3, masking")
 def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
-    """Outputs at time t do not depend on inputs after t, where the model is causal or predicts the next input.
+    """Outputs at time t do not depend on inputs after t, where it is declared causal or predicts the next input.
 
     The attention mask is missing, transposed or off by one, a convolution pads on both sides, a recurrent net runs in
     both directions, or time and batch are exchanged. `declare: {causal: true}` in params.yaml requires it of any

@@ -16,10 +16,10 @@ def _first_difference(s: Setup, seeds: tuple[int, int], steps: int) -> int | Non
 
 @check(source="Recipe 2, fix random seed")
 def same_seed_same_bits(s: Setup, steps: int = 20) -> Verdict:
-    """Two trainings from one seed are bitwise equal; the value is the first step at which they differ.
+    """Two trainings from one seed are bitwise equal.
 
     A random number drawn outside the seeded generators, data order from an unseeded loader, a kernel that is not
-    deterministic, or state kept between runs in a module or data set.
+    deterministic, or state kept between runs in a module or data set. The value is the first step at which they differ.
     """
     step = _first_difference(s, (s.seed, s.seed), steps)
     return Verdict(PASS if step is None else FAIL, "never" if step is None else step, "never")
@@ -29,7 +29,8 @@ def same_seed_same_bits(s: Setup, steps: int = 20) -> Verdict:
 def other_seed_other_bits(s: Setup, steps: int = 3) -> Verdict:
     """Two trainings from two seeds differ: the seed is used.
 
-    The seed is fixed inside the model or the data set, so that several seeds would be one run several times.
+    The seed is fixed inside the model or the data set, so that several seeds would be one run several times. The value
+    is the first step at which they differ.
     """
     step = _first_difference(s, (s.seed, s.seed + 1), steps)
     return Verdict(FAIL if step is None else PASS, "never" if step is None else step, f"by step {steps}")

@@ -90,7 +90,7 @@ def evaluation_leaves_the_model_alone(s: Setup) -> Verdict:
 
 @check(source="Recipe 2, set up the end-to-end evaluation skeleton")
 def evaluation_tells_right_from_wrong(s: Setup, span: float = 0.5) -> Verdict:
-    """The score falls with the share of right answers, from a model that is always right to one that is always wrong.
+    """The score follows the share of right answers, from a model that is always right to one that is always wrong.
 
     Labels shifted or permuted in the evaluation, an argmax over the wrong dimension, targets compared with themselves.
     The value is the range of the scores.

@@ -145,7 +145,7 @@ def inputs_of_others_are_worse(s: Setup, z: float = 2.5, effect: float = 0.14) -
 def labels_fit_inputs(
     s: Setup, errors: float = 3.0, gain: float = 0.03, z: float = 2.5, effect: float = 0.15
 ) -> Verdict:
-    """Inputs predict their labels: by nearest neighbours, or by the trained model on val.
+    """Inputs predict their labels, as nearest neighbours show or the trained model on val.
 
     Inputs and labels were shuffled, sorted or filtered separately, or are off by one row. The value is Cohen's kappa of
     the five nearest neighbours, each example left out (for regression the correlation); the model is judged by the
