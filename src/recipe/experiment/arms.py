@@ -3,6 +3,7 @@
 import math
 import statistics
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -69,7 +70,7 @@ def paired_gain(differences: list[float], confidence: float) -> Gain:
 
 
 def train_arms(
-    cfg: DictConfig, data: Data, arms: dict[str, dict], run, label: str = "", main: str = "", **kwargs
+    cfg: DictConfig, data: Data, arms: dict[str, dict], run: Any, label: str = "", main: str = "", **kwargs: Any
 ) -> dict[str, Arm]:
     """{name: its changes} -> {name: Arm}, one lane per seed; all in one call of the engine, which gets kwargs.
 

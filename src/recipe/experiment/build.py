@@ -1,9 +1,13 @@
-"""From a config to a model, and one training."""
+"""From a config to a model, a lane and its training."""
 
 import warnings
 from collections.abc import Callable
+from typing import Any, cast
 
+import torch
 from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from recipe.config.compose import TRAINING, change
 from recipe.config.instantiate import part
@@ -13,19 +17,19 @@ from recipe.files import fingerprint
 from recipe.models.plain import Resize
 from recipe.rng import seeded
 from recipe.train import augment, engine
+from recipe.train.augment import Augmentation
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
 from recipe.verdict import cause
 
 
-def model(cfg: DictConfig, data: Data, seed: int):
-    """A fresh model whose weights depend on `seed` alone, with its lazy layers sized by a training example."""
+def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
+    """A fresh model whose weights depend only on `seed`, with its lazy layers sized by a training example."""
     return network(cfg, len(data.classes), data.train.x[:2], seed)
 
 
-def network(cfg: DictConfig, classes: int, inputs, seed: int):
-    """As `model`, of so many classes; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
-    import torch
+def network(cfg: DictConfig, classes: int, inputs: Tensor, seed: int) -> nn.Module:
+    """As `model`, for a number of classes; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
 
     with seeded(seed, "init"):
         net = part(cfg, "model", num_classes=classes)
@@ -47,11 +51,11 @@ def network(cfg: DictConfig, classes: int, inputs, seed: int):
             f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give logits "
             f"(2, {classes}): one per class."
         )
-    return net.train()
+    return cast(nn.Module, net.train())
 
 
-def _smaller(size: int, inputs) -> Resize:
-    """What makes the inputs smaller, as part of the model: so every later stage, and its saved weights, has it."""
+def _smaller(size: int, inputs: Tensor) -> Resize:
+    """Downsampling as part of the model, so that every later stage and its saved weights have it."""
     sides = inputs.shape[2:]
     if not sides or size >= max(sides):
         given = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
@@ -59,55 +63,55 @@ def _smaller(size: int, inputs) -> Resize:
     return Resize(size)
 
 
-def optimizer(cfg: DictConfig, net):
-    """Built on the parameters that ask for a gradient."""
+def optimizer(cfg: DictConfig, net: nn.Module) -> Optimizer:
+    """Built on the parameters that require a gradient."""
     build = part(cfg, "optimizer")
     if not callable(build):
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` needs the line `_partial_: true`.")
     try:
-        return build([p for p in net.parameters() if p.requires_grad])
+        return cast(Optimizer, build([p for p in net.parameters() if p.requires_grad]))
     except Exception as error:
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` cannot be built: {cause(error)}") from None
 
 
-def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs) -> Lane:
+def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs: Any) -> Lane:
     """One training from a config with dotted `changes`; kwargs are passed to Lane.
 
     Lanes of one seed share initial weights (where shapes agree) and data order, so their difference is paired.
     """
-    cfg = change(cfg, changes or {}, TRAINING)  # a copy of all of it takes longer than the model
+    cfg = change(cfg, changes or {}, TRAINING)  # copying all of it takes longer than building the model
     net = model(cfg, data, seed)
     device = data.train.y.device.type
     if cfg.train.precision != "float32" and (cfg.train.precision, device) != ("bfloat16", "cuda"):
         raise RecipeError(
             f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
-            "a CPU without instructions for it does 6 to 8 times slower)."
+            "is 6 to 8 times slower on a CPU without instructions for it)."
         )
     if cfg.train.decay > 1:
         raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
-    own = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
+    settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
     return Lane(
         net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
-        augment=augmentation(cfg, data) if cfg.train.augment else None, step=own_step(cfg), **own | kwargs,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), **settings | kwargs,
     )  # fmt: skip
 
 
-def augmentation(cfg: DictConfig, data: Data):
-    """Of the standardised images of `data`: it sees them in 0..1."""
+def augmentation(cfg: DictConfig, data: Data) -> Augmentation:
+    """For the standardised images of `data`; the configured augmentation gets them in 0..1."""
     return augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
 
 
-def own_step(cfg: DictConfig) -> Callable | None:
-    """A person's train_step; None where it is the plain one."""
+def user_step(cfg: DictConfig) -> Callable | None:
+    """The user-defined training step; None where it is the built-in one."""
     step = part(cfg, "step")
     return None if step is train_step else step
 
 
-def train(cfg: DictConfig, data: Data, lanes: list[Lane], run, name: str, **kwargs) -> list[Trained]:
-    """Trains lanes of a stage together; kwargs go to engine.train. `name` tells them from the stage's others.
+def train(cfg: DictConfig, data: Data, lanes: list[Lane], run: Any, name: str, **kwargs: Any) -> list[Trained]:
+    """Trains lanes of a stage together; kwargs go to engine.train. `name` distinguishes them from the stage's others.
 
-    Under DVC a training that was killed goes on where it was: its checkpoints lie under .recipe/, keyed by all that
-    the stage depends on, until the stage is done.
+    Under DVC a training that was killed resumes: its checkpoints are under .recipe/, keyed by all that the stage
+    depends on, until the stage is done. run: of the stage, or what has its `say` and `checkpoints`.
     """
 
     def say(text: str) -> None:

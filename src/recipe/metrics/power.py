@@ -45,6 +45,13 @@ class Estimate:
             return math.inf
         return -float(stdtrit(self.n - 1, ndtr(-errors))) * self.error
 
+    def ci(self, errors: float) -> str:
+        """`95.4 % CI -0.01 to 0.12`, of `errors` standard errors."""
+        from scipy.special import ndtr
+
+        half = self.margin(errors)
+        return f"{100 * (2 * ndtr(errors) - 1):.3g} % CI {self.value - half:.2g} to {self.value + half:.2g}"
+
     def smallest(self, errors: float) -> float:
         """The smallest true difference from zero that is detected with probability POWER."""
         from scipy.special import ndtri
@@ -105,42 +112,47 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(a.value - b.value, math.hypot(a.error, b.error), min(a.n, b.n))
 
 
-def exceeds(e: Estimate, *, floor: float, effect: float, errors: float, what: str, weak: bool = False) -> Verdict:
+def exceeds(
+    e: Estimate, *, floor: float, effect: float, errors: float, what: str, weak: bool = False, finding: str = ""
+) -> Verdict:
     """The claim `e is more than floor, and more than zero beyond chance`, judged by its interval.
 
     fail: a true value of `effect` would have been detected, and the whole interval lies below it; of a value beyond
     chance, below `floor`. undecided: too few examples to detect it, or the interval contains both. what: the examples
     that are counted, in the plural. weak: features without information are healthy too, so only equal answers fail.
+    finding: see recipe.verdict.
     """
     bound, half = f"> {floor:.4g}, by more than {errors:g} standard errors", e.margin(errors)
     true = planned(e, effect)
     if not math.isfinite(e.value):
-        return bounded(FAIL, e.value, bound)
+        return bounded(FAIL, e.value, bound, finding=finding)
     if e.value > max(half, floor):
         return bounded(PASS, e.value, bound)
     if e.value > half and (weak or e.value + half >= floor):
-        return undecided(e.value, bound, _small(e, floor, what))
+        return undecided(e.value, bound, _small(e, floor, what), finding=finding)
     features = (
         f"No signal beyond chance could be shown with {e.n:,} {what}; other features may decide. " if weak else ""
     )
     if e.value + true.margin(errors) < 0 and not weak:  # worse than a constant answer is not weak
-        return bounded(FAIL, e.value, bound)
+        return bounded(FAIL, e.value, bound, finding=finding)
     if true.smallest(errors) > effect:
-        return undecided(e.value, bound, features + too_few(true, effect, errors, what))
+        return undecided(e.value, bound, features + too_few(true, effect, errors, what), finding=finding)
     if e.value + true.margin(errors) >= effect:
-        return undecided(e.value, bound, features + _both(true, effect, errors, what))
+        return undecided(e.value, bound, features + _both(true, effect, errors, what), finding=finding)
     if weak and e.error > 0:  # answers that do not differ at all are not a weak signal
-        return undecided(e.value, bound, features + _absent(effect, what))
-    return bounded(FAIL, e.value, bound)
+        return undecided(e.value, bound, features + _absent(effect, what), finding=finding)
+    return bounded(FAIL, e.value, bound, finding=finding)
 
 
-def sign(e: Estimate, *, errors: float, what: str) -> Verdict:
+def sign(e: Estimate, *, errors: float, what: str, finding: str = "") -> Verdict:
     """The claim `e is above zero`: undecided where the interval contains zero."""
     half = e.margin(errors)
-    bound = f"> 0 ({_interval(e, errors)}, n = {e.n:,} {what})"
+    bound = f"> 0 ({e.ci(errors)}, n = {e.n:,} {what})"
     if abs(e.value) > half or not math.isfinite(e.value):
-        return bounded(PASS if e.value > 0 else FAIL, e.value, bound)
-    return undecided(e.value, bound, f"The {_interval(e, errors)} contains 0. {about(e, abs(e.value), errors, what)}")
+        return bounded(PASS if e.value > 0 else FAIL, e.value, bound, finding=finding)
+    return undecided(
+        e.value, bound, f"The {e.ci(errors)} contains 0. {about(e, abs(e.value), errors, what)}", finding=finding
+    )
 
 
 def stays_below(e: Estimate, *, limit: float, largest: float, errors: float, what: str) -> Verdict:
@@ -165,7 +177,7 @@ def agrees(e: Estimate, *, limit: float, errors: float, what: str) -> Verdict:
     if e.value - half >= limit or e.value + half < limit:
         return bounded(PASS if e.value < limit else FAIL, e.value, bound)
     gap = max(abs(e.value - limit), limit / 2)
-    return undecided(e.value, bound, f"The {_interval(e, errors)} contains the limit. {about(e, gap, errors, what)}")
+    return undecided(e.value, bound, f"The {e.ci(errors)} contains the limit. {about(e, gap, errors, what)}")
 
 
 def too_few(e: Estimate, effect: float, errors: float, what: str) -> str:
@@ -193,16 +205,8 @@ def _small(e: Estimate, floor: float, what: str) -> str:
 
 
 def _both(e: Estimate, effect: float, errors: float, what: str) -> str:
-    both = f"The {_interval(e, errors)} contains both 0 and {effect:.2g}."
+    both = f"The {e.ci(errors)} contains both 0 and {effect:.2g}."
     return f"{both} {about(e, effect / 2, errors, what)}"
-
-
-def _interval(e: Estimate, errors: float) -> str:
-    """`95.4 % CI -0.01 to 0.12`, of `errors` standard errors."""
-    from scipy.special import ndtr
-
-    half = e.margin(errors)
-    return f"{100 * (2 * ndtr(errors) - 1):.3g} % CI {e.value - half:.2g} to {e.value + half:.2g}"
 
 
 def about(e: Estimate, effect: float, errors: float, what: str) -> str:

@@ -1,1 +1,1 @@
-"""The dull models."""
+"""The reference models."""

@@ -1,4 +1,4 @@
-"""The dull models. Each is (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
+"""The reference models. Each is (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
 
 import torch
 from torch import Tensor, nn
@@ -6,9 +6,9 @@ from torch.nn import functional as F
 
 
 class Constant(nn.Module):
-    """Answers every input with the same logits: the log class shares of the training labels.
+    """The same logits for every input: the log class shares of the training labels.
 
-    The best input-independent answer under cross-entropy; what every model must beat.
+    The best input-independent answer under cross-entropy, which every model must beat.
     """
 
     def __init__(self, labels: Tensor, num_classes: int):
@@ -21,10 +21,10 @@ class Constant(nn.Module):
 
 
 class Resize(nn.Module):
-    """Images (B, C, H, W) made smaller, so that the longer side is `size` pixels; the aspect is kept.
+    """Downsamples images (B, C, H, W) to `size` pixels on the longer side; the aspect ratio is kept.
 
-    Antialiased: each new pixel is a mean over what it covers, so that fine detail is left out and not turned into
-    false coarse detail (Zhang 2019, Making convolutional networks shift-invariant again).
+    Antialiased: each new pixel is a mean over the area that it covers, so that fine detail is removed and does not
+    become false coarse detail (Zhang 2019, Making convolutional networks shift-invariant again).
     """
 
     def __init__(self, size: int):
@@ -50,10 +50,10 @@ def mlp(num_classes: int, width: int = 64, depth: int = 2, dropout: float = 0.0)
 
 
 def convnet(num_classes: int, width: int = 16, dropout: float = 0.0, dropout2d: float = 0.0) -> nn.Module:
-    """Two 3x3 convolutions, the second at half the size with twice the channels, then one matrix.
+    """Two 3x3 convolutions, the second at half the size with twice the channels, then a linear layer.
 
-    No pooling over positions: where a stroke is says which digit it belongs to. dropout2d: of whole channels after the
-    first convolution (Tompson et al. 2015); dropout: of single values before the matrix.
+    No pooling over positions: the place of a stroke matters for a digit. dropout2d: of whole channels after the first
+    convolution (Tompson et al. 2015); dropout: of single values before the linear layer.
     """
     return nn.Sequential(
         nn.LazyConv2d(width, 3, padding=1),

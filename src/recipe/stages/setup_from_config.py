@@ -17,6 +17,7 @@ from recipe.data.batches import Data, Split
 from recipe.experiment import build
 from recipe.stages.runner import Run
 from recipe.train import augment
+from recipe.train.augment import Augmentation
 from recipe.verdict import Verdict, checks_of
 
 # the checks that another width of the model may fail
@@ -33,7 +34,7 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
 
     def augmented(image: Tensor) -> Tensor:
         number = int(torch.randint(2**31, ()))  # the loader seeds the global generator; each view must differ
-        return augment.apply(views, image[None], rng.keys([number], "augment")[0].to(image.device))[0]
+        return augment.apply(cast(Augmentation, views), image[None], _key(number, image))[0]
 
     return Setup(
         model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),
@@ -43,6 +44,10 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
         batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
         declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
     )  # fmt: skip
+
+
+def _key(number: int, image: Tensor) -> Tensor:
+    return rng.keys([number], "augment")[0].to(image.device)
 
 
 def _dataset(split: Split) -> TensorDataset:

@@ -24,7 +24,10 @@ def nothing_fancy_yet(b: Baselines) -> Verdict:
     Leave them to regularize, which adds them one at a time and measures each.
     """
     on = [f"{k}={v}" for k, v in b.regularizers.items() if v]
-    return Verdict(FAIL if on else PASS, ", ".join(on) or "all off", "all off")
+    if not on:
+        return Verdict(PASS, "all off", "all off")
+    finding = f"Regularisation is on in the baseline stage: {', '.join(on)}. Turn it off; regularize will measure it."
+    return Verdict(FAIL, ", ".join(on), "all off", finding=finding)
 
 
 @check(source="Recipe 2, be careful of NaN")
@@ -33,7 +36,10 @@ def every_lane_is_finite(b: Baselines) -> Verdict:
 
     Look for a learning rate that is far too high, a logarithm of zero, or an input that is not finite.
     """
-    return exactly(len(b.lost), 0)
+    finding = (
+        f"{len(b.lost)} trainings were lost; of the first, {b.lost[0]}. Lower the learning rate." if b.lost else ""
+    )
+    return exactly(len(b.lost), 0, finding=finding)
 
 
 @check(source="Recipe 2, dumb baselines")
@@ -46,9 +52,12 @@ def model_beats_the_constant(b: Baselines, errors: float = 2.5, effect: float = 
     """
     if b.over_constant is None:
         return Verdict(FAIL, "every training was lost", "a trained model to compare")
-    return power.exceeds(
-        b.over_constant, floor=0.0, effect=effect, errors=errors, what="validation examples", weak=b.tabular
+    e, what = b.over_constant, "validation examples"
+    finding = (
+        f"The configured model saves {e.value:.3f} of the validation loss of the best constant answer ({e.ci(errors)}, "
+        f"n = {e.n:,} {what}): it has learned hardly anything about the label. Look at the inputs and the labels first."
     )
+    return power.exceeds(e, floor=0.0, effect=effect, errors=errors, what=what, weak=b.tabular, finding=finding)
 
 
 @check(source="Recipe 2, dumb baselines", gate=False)
@@ -61,7 +70,14 @@ def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     """
     if b.over_linear is None:
         return skip("the configured model is the linear one")
-    return power.sign(b.over_linear, errors=errors, what="validation examples")
+    e, what = b.over_linear, "validation examples"
+    better = "the configured model" if e.value > 0 else "the linear model"
+    finding = (
+        f"The validation losses of the linear and the configured model differ by {e.value:.3f} nats ({e.ci(errors)}, "
+        f"n = {e.n:,} {what}); the mean is lower for {better}. If the linear one is better, look at the model's size and "
+        "its number of steps."
+    )
+    return power.sign(e, errors=errors, what=what, finding=finding)
 
 
 @check(source="Recipe 2, human baseline", gate=False)
@@ -71,4 +87,7 @@ def human_is_measured(b: Baselines) -> Verdict:
     Human accuracy has not been measured: without it nobody knows how much of the remaining error is the model's.
     """
     human = next((s["val_accuracy"] for s in b.scores if s["system"] == "human"), None)
-    return Verdict(PASS if human is not None else FAIL, human, "measured")
+    if human is not None:
+        return Verdict(PASS, human, "measured")
+    finding = "Human accuracy on the validation set has not been measured: classify a sample of it by hand."
+    return Verdict(FAIL, None, "measured", finding=finding)

@@ -45,7 +45,7 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeigh
     """
     if not cfg.distil:
         return None
-    if not is_cross_entropy(part(cfg, "loss")) or build.own_step(cfg):
+    if not is_cross_entropy(part(cfg, "loss")) or build.user_step(cfg):
         run.say("student: left out, the loss is not cross-entropy or the training step is user-defined")
         return None
     teacher, member, seed = _teacher(cfg, data, pool, weights, run), pool[0], 100 * cfg.seed + 49
