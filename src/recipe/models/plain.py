@@ -1,4 +1,4 @@
-"""The reference models. Each is (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
+"""The reference models: (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
 
 import torch
 from torch import Tensor, nn

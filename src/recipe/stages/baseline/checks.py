@@ -36,9 +36,8 @@ def every_lane_is_finite(b: Baselines) -> Verdict:
 
     Look for a learning rate that is far too high, a logarithm of zero, or an input that is not finite.
     """
-    finding = (
-        f"{len(b.lost)} trainings were lost; of the first, {b.lost[0]}. Lower the learning rate." if b.lost else ""
-    )
+    first = b.lost[0] if b.lost else ""
+    finding = f"{len(b.lost)} trainings were lost (the first one: {first}). Lower the learning rate."
     return exactly(len(b.lost), 0, finding=finding)
 
 
@@ -74,7 +73,7 @@ def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     better = "the configured model" if e.value > 0 else "the linear model"
     finding = (
         f"The validation losses of the linear and the configured model differ by {e.value:.3f} nats ({e.ci(errors)}, "
-        f"n = {e.n:,} {what}); the mean is lower for {better}. If the linear one is better, look at the model's size and "
+        f"n = {e.n:,} {what}); {better} has the lower mean. If it is the linear one, look at the model's size and "
         "its number of steps."
     )
     return power.sign(e, errors=errors, what=what, finding=finding)
