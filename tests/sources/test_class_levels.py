@@ -126,7 +126,7 @@ def test_splits_below_the_classes_are_given_splits(tmp_path):
 
 def test_a_level_that_is_too_deep_and_a_folder_too_many_give_one_line(tmp_path):
     put(tmp_path / "a", "x/1.png", "y/1.png")
-    with pytest.raises(RecipeError, match="`classes_at: 3`, and no folder lies that deep"):
+    with pytest.raises(RecipeError, match="`classes_at: 3` is set, but no folder is that deep"):
         Folder(tmp_path / "a", size=8, classes_at=3)
     with pytest.raises(RecipeError, match=r"there is one class folder, `a`\. .* `x`, `y`, set `classes_at: 2`"):
         Folder(tmp_path, size=8)
@@ -170,7 +170,7 @@ def test_a_table_beside_the_images_is_offered_as_their_labels(tmp_path, images):
         RecipeError, match=r"If the labels are in `train\.csv`, set `labels: train\.csv`, `file` and `label`"
     ):
         Folder(tmp_path, size=8)
-    with pytest.raises(RecipeError, match="`classes_at` chooses among folders, and `labels` names a table"):
+    with pytest.raises(RecipeError, match="the classes from folders, `labels` reads them from a table"):
         Folder(tmp_path, size=8, labels="train.csv", classes_at=2)
 
 

@@ -116,7 +116,7 @@ def _text(value: Any, notes: list[str]) -> tuple[str, float]:
         raise TypeError(f"{type(value).__name__} is not a text")
     text = value.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be written
     if text != value:
-        notes.append("letters that are no text")
+        notes.append("invalid characters")
     return text, math.nan
 
 

@@ -79,7 +79,7 @@ class Container:
 
 
 def kind_of(content: bytes) -> str:
-    """What the content is: one of DECODED, of the kinds in PICTURES, or a word for what is no image; "" if unknown."""
+    """The kind of the content: one in DECODED or PICTURES, or a word for what else it is; "" if unknown."""
     return next((kind for sign, kind in _SIGNS if sign.match(content, 0, 1024)), "")
 
 

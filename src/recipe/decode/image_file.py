@@ -148,7 +148,7 @@ def _opened(content: bytes, kind: str, container: Container, metadata: dict[str,
     """Pillow's image, of which only the header has been read."""
     from PIL import Image
 
-    Image.MAX_IMAGE_PIXELS = None  # so that the size is known where it is over the limit; _pixels sets it
+    Image.MAX_IMAGE_PIXELS = None  # the size of a picture above the limit is reported, too; _pixels sets it
     try:
         image: Any = Image.open(io.BytesIO(content), formats=(kind,))
     except MemoryError:

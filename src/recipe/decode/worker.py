@@ -75,7 +75,7 @@ def main(pixels: int, seconds: float, memory: int, value_range: list[float] | No
 def limit_resources(memory: int) -> None:
     """Limits the process's address space to `memory` bytes, and writes no core file when it crashes.
 
-    macOS has RLIMIT_AS in name but refuses to set it: there a file is limited by its pixels alone.
+    macOS has RLIMIT_AS but refuses or ignores it: there a file is limited by its pixels alone.
     """
     import resource
 

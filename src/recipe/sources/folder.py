@@ -67,7 +67,9 @@ class Folder:
         tables = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
         files = [name for name, _ in listing.files if name not in tables]
         if labels and classes_at:
-            raise RecipeError("`classes_at` chooses among folders, and `labels` names a table in their place: set one.")
+            raise RecipeError(
+                "`classes_at` reads the classes from folders, `labels` reads them from a table: set only one."
+            )
         if labels:
             self._label_by_rows(files, labels, file, label, group, split)
         else:
@@ -96,7 +98,7 @@ class Folder:
             self._report(STRAY, name, "in no class folder")
         classes = [folder for folder in folders if folder.count("/") == above]
         if not kept and not classes:
-            raise RecipeError(f"{self.root}: `classes_at: {level}`, and no folder lies that deep.")
+            raise RecipeError(f"{self.root}: `classes_at: {level}` is set, but no folder is that deep.")
         if not kept:
             empty = quote_some([folder.split("/")[above] for folder in classes])
             raise RecipeError(f"{self.root}: its class folders {empty} are empty.")

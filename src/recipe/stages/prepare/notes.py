@@ -48,7 +48,7 @@ NOTES = {
         "It was read unchanged.",
         "Look at it: a truncated file looks like this. Copy or download it again.",
     ),
-    "letters that are no text": ("They were written as escapes.", "Correct the text's encoding at the source."),
+    "invalid characters": ("They were written as escapes.", "Correct the text's encoding at the source."),
 }
 USER_DEFINED = ("By the data set's own function.", BIAS)
 
