@@ -29,6 +29,10 @@ def test_memory_is_managed_by_the_system_where_there_is_no_glibc(monkeypatch):
         raise OSError(f"{name}: cannot open shared object file")
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
+    monkeypatch.setattr(sys, "platform", "linux")
+    torch_setup.keep_freed_memory()
+    assert looked_for == ["libc.so.6"]
+    monkeypatch.setattr(sys, "platform", "darwin")
     torch_setup.keep_freed_memory()
     assert looked_for == ["libc.so.6"]
 
