@@ -21,13 +21,13 @@ def latest() -> Path:
 
 def losses(sweep: Path) -> dict[tuple[str, ...], list[float]]:
     """{overrides other than the seed: validation loss of each seed}. Jobs that failed have no report."""
-    found = defaultdict(list)
+    by_setting = defaultdict(list)
     for report in sorted(sweep.glob("*/report.json")):
         overrides = yaml.safe_load((report.parent / ".hydra/overrides.yaml").read_text())
         setting = tuple(sorted(word for word in overrides if not word.startswith("seed=")))
         (metrics,) = json.loads(report.read_text())["metrics"]
-        found[setting].append(metrics["val_loss"])
-    return found
+        by_setting[setting].append(metrics["val_loss"])
+    return by_setting
 
 
 def half_width(values: list[float]) -> float:
