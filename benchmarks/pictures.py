@@ -52,7 +52,9 @@ def closed_gate(folder: Path) -> Path:
 
 def flawed(folder: Path) -> Path:
     clone = copy(folder)
-    clone.write("params.yaml", yaml.safe_dump(yaml.safe_load(clone.read("params.yaml")) | {"data": "digits_flawed"}))
+    waived = {"every_example_is_readable": "the flaws are planted"}
+    choices = {"data": "digits_flawed", "prepare": {"waive": waived}}
+    clone.write("params.yaml", yaml.safe_dump(yaml.safe_load(clone.read("params.yaml")) | choices))
     clone.repro("audit", code=None)
     return clone.root / "runs/audit/explorer.html"
 
@@ -81,6 +83,7 @@ if __name__ == "__main__":
             with chromium(Path(folder) / "profile") as tab:
                 tab.size(*size)
                 tab.open(page, fragment, **({"ready": READY} if explorer else {}))
+                tab.run("document.documentElement.style.scrollbarWidth = 'none'")
                 tab.run("document.fonts.ready.then(() => true)")
                 tab.run("Promise.all([...document.images].map(i => i.decode().catch(() => 0))).then(() => true)")
                 (ROOT / "docs" / f"{name}.png").write_bytes(tab.picture())
