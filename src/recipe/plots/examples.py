@@ -88,7 +88,7 @@ def intensities(path: Path, edges: np.ndarray, whole: np.ndarray, classes: Mappi
             axis.stairs(shares, edges, fill=True, color=ACCENT, alpha=0.55)
             axis.stairs(whole, edges, color=INK, lw=0.9, baseline=None)
             axis.set_yscale("log")
-            axis.yaxis.set_minor_formatter("")
+            axis.minorticks_off()
             axis.set_title(name, fontsize=9)
         figure.supxlabel("value (line: all classes)", fontsize=9.5)
         figure.supylabel("share of values", fontsize=9.5)

@@ -11,9 +11,11 @@ from recipe.stages.prepare.write_store import prepare
 
 @pytest.fixture(scope="session")
 def audited_digits(tmp_path_factory):
-    """(audit, store, its folder) of the clean digits, with the probes."""
+    """(audit, store, its folder) of the clean digits, with the probes, whose codes are learned from few patches."""
     folder = tmp_path_factory.mktemp("digits")
     config = {"_target_": "Digits"}
     prepare(Digits(), config, folder)
     store = Store.open(config, folder)
-    return audit(store, FlagLimits(near=0.05, outlier=4.0, blank=0.03), seed=0), store, folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recipe.stages.audit.probes.patch_codes.SAMPLE", 2_000)
+        return audit(store, FlagLimits(near=0.05, outlier=4.0, blank=0.03), seed=0), store, folder

@@ -41,6 +41,7 @@ def few_patches(monkeypatch):
 # ---- verdicts ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_planted_is_the_verdict():
     assert missed("quadrant", 600, seed=0) == []
 
@@ -74,6 +75,8 @@ def test_results_are_sentences_with_a_number_an_interval_and_n_and_the_same_each
         assert "n = 200" in f.sentence
         assert re.search(r"\(95 % CI -?\d+\.\d to -?\d+\.\d, n = 200", f.sentence), f.sentence
         assert f.suggests
+    verdicts = {(f.probe, f.factor): f.verdict for f in findings}
+    assert [verdicts["removal", "colour"], verdicts["label gain", "red-green"]] == ["no", "yes"]  # as planted
     curve = next(f.curve for f in findings if f.probe == "resolution")
     assert [point[0] for point in curve] == [8, 6, 4, 3, 2]
     assert all(low <= accuracy <= high for _, accuracy, low, high in curve)

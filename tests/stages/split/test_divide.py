@@ -204,7 +204,7 @@ def test_distinct_times_give_the_requested_shares():
     assert judged(made)["sizes_are_as_asked"].value == 0
 
 
-def test_val_is_carved_out_of_a_given_train_by_time():
+def test_val_is_taken_out_of_a_given_train_by_time():
     rows = [example(n, n % 2, "train" if n < 80 else "test", t=n) for n in range(100)]
     made = divide(rows, CLASSES[:2], Plan(0.25, 0.2, by="time", column="t"))
     assert [e["meta_t"] for e in made.parts["val"]] == list(range(60, 80))
