@@ -106,6 +106,7 @@ def distributions(path: Path, columns: Mapping[str, np.ndarray], limits: Mapping
             if name in limits:
                 axis.axvline(limits[name], color=BAD, lw=1.2, ls="--")
             axis.set(title=name, yscale="log")
+            axis.minorticks_off()
             axis.set_ylim(bottom=0.7)
         for axis in axes[:, 0]:
             axis.set_ylabel("number of examples")

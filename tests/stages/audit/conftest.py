@@ -1,11 +1,11 @@
 """The audit of the digits, which several modules of tests examine."""
 
 import pytest
+from audits import LIMITS
 
 from recipe.data.store import Store
 from recipe.sources.digits import Digits
 from recipe.stages.audit.audit import audit
-from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.prepare.write_store import prepare
 
 
@@ -18,4 +18,4 @@ def audited_digits(tmp_path_factory):
     store = Store.open(config, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recipe.stages.audit.probes.patch_codes.SAMPLE", 2_000)
-        return audit(store, FlagLimits(near=0.05, outlier=4.0, blank=0.03), seed=0), store, folder
+        return audit(store, LIMITS, seed=0), store, folder

@@ -2,58 +2,23 @@
 
 import numpy as np
 import pytest
+from audits import LIMITS, Rows, audit_of
 
-from recipe.data.store import Store
 from recipe.files import present, read_table, write_table, write_text
 from recipe.sources.digits import Digits
-from recipe.stages.audit.audit import audit
 from recipe.stages.audit.captions import metrics, sentences
 from recipe.stages.audit.checks import audited
 from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
-from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.audit.neighbours import nearest, pixel_components
 from recipe.stages.audit.order import order_of, position_in_class
 from recipe.stages.audit.outputs import write_pairs, write_probes
 from recipe.stages.audit.statistics import BINS, statistics
-from recipe.stages.prepare.write_store import prepare
-
-LIMITS = FlagLimits(near=0.05, outlier=4.0, blank=0.03)
-CONFIG = {"_target_": "planted"}
-
-
-class Arrays:
-    """A data set of arrays."""
-
-    classes = tuple("0123456789")
-
-    def __init__(self, images, targets):
-        self.images, self.targets = images, targets
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.images[index], int(self.targets[index])
 
 
 @pytest.fixture(scope="module")
 def digits():
     return Digits()
-
-
-def audited_arrays(images, targets, folder):
-    """(audit, store)"""
-    prepare(Arrays(images, targets), CONFIG, folder)
-    store = Store.open(CONFIG, folder)
-    return audit(store, LIMITS, seed=0), store
-
-
-@pytest.fixture
-def audit_of(tmp_path, monkeypatch):
-    """(audit, store) of arrays, without the probes (test_probes.py)."""
-    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
-    return lambda images, targets: audited_arrays(images, targets, tmp_path)
 
 
 def flags_of(result, row):
@@ -122,9 +87,7 @@ def planted(digits):
 @pytest.fixture(scope="module")
 def planted_audit(planted, tmp_path_factory):
     """(audit, store), without the probes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
-        return audited_arrays(*planted[:2], tmp_path_factory.mktemp("planted"))
+    return audit_of(Rows(*planted[:2]), tmp_path_factory.mktemp("planted"))
 
 
 def test_planted_flaws_are_flagged_and_nothing_else(planted, planted_audit):
@@ -148,9 +111,9 @@ def test_planted_flaws_are_flagged_and_nothing_else(planted, planted_audit):
     assert (table["dup_group"][alone] == table["id"][alone]).all()
 
 
-def test_copies_of_copies_are_one_group(digits, audit_of):
+def test_copies_of_copies_are_one_group(digits, tmp_path):
     images = np.concatenate([digits.images[:200], digits.images[[0, 0, 0]], digits.images[:1] // 2])
-    result, _ = audit_of(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]])
+    result, _ = audit_of(Rows(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]]), tmp_path)
     members = np.flatnonzero(result.columns["dup_group"] == result.columns["dup_group"][0])
     assert members.tolist() == [0, 200, 201, 202, 203]
     assert result.columns["dup_kind"][members].tolist() == ["exact"] * 4 + ["darker"]
@@ -178,19 +141,20 @@ def test_blocks_do_not_change_the_numbers(digits, monkeypatch):
     assert np.array_equal(points, pixel_components(digits.images[:70, None], np.arange(0, 70, 2))[0])
 
 
-def test_values_that_are_not_finite_are_flagged_and_break_nothing(audit_of, tmp_path):
+def test_values_that_are_not_finite_are_flagged_and_break_nothing(tmp_path):
     images = np.random.default_rng(0).random((40, 5, 5)).astype(np.float32)
     images[3, 0, 0], images[4, 1, 1] = np.nan, np.inf
-    result, store = audit_of(images, np.arange(40) % 10)
+    result, store = audit_of(Rows(images, np.arange(40) % 10), tmp_path)
     assert np.flatnonzero(~result.columns["finite"]).tolist() == [3, 4]
     assert "not finite" in flags_of(result, 3)
     assert draw(result, store, LIMITS, tmp_path / "pictures", seed=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 40, 17)])
-def test_small_and_large_colour_images(audit_of, tmp_path, shape):
+def test_small_and_large_colour_images(tmp_path, shape):
     images = np.random.default_rng(0).integers(0, 256, (30, *shape[1:], shape[0]), dtype=np.uint8)
-    result, store = audit_of(images if shape[0] == 3 else images[..., 0], np.arange(30) % 7)  # three classes are empty
+    source = Rows(images if shape[0] == 3 else images[..., 0], np.arange(30) % 7)  # three classes are empty
+    result, store = audit_of(source, tmp_path)
     assert result.columns["height"][0] == shape[1]
     assert result.columns["channels"][0] == shape[0]
     pictures = draw(result, store, LIMITS, tmp_path / "pictures", seed=0)
@@ -198,15 +162,15 @@ def test_small_and_large_colour_images(audit_of, tmp_path, shape):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_tiny_data_sets_break_nothing(audit_of, digits, count):
-    result, store = audit_of(digits.images[:count], digits.targets[:count])
+def test_tiny_data_sets_break_nothing(tmp_path, digits, count):
+    result, store = audit_of(Rows(digits.images[:count], digits.targets[:count]), tmp_path)
     assert metrics(result, store.classes)["examples"] == count
 
 
-def test_the_evidence_is_the_same_bytes_again(planted, audit_of, tmp_path):
+def test_the_evidence_is_the_same_bytes_again(planted, tmp_path):
     images, targets, _ = planted
     for name in ("one", "two"):
-        result, store = audit_of(images[570:], targets[570:])
+        result, store = audit_of(Rows(images[570:], targets[570:]), tmp_path)
         write_table(tmp_path / name / "examples.parquet", result.columns, result.meanings)
         write_pairs(result.pairs, result.columns["id"], tmp_path / name / "pairs.parquet")
         write_probes(result, tmp_path / name / "probes.json")

@@ -2,45 +2,17 @@
 
 import numpy as np
 import pytest
+from audits import LIMITS, Rows, audit_of
 from sklearn.datasets import load_breast_cancer
 
-from recipe.data.store import Store
 from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
 from recipe.stages.audit import checks as claims
 from recipe.stages.audit import shortcuts
-from recipe.stages.audit.audit import audit
 from recipe.stages.audit.captions import METRIC_OF_FLAG, metrics, sentences
 from recipe.stages.audit.checks import audited
 from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
-from recipe.stages.audit.flags import FlagLimits
-from recipe.stages.prepare.write_store import prepare
 from recipe.verdict import checks_of, run
-
-LIMITS = FlagLimits(near=0.05, outlier=4.0, blank=0.03)
-
-
-class Rows:
-    """Any kind of data set in memory."""
-
-    def __init__(self, values, targets, classes, kind, **more):
-        self.values, self.targets, self.classes, self.kind = values, targets, classes, kind
-        vars(self).update(more)
-
-    def __len__(self):
-        return len(self.values)
-
-    def __getitem__(self, index):
-        return self.values[index], int(self.targets[index])
-
-
-def audit_of(source, folder):
-    config = {"_target_": type(source).__name__}
-    prepare(source, config, folder)
-    store = Store.open(config, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])  # see test_probes.py
-        return audit(store, LIMITS, seed=0), store
 
 
 def verdicts_of(result, store, folder):

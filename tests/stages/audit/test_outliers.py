@@ -6,24 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audits import LIMITS, Rows, audit_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pyarrow import parquet
-from sources import CONFIG
-from test_audit import LIMITS, Arrays
 from zoo import photograph
 
 from recipe.data.images import Fit
-from recipe.data.store import Store
 from recipe.sources.digits import Digits
 from recipe.sources.folder import Folder
-from recipe.stages.audit.audit import audit
 from recipe.stages.audit.captions import sentences
 from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
 from recipe.stages.audit.outliers import STYLE, isolation, style_outliers, upper_z
 from recipe.stages.audit.statistics import statistics
-from recipe.stages.prepare.write_store import prepare
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"  # beside the project, where it exists
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
@@ -179,11 +175,8 @@ def test_real_images_are_hardly_ever_outliers(read, count):
 
 
 @real
-def test_the_placeholder_among_ants_is_the_outlier(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
-    prepare(Folder(str(SHARED / "natural_ants_bees"), size=64), CONFIG, tmp_path)
-    store = Store.open(CONFIG, tmp_path)
-    result = audit(store, LIMITS, seed=0)
+def test_the_placeholder_among_ants_is_the_outlier(tmp_path):
+    result, store = audit_of(Folder(str(SHARED / "natural_ants_bees"), size=64), tmp_path)
     flagged = [
         name for name, flags in zip(result.columns["name"], result.columns["flags"], strict=True) if "outlier" in flags
     ]
@@ -195,23 +188,18 @@ def test_the_placeholder_among_ants_is_the_outlier(tmp_path, monkeypatch):
     assert "a few sharp edges on flat areas" in outliers
 
 
-def test_small_images_are_not_judged_by_their_style(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
+def test_small_images_are_not_judged_by_their_style(tmp_path):
     digits = Digits()
     images = np.concatenate([digits.images[:300], 255 - digits.images[300:301]])
-    prepare(Arrays(images, digits.targets[:301]), CONFIG, tmp_path)
-    result = audit(Store.open(CONFIG, tmp_path), LIMITS, seed=0)
+    result, _ = audit_of(Rows(images, digits.targets[:301]), tmp_path)
     assert result.columns["outlier_reason"].tolist() == [""] * 300 + ["looks like nothing else"]
 
 
-def test_a_picture_that_is_there_many_times_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
+def test_a_picture_that_is_there_many_times_is_named(tmp_path):
     picture = Image.new("RGB", (80, 80), "white")
     text(ImageDraw.Draw(picture), 80, "grey")
     images = np.concatenate([photographs(60), np.stack([fitted(picture, 64)] * 20)])
-    prepare(Arrays(images, np.append(np.arange(60) % 2, np.ones(20, int))), CONFIG, tmp_path)
-    store = Store.open(CONFIG, tmp_path)
-    result = audit(store, LIMITS, seed=0)
+    result, store = audit_of(Rows(images, np.append(np.arange(60) % 2, np.ones(20, int))), tmp_path)
     assert all({"outlier", "exact copy"} <= set(flags.split("; ")) for flags in result.columns["flags"][60:])
     texts = sentences(result, store.classes)
     assert any(text.startswith("One picture occurs 20 times, all in class 1: ") for text in texts)
