@@ -5,7 +5,7 @@ Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, lad
 """
 
 from recipe.checks.examine import CHECKS
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.files import write_csv, write_yaml
 from recipe.plots import training as figures
 from recipe.stages.overfit import capacity_ladder as ladder

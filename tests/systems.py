@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from zoo import exif
 
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.data.batches import Data, Split, load, read_test
 from recipe.data.store import Store
 from recipe.experiment import build

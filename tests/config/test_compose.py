@@ -14,10 +14,12 @@ from omegaconf import OmegaConf
 
 from recipe.checks.declare import Declare
 from recipe.checks.examine import CHECKS
-from recipe.config.compose import STAGES, change, compose, leaves, nearest, root
+from recipe.config.changes import change, leaves, nearest
+from recipe.config.compose import STAGES, compose, root
 from recipe.config.hydra_app import compose_cli
+from recipe.config.options import option
 from recipe.config.resolve import resolve_all
-from recipe.config.schema import NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train, option
+from recipe.config.schema import NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train
 from recipe.config.schema import STAGES as SCHEMAS
 from recipe.config.type_check import check_types, fields_of, forms
 from recipe.errors import RecipeError

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from sklearn.datasets import load_breast_cancer
 from sources import CONFIG, Set, Wide
 
-from recipe.config.compose import change, compose
+from recipe.config.changes import change
+from recipe.config.compose import compose
 from recipe.data.batches import load
 from recipe.data.splits import write_split
 from recipe.data.store import Store

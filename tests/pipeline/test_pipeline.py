@@ -19,7 +19,8 @@ from clone import ROOT, UP_TO_DATE, Clone
 from omegaconf import OmegaConf
 from pyarrow import parquet
 
-from recipe.config.compose import STAGES, leaves
+from recipe.config.changes import leaves
+from recipe.config.compose import STAGES
 from recipe.files import fingerprint, read_csv, read_table, write_csv
 from recipe.stages.stage_report import COLUMNS
 

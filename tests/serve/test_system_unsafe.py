@@ -17,7 +17,7 @@ from systems import CFG, digits, random_model
 from torch import nn
 
 from recipe.cli import main
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.serve import allowed_targets, system

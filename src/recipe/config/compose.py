@@ -8,7 +8,6 @@ same config itself, so that Hydra's overrides and sweeps work as usual.
 """
 
 import copy
-import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,13 +20,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from recipe.config.changes import is_group, leaves, nearest, require_mapping
 from recipe.config.checkout import configs_left_behind, left_behind, not_in_git
 from recipe.config.schema import NAMED
 from recipe.config.type_check import check_types
 from recipe.errors import RecipeError
 
 STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
-TRAINING = ["model", "loss", "optimizer", "augment", "step", "train"]  # the parts of a config that make a training
+
+
 # a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it
 FROM_CONF = "from_conf"
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
@@ -66,16 +67,6 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RecipeError(f"{path.name} holds a {type(content).__name__}; it must hold `key: value` lines.")
     return dict(content)
-
-
-def nearest(word: str, known: Iterable[object]) -> str:
-    """`did you mean ...?` and the names of the same group where a known name is near, else the list of all names."""
-    names = sorted(map(str, known))
-    near = difflib.get_close_matches(word, names, n=1)
-    if not near:
-        return f"known: {', '.join(names)}."
-    group = near[0].rpartition(".")[0]
-    return f"did you mean `{near[0]}`? Known: {', '.join(n for n in names if n.rpartition('.')[0] == group)}."
 
 
 # ---- composing -------------------------------------------------------------------------------------------------
@@ -172,11 +163,6 @@ def _compose_option(group: str, choice: str, base: Path) -> DictConfig:
         GlobalHydra.instance().hydra = running
 
 
-def is_group(cfg: DictConfig, key: str) -> bool:
-    """Whether a key of a stage's config is filled by a file of conf/<key>/ as a whole."""
-    return "." not in key and OmegaConf.is_dict(cfg.get(key)) and "_target_" in cfg[key]
-
-
 def _expand_choices(cfg: DictConfig, base: Path) -> None:
     """A search over the files of a group gets their content, so that it is in resolved/, where DVC sees it.
 
@@ -222,7 +208,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         OmegaConf.set_struct(cfg, False)
         changes = OmegaConf.create(values)
         _check_keys(stage, leaves(changes), cfg)
-        cfg = _mapping(OmegaConf.merge(cfg, changes))
+        cfg = require_mapping(OmegaConf.merge(cfg, changes))
         _expand_choices(cfg, base)
         OmegaConf.resolve(cfg)
         check_types(cfg, f"{stage}, in params.yaml or conf/")
@@ -242,12 +228,6 @@ def _check_keys(stage: str, keys: Iterable[str], cfg: DictConfig) -> None:
         raise RecipeError(f"params.yaml: {stage} has no `{min(unknown)}`; {nearest(min(unknown), known)}")
 
 
-def _mapping(cfg: object) -> DictConfig:
-    if not isinstance(cfg, DictConfig):
-        raise TypeError(f"a config is a mapping, not {type(cfg).__name__}")
-    return cfg
-
-
 def _empty(cfg: DictConfig) -> list[str]:
     """The dotted keys of empty mappings, which take any key: `dates: {}` of a table takes names of columns."""
     return [key for key, node in _mappings(OmegaConf.to_container(cfg)) if not node]
@@ -260,53 +240,6 @@ def _mappings(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             path = f"{at}.{key}".lstrip(".")
             yield path, value
             yield from _mappings(value, path)
-
-
-def leaves(cfg: DictConfig) -> dict[str, Any]:
-    """Every dotted key of a config, inner nodes included, with its value (None for an inner node).
-
-    Interpolations and `???` are given as they are written.
-    """
-    content: Any = OmegaConf.to_container(cfg)
-    return _leaves(content)
-
-
-def _leaves(node: dict[str, Any], at: str = "") -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in node.items():
-        path = f"{at}.{key}".lstrip(".")
-        values |= {path: None} | _leaves(value, path) if isinstance(value, dict) else {path: value}
-    return values
-
-
-def change(cfg: DictConfig, changes: dict[str, Any], groups: list[str] | None = None) -> DictConfig:
-    """A copy of `cfg`, or of these groups of it, with dotted keys set.
-
-    A mapping with a `_target_` takes the place of a whole group; one without sets the keys that it names.
-
-    Raises RecipeError that lists near names where a key is not there: a typo must not become a new key.
-    """
-    tree: Any
-    if groups is None:
-        tree = OmegaConf.to_container(cfg, resolve=True)
-    else:
-        tree = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups if group in cfg}
-
-    def put(key: str, value: Any) -> None:
-        node, (*above, last) = tree, key.split(".")
-        for name in above:
-            node = node.get(name) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or last not in node:
-            raise RecipeError(f"no `{key}` in this configuration; {nearest(key, leaves(OmegaConf.create(tree)))}")
-        if isinstance(value, dict) and "_target_" not in value and isinstance(node[last], dict):
-            for name, inner in value.items():
-                put(f"{key}.{name}", inner)
-        else:
-            node[last] = copy.deepcopy(value)
-
-    for key, value in changes.items():
-        put(key, value)
-    return _mapping(OmegaConf.create(tree))
 
 
 # ---- for a run -------------------------------------------------------------------------------------------------
@@ -341,9 +274,3 @@ def checked(cfg: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise RecipeError(f"the configuration does not resolve: {error}") from None
     return cfg
-
-
-def merge_changes(kept: dict, change: dict) -> dict:
-    """Both; where a whole group is replaced, without what was changed inside it before."""
-    groups = tuple(f"{key}." for key, value in change.items() if isinstance(value, dict))
-    return {key: value for key, value in kept.items() if not key.startswith(groups)} | change

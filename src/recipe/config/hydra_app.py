@@ -23,7 +23,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from recipe.config.compose import check_choice, check_top, checked, compose, keys_of, leaves, nearest, register, root
+from recipe.config.changes import leaves, nearest
+from recipe.config.compose import check_choice, check_top, checked, compose, keys_of, register, root
 from recipe.errors import RecipeError
 
 WHERE = "the command line"

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from recipe.config.compose import STAGES, root
-from recipe.config.schema import NAMED, Base, Learn, Part, Runtime, option
+from recipe.config.options import option
+from recipe.config.schema import NAMED, Base, Learn, Part, Runtime
 from recipe.config.schema import STAGES as CLASSES
 from recipe.config.type_check import fields_of, forms, phrases
 from recipe.files import write_text

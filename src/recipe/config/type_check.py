@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.schema import NAMED, STAGES, Part, Reason, option
+from recipe.config.options import option
+from recipe.config.schema import NAMED, STAGES, Part, Reason
 from recipe.errors import RecipeError
 
 # how a bound is written, and when it holds (never for NaN)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recipe.config.compose import TRAINING, change
+from recipe.config.changes import TRAINING, change
 from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.errors import RecipeError

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.data.batches import Data
 from recipe.data.source import FEATURES
 from recipe.data.streaming import Standardization

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masked
-from recipe.config.compose import leaves, requested, root
+from recipe.config.changes import leaves
+from recipe.config.compose import requested, root
 from recipe.errors import RecipeError
 from recipe.tracking.mlflow_store import (
     CHILDREN,

@@ -13,7 +13,7 @@ from systems import CFG, KINDS, MEMBERS, project
 from torch import nn
 
 from recipe.cli import main
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.data.batches import Split
 from recipe.data.decisions import COLUMNS, read_decisions
 from recipe.experiment import build

@@ -11,7 +11,8 @@ from made_data import DATA, TABLE, X
 from omegaconf import OmegaConf
 
 from recipe.checks.examine import CHECKS
-from recipe.config.compose import change, compose, merge_changes
+from recipe.config.changes import change, merge_changes
+from recipe.config.compose import compose
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from searching import SMALL, SPACE, config, shipped
 
 from recipe.addresses import masked
-from recipe.config.compose import change, checked
+from recipe.config.changes import change
+from recipe.config.compose import checked
 from recipe.errors import RecipeError
 from recipe.experiment.arms import Gain
 from recipe.stages.tune import checks as claims

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from recipe.config.compose import leaves
+from recipe.config.changes import leaves
 from recipe.config.instantiate import part, plain
 from recipe.data.batches import Data
 from recipe.experiment import build

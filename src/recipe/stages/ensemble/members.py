@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build

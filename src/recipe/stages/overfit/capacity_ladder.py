@@ -6,7 +6,7 @@ from itertools import pairwise
 from omegaconf import DictConfig
 from torch import Tensor
 
-from recipe.config.compose import leaves
+from recipe.config.changes import leaves
 from recipe.data.batches import Data
 from recipe.data.expected_repeats import error_floor, row_codes
 from recipe.errors import RecipeError

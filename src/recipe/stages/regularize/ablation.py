@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.compose import change as changed
-from recipe.config.compose import leaves, merge_changes
+from recipe.config.changes import change as changed
+from recipe.config.changes import leaves, merge_changes
 from recipe.data.batches import Data
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
 from recipe.stages.runner import Run

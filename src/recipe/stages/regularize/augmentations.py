@@ -10,7 +10,7 @@ from torch import Tensor
 from recipe.checks.measurements.measured_once import hand_over
 from recipe.checks.measurements.short_run import model_without_augmentation
 from recipe.checks.setup import Setup
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.experiment import build

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from recipe.checks.measurements.activations import BOUNDED, WatchOperations, activation_kind, active, by_unit, is_signal
 from recipe.checks.measurements.adjacent_pixels import morans_i
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.data.batches import Data
 from recipe.data.streaming import StreamedInputs
 from recipe.experiment import build

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recipe.config.compose import change
+from recipe.config.changes import change
 from recipe.experiment.arms import Gain, gain, train_arms
 from recipe.formatting import lowering
 from recipe.stages.runner import Run

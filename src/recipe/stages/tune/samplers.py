@@ -11,7 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from recipe.config.compose import nearest
+from recipe.config.changes import nearest
 from recipe.errors import RecipeError
 from recipe.stages.tune.space import Range, Space
 from recipe.stages.tune.trials import Trial

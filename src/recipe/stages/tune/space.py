@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.compose import TRAINING, change, is_group, leaves, merge_changes, nearest
+from recipe.config.changes import TRAINING, change, is_group, leaves, merge_changes, nearest
 from recipe.config.schema import Tune
 from recipe.config.type_check import check_types, kind_of
 from recipe.errors import RecipeError

@@ -1,0 +1,203 @@
+"""The keys of the options that recipe ships, conf/<group>/<option>.yaml: one class for each `_target_`.
+
+A key that a file leaves out has the constructor's default. A user-defined part has no class here: its constructor
+checks what it takes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from recipe.config.schema import (
+    AtLeastTwo,
+    Column,
+    Mapping,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Part,
+    PositiveInt,
+    PositiveShare,
+    Share,
+)
+
+
+@dataclass
+class Torch(Part):
+    """Any optimizer or loss of torch."""
+
+    lr: NonNegativeFloat
+    weight_decay: NonNegativeFloat
+    momentum: NonNegativeFloat
+    fused: bool
+    label_smoothing: Share
+    _partial_: bool
+
+
+@dataclass
+class Network(Part):
+    width: PositiveInt
+    depth: PositiveInt
+    dropout: Share
+    dropout2d: Share
+
+
+@dataclass
+class Affine(Part):
+    degrees: NonNegativeFloat
+    zoom: Annotated[float, Ge(0), Le(0.99)]
+    pixels: NonNegativeFloat
+
+
+@dataclass
+class Crop(Part):
+    pixels: Annotated[int, Ge(0), Le(1000)]
+
+
+@dataclass
+class Cutout(Part):
+    share: PositiveShare
+    chance: Share
+    grey: Share
+
+
+@dataclass
+class Flip(Part):
+    share: PositiveShare
+
+
+@dataclass
+class Jitter(Part):
+    brightness: NonNegativeFloat
+    contrast: NonNegativeFloat
+
+
+@dataclass
+class Compose(Part):
+    augments: list[Part]
+    _convert_: str
+
+
+@dataclass
+class TrainStep(Part):
+    _partial_: bool
+
+
+@dataclass
+class DigitsFlawed(Part):
+    seed: NonNegativeInt
+
+
+@dataclass
+class Arrays(Part):
+    file: str
+    inputs: str
+    labels: str
+    group: str | None
+    split: str | None
+    classes: list[Any] | None
+    value_range: list[float] | None
+
+
+@dataclass
+class Images(Part):
+    """What a source of encoded images takes."""
+
+    group: str | None
+    split: str | None
+    size: PositiveInt | list[PositiveInt] | None
+    fit: Literal["crop", "pad"]
+    channels: Literal[1, 3]
+    value_range: list[float] | None
+
+
+@dataclass
+class Folder(Images):
+    root: str
+    annotations: str | None
+    classes_at: PositiveInt | None
+    labels: str | None
+    file: Column
+    label: Column
+
+
+@dataclass
+class Parquet(Images):
+    file: str
+    image: str
+    label: str
+    metadata: list[str]
+    classes: list[Any] | None
+
+
+@dataclass
+class Delimited(Part):
+    """What a source of rows takes."""
+
+    file: str
+    label: Column
+    group: Column | None
+    split: Column | None
+    metadata: list[Column]
+    classes: list[Any] | None
+    header: bool
+    delimiter: str | None
+    encoding: str | None
+
+
+@dataclass
+class Table(Delimited):
+    decimal: str | None
+    thousands: str | None
+    dates: Mapping | None
+    levels: AtLeastTwo
+
+
+@dataclass
+class Text(Delimited):
+    text: Column
+    quoted: bool
+
+
+@dataclass
+class GivenSplits(Part):
+    train: Part
+    val: Part | None
+    test: Part | None
+
+
+@dataclass
+class Torchvision(Part):
+    root: str
+    train: bool
+    download: bool
+
+
+# {target, or what it begins with: class}; the longest counts
+OPTIONS: dict[str, type[Part]] = {
+    "recipe.models.": Network,
+    "recipe.sources.arrays.Arrays": Arrays,
+    "recipe.sources.arrays.Parquet": Parquet,
+    "recipe.sources.digits_flawed.DigitsFlawed": DigitsFlawed,
+    "recipe.sources.folder.Folder": Folder,
+    "recipe.sources.given_splits.GivenSplits": GivenSplits,
+    "recipe.sources.tables.Table": Table,
+    "recipe.sources.tables.Text": Text,
+    "recipe.train.augment.Affine": Affine,
+    "recipe.train.augment.Compose": Compose,
+    "recipe.train.augment.Crop": Crop,
+    "recipe.train.augment.Cutout": Cutout,
+    "recipe.train.augment.Flip": Flip,
+    "recipe.train.augment.Jitter": Jitter,
+    "recipe.train.augment.Several": Compose,
+    "recipe.train.loop.train_step": TrainStep,
+    "torch.": Torch,
+    "torchvision.datasets.": Torchvision,
+}
+
+
+def option(target: object) -> type[Part] | None:
+    """The class of what this `_target_` names; None where it is user-defined."""
+    if not isinstance(target, str):
+        return None
+    return OPTIONS.get(max((name for name in OPTIONS if target.startswith(name)), key=len, default=""))
