@@ -1,8 +1,7 @@
-"""Trains some lanes with checkpoints and kills itself with -9 at the given evaluation: `killed.py FOLDER MODE AT`."""
+"""A training of some lanes with checkpoints, in a process that kills itself with -9 at a given evaluation."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
@@ -52,9 +51,8 @@ def kill_at(evaluation: int) -> list:
     return seen
 
 
-if __name__ == "__main__":
-    folder, mode, at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+def train_and_die(folder: Path, mode: str, evaluation: int) -> None:
+    """With a checkpoint at every evaluation."""
     engine.EVERY = 0.0
-    seen = kill_at(at)
+    kill_at(evaluation)
     train(folder, mode)
-    print("done", len(seen))

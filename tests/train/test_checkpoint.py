@@ -1,25 +1,34 @@
 """A training that is killed goes on to the same bits; a checkpoint of other lanes is not taken for theirs."""
 
-import subprocess
-import sys
-from pathlib import Path
+import multiprocessing
 
 import pytest
-from killed import train
+from killed import train, train_and_die
 from lanes import lane, parts, same
 
 from recipe.train import checkpoint, engine
 
 
-def run(folder, mode: str, at: int) -> subprocess.CompletedProcess:
-    script = Path(__file__).parents[1] / "killed.py"
-    return subprocess.run([sys.executable, script, folder, mode, str(at)], capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def forks():
+    """Processes that are forked from one that has imported torch and done nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "killed"])
+    return context
+
+
+def killed(forks, *args) -> int:
+    """The exit code of a training that dies."""
+    process = forks.Process(target=train_and_die, args=args)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.mark.parametrize("mode", ["plain", "batched"])
-def test_killed_at_several_points_and_rerun_gives_the_same_bits(tmp_path, mode):
+def test_killed_at_several_points_and_rerun_gives_the_same_bits(tmp_path, forks, mode):
     for at in (3, 8, 9):
-        assert run(tmp_path, mode, at).returncode == -9
+        assert killed(forks, tmp_path, mode, at) == -9
         assert any(tmp_path.glob("*.safetensors"))
     again = train(tmp_path, mode)
     whole = train(None, mode)
