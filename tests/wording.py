@@ -44,6 +44,8 @@ def refused(text: str) -> list[str]:
         for match in re.finditer(pattern, text)
     ]
     for match in (match for pattern in NO_LEVEL for match in re.finditer(pattern, text)):
+        if re.search(r"[(]\d+ to \d+$", match[0]):  # whole numbers: the range of values, as 0 to 255
+            continue
         around = text[max(0, match.start() - 60) : match.end() + 40]
         if not LEVEL.search(around):
             places.append(f"an interval without its level: {match[0]}")

@@ -18,7 +18,7 @@ from recipe.verdict import FAIL, Verdict, above, below, check, exactly, skip
 
 @check(source="Karpathy, most common neural net mistakes, no. 3; wenet-e2e/wekws#72")
 def gradients_are_fresh(s: Setup, limit: float = 1e-3) -> Verdict:
-    """A step uses only the gradients of its own batches: what was left in `.grad` from before changes nothing.
+    """A step uses only the gradients of its batches: what was left in `.grad` from before changes nothing.
 
     `zero_grad` is forgotten, or called on another optimizer or model. Accumulation over several batches is recognised
     by the optimizer's steps, or declared: `declare: {accumulate: 4}` in params.yaml. The value is the change of a step

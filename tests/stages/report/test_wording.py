@@ -40,6 +40,7 @@ CLEAN = [
     "Downsampling from 8 to 6 pixels changes linear-probe accuracy by -0.5 points (95 % CI -1.4 to 0.4, n = 1,200).",
     "98.61 % accuracy (95 % CI 96.79 % to 99.43 %)",
     "95 % interval of the mean: 0.9679 to 0.9943",
+    "The values fill 1.000 (0 to 255) of the range.",
     "a width from 4 to 32, steps between evaluations, levels [4, 8, 16, 32]",
     "There is no longer a duplicate; more than 3 are found in train.",
     "val_loss falls, train_loss rises",
