@@ -7,7 +7,7 @@ it has learned; at the last step it would have been overfitted for longer than t
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -84,7 +84,7 @@ def _cross_validated_errors(lane: Trained, y: Tensor) -> np.ndarray:
     """(N,) which validation examples are wrong, each at the step that is best for the other half of val."""
     by_a, by_b = ((lane.watched[row].argmax(-1) != y).cpu().numpy() for row in best_rows_by_half(lane))
     by_b[1::2] = by_a[1::2]  # the odd ones are half b
-    return cast(np.ndarray, by_b)
+    return by_b
 
 
 def learning_curve(
