@@ -254,7 +254,8 @@ def test_iso_times_have_their_order_whatever_their_offset(moments, aware):
 def test_by_time_needs_a_column_that_exists():
     rows = [example(n, when=n, site="x") for n in range(9)]
     with pytest.raises(
-        RecipeError, match=r"no metadata column `date`; the metadata columns are: when, site.*metadata: \[date\]"
+        RecipeError,
+        match=r"no metadata column has the name `date`; the metadata columns are: when, site.*metadata: \[date\]",
     ):
         divide(rows, CLASSES, Plan(0.2, 0.2, by="time", column="date"))
     with pytest.raises(RecipeError, match=r"`by: time` needs `column`.*params.yaml, `split: \{by: time, column"):

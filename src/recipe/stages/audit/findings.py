@@ -45,7 +45,7 @@ def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
 
 
 def of_equal_rows(bounds: ErrorFloor) -> str:
-    """Of a table, where equal rows are no mistake by themselves."""
+    """Of a table, where equal rows need not be a mistake."""
     return (
         f"{bounds.examples:,} rows equal a row with another label. Every function of these columns is wrong on at "
         f"least {100 * bounds.error:.2g} % of all rows and has a loss of at least {bounds.loss:.2g} nats."

@@ -93,7 +93,7 @@ def suspects_by_loss(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
 
     (N, K) probabilities in evaluation mode, without augmentation. A net first learns the labels that fit the others:
     those that it has not learned by then are suspect. A label that it has memorised has a low loss, so stop before the
-    training loss vanishes. There is no estimate of the rate. On natural images this ranks better than any
+    training loss vanishes. The rate is not estimated. On natural images this ranks better than any
     cross-validated model without pretrained features.
     """
     p, labels = _probabilities(probabilities, labels)

@@ -150,7 +150,7 @@ def _column(examples: Sequence[Example], column: str, by: str) -> str:
             return name
     there = ", ".join(shown(name.removeprefix("meta_")) for name in known) or "none"
     raise RecipeError(
-        f"`by: {by}`: there is no metadata column `{column}`; the metadata columns are: {there}. In a table, only the "
+        f"`by: {by}`: no metadata column has the name `{column}`; the metadata columns are: {there}. Of a table, only "
         f"columns that `metadata` lists are metadata: in params.yaml, `data: {{name: table, metadata: [{column}]}}`. "
         "In a folder, all columns of its metadata.csv are."
     )
