@@ -22,6 +22,10 @@ from browser import CHROMIUM, MISSING, chromium  # noqa: E402
 from clone import Clone, fresh  # noqa: E402
 
 READY = "performance.getEntriesByName('ready').length"  # of the explorer's pages
+NO_SCROLLBARS = """
+    document.head.append(document.createElement("style"));
+    document.head.lastChild.textContent = "* { scrollbar-width: none }";
+"""
 SQUASHED = '''"""The convolutional net with a softmax at its end: a mistake."""
 
 from torch import nn
@@ -83,7 +87,7 @@ if __name__ == "__main__":
             with chromium(Path(folder) / "profile") as tab:
                 tab.size(*size)
                 tab.open(page, fragment, **({"ready": READY} if explorer else {}))
-                tab.run("document.documentElement.style.scrollbarWidth = 'none'")
+                tab.run(NO_SCROLLBARS)
                 tab.run("document.fonts.ready.then(() => true)")
                 tab.run("Promise.all([...document.images].map(i => i.decode().catch(() => 0))).then(() => true)")
                 (ROOT / "docs" / f"{name}.png").write_bytes(tab.picture())
