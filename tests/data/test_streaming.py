@@ -146,16 +146,16 @@ class Net(nn.Module):
         return self.body(x)
 
 
-def lane(seed: int, device="cpu", augment=None, **more) -> Lane:
+def lane(seed: int, device="cpu", augment=None, steps=90, **more) -> Lane:
     with rng.seeded(seed, "init"):
         model = Net().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    return Lane(model, optimizer, nn.CrossEntropyLoss(), 90, 16, seed, augment=augment, **more)
+    return Lane(model, optimizer, nn.CrossEntropyLoss(), steps, 16, seed, augment=augment, **more)
 
 
 def lanes(device="cpu") -> list[Lane]:
     views = Compose([Affine(5.0, 0.1, 0.1), Flip(0.5)])
-    return [lane(seed // 2, device, views, mixup=0.2, share=1 - 0.3 * (seed % 2)) for seed in range(4)]
+    return [lane(seed // 2, device, views, steps=45, mixup=0.2, share=1 - 0.3 * (seed % 2)) for seed in range(4)]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -163,7 +163,7 @@ def lanes(device="cpu") -> list[Lane]:
 def test_a_streamed_training_has_the_bits_of_one_in_memory(mode, device, folder):
     def run(**more):
         data, said = opened(folder, device, **more), []
-        result = engine.train(lanes(device), data.train, data.val, eval_every=40, mode=mode, say=said.append)
+        result = engine.train(lanes(device), data.train, data.val, eval_every=20, mode=mode, say=said.append)
         assert ("together" in said[0]) == (mode == "batched")
         return result
 
