@@ -70,6 +70,8 @@ def lowering(mean: float, low: float, high: float, what: str, sample: str, confi
 
     mean, low, high: by how much `what` falls. sample: what the interval is over, with its number.
     """
+    if mean == low == high == 0:
+        return f"does not change {what} ({sample})"
     verb = "lowers"
     if mean < 0:
         verb, mean, low, high = "raises", -mean, -high, -low

@@ -40,7 +40,7 @@ def metrics(result: Ablation) -> dict:
 
 def summary(result: Ablation, cfg: DictConfig) -> str:
     tried = sum(candidate.best is not None for candidate in result.candidates)
-    how = f"({TEST}, {cfg.confidence:.0%}, n = {cfg.seeds})"
+    how = f"({TEST}, {100 * cfg.confidence:.4g} % CI, n = {cfg.seeds} seeds)"
     if not result.kept:
         return f"None of {count(tried, 'candidate change')} lowers validation loss by more than seed noise {how}."
     return (

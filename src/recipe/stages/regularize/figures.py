@@ -56,7 +56,7 @@ def gains(path: Path, result: Ablation) -> None:
             tick.set(color=ACCENT if accepted else INK, weight="bold" if accepted else "normal")
         left.set(xlim=reach, ylim=(len(names) - 0.4, -0.6), xlabel="validation loss lowered by (nats)")
         left.set_title("gain over the recipe so far (bold: kept)")
-        right.set(xscale="log", xlabel="loss (nats)", title="generalisation gap: train and val loss")
+        right.set(xscale="log", xlabel="loss (nats)", title="gap of train and val loss")
         right.tick_params(axis="y", length=0)
         for axis in (left, right):
             axis.grid(color=GRID, lw=0.6, axis="x" if axis is left else "both")
