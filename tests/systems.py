@@ -1,4 +1,4 @@
-"""Small projects as a person has them, prepared, split and with a system saved: members with random weights do."""
+"""Small projects like those of users, prepared, split and with a saved system, whose members have random weights."""
 
 import csv
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def save(made: Project, temperature: float = TEMPERATURE, folder: Path | None = 
     system.save(to, cfg, made.data, members, temperature, prepared=made.root / "runs/prepare")
 
 
-# ---- what a person has -------------------------------------------------------------------------------------------
+# ---- users' data -------------------------------------------------------------------------------------------------
 
 
 def folder(root: Path) -> Project:
@@ -135,7 +135,7 @@ def digits(root: Path) -> Project:
 
 
 def xrays(root: Path) -> Project:
-    """Grey of 12 bits in files of 16, on the range that a person gave."""
+    """Grey of 12 bits in files of 16, on a user-defined range."""
     rng = np.random.default_rng(0)
     for k in range(45):
         at = root / "xrays" / ("ill", "well")[k % 2]

@@ -5,8 +5,10 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import searching
@@ -260,19 +262,17 @@ def test_a_storage_that_cannot_be_used(tmp_path, place, words):
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    """A server of its own, on a socket of its own port; ended when the tests are."""
+def postgres():
+    """A server for these tests alone; it ends when they do."""
     pytest.importorskip("pg8000", reason="pip install .[postgres]")
-    places = [*os.environ["PATH"].split(":"), *map(str, sorted(searching.Path("/usr/lib/postgresql").glob("*/bin")))]
+    places = [*os.environ["PATH"].split(":"), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
     path = ":".join(places)
     if not shutil.which("initdb", path=path):
         pytest.skip("no initdb: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # pytest's folders are closed to other users
     own = {}
     if os.getuid() == 0:  # the server refuses to be root
         shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
         own = {"user": "postgres", "group": "postgres", "extra_groups": []}
     env = os.environ | {"PATH": path, "LC_ALL": "C"}
 
@@ -288,6 +288,7 @@ def postgres(tmp_path_factory):
     command("pg_ctl", "-D", f"{folder}/data", "-w", "-l", f"{folder}/log", "-o", options, "start")
     yield f"postgresql+pg8000://me:secret@127.0.0.1:{port}/postgres"
     command("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.mark.slow
