@@ -135,7 +135,7 @@ def test_no_git_repository(tree, tmp_path):
         (bare.root / ".venv").mkdir()
         (bare.root / ".venv/installed").touch()  # an environment that is there
         said = bare.run("make", "repro", code=2)
-        one_message(said, "this folder is no git repository", "git init")
+        one_message(said, "this folder is not a git repository", "git init")
     bare.by_hand("split")  # a stage by hand needs no git
 
 
