@@ -20,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 LIBRARIES = (
-    "torch", "torch.utils.data", "torch.func", "torch._dynamo", "torchvision", "mlflow", "mlflow.tracking", "mlflow.pyfunc", "hydra",
+    "torch", "torch.utils.data", "torch.func", "torch._dynamo", "torchvision",
+    "mlflow", "mlflow.tracking", "mlflow.pyfunc", "hydra",
     "hydra.core.config_store", "hydra.core.global_hydra", "omegaconf", "optuna", "pandas", "pyarrow.parquet", "jinja2",
     "scipy.stats", "scipy.optimize", "sklearn.datasets", "sklearn.linear_model", "sklearn.model_selection", "PIL.Image",
     "matplotlib.pyplot", "sqlalchemy", "alembic", "safetensors.torch", "filelock", "simplejpeg", "dvc.cli", "dvc.repo",
