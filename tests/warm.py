@@ -53,7 +53,7 @@ class Warm:
         self.address = f"{self.folder.name}/socket"
         self.server = subprocess.Popen(
             [sys.executable, __file__, self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self.server.stdout.readline()  # it listens
         self.shims = Path(self.folder.name, "bin")
