@@ -19,8 +19,7 @@ from recipe.config.compose import STAGES, compose, root
 from recipe.config.hydra_app import compose_cli
 from recipe.config.options import option
 from recipe.config.resolve import resolve_all
-from recipe.config.schema import NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train
-from recipe.config.schema import STAGES as SCHEMAS
+from recipe.config.schema import BY_STAGE, NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train
 from recipe.config.type_check import check_types, fields_of, forms
 from recipe.errors import RecipeError
 
@@ -288,7 +287,7 @@ def keys_without_a_field(node, schema, at: str = "") -> list[str]:
 @pytest.mark.parametrize("file", [*STAGES, "base", "learn", "runtime/local"])
 def test_every_key_of_a_stages_config_has_a_type(file):
     """A key of which the type is not known would be checked by nobody."""
-    schema = {"base": Base, "learn": Learn, "runtime/local": Runtime}.get(file) or SCHEMAS[file]
+    schema = {"base": Base, "learn": Learn, "runtime/local": Runtime}.get(file) or BY_STAGE[file]
     assert keys_without_a_field(yaml.safe_load((ROOT / "conf" / f"{file}.yaml").read_text()), schema) == []
 
 

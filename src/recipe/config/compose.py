@@ -22,11 +22,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recipe.config.changes import is_group, leaves, nearest, require_mapping
 from recipe.config.checkout import configs_left_behind, left_behind, not_in_git
-from recipe.config.schema import NAMED
+from recipe.config.schema import BY_STAGE, NAMED
 from recipe.config.type_check import check_types
 from recipe.errors import RecipeError
 
-STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
+STAGES = tuple(BY_STAGE)
 
 
 # a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it

@@ -12,8 +12,7 @@ import yaml
 
 from recipe.config.compose import STAGES, root
 from recipe.config.options import option
-from recipe.config.schema import NAMED, Base, Learn, Part, Runtime
-from recipe.config.schema import STAGES as CLASSES
+from recipe.config.schema import BY_STAGE, NAMED, Base, Learn, Part, Runtime
 from recipe.config.type_check import fields_of, forms, phrases
 from recipe.files import write_text
 
@@ -85,7 +84,7 @@ def _type(name: str, content: dict[str, Any], key: str) -> tuple[str, str]:
     if name.startswith("space/"):
         return "range", ""
     *above, last = key.split(".")
-    node, schema = content, SHARED.get(name) or CLASSES.get(name) or option(content.get("_target_")) or Part
+    node, schema = content, SHARED.get(name) or BY_STAGE.get(name) or option(content.get("_target_")) or Part
     for step in above:
         node = node[step]
         target = option(node.get("_target_"))

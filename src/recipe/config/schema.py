@@ -215,7 +215,7 @@ class Report(Base):
     pass
 
 
-STAGES: dict[str, type[Base]] = {
+BY_STAGE: dict[str, type[Base]] = {  # in the order of the recipe
     "prepare": Prepare,
     "audit": Audit,
     "split": Split,

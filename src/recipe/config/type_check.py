@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.options import option
-from recipe.config.schema import NAMED, STAGES, Part, Reason
+from recipe.config.schema import BY_STAGE, NAMED, Part, Reason
 from recipe.errors import RecipeError
 
 # how a bound is written, and when it holds (never for NaN)
@@ -94,7 +94,7 @@ def check_types(cfg: DictConfig, where: str = "", schema: type | None = None) ->
     """
     node: Any = OmegaConf.to_container(cfg)
     try:
-        _check_mapping(node, schema or STAGES[node["stage"]], "", complete=schema is None)
+        _check_mapping(node, schema or BY_STAGE[node["stage"]], "", complete=schema is None)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}" if where else str(error)) from None
 

@@ -56,8 +56,9 @@ def findings(result: Ablation, curves: list[LearningCurve], cfg: DictConfig) -> 
 def false_positives(result: Ablation, confidence: float) -> str:
     """What the reader of several tests must know, in a sentence."""
     tried = sum(candidate.best is not None for candidate in result.candidates)
+    left = len(result.candidates) - tried
+    skipped = f" {count(left, 'candidate change')} {'was' if left == 1 else 'were'} skipped." if left else ""
     return (
         f"{count(tried, 'candidate change')} {'was' if tried == 1 else 'were'} tried; if none had any effect, "
-        f"{tried * (1 - confidence) / 2:.2g} would be kept by chance on average. "
-        f"{len(result.candidates) - tried} were skipped."
+        f"{tried * (1 - confidence) / 2:.2g} would be kept by chance on average.{skipped}"
     )

@@ -105,7 +105,7 @@ def learning_curve(
         return LearningCurve(metric, sizes, values, refused=f"it takes {SIZES} sizes and {SEEDS} seeds")
     fall = paired_gain((values[:, 0] - values[:, -1]).tolist(), confidence)
     if not fall.low > 0:
-        refused = "more data did not lower it beyond the noise of seeds"
+        refused = f"more data did not lower the {metric} by more than the noise of seeds"
         return LearningCurve(metric, sizes, values, refused=refused)
     replicas, variance = _replicas(values, per_example, confidence, seed)
     law = fit(sizes, values.mean(0)[None], 1 / variance)[0]
