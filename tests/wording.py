@@ -1,4 +1,4 @@
-"""What no sentence for a reader may hold: HOUSE.md, section 4."""
+"""What no sentence for a reader may hold: private words, and effects without their direction, level or unit."""
 
 import re
 
@@ -23,7 +23,7 @@ PATTERNS = {
     ),
     "a refused word": (
         r"\b(?:told|said|asked|stands?|whence)\b",
-        r"\bis no\b(?! longer| more)",
+        r"(?<!\b[Tt]here )\bis no\b(?! longer| more)",
         r"\bof (?:its|their|his|her|one's) own\b",
         r"\bby (?:itself|themselves)\b",
         r"\bspeaks? for\b",
@@ -36,7 +36,7 @@ PATTERNS = {
 
 
 def refused(text: str) -> list[str]:
-    """`reason: words` for every place of a text that HOUSE.md refuses."""
+    """`reason: words` for every place of a text that a reader should not meet."""
     places = [
         f"{reason}: {match[0]}"
         for reason, patterns in PATTERNS.items()

@@ -41,7 +41,7 @@ def until(process, pattern: str, times: int = 1) -> list[str]:
 
 def test_a_forced_repro_leaves_git_status_clean(clone):
     assert clone.git("status", "--porcelain") == ""
-    said = clone.repro("--force", cold=True)
+    said = clone.repro("--force")
     assert said.stages == ["compose", *STAGES]
     assert clone.git("status", "--porcelain") == ""
     assert clone.dvc("status").text.strip() == UP_TO_DATE

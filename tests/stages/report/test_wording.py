@@ -1,4 +1,4 @@
-"""The report in plain English: no sentence that HOUSE.md refuses."""
+"""The report in plain English: no private word, and no effect without direction, level or unit."""
 
 import importlib
 import pkgutil
@@ -29,6 +29,7 @@ PLANTED = [
     "as asked for",
     "one layer stands in several places",
     "What has no class is no example.",
+    "an image that is no picture",
     "a seed of its own",
     "The loss by itself: what it wants.",
     "Its best level speaks for it.",
@@ -42,6 +43,7 @@ CLEAN = [
     "95 % interval of the mean: 0.9679 to 0.9943",
     "The values fill 1.000 (0 to 255) of the range.",
     "a width from 4 to 32, steps between evaluations, levels [4, 8, 16, 32]",
+    "there is no schedule, or it follows a metric",
     "There is no longer a duplicate; more than 3 are found in train.",
     "val_loss falls, train_loss rises",
 ]
