@@ -192,7 +192,9 @@ def test_files_are_read_as_they_are_needed():
 
 
 def children() -> list[int]:
-    return [int(pid) for tasks in Path("/proc/self/task").iterdir() for pid in (tasks / "children").read_text().split()]
+    """The decoding processes of this one; other tests may have started servers that live as long as it does."""
+    pids = [pid for tasks in Path("/proc/self/task").iterdir() for pid in (tasks / "children").read_text().split()]
+    return [int(pid) for pid in pids if b"recipe.decode.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @needs_proc

@@ -81,7 +81,7 @@ def test_killed_with_9_at_any_evaluation_the_same_lanes_survive(tmp_path, monkey
 
 
 def test_rungs_must_be_evaluations():
-    with pytest.raises(ValueError, match="no multiples of eval_every"):
+    with pytest.raises(ValueError, match="not multiples of eval_every, 10"):
         engine.train(lanes()[:1], *parts(), eval_every=10, rungs=(15,))
 
 
