@@ -124,10 +124,12 @@ def test_no_python_block_is_left_out():
     assert shown == {*RUN, "src/own/stripes.py"}
 
 
+@pytest.mark.slow
 def test_the_documented_pytest_passes(tmp_path):
     assert "1 passed" in _run(_named("test_training.py"), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_documented_lanes_train_together(tmp_path):
     first, *rows = _run(_named("lanes.py"), tmp_path).splitlines()
     assert first == "24 lanes together"
@@ -281,6 +283,7 @@ PLAIN = {
 }
 
 
+@pytest.mark.slow
 def test_documented_commands_are_understood(house, capsys):
     """Programs of the project parse their arguments; of the others, named files must exist."""
     check = {"python": _python, "dvc": _dvc, "mlflow": _mlflow, "pip": _pip, "make": _make}

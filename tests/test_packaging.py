@@ -70,6 +70,7 @@ def wheel(tmp_path_factory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_of_the_user(wheel):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     files = [f.relative_to(ROOT / "src") for f in (ROOT / "src/recipe").rglob("*") if f.is_file()]

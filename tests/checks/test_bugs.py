@@ -19,6 +19,7 @@ def slow_if(condition: bool, name: str):
     return pytest.param(name, marks=pytest.mark.slow) if condition else name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [slow_if(bool(SHORT_TRAININGS & set(bug.gates)), name) for name, bug in CATALOGUE.items()]
 )
@@ -40,6 +41,7 @@ def examined(setup: Setup) -> Examination:
     return report
 
 
+@pytest.mark.slow
 def test_the_reference_closes_no_gate_and_a_second_examination_gives_the_same_verdicts():
     report = examined(HEALTHY[REFERENCE](0))
     assert report.failed == [], str(report)
@@ -48,6 +50,7 @@ def test_the_reference_closes_no_gate_and_a_second_examination_gives_the_same_ve
     assert again.verdicts == [report[name] for name in few]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [slow_if(name not in QUICK, name) for name in HEALTHY if name != REFERENCE])
 def test_an_unusual_but_healthy_training_closes_no_gate(name):
     report = examined(HEALTHY[name](0))

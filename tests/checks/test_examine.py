@@ -156,6 +156,7 @@ def test_the_initial_loss_of_a_zero_head_is_log_c():
     assert initialization.loss_at_init(on_digits(0, model=zero_head)).value == pytest.approx(2.302585, abs=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0.02, 0.4))
 def test_the_lowest_loss_with_label_smoothing_is_the_entropy_of_the_smoothed_label(smoothing):
@@ -201,6 +202,7 @@ def test_a_limit_moves_the_bound():
 # ---- other machines ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_library_needs_only_torch_and_numpy():
     code = (
         "import sys; from recipe import Declare, Setup, examine; import recipe.checks.examine as e; "
@@ -219,6 +221,7 @@ def test_on_cuda_a_healthy_training_closes_no_gate(setup):
     assert report.failed == [], str(report)
 
 
+@pytest.mark.slow
 def test_in_bfloat16_a_healthy_training_closes_no_gate():
     x, y = digits()
     report = examine(
@@ -247,6 +250,7 @@ def fails(): raise ValueError("no data here")
 """
 
 
+@pytest.mark.slow
 def test_the_command_line_examines_a_users_module(tmp_path):
     (tmp_path / "my_training.py").write_text(MODULE)
     command = [sys.executable, "-m", "recipe.cli", "examine", "my_training:setup"]
@@ -292,6 +296,7 @@ def test_the_command_line_refuses_in_one_line(in_folder, capsys, words, expected
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_user_defined_loss_and_a_token_loss_need_no_special_case():
     def cross_entropy(z, y):
         return (z.logsumexp(1) - z.gather(1, y[:, None]).squeeze(1)).mean()

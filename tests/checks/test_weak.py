@@ -50,6 +50,7 @@ def table(n, signal=0.0, seed=0):
     return x, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", [0.0, 0.02, 0.05])
 def test_few_weak_images_close_no_gate_and_the_verdict_gives_the_number_needed(signal):
     verdicts = judged(setup(*images(106, signal), 84))
@@ -59,6 +60,7 @@ def test_few_weak_images_close_no_gate_and_the_verdict_gives_the_number_needed(s
     assert "validation examples would decide (there are 22)" in blind.needed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_table_without_a_signal_closes_no_gate_and_the_verdict_explains_it(seed):
     verdicts = judged(setup(*table(1200, seed=seed), 900))
@@ -69,11 +71,13 @@ def test_a_table_without_a_signal_closes_no_gate_and_the_verdict_explains_it(see
         assert "other features" in verdicts[name].needed.lower()
 
 
+@pytest.mark.slow
 def test_a_table_with_a_weak_signal_is_not_broken():
     verdicts = judged(setup(*table(3000, signal=0.25), 2000))
     assert not [v.check for v in verdicts.values() if v.closes]
 
 
+@pytest.mark.slow
 def test_many_images_without_a_signal_close_the_gate():
     verdicts = judged(setup(*images(2400, 0.0), 1600), only=SCORES[:3])
     assert verdicts["labels_fit_inputs"].verdict == verdicts["beats_a_blind_model"].verdict == "fail"

@@ -57,6 +57,7 @@ def test_every_stage_composes_with_the_committed_choices(stage, monkeypatch):
     assert compose(stage).stage == stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["data", "model", "optimizer", "augment"])
 def test_every_option_of_a_group_composes(house, group):
     for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
@@ -78,6 +79,7 @@ def _line(group: str) -> str:
     return next(line for line in PARAMS.splitlines(keepends=True) if line.startswith(f"{group}:"))
 
 
+@pytest.mark.slow
 def test_a_top_level_key_goes_to_every_stage_that_has_it(house):
     assert {stage: compose(stage).seed for stage in STAGES} == dict.fromkeys(STAGES, 3)
 
@@ -98,6 +100,7 @@ def test_a_section_sets_values_on_top_of_the_shared_choice(house):
     assert compose("tune").optimizer._target_.endswith("AdamW")
 
 
+@pytest.mark.slow
 def test_a_mapping_sets_values_on_top_of_a_choice(house):
     ask(house, "baseline: {optimizer: {name: sgd, lr: 0.5}}\n")
     assert compose("baseline").optimizer.lr == 0.5
@@ -110,6 +113,7 @@ def test_a_section_adds_to_a_mapping_that_every_stage_gets(house):
     assert compose("overfit").train.batch_size == 64
 
 
+@pytest.mark.slow
 def test_a_value_may_be_left_to_conf(house):
     """The key is there for `dvc exp run -S`; what it says follows the file that is chosen."""
     plain = {stage: compose(stage) for stage in STAGES}
@@ -176,6 +180,7 @@ def test_a_key_that_no_stage_has_is_refused(house):
     assert not (house / "resolved").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_one_stage_does_not_compose(house):
     resolve_all()
     before = {p.name: p.read_text() for p in (house / "resolved").iterdir()}
@@ -185,6 +190,7 @@ def test_nothing_is_written_where_one_stage_does_not_compose(house):
     assert {p.name: p.read_text() for p in (house / "resolved").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_the_order_of_keys_alone_changes_no_resolved_file(house):
     resolve_all()
     before = {p.name: p.read_text() for p in (house / "resolved").iterdir()}
@@ -207,6 +213,7 @@ def test_a_folder_that_is_no_clone_is_said(tmp_path, monkeypatch):
         root()
 
 
+@pytest.mark.slow
 def test_where_it_runs_is_not_in_resolved(house):
     resolve_all()
     text = (house / "resolved" / "tune.yaml").read_text()
@@ -215,6 +222,7 @@ def test_where_it_runs_is_not_in_resolved(house):
     assert str(house) not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["runtime: {threads: 3}", "runtime: local", "tune: {runtime: {processes: 4}}"])
 def test_where_it_runs_is_refused_in_params_where_dvcs_runs_would_not_see_it(house, text):
     ask(house, text)
@@ -308,6 +316,7 @@ def test_a_missing_line_of_conf_is_named(house):
         compose("tune")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_a_value_within_the_bounds_of_its_type_passes(data):
@@ -328,6 +337,7 @@ def test_a_word_that_yaml_takes_for_a_switch_is_explained(house, word, expected)
         assert compose("tune").runtime.deterministic == "off"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -350,6 +360,7 @@ def test_a_mistake_among_overrides_is_named(word, message):
         compose_cli("tune", [word])
 
 
+@pytest.mark.slow
 def test_what_is_composed_by_hand_is_what_the_overrides_say():
     assert compose_cli("tune", []) == compose("tune")
     cfg = compose_cli("tune", ["space=wide", "trials=7", "optimizer=sgd", "optimizer.momentum=0.5"])

@@ -61,6 +61,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", REFUSED)
 def test_a_multirun_that_cannot_be_composed_is_refused_with_every_job_that_is_wrong(words, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -70,6 +71,7 @@ def test_a_multirun_that_cannot_be_composed_is_refused_with_every_job_that_is_wr
     assert "HYDRA_FULL_ERROR" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_long_list_of_wrong_jobs_is_cut(monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(RecipeError, match="30 of 30 jobs") as refused:
@@ -78,6 +80,7 @@ def test_a_long_list_of_wrong_jobs_is_cut(monkeypatch):
     assert str(refused.value).endswith("and 20 more")
 
 
+@pytest.mark.slow
 def test_a_group_may_be_swept_by_a_pattern(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert check_command_line("baseline", ["model=glob(*)", "seed=0,1"], ROOT, multirun=True)[1]
@@ -105,6 +108,7 @@ def test_hydras_mode_makes_a_multirun_too(monkeypatch):
     assert "hydra" not in checked(cfg)
 
 
+@pytest.mark.slow
 def test_jobs_that_would_share_a_folder_or_leave_no_words_are_refused(monkeypatch):
     """The first one's failure would be overwritten by the second one, and the multirun would count one job."""
     monkeypatch.chdir(ROOT)

@@ -232,6 +232,7 @@ def columns_of(length: int):
     return st.lists(st.lists(cells, min_size=length, max_size=length), min_size=12, max_size=12)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 4).flatmap(columns_of))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_metadata_of_any_type_is_stored(tmp_path, columns):
@@ -261,6 +262,7 @@ def test_every_column_says_what_it_means(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_source_of_any_length_needs_little_memory(tmp_path):
     class Long(Set):
         def __getitem__(self, index):

@@ -158,6 +158,7 @@ def lanes(device="cpu") -> list[Lane]:
     return [lane(seed // 2, device, views, steps=45, mixup=0.2, share=1 - 0.3 * (seed % 2)) for seed in range(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 def test_a_streamed_training_has_the_bits_of_one_in_memory(mode, device, folder):
@@ -240,6 +241,7 @@ print(after - before, most() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_a_streamed_file_of_500_megabytes_takes_little_memory(tmp_path):
     written(tmp_path, np.zeros((260, 1, 1, 1), np.uint8))

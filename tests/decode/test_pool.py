@@ -65,6 +65,7 @@ def same(a: Decoded, b: Decoded) -> bool:
     return metadata and images and (a.problem, a.detail, a.notes) == (b.problem, b.detail, b.notes)
 
 
+@pytest.mark.slow
 def test_every_animal_of_the_zoo_gets_its_verdict(animals):
     wrong = [
         f"{name}: {decoded.problem or decoded.notes}, not {odd.problem or odd.notes}; {decoded.detail}"
@@ -144,6 +145,7 @@ def test_a_cut_file_says_how_much_is_missing(animals):
     assert "about 5" in animals["PNG cut at half"][1].detail
 
 
+@pytest.mark.slow
 def test_healthy_files_are_left_in_peace():
     rng = np.random.default_rng(3)
     kinds = [("JPEG", {"quality": q, "subsampling": s}) for q, s in ((30, 2), (60, 1), (75, 2), (90, 0), (99, 2))]
@@ -160,6 +162,7 @@ def test_healthy_files_are_left_in_peace():
         assert decoded.file_metadata["file_bytes"] == len(content)
 
 
+@pytest.mark.slow
 def test_zeroed_blocks_are_reported_where_pillow_reports_none():
     rng = np.random.default_rng(4)
     contents = [saved(photograph(seed), "JPEG", quality=90) for seed in range(40)]
@@ -171,6 +174,7 @@ def test_zeroed_blocks_are_reported_where_pillow_reports_none():
     assert {decoded.problem for decoded in decode(contents)} == {""}
 
 
+@pytest.mark.slow
 def test_the_order_is_kept_and_workers_change_nothing(animals):
     files = [odd.file for odd, _ in animals.values()]
     for decoded, (_, before) in zip(decode(files, workers=3), animals.values(), strict=True):
@@ -216,6 +220,7 @@ def test_a_decoder_that_crashes_is_a_problem_of_its_file(name):
     assert before.image.shape == (240, 320, 3)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_decoder_that_crashes_changes_nothing_about_other_files():
     def files():
@@ -236,6 +241,7 @@ def slow(height: int) -> bytes:
     return saved(np.random.default_rng(0).integers(0, 256, (height, 1600, 3), np.uint8), "JPEG2000")
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_stopped():
     results = list(decode([JPEG, slow(800), JPEG], DecodingLimits(seconds=0.25)))
     assert [d.problem for d in results] == ["", "too slow", ""]
@@ -266,6 +272,7 @@ def spent(pid: int) -> int:
     return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not enforce a limit of memory")
 def test_a_file_that_needs_too_much_memory_is_refused():
     large = saved(np.zeros((7000, 7000, 3), np.uint8), "PNG")
@@ -328,6 +335,7 @@ def broken(draw) -> bytes:
 
 
 # few examples of many files: to start a worker takes longer than to decode all of them
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(broken() | st.binary(max_size=200), min_size=40, max_size=60))
 def test_no_bytes_crash_the_audit(files):
@@ -340,6 +348,7 @@ def test_no_bytes_crash_the_audit(files):
         assert decoded.file_metadata["file_sha256"] == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text(max_size=30), min_size=60, max_size=90))
 def test_any_name_is_taken(names):

@@ -251,6 +251,7 @@ def sources(tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["folder", "parquet", "deep", "signed", "masks"])
 def test_the_range_holds_for_every_source_and_every_prediction(tmp_path, name):
     make, given, path = sources(tmp_path)[name]

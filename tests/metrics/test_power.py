@@ -47,6 +47,7 @@ def test_every_undecided_verdict_says_what_would_decide(e):
         assert ("decide" in verdict.needed) == (verdict.verdict == UNDECIDED)
 
 
+@pytest.mark.slow
 @UNHURRIED
 @given(ESTIMATES, st.integers(2, 50))
 def test_more_examples_of_the_same_decide_no_less(e, times):

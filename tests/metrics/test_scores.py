@@ -61,6 +61,7 @@ def test_a_bootstrap_in_pieces_has_the_same_bits(monkeypatch):
     assert np.array_equal(q.bootstrap(values), whole)
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_the_truth_about_as_often_as_they_say():
     held = dict.fromkeys(("accuracy", "nll", "brier"), 0)
     p, y = random(200_000)

@@ -150,6 +150,7 @@ def choose(folder, text: str) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
 
 
+@pytest.mark.slow
 def test_a_config_or_code_that_git_lacks_is_named_with_git_add(checkout):
     (here, workspace), (chosen, inherited, module, helper) = checkout, OWN
     choose(here, "model: mine")
@@ -164,6 +165,7 @@ def test_a_config_or_code_that_git_lacks_is_named_with_git_add(checkout):
     resolve_all()
 
 
+@pytest.mark.slow
 def test_data_that_dvc_lacks_are_named_with_dvc_add(checkout):
     here, workspace = checkout
     choose(here, "data: folder")
@@ -177,6 +179,7 @@ def test_data_that_dvc_lacks_are_named_with_dvc_add(checkout):
     resolve_all()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_missing_in_the_workspace_too_is_not_said_to_be_left_behind(checkout):
     here, _ = checkout
     choose(here, "data: folder")
@@ -186,6 +189,7 @@ def test_a_file_that_is_missing_in_the_workspace_too_is_not_said_to_be_left_behi
         resolve_all()
 
 
+@pytest.mark.slow
 def test_in_the_workspace_nothing_is_left_behind(checkout, monkeypatch):
     _, workspace = checkout
     monkeypatch.chdir(workspace)

@@ -25,6 +25,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"  # beside the p
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real data in ../shared/data, beside the project")
 
 
+@pytest.mark.slow
 def test_photographs_of_ants_and_bees(tmp_path):
     found, store = stored(Folder(SHARED / "natural_ants_bees", size=64), tmp_path)
     rows = store.table().to_pylist()
@@ -39,6 +40,7 @@ def test_photographs_of_ants_and_bees(tmp_path):
     assert all(max(store.picture(r["row"]).shape) == 192 for r in rows if max(r["width"], r["height"]) > 192)
 
 
+@pytest.mark.slow
 def test_no_photograph_that_is_given_as_val_is_elsewhere(tmp_path):
     _, store = stored(Folder(SHARED / "natural_ants_bees", size=8), tmp_path)
     made = divide([e | {"dup_group": e["id"]} for e in store.examples()], store.classes, Plan(0.2, 0.2))
@@ -55,6 +57,7 @@ def test_short_messages(tmp_path):
     assert len(hashes) - len(set(hashes)) == 403
 
 
+@pytest.mark.slow
 def test_wines(tmp_path):
     found, store = stored(Table(SHARED / "tabular/winequality-white.csv", label=-1, header=False), tmp_path)
     assert found.problems == []
@@ -73,6 +76,7 @@ def cifar10() -> np.ndarray:
     return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]).transpose(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [fashion, cifar10])
 def test_which_images_are_unlike_the_training_images(images):
     """The figures of recipe.serve.input_drift: hardly any of the same kind, every one on another scale."""

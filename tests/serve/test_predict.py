@@ -40,6 +40,7 @@ def predict(made, path, *options) -> int:
     return main(["predict", str(path), "--system", str(made.system), *map(str, options)])
 
 
+@pytest.mark.slow
 def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_path):
     project, path = made
     assert predict(project, path, "--out", tmp_path / "all.parquet") == 0
@@ -54,6 +55,7 @@ def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_
         assert rows[name]["problem"] == rows[name]["unlike"] == ""
 
 
+@pytest.mark.slow
 def test_csv_and_parquet_hold_the_same(made, tmp_path, capsys):
     project, path = made
     predict(project, path, "--out", tmp_path / "all.csv")
@@ -66,6 +68,7 @@ def test_csv_and_parquet_hold_the_same(made, tmp_path, capsys):
         assert {k: v if isinstance(v, str) else repr(v) for k, v in same.items()} == row
 
 
+@pytest.mark.slow
 def test_an_images_best_classes_are_told(photos, capsys):
     assert predict(photos, photos.root / "photos/cat/0.jpg") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -75,6 +78,7 @@ def test_an_images_best_classes_are_told(photos, capsys):
     assert {line.rsplit(maxsplit=1)[0] for line in lines} == set(photos.data.classes)
 
 
+@pytest.mark.slow
 def test_a_folder_is_searched_and_its_odd_files_have_a_reason(photos, tmp_path, capsys):
     new = tmp_path / "new"
     (new / "deep/er").mkdir(parents=True)
@@ -221,6 +225,7 @@ def test_images_files_of_a_system_of_arrays_need_its_shape(tmp_path, capsys):
     assert "the model was trained on uint8 1 x 8 x 8" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_system_of_16_bit_images_has_an_example_too(tmp_path):
     for k in range(20):
         at = tmp_path / "scans" / "ab"[k % 2]
@@ -233,6 +238,7 @@ def test_a_system_of_16_bit_images_has_an_example_too(tmp_path):
     assert predict(made, tmp_path / "scans", "--out", tmp_path / "out.csv") == 0
 
 
+@pytest.mark.slow
 def test_predicting_needs_little_more_than_torch():
     heavy = "{'mlflow', 'matplotlib', 'optuna', 'sklearn', 'scipy', 'pandas', 'pyarrow', 'torchvision', 'dvc'}"
     code = f"import sys; from recipe.serve import inputs, predict, system; print(sorted({heavy} & set(sys.modules)))"

@@ -412,6 +412,7 @@ def test_a_description_that_makes_no_sense_ends_in_one_message(folder, name, val
         load(folder)
 
 
+@pytest.mark.slow
 def test_predicting_in_a_process_of_its_own_runs_nothing(folder, trap, tmp_path):
     forge_model(folder, mlp(width=LOAD))
     command = [sys.executable, "-m", "recipe.cli", "predict", "x.png", "--system", str(folder)]

@@ -3,12 +3,14 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from sources import stored
 
 from recipe.sources.digits import Digits
 from recipe.sources.digits_flawed import LEAK, PLANTED, DigitsFlawed
 
 
+@pytest.mark.slow
 def test_the_flaws_are_where_the_list_says(tmp_path):
     source = DigitsFlawed()
     prepared, store = stored(source, tmp_path)
@@ -42,6 +44,7 @@ def test_the_flaws_are_where_the_list_says(tmp_path):
     assert (labels[leaking] == LEAK).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_untouched_digits_keep_the_ids_that_they_have_in_digits(tmp_path):
     _, plain = stored(Digits(), tmp_path / "plain")
     _, flawed = stored(DigitsFlawed(), tmp_path / "flawed")

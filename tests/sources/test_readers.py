@@ -30,6 +30,7 @@ def test_no_file_crashes_the_other_readers(tmp_path, content):
             reader(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_encoded_sources_are_the_same_bytes_with_more_workers(tmp_path):
     put(tmp_path / "root", *(f"{c}/{n}.png" for c in "ab" for n in range(12)))
     put(tmp_path / "root", "a/bad.png", content=b"x")
@@ -49,6 +50,7 @@ def test_a_picture_beyond_the_limit_is_a_problem_of_its_own(tmp_path):
     assert prepared.counts == {"too large": 1}
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_between_two_readings_is_noticed(tmp_path):
     class Restless(DigitsFlawed):
         reads = 0

@@ -147,6 +147,7 @@ def turned():
     return one_by_one(with_a_border(transform, 6, 6, 6, 6), IMAGE, 3000)
 
 
+@pytest.mark.slow
 def test_affine_is_random_affine(turned, device):
     assert apart(at_once(AFFINE, IMAGE, 20_000, device), turned) < 5
 
@@ -210,6 +211,7 @@ def test_cutout_is_random_erasing_on_an_image_with_a_border(device, side):
     assert p_value(at_once(Cutout(side / 6, 0.6, 0.5), image, 6000), theirs) < 1e-6
 
 
+@pytest.mark.slow
 def test_jitter_is_color_jitter(device):
     image = pictures((3, 2, 2), seed=1)
     theirs = one_by_one(v2.ColorJitter(2, 2), image, 8000)

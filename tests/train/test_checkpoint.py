@@ -25,6 +25,7 @@ def killed(forks, *args) -> int:
     return process.exitcode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 def test_killed_at_several_points_and_rerun_gives_the_same_bits(tmp_path, forks, mode):
     for at in (3, 8, 9):

@@ -40,6 +40,7 @@ def varied(make, dtype, device="cpu"):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("name", MODELS)
@@ -58,6 +59,7 @@ def test_lanes_are_the_plain_loop(name, dtype, bound, device):
             assert all(torch.allclose(mine[n], other[n], rtol=0, atol=10 * bound) for n in mine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "options"),
     [

@@ -26,6 +26,7 @@ def flags_of(result, row):
     return set(result.columns["flags"][row].split("; ")) - {"", "suspect label"}
 
 
+@pytest.mark.slow
 def test_digits_are_clean_but_in_blocks(audited_digits):
     result, store, _ = audited_digits
     m = metrics(result, store.classes)
@@ -90,6 +91,7 @@ def planted_audit(planted, tmp_path_factory):
     return audit_of(Rows(*planted[:2]), tmp_path_factory.mktemp("planted"))
 
 
+@pytest.mark.slow
 def test_planted_flaws_are_flagged_and_nothing_else(planted, planted_audit):
     images, targets, row = planted
     result, _ = planted_audit
@@ -111,6 +113,7 @@ def test_planted_flaws_are_flagged_and_nothing_else(planted, planted_audit):
     assert (table["dup_group"][alone] == table["id"][alone]).all()
 
 
+@pytest.mark.slow
 def test_copies_of_copies_are_one_group(digits, tmp_path):
     images = np.concatenate([digits.images[:200], digits.images[[0, 0, 0]], digits.images[:1] // 2])
     result, _ = audit_of(Rows(images, [*digits.targets[:200], *digits.targets[[0, 0, 0, 0]]]), tmp_path)
@@ -141,6 +144,7 @@ def test_blocks_do_not_change_the_numbers(digits, monkeypatch):
     assert np.array_equal(points, pixel_components(digits.images[:70, None], np.arange(0, 70, 2))[0])
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_are_flagged_and_break_nothing(tmp_path):
     images = np.random.default_rng(0).random((40, 5, 5)).astype(np.float32)
     images[3, 0, 0], images[4, 1, 1] = np.nan, np.inf
@@ -150,6 +154,7 @@ def test_values_that_are_not_finite_are_flagged_and_break_nothing(tmp_path):
     assert draw(result, store, LIMITS, tmp_path / "pictures", seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 40, 17)])
 def test_small_and_large_colour_images(tmp_path, shape):
     images = np.random.default_rng(0).integers(0, 256, (30, *shape[1:], shape[0]), dtype=np.uint8)
@@ -167,6 +172,7 @@ def test_tiny_data_sets_break_nothing(tmp_path, digits, count):
     assert metrics(result, store.classes)["examples"] == count
 
 
+@pytest.mark.slow
 def test_the_evidence_is_the_same_bytes_again(planted, tmp_path):
     images, targets, _ = planted
     for name in ("one", "two"):
@@ -180,6 +186,7 @@ def test_the_evidence_is_the_same_bytes_again(planted, tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_the_table_comes_back_with_what_its_columns_mean(planted_audit, tmp_path):
     from pyarrow import parquet
 

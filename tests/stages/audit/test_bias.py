@@ -122,6 +122,7 @@ def test_the_split_of_the_source_is_a_target_too():
     assert "predicts the split" in sentence(result.columns[0], result)
 
 
+@pytest.mark.slow
 def test_copies_do_not_vouch_for_each_other():
     """An identifier says nothing; with each input there four times it does, unless its copies stay in one fold."""
     rng = np.random.default_rng(0)
@@ -133,6 +134,7 @@ def test_copies_do_not_vouch_for_each_other():
     assert bias(columns, "label", labels, groups, 0).columns[0].verdict != "yes"
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1000))
 def test_the_scale_of_a_number_and_the_names_of_classes_do_not_matter(seed):

@@ -102,6 +102,7 @@ def pairs(planted):
     return pairs_of(planted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(CHANGES)), ids=list(CHANGES))
 def test_a_changed_copy_is_detected_and_the_change_named(pairs, place):
     pair = next(pair for pair in pairs if pair.b == 40 + place)
@@ -145,6 +146,7 @@ def test_small_copies_are_detected_by_thumbnails():
     assert all(pair.inliers == 0 and pair.similarity > 0.99 for pair in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_the_rows_changes_no_pair(planted, pairs, seed):
     order = np.random.default_rng(seed).permutation(len(planted))
@@ -163,6 +165,7 @@ def test_the_order_of_the_rows_changes_no_pair(planted, pairs, seed):
         )
 
 
+@pytest.mark.slow
 def test_again_the_same_bits(planted, pairs):
     assert pairs_of(planted) == pairs
 

@@ -224,6 +224,7 @@ def test_columns_keep_what_is_missing():
     assert np.array_equal(result[:, 2], np.zeros(4))
 
 
+@pytest.mark.slow
 def test_coded_images_tell_textures_apart_and_break_on_nothing():
     rng = np.random.default_rng(0)
     true = np.arange(120) % 2

@@ -37,6 +37,7 @@ def planted(source, result, flaw: str) -> np.ndarray:
     return np.array([row_of[f["index"]] for f in source.flaws if f["flaw"] == flaw])
 
 
+@pytest.mark.slow
 def test_what_was_planted_is_flagged(flawed):
     source, result, _, _ = flawed
     flags = result.columns["flags"]
@@ -51,6 +52,7 @@ def test_what_was_planted_is_flagged(flawed):
         assert all(flag in flags[row] for row in rows), flaw
 
 
+@pytest.mark.slow
 def test_copies_are_in_the_group_of_their_original_and_no_one_else(flawed):
     source, result, _, _ = flawed
     row_of = {int(index): row for row, index in enumerate(result.columns["source"])}
@@ -91,6 +93,7 @@ def test_the_healthy_twin_raises_nothing(audited_digits):
     assert sum(m[name] for name in METRIC_OF_FLAG.values()) == m["suspect_labels"]
 
 
+@pytest.mark.slow
 def test_copies_across_given_splits_are_noted(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
     images[50] = images[3]
@@ -101,6 +104,7 @@ def test_copies_across_given_splits_are_noted(tmp_path):
     assert verdicts_of(result, store, tmp_path)["no_copies_across_given_splits"] == "fail"
 
 
+@pytest.mark.slow
 def test_metadata_that_tells_the_label_is_named(tmp_path):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (500, 8, 8), dtype=np.uint8), rng.integers(0, 2, 500)
@@ -117,6 +121,7 @@ def test_metadata_that_tells_the_label_is_named(tmp_path):
 # ---- texts and feature rows ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_texts_are_audited(tmp_path):
     rng = np.random.default_rng(0)
     sport, cook = ["match", "team", "goal", "player", "coach"], ["soup", "salt", "onion", "pan", "butter"]
@@ -139,6 +144,7 @@ def test_texts_are_audited(tmp_path):
     assert verdicts_of(result, store, tmp_path)["every_input_is_finite"] == "skip"
 
 
+@pytest.mark.slow
 def test_feature_rows_are_audited(tmp_path):
     x, y = load_breast_cancer(return_X_y=True)
     names = [f"f{i}" for i in range(x.shape[1])] + ["key", "again", "answer"]
@@ -157,6 +163,7 @@ def test_feature_rows_are_audited(tmp_path):
     assert draw(result, store, LIMITS, tmp_path, seed=0)
 
 
+@pytest.mark.slow
 def test_large_numbers_with_a_gap_among_the_metadata_are_audited(tmp_path):
     rng = np.random.default_rng(0)
     account = [None, *(2**53 + 1 + i for i in range(39))]

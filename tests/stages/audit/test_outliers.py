@@ -125,6 +125,7 @@ def photographed(request):
     return (columns(cifar(500)), 32) if request.param == "CIFAR-10" else (columns(enlarged(cifar(500))), 64)
 
 
+@pytest.mark.slow
 @MANY
 @given(placeholders())
 def test_a_placeholder_is_unlike_photographs(photographed, picture):
@@ -134,6 +135,7 @@ def test_a_placeholder_is_unlike_photographs(photographed, picture):
     assert (scores[:-1] > LIMIT).mean() < 0.01
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(placeholders(), min_size=2, max_size=5))
 def test_a_few_placeholders_do_not_hide_each_other(photographed, pictures):
@@ -141,6 +143,7 @@ def test_a_few_placeholders_do_not_hide_each_other(photographed, pictures):
     assert (made(photos, [fitted(picture, side) for picture in pictures])[-len(pictures) :] > LIMIT).all()
 
 
+@pytest.mark.slow
 def test_a_placeholder_that_is_there_many_times_counts_once(photographed):
     photos, side = photographed
     picture = Image.new("RGB", (200, 200), "white")
@@ -151,6 +154,7 @@ def test_a_placeholder_that_is_there_many_times_counts_once(photographed):
     assert (style_outliers(joined, copies)[-40:] > LIMIT).all()
 
 
+@pytest.mark.slow
 @MANY
 @given(st.integers(1000, 2000))
 def test_a_photograph_is_unlike_drawings(seed):
@@ -162,6 +166,7 @@ def test_a_photograph_is_unlike_drawings(seed):
 DRAWN = columns(drawings(300))
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("count", [100, 500, 2000])
 @pytest.mark.parametrize("read", [cifar, fashion])
@@ -174,6 +179,7 @@ def test_real_images_are_hardly_ever_outliers(read, count):
     assert (looks > LIMIT).sum() == 0
 
 
+@pytest.mark.slow
 @real
 def test_the_placeholder_among_ants_is_the_outlier(tmp_path):
     result, store = audit_of(Folder(str(SHARED / "natural_ants_bees"), size=64), tmp_path)
@@ -188,6 +194,7 @@ def test_the_placeholder_among_ants_is_the_outlier(tmp_path):
     assert "a few sharp edges on flat areas" in outliers
 
 
+@pytest.mark.slow
 def test_small_images_are_not_judged_by_their_style(tmp_path):
     digits = Digits()
     images = np.concatenate([digits.images[:300], 255 - digits.images[300:301]])
@@ -195,6 +202,7 @@ def test_small_images_are_not_judged_by_their_style(tmp_path):
     assert result.columns["outlier_reason"].tolist() == [""] * 300 + ["looks like nothing else"]
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_there_many_times_is_named(tmp_path):
     picture = Image.new("RGB", (80, 80), "white")
     text(ImageDraw.Draw(picture), 80, "grey")

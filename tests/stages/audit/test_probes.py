@@ -55,6 +55,7 @@ def test_what_was_planted_is_the_verdict_about_each_set(name, seed):
     assert all(": undecided" in line for line in bad), bad
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_not_predicted(few_patches):
     images, labels, _ = SETS["quadrant"].draw(200, 3)
     results = probed(images, np.random.default_rng(0).permutation(labels))
@@ -63,6 +64,7 @@ def test_shuffled_labels_are_not_predicted(few_patches):
     assert results["resolution", ""].verdict == "undecided"  # an unchanged accuracy at chance proves no size
 
 
+@pytest.mark.slow
 def test_results_are_sentences_with_a_number_an_interval_and_n_and_the_same_each_time(few_patches):
     images, labels, groups = SETS["hue"].draw(200, 0)
     images = images[:, :, ::4, ::4]
@@ -90,6 +92,7 @@ def test_few_examples_are_not_enough_data_to_say(n):
     assert findings[0].sentence.startswith("Not enough data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "images",
     [

@@ -100,6 +100,7 @@ def test_other_configurations_are_the_first_that_differ():
     assert list(configurations(ACCEPTED, FINISHED, 0)) == [BEST]
 
 
+@pytest.mark.slow
 def test_the_pool_has_every_seed_and_configuration_once(ran):
     assert [(m.arm, m.seed) for m in ran.pool] == [
         (BEST, 50), (BEST, 51), (BEST, 52), ("trial 1", 53), ("trial 2", 54),
@@ -120,6 +121,7 @@ def test_a_lost_training_is_left_out(tmp_path, monkeypatch):
         train_pool(config(), DATA, {"optimizer.lr": float("inf")}, [], SilentRun(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_cooldown_is_a_share_of_the_steps(ran):
     with pytest.raises(RecipeError, match=r"train\.decay: 1\.5"):
         build.lane(ran.cfg, DATA, 0, {"train.decay": 1.5})

@@ -98,6 +98,7 @@ def test_every_subset_counts_where_there_are_few():
     assert found[0].row()["members"] == 1
 
 
+@pytest.mark.slow
 def test_the_interval_is_how_far_other_members_would_lie(monkeypatch):
     """Eight members at a time, of two hundred: their own interval, and how ensembles of all really spread."""
     monkeypatch.setattr(selection, "SUBSETS", 30)
@@ -110,6 +111,7 @@ def test_the_interval_is_how_far_other_members_would_lie(monkeypatch):
         assert statistics.fmean(widths) == pytest.approx(statistics.stdev(others), rel=0.2)
 
 
+@pytest.mark.slow
 def test_it_tops_out_or_it_does_not():
     p, y = members(10, 400, noise=2.0)
     few = enough(ensemble_sizes(p, y))

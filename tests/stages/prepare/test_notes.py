@@ -34,6 +34,7 @@ def notes_of(folder) -> dict[str, list[str]]:
     return results
 
 
+@pytest.mark.slow
 def test_every_note_on_a_file_says_what_was_done_and_what_to_do(tmp_path):
     animals = zoo(tmp_path)
     seen = {note for prepared in decode([odd.file for odd in animals.values()]) for note in prepared.notes}

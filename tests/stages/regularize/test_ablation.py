@@ -82,6 +82,7 @@ def test_a_candidate_that_helps_is_kept_and_the_next_is_tried_on_top(monkeypatch
     assert result.candidates[1].gain.mean == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 3])
 def test_a_candidate_without_effect_is_kept_at_no_more_than_the_nominal_rate(monkeypatch, levels):
     chance, repeats, kept = np.random.default_rng(0), 600, 0
@@ -205,6 +206,7 @@ def half_turned(image):
     return image.flip(1, 2) if torch.rand(()) < 0.5 else image
 
 
+@pytest.mark.slow
 def test_an_augmentation_that_destroys_the_label_is_refused_before_it_is_trained(monkeypatch):
     harmful = {"_target_": "test_ablation.half_turned", "_partial_": True}
     cfg = config({"levels": [{"train.augment": True}, {"train.augment": True, "augment": harmful}]})

@@ -49,6 +49,7 @@ def test_a_trained_first_layer_differs_from_one_that_was_only_initialised():
     assert claims.first_layer_is_not_noise(subject(structure(filters(learned)))).verdict == "pass"
 
 
+@pytest.mark.slow
 def test_convolutions_over_several_seeds_differ_from_noise_too():
     drawn, learned = [], []
     for _ in range(5):

@@ -17,6 +17,7 @@ def test_a_planted_law_is_recovered(law):
     assert found.a == pytest.approx(law.a, abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_twice_the_data_would_bring(monkeypatch):
     monkeypatch.setattr("recipe.stages.regularize.learning_curve.DRAWS", 400)  # of 1,000, for time
     chance, truth, covered, refused = np.random.default_rng(0), LAW.at(1000) - LAW.at(2000), [], 0

@@ -245,6 +245,7 @@ CONTENT = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CONTENT, min_size=1, max_size=3))
 def test_the_twin_has_the_same_checks_and_numbers(tmp_path, contents):

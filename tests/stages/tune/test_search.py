@@ -115,6 +115,7 @@ def past(space, count: int, sampler: str = "random") -> list[Trial]:
     return [Trial(sampler, 0, i, p, "complete", float(i % 3) + p["optimizer.lr"]) for i, p in enumerate(made)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp"])
 def test_a_trial_is_a_function_of_its_place_and_of_what_is_known(sampler):
     space = read_space(config(), {})
@@ -330,6 +331,7 @@ def test_a_rerun_that_is_lost_is_noticed():
 # ---- pictures ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_of_any_search(tmp_path):
     """Trials that failed, keys that are not there, repeats that found nothing, one repeat alone."""
     space = read_space(config(), {})

@@ -38,6 +38,7 @@ def trained(mode: str, folder=None, judge=best_third):
     return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, rungs=(20, 40), judge=judge)
 
 
+@pytest.mark.slow
 def test_the_same_lanes_survive_in_a_batch_and_one_after_the_other():
     plain, batched = trained("plain"), trained("batched")
     assert [t.ended for t in plain] == [t.ended for t in batched]
@@ -48,6 +49,7 @@ def test_the_same_lanes_survive_in_a_batch_and_one_after_the_other():
         assert torch.allclose(*(torch.tensor([r["val_loss"] for r in t.curve]) for t in (a, b)), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_lane_that_goes_on_is_not_touched_by_those_that_end():
     alone, judged = trained("plain", judge=lambda step, seen: {}), trained("plain")
     for a, b in zip(alone, judged, strict=True):
@@ -57,6 +59,7 @@ def test_a_lane_that_goes_on_is_not_touched_by_those_that_end():
             assert a.curve[: len(b.curve)] == b.curve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 def test_killed_with_9_at_any_evaluation_the_same_lanes_survive(tmp_path, monkeypatch, mode):
     monkeypatch.setattr(engine, "EVERY", 0.0)

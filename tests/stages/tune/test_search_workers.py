@@ -48,6 +48,7 @@ def test_a_search_has_each_trial_once_and_is_the_same_again(formula, tmp_path):
     assert {row["state"] for row in first} == {"complete", "pruned", "failed"}
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 90), max_size=5), st.integers(0, 3))
 @settings(max_examples=25, deadline=None)
 def test_killed_at_any_write_it_ends_as_if_it_had_not_been(tmp_path_factory, points, seed):
@@ -110,6 +111,7 @@ def test_killed_with_9_at_twenty_moments_real_trainings_end_the_same(monkeypatch
     once_each(last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["journal", "sqlite:///{}/trials.db"])
 def test_several_workers_do_what_one_does(monkeypatch, tmp_path, place):
     monkeypatch.setattr(worker, "POLL", 0.02)
@@ -240,6 +242,7 @@ def test_optuna_dashboard_opens_the_storage(formula, tmp_path):
 # ---- databases -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_database_file_serves_as_well(formula, tmp_path):
     first = whole(config(), tmp_path / "journal")
     assert whole(config(storage=f"sqlite:///{tmp_path}/trials.db"), tmp_path / "database") == first

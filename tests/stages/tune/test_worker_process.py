@@ -72,6 +72,7 @@ def test_what_a_helper_dies_of_is_said_and_is_no_failure(capfd, tmp_path, monkey
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_leaves_no_helper(at_work):
     cfg, helper = at_work
     seen = []
@@ -88,6 +89,7 @@ def test_a_stage_that_fails_leaves_no_helper(at_work):
     assert not alive(pid)
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_killed_leaves_no_helper(at_work):
     cfg, helper = at_work
 
