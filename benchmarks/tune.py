@@ -41,6 +41,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from recipe.config.compose import compose
 from recipe.data.batches import Data, Split
+from recipe.metrics.classification import ACCURACY
 from recipe.models.plain import convnet, mlp
 from recipe.stages.runner import Run
 from recipe.stages.torch_setup import prepare_torch
@@ -48,6 +49,7 @@ from recipe.stages.tune import worker
 from recipe.stages.tune.compare_samplers import best_of_repeats, sampler_predictions
 from recipe.stages.tune.study import SamplerStudy
 from recipe.stages.tune.trials import log_trials
+from recipe.tasks.classification import Classification
 from recipe.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +74,7 @@ warnings.filterwarnings("ignore")
 def on_digits() -> Data:
     part, val = digits()
     one = torch.ones(1, 1, 1)
-    return Data(part, val, [str(i) for i in range(10)], 0 * one, one, "digits")
+    return Data(part, val, Classification(tuple(map(str, range(10)))), ACCURACY, 0 * one, one, "digits")
 
 
 def config(net: str, data: Data, **own):
@@ -298,7 +300,7 @@ def on_cifar(file: Path, train: int = 1500, val: int = 1000) -> Data:
     mean, std = x[:train].mean((0, 2, 3), keepdim=True)[0], x[:train].std((0, 2, 3), keepdim=True)[0]
     x = (x - mean) / std
     parts = [Split(x[a:b], y[a:b], []) for a, b in ((0, train), (train, train + val))]
-    return Data(*parts, [str(i) for i in range(10)], mean, std, "cifar")
+    return Data(*parts, Classification(tuple(map(str, range(10)))), ACCURACY, mean, std, "cifar")
 
 
 def samplers(

@@ -26,11 +26,11 @@ def main(cfg, run):
     save_baselines(run.out / "baselines", baselines)
     verdicts += run.judge(checks, subject_of(cfg, data, baselines))
     figures.curves(run.out / "curves.png", captions.curves(baselines))
-    figures.dynamics(run.out / "dynamics.png", *baselines[-1].label_probabilities(data))
+    figures.dynamics(run.out / "dynamics.png", *baselines[-1].learning_of_a_batch(data))
     scores = [baseline.score() for baseline in baselines]
     return Report(
-        captions.metrics(scores), verdicts, scores=scores,
-        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(scores),
+        captions.metrics(scores, data.metric), verdicts, scores=scores, metric=data.metric,
+        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(scores, data.metric),
     )  # fmt: skip
 
 

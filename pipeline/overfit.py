@@ -31,7 +31,8 @@ def main(cfg, run):
     figures.curves(run.out / "ladder.png", {m.name: [m.trained.curve] for m in models})
     row = captions.score_row(best)
     return Report(
-        captions.metrics(best, row), verdicts, ladder.predictions(models, cfg.ladder.key), scores=[row],
+        captions.metrics(best, row, data.metric), verdicts, ladder.predictions(models, cfg.ladder.key), scores=[row],
+        metric=data.metric,
         evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, irreducible + cfg.enough),
     )  # fmt: skip
 

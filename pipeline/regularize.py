@@ -26,8 +26,8 @@ def main(cfg, run):
     figures.draw(run.out, result, curves, diagnosed, augmentations.example_rows(cfg, data, result))
     subject = checks.subject(result, diagnosed, len(data.val))
     return Report(
-        captions.metrics(result), verdicts({}) + run.judge(checks, subject),
-        [candidate.prediction() for candidate in result.candidates], scores=captions.scores(result),
+        captions.metrics(result, data.metric), verdicts({}) + run.judge(checks, subject),
+        [candidate.prediction() for candidate in result.candidates], scores=captions.scores(result), metric=data.metric,
         evidence=captions.EVIDENCE, figures=captions.FIGURES,
         summary=captions.summary(result, cfg), findings=captions.findings(result, curves, cfg),
     )  # fmt: skip

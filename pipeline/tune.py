@@ -29,8 +29,8 @@ def main(cfg, run):
         figures.draw(run.out, tuning)
         return Report(
             tuning.metrics(), run.judge(checks, tuning), tuning.predictions(), scores=[tuning.tuned.score],
-            evidence=captions.EVIDENCE, figures=captions.figures(tuning), summary=captions.summary(tuning),
-            findings=captions.findings(tuning),
+            metric=search.setup.data.metric, evidence=captions.EVIDENCE, figures=captions.figures(tuning),
+            summary=captions.summary(tuning), findings=captions.findings(tuning),
         )  # fmt: skip
 
 

@@ -6,12 +6,15 @@ import torch
 from healthy import digits
 
 from recipe.data.batches import Data, Split
+from recipe.metrics.classification import ACCURACY
+from recipe.tasks.classification import Classification
 
 X, Y = digits()
 NAMES = [str(i) for i in range(len(Y))]
+DIGITS = Classification(tuple(str(c) for c in range(10)))
 DATA = Data(
     Split(X[:700], Y[:700], NAMES[:700]), Split(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
-    [str(c) for c in range(10)], torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
+    DIGITS, ACCURACY, torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
 )  # fmt: skip
 TABLE = dataclasses.replace(DATA, train=Split(X[:50].flatten(1), Y[:50], NAMES[:50]))
 
@@ -22,7 +25,7 @@ def data(raw: torch.Tensor) -> Data:
     mean, std = raw.mean(axes, keepdim=True)[0], raw.std(axes, keepdim=True)[0]
     std = torch.where(std <= 1e-6 * mean.abs(), torch.ones_like(std), std)
     part = Split((raw - mean) / std, torch.zeros(len(raw), dtype=torch.long), [""] * len(raw))
-    return Data(part, part, ["a", "b"], mean, std, "")
+    return Data(part, part, Classification(("a", "b")), ACCURACY, mean, std, "")
 
 
 def random(n: int, k: int = 4, seed: int = 0, sure: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:

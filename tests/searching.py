@@ -25,8 +25,8 @@ SPACE = {
     "augment.degrees": {"low": 1.0, "high": 9.0, "when": {"train.augment": True}},
 }
 SMALL = Data(
-    Split(DATA.train.x[:96], DATA.train.y[:96], []), Split(DATA.val.x[:60], DATA.val.y[:60], []), DATA.classes,
-    DATA.mean, DATA.std, "few digits",
+    Split(DATA.train.x[:96], DATA.train.y[:96], []), Split(DATA.val.x[:60], DATA.val.y[:60], []), DATA.task,
+    DATA.metric, DATA.mean, DATA.std, "few digits",
 )  # fmt: skip
 
 
@@ -74,7 +74,11 @@ def opened(cfg, home: Path, create: bool = True, data=SMALL):
 
 def trial_rows(search) -> list[dict]:
     """The lines of trials.csv, as text."""
-    rows = [t.row(search.setup.space) for trials in worker.trials_of(search).values() for t in trials]
+    rows = [
+        t.row(search.setup.space, search.setup.data.metric.name)
+        for trials in worker.trials_of(search).values()
+        for t in trials
+    ]
     return [{key: str(value) for key, value in row.items()} for row in rows]
 
 

@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from recipe import Declare, RecipeError, Setup, cli, examine, task
-from recipe.checks import initialization
+from recipe import Declare, RecipeError, Setup, cli, examine
+from recipe.checks import initialization, target_kinds
 from recipe.checks.examine import CHECKS
 from recipe.checks.free_outputs import minimum
 from recipe.checks.measurements.best_loss import best_constant, best_outputs
@@ -139,8 +139,8 @@ def test_the_task_is_inferred_from_targets_and_loss(setup, task):
 
 def test_zeros_and_ones_are_numbers_to_a_squared_error():
     y = torch.tensor([0.0, 1.0, 1.0, 0.0])
-    assert task.infer(torch.Size((2,)), y, nn.MSELoss()) == "regression"
-    assert task.infer(torch.Size((2,)), y, nn.BCELoss()) == "binary"
+    assert target_kinds.infer(torch.Size((2,)), y, nn.MSELoss()) == "regression"
+    assert target_kinds.infer(torch.Size((2,)), y, nn.BCELoss()) == "binary"
 
 
 # ---- what follows from the loss ------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_a_process_without_this_project_predicts_the_same(logged):
     final = load(logged.project.system)
     expected = prediction_frame(final, example_request(final.form, logged.project.store))
     assert answer["predicted"] == expected["predicted"].tolist()
-    for name in logged.project.data.classes:
+    for name in logged.project.data.task.names:
         assert answer[f"p_{name}"] == pytest.approx(expected[f"p_{name}"].tolist(), abs=1e-6)
 
 
@@ -135,12 +135,12 @@ def test_mlflow_models_predict_on_a_file(logged, tmp_path):
     (tmp_path / "in.json").write_text(json.dumps(request))
     place = ("-i", str(tmp_path / "in.json"), "-o", str(tmp_path / "out.json"), "-t", "json")
     logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
-    agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
+    agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.task.names)
     if "dataframe_records" in request and "image" not in request["dataframe_records"][0]:
         write_csv(tmp_path / "in.csv", request["dataframe_records"])
         place = ("-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.json"), "-t", "csv")
         logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
-        agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.classes)
+        agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.task.names)
 
 
 def test_a_server_answers_with_the_same_numbers(logged):
@@ -159,7 +159,7 @@ def test_a_server_answers_with_the_same_numbers(logged):
             f"http://127.0.0.1:{port}/invocations", json.dumps(request).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(invocation, timeout=60) as answer:
-            agrees(json.loads(answer.read())["predictions"], expected, logged.project.data.classes)
+            agrees(json.loads(answer.read())["predictions"], expected, logged.project.data.task.names)
     finally:
         with contextlib.suppress(ProcessLookupError):  # it never started
             os.killpg(server.pid, signal.SIGTERM)  # its workers too

@@ -11,6 +11,7 @@ from recipe.stages.baseline import checks as baseline_checks
 from recipe.stages.baseline.baselines import Baseline, over_constant
 from recipe.stages.overfit import checks as overfit_checks
 from recipe.stages.regularize import checks as regularize_checks
+from recipe.tasks.classification import Classification
 
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
@@ -96,7 +97,7 @@ def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
     z = torch.stack([torch.zeros(2000), -3.8 + 2.0 * y + 0.5 * torch.randn(2000, generator=chance)], 1)
     constant, model = (Baseline(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
     assert (z.argmax(1) == y).double().mean() == (y == 0).double().mean()  # accuracy is the constant's
-    data = SimpleNamespace(val=SimpleNamespace(y=y))
+    data = SimpleNamespace(val=SimpleNamespace(y=y), task=Classification(("all", "rare")))
     subject = baseline_checks.Baselines([], {}, [], over_constant(data, model, constant), None, True)
     assert baseline_checks.model_beats_the_constant(subject).verdict == "pass"
 
@@ -107,5 +108,5 @@ def test_a_model_that_is_right_and_far_too_sure_beats_the_constant():
     z = 30.0 * torch.nn.functional.one_hot(torch.where(right, y, 1 - y), 2)
     constant, model = (Baseline("", [], [], {}, [v]) for v in (torch.zeros(400, 2), z))
     assert torch.nn.functional.cross_entropy(z, y) > 5
-    found = over_constant(SimpleNamespace(val=SimpleNamespace(y=y)), model, constant)
+    found = over_constant(SimpleNamespace(val=SimpleNamespace(y=y), task=Classification(("a", "b"))), model, constant)
     assert found.value > found.margin(2.5)

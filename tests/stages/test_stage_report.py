@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recipe.metrics.classification import ACCURACY
 from recipe.stages.stage_report import COLUMNS, RESIDUE, Report, rounded
 from recipe.verdict import Verdict
 
@@ -49,6 +50,7 @@ REPORT = Report(
     metrics={"val_loss": 0.0346159221, "val_accuracy": 0.9903314, "trials": 72},
     checks=[Verdict("pass", value=0.0262609583, bound="> 0", check="a", gate=False)],
     scores=[{"system": "tuned", "seeds": 6, "val_loss": 0.0346159221}],
+    metric=ACCURACY,
 )
 
 

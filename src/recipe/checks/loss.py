@@ -2,7 +2,7 @@
 
 import torch
 
-from recipe import task
+from recipe.checks import target_kinds
 from recipe.checks.free_outputs import minimum
 from recipe.checks.last_operation import OPERATIONS
 from recipe.checks.measurements.best_loss import best_constant, best_outputs, is_density, loss_of_zeros
@@ -63,7 +63,7 @@ def loss_hears_every_example(s: Setup) -> Verdict:
         z = z.to(y.device).requires_grad_()
         (g,) = torch.autograd.grad(s.loss(s.last_operation.valid(z), y), z)
         counts |= (g != 0).reshape(len(y), -1).any(1)
-    valid = task.valid_targets(s.kind, torch.zeros(1, *s.output_shape), y)
+    valid = target_kinds.valid_targets(s.kind, torch.zeros(1, *s.output_shape), y)
     return exactly(int((~counts & valid.reshape(len(y), -1).any(1)).sum()), 0)
 
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from recipe import task
-from recipe.checks import examples, validate_setup
+from recipe.checks import examples, target_kinds, validate_setup
 from recipe.checks.declare import Declare
 from recipe.checks.examples import MapDataset, MappedExamples
 from recipe.checks.free_outputs import Operation, identity, minimum
@@ -157,7 +156,7 @@ class Setup:
     @cached_property
     def kind(self) -> str:
         """The task, as given or as inferred from targets and loss."""
-        return self.task or task.infer(torch.Size((2, *self.output_shape)), self.batch(32)[1], self.loss)
+        return self.task or target_kinds.infer(torch.Size((2, *self.output_shape)), self.batch(32)[1], self.loss)
 
     @property
     def discrete(self) -> bool:
@@ -200,15 +199,15 @@ class Setup:
         except (RuntimeError, ValueError):  # BCELoss refuses what lies outside 0..1
             return False
         if self.kind == "regression":
-            return not lowest.unbounded and task.ranks_agree(lowest.outputs, y) > 0.9
+            return not lowest.unbounded and target_kinds.ranks_agree(lowest.outputs, y) > 0.9
         threshold = 0.5 if self.kind == "binary" and lowest.outputs.min() >= 0 else 0.0
-        correct = task.correct(self.kind, lowest.outputs, y, threshold)
+        correct = target_kinds.correct(self.kind, lowest.outputs, y, threshold)
         return not lowest.unbounded and correct.double().mean().item() > 0.9
 
     def score(self, outputs: Tensor, y: Tensor) -> float:
         """Accuracy from 0 to 1, padding left out; for regression R2."""
         threshold = 0.5 if self.kind == "binary" and self.last_operation.needed else 0.0  # probabilities or logits
-        return task.correct(self.kind, outputs, y, threshold).double().mean().item()
+        return target_kinds.correct(self.kind, outputs, y, threshold).double().mean().item()
 
     def default_evaluate(self, model: nn.Module, loader: DataLoader) -> float:
         """The score over all examples of a loader, in eval mode; leaves the model's modes as they were."""

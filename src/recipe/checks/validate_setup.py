@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from recipe import task
+from recipe.checks import target_kinds
 from recipe.checks.examples import collated
 from recipe.errors import RecipeError
 from recipe.verdict import cause
@@ -27,7 +27,7 @@ def validate_parts(s: Any) -> None:
             )
         if len(data) < 2:
             raise RecipeError(f"Setup: {name} has {len(data)} examples, it needs 2 or more.")
-    for name, valid in (("schedule_per", ("step", "epoch")), ("task", (None, *task.TASKS))):
+    for name, valid in (("schedule_per", ("step", "epoch")), ("task", (None, *target_kinds.KINDS))):
         if getattr(s, name) not in valid:
             raise RecipeError(f"Setup: {name} is {getattr(s, name)!r}, it must be one of {', '.join(map(str, valid))}.")
     for name, least in (("batch_size", 1), ("epochs", 1), ("workers", 0)):

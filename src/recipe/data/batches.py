@@ -15,6 +15,9 @@ from recipe.data.store import Store
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
 from recipe.errors import RecipeError
 from recipe.files import read_csv
+from recipe.metrics.metric import Metric
+from recipe.tasks.classification import Classification
+from recipe.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Data:
 
     train: Split
     val: Split
-    classes: list[str]
+    task: Task
+    metric: Metric  # that gates, ladders, search and report use beside the loss
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
     fingerprint: str
@@ -78,8 +82,9 @@ def load(
     streamed = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
     splits = {name: Split((streamed | in_memory)[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
-    classes = [row["class"] for row in read_csv(lists / "classes.csv")]
-    return Data(splits["train"], splits["val"], classes, scale.mean, scale.std, store.fingerprint)
+    task = Classification(tuple(row["class"] for row in read_csv(lists / "classes.csv")))
+    metric = task.metrics[task.usual_metric(splits["train"].y)]
+    return Data(splits["train"], splits["val"], task, metric, scale.mean, scale.std, store.fingerprint)
 
 
 def read_test(

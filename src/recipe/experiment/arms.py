@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.formatting import count, interval, lowering
-from recipe.train.lane import Row, Trained
+from recipe.train.lane import Row, Trained, metric_of
 
 TEST = "paired t-interval over seeds, two-sided"
 
@@ -126,14 +126,13 @@ def cross_validated_loss(lane: Trained) -> float:
     return (lane.curve[on_a]["val_loss_b"] + lane.curve[on_b]["val_loss_a"]) / 2
 
 
-SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
-
 def score(system: str, rows: list[Row]) -> dict:
-    """Mean of each metric over seeds, and the standard deviation of the validation accuracy; a row of scores."""
-    means = {k: statistics.fmean(r[k] for r in rows) for k in SHOWN}
-    deviation = statistics.stdev(r["val_accuracy"] for r in rows) if len(rows) > 1 else None
-    return {"system": system, "seeds": len(rows)} | means | {"val_accuracy_sd": deviation}
+    """Means over seeds of loss and metric, and the standard deviation of the metric on val; a row of scores."""
+    metric = metric_of(rows[0])
+    shown = ("train_loss", f"train_{metric}", "val_loss", f"val_{metric}")
+    means = {key: statistics.fmean(row[key] for row in rows) for key in shown}
+    deviation = statistics.stdev(row[f"val_{metric}"] for row in rows) if len(rows) > 1 else None
+    return {"system": system, "seeds": len(rows)} | means | {f"val_{metric}_sd": deviation}
 
 
 def lane_seeds(cfg: DictConfig) -> list[int]:

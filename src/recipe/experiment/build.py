@@ -25,14 +25,14 @@ from recipe.verdict import cause
 
 def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
     """A fresh model whose weights depend only on `seed`, with its lazy layers sized by a training example."""
-    return network(cfg, len(data.classes), data.train.x[:2], seed)
+    return network(cfg, data.task.width, data.train.x[:2], seed)
 
 
-def network(cfg: DictConfig, classes: int, inputs: Tensor, seed: int) -> nn.Module:
-    """As `model`, for a number of classes; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
+def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int) -> nn.Module:
+    """As `model`, for a number of outputs; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
 
     with seeded(seed, "init"):
-        net = part(cfg, "model", num_classes=classes)
+        net = part(cfg, "model", num_classes=width)
         if not isinstance(net, torch.nn.Module):
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
         if cfg.train.input_size:
@@ -46,10 +46,9 @@ def network(cfg: DictConfig, classes: int, inputs: Tensor, seed: int) -> nn.Modu
                 raise RecipeError(
                     f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(inputs.shape)}: {cause(error)}"
                 ) from None
-    if tuple(out.shape) != (2, classes):
+    if tuple(out.shape) != (2, width):
         raise RecipeError(
-            f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give logits "
-            f"(2, {classes}): one per class."
+            f"conf/model: `{cfg.model._target_}` gives {tuple(out.shape)} for 2 inputs, it must give (2, {width})."
         )
     return cast(nn.Module, net.train())
 
@@ -119,5 +118,6 @@ def train(cfg: DictConfig, data: Data, lanes: list[Lane], run: Any, name: str, *
 
     folder = run.checkpoints and run.checkpoints / fingerprint(name)
     return engine.train(
-        lanes, data.train, data.val, eval_every=cfg.train.eval_every, folder=folder, say=say, **kwargs
+        lanes, data.train, data.val, eval_every=cfg.train.eval_every, metric=data.metric, folder=folder, say=say,
+        **kwargs,
     )  # fmt: skip

@@ -1,23 +1,7 @@
 """The reference models: (num_classes, ...) -> nn.Module, (B, C, H, W) -> (B, K) logits, for any size of input."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-
-class Constant(nn.Module):
-    """The same logits for every input: the log class shares of the training labels.
-
-    The best input-independent answer under cross-entropy, which every model must beat.
-    """
-
-    def __init__(self, labels: Tensor, num_classes: int):
-        super().__init__()
-        shares = torch.bincount(labels.cpu(), minlength=num_classes).float() + 0.5  # no log of zero
-        self.logits = nn.Parameter((shares / shares.sum()).log())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.logits.expand(len(x), -1)
 
 
 class Resize(nn.Module):

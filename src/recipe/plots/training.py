@@ -58,5 +58,6 @@ def dynamics(path: Path, steps: list[float], probabilities: Tensor, labels: list
 
 
 def first_batch(path: Path, batch: Any, data: Any) -> None:
-    """The images that entered the network, in their original values, with their classes. batch: a BatchCapture."""
-    pictures(path, data.pictures(batch.entered[0]), [data.classes[int(c)] for c in batch.loaded[0][1]])
+    """The images that entered the network, in their original values, with their targets. batch: a BatchCapture."""
+    targets = data.task.actual(batch.loaded[0][1])
+    pictures(path, data.pictures(batch.entered[0]), data.task.shown(targets))

@@ -111,7 +111,7 @@ def save(
         {
             "format": FORMAT,
             "recipe": _version(),
-            "classes": list(data.classes),
+            "classes": list(data.task.names),
             "inputs": {name: facts[name] for name in FACTS},
             "mean": data.mean.flatten().tolist(),
             "std": data.std.flatten().tolist(),

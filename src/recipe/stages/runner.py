@@ -85,12 +85,15 @@ class Run:
         self, name: str, trained: "Trained", params: dict, *, early_stopping: bool = False, main: bool = False
     ) -> None:
         """Reports a training that is done: a progress line, and a child run with its curve."""
+        from recipe.train.lane import metric_of  # imports torch, which half of the stages do not need
+
         row, best = trained.row(early_stopping), trained.best_evaluation
-        shown = ("train_loss", "val_loss", "val_accuracy")
+        metric = f"val_{metric_of(row)}"
+        shown = ("train_loss", "val_loss", metric)
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
         curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
-        first = ("val_loss", "val_accuracy", "train_loss")  # MLflow's compare view starts with the first
+        first = ("val_loss", metric, "train_loss")  # MLflow's compare view starts with the first
         metrics = {k: row[k] for k in first} | {f"best/{k}": best[k] for k in ("step", *first)}
         self.tracker.lane(name, params, metrics, curve, main=main, seconds=trained.seconds)
 

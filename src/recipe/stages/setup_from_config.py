@@ -41,7 +41,7 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
         train_step=part(cfg, "step"),
         train=_dataset(data.train), val=_dataset(data.val),
         augment=augmented if views else None,
-        batch_size=cfg.train.batch_size, task="classification", classes=len(data.classes),
+        batch_size=cfg.train.batch_size, task=data.task.kind, classes=len(data.task.names),
         declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipe.metrics.metric import Metric
 from recipe.verdict import Verdict
 
 DIGITS = 4  # significant ones
@@ -16,16 +17,18 @@ RESIDUE = 1e-6  # smaller numbers are what float32 leaves of a zero
 # A number that lies on the edge between two roundings, as 0.99375 = 159/160, would go either way by its last bits.
 OFF_THE_EDGE = 1e-6  # more than the noise, less than a digit
 
-# The columns of `dvc exp show` and `dvc metrics show`: the counts and scores that experiments are compared by.
+# The columns of `dvc exp show` and `dvc metrics show`: the counts and scores that experiments are compared by. METRIC
+# becomes the name of the task's metric.
+METRIC = "<metric>"
 COLUMNS = {
     "prepare": ("examples", "problems"),
     "audit": ("near_copies", "suspect_labels"),
     "split": ("train", "val", "test"),
-    "baseline": ("val_loss", "val_accuracy"),
+    "baseline": ("val_loss", f"val_{METRIC}"),
     "overfit": ("train_loss", "val_loss"),
-    "regularize": ("val_loss", "val_accuracy"),
-    "tune": ("val_loss", "val_accuracy"),
-    "ensemble": ("val_nll", "test_nll", "test_accuracy"),
+    "regularize": ("val_loss", f"val_{METRIC}"),
+    "tune": ("val_loss", f"val_{METRIC}"),
+    "ensemble": ("val_loss", "test_loss", f"test_{METRIC}"),
     "report": ("passed", "notes"),
 }
 
@@ -39,11 +42,12 @@ class Report:
     predictions: list[dict] = field(default_factory=list)  # change, expected, measured, outcome
     evidence: dict[str, list[str]] = field(default_factory=dict)  # {check: its files in the stage's folder}
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}, in the order of the report
-    scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_accuracy, val_loss, ...
+    scores: list[dict] = field(default_factory=list)  # a row per system: system, seeds, train_loss, val_<metric>, ...
     summary: str = ""  # the stage's main result, in a sentence
     findings: list[str] = field(default_factory=list)  # other results, a sentence each
     pages: list[Path] = field(default_factory=list)  # files outside the stage's folder that MLflow is to show too
     ending: str = ""  # what the terminal shows last, below the verdicts
+    metric: Metric | None = None  # of the scores, beside the loss
 
     def exact(self, stage: str) -> dict:
         """exact.json: every number as it was computed."""
@@ -57,6 +61,8 @@ class Report:
             "predictions": self.predictions,
             "scores": self.scores,
             "figures": [{"file": file, "caption": caption} for file, caption in self.figures.items()],
+            # a list, for DVC makes a column of each value in a mapping
+            "metric": [self.metric.facts()] if self.metric else [],
         }
 
     def committed(self, stage: str) -> dict:
@@ -64,7 +70,8 @@ class Report:
         number in a mapping and none of what lists hold; so `metrics` is a list of one row.
         """
         content = rounded(self.exact(stage))
-        columns = {name: content["metrics"][name] for name in COLUMNS[stage] if name in self.metrics}
+        shown = [name.replace(METRIC, self.metric.name if self.metric else "") for name in COLUMNS[stage]]
+        columns = {name: content["metrics"][name] for name in shown if name in self.metrics}
         del content["stage"]
         return {stage: columns} | content | {"metrics": [content["metrics"]]}
 

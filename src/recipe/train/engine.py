@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from recipe.data.batches import Split
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.metric import Metric
 from recipe.train.checkpoint import load_progress, save_progress
 from recipe.train.lane import Lane, Row, Trained
 from recipe.train.lanes import Lanes, NotBatchable
-from recipe.train.loop import PlainLane, classes_of
+from recipe.train.loop import PlainLane
 from recipe.train.plan import Group, plan
 
 EVERY = 5.0  # seconds between checkpoints of a group
@@ -23,17 +25,17 @@ Judge = Callable[[int, list[Trained]], dict[int, str]]
 
 
 def train(
-    lanes: list[Lane], part: Split, val: Split, *, eval_every: int, mode: str = "auto",
+    lanes: list[Lane], part: Split, val: Split, *, eval_every: int, metric: Metric = ACCURACY, mode: str = "auto",
     watch: int = 0, folder: Path | None = None, say: Say = lambda text: None,
     rungs: Sequence[int] = (), judge: Judge = lambda step, known: {},
 ) -> list[Trained]:  # fmt: skip
     """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
-    lowest validation loss, or on a loss that is not finite: only that lane ends, and its result says why. mode: auto
-    (the rule of plan.py), plain or batched. watch: the number of val's examples whose outputs are kept at each
-    evaluation. folder: of checkpoints, for these lanes alone; a training that was killed resumes there with the same
-    bits.
+    lowest validation loss, or on a loss that is not finite: only that lane ends, and its result says why. metric: what
+    curves have beside the loss, as train_<name> and val_<name>. mode: auto (the rule of plan.py), plain or batched.
+    watch: the number of val's examples whose outputs are kept at each evaluation. folder: of checkpoints, for these
+    lanes alone; a training that was killed resumes there with the same bits.
 
     rungs: steps, in order and multiples of eval_every, at which lanes wait for each other, whether they are computed
     together or not. There judge(step, what is known of every lane by that step) says which lanes end, and why; it is
@@ -41,7 +43,7 @@ def train(
     """
     if wrong := [step for step in rungs if step % eval_every]:
         raise ValueError(f"rungs {wrong} are not multiples of eval_every, {eval_every}")
-    call = _Call(lanes, part, val, eval_every, watch, folder, set(rungs), [Trained() for _ in lanes])
+    call = _Call(lanes, part, val, eval_every, metric, watch, folder, set(rungs), [Trained() for _ in lanes])
     groups = (pair for group in plan(lanes, part, mode) for pair in _groups_in_training(group, lanes, part, say))
     running = (_GroupTraining(call, numbers, work).run() for numbers, work in groups)
     if rungs:
@@ -63,6 +65,7 @@ class _Call:
     part: Split
     val: Split
     eval_every: int
+    metric: Metric
     watch: int
     folder: Path | None
     rungs: set[int]
@@ -164,7 +167,7 @@ class _GroupTraining:
         """Trains to step `at` and evaluates there; {place in `alive`: reason} of the lanes that end."""
         started = time.monotonic()
         totals = self.work.advance(at).tolist() if at > self.work.done else [0.0] * len(self.alive)
-        rows, logits = _evaluate(self.work, self.call.part, self.call.val, at)
+        rows, logits = _evaluate(self.work, self.call, at)
         over, better = {}, []
         for j, i in enumerate(self.alive):
             lane, result = self.call.lanes[i], self.call.results[i]
@@ -221,22 +224,21 @@ class _GroupTraining:
         return min([(at // every + 1) * every, *(self.call.lanes[i].steps for i in self.alive)])
 
 
-def _evaluate(work: Lanes | PlainLane, part: Split, val: Split, at: int) -> tuple[list[Row], Tensor]:
+def _evaluate(work: Lanes | PlainLane, call: _Call, at: int) -> tuple[list[Row], Tensor]:
     """A row per lane, and the outputs on val (M, N, K)."""
+    part, val, metric = call.part, call.val, call.metric
     on_train, on_val = work.outputs(part), work.outputs(val)
     columns = {
-        "train_loss": work.losses(on_train, part.y), "train_accuracy": _accuracy(on_train, part.y),
-        "val_loss": work.losses(on_val, val.y), "val_accuracy": _accuracy(on_val, val.y),
+        "train_loss": work.losses(on_train, part.y),
+        f"train_{metric.name}": metric.of_networks(on_train, part.y),
+        "val_loss": work.losses(on_val, val.y),
+        f"val_{metric.name}": metric.of_networks(on_val, val.y),
         # the two halves let early stopping be judged on examples that did not choose the step
         "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
         "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
-    }  # fmt: skip
+    }
     numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
     return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], on_val
-
-
-def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    return (logits.argmax(-1) == classes_of(y)).float().mean(1)
 
 
 def _reason_to_end(lane: Lane, result: Trained) -> str:

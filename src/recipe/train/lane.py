@@ -11,7 +11,12 @@ from torch.optim import Optimizer
 
 from recipe.train.augment import Augmentation
 
-Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_accuracy, ...; two halves of val
+Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_<metric>, ...; two halves of val
+
+
+def metric_of(row: Row) -> str:
+    """The name of the metric that the rows of a curve have beside the loss."""
+    return next(key.removeprefix("val_") for key in row if key.startswith("val_") and not key.startswith("val_loss"))
 
 
 @dataclass(eq=False)

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -17,16 +16,6 @@ from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 
 CHUNK = 1000  # examples of an evaluation that are computed together
-
-
-@dataclass(frozen=True)
-class Score:
-    """Over every example of a split: mean loss (nats), accuracy (0 to 1), how many, and the outputs (N, K)."""
-
-    loss: float
-    accuracy: float
-    count: int
-    logits: Tensor
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -53,21 +42,6 @@ def outputs(model: nn.Module, x: Tensor | StreamedInputs, chunk: int = CHUNK) ->
     for module, training in modes.items():
         module.training = training
     return logits
-
-
-def evaluate(model: nn.Module, part: Split, loss_fn: Callable, chunk: int = CHUNK) -> Score:
-    """Scores `model` on all of `part`.
-
-    The loss is computed once on all outputs, so that it does not depend on the batch size.
-    """
-    logits = outputs(model, part.x, chunk)
-    loss = loss_fn(logits, part.y).item()
-    return Score(loss, (logits.argmax(1) == classes_of(part.y)).float().mean().item(), len(logits), logits)
-
-
-def classes_of(y: Tensor) -> Tensor:
-    """(N,): targets that are classes are returned unchanged; of probabilities (N, K) the likeliest class."""
-    return y if y.ndim == 1 else y.argmax(1)
 
 
 def train_step(model: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor, loss_fn: Callable) -> Tensor:

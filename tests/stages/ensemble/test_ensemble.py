@@ -6,6 +6,7 @@ import pytest
 import torch
 from clone import ROOT
 from healthy import digits
+from made_data import DIGITS
 from omegaconf import OmegaConf
 from searching import SilentRun
 from torch.nn import functional as F
@@ -17,6 +18,7 @@ from recipe.experiment import build
 from recipe.experiment.saved import save_baselines
 from recipe.files import read_csv, read_table, read_yaml, write_table, write_yaml
 from recipe.metrics.calibration import calibration, tempered
+from recipe.metrics.classification import ACCURACY
 from recipe.metrics.comparison import compare
 from recipe.metrics.scores import fall, quality, weighted
 from recipe.stages.baseline.baselines import Baseline
@@ -36,7 +38,7 @@ def part(first: int, last: int) -> Split:
     return Split(X[first:last], Y[first:last], NAMES[first:last])
 
 
-DATA = Data(part(0, 300), part(300, 500), [str(c) for c in range(10)], torch.zeros(1, 1, 1), torch.ones(1, 1, 1), "")
+DATA = Data(part(0, 300), part(300, 500), DIGITS, ACCURACY, torch.zeros(1, 1, 1), torch.ones(1, 1, 1), "")
 TEST = part(500, 700)
 LINEAR = {"_target_": "recipe.models.plain.linear"}
 ACCEPTED = {"optimizer.lr": 0.01}
@@ -236,7 +238,7 @@ def test_every_figure_of_the_report_is_drawn(ran):
 def test_the_table_of_predictions(ran):
     path = ran.run.out / "predictions.parquet"
     rows, tested = read_table(path), ran.results
-    p = torch.tensor([[r[f"p_{c}"] for c in DATA.classes] for r in rows], dtype=torch.float64)
+    p = torch.tensor([[r[f"p_{c}"] for c in DATA.task.names] for r in rows], dtype=torch.float64)
     assert p.equal(tested.final.p_test)  # every bit
     assert [r["id"] for r in rows] == TEST.ids
     assert [r["label"] for r in rows] == [str(int(c)) for c in TEST.y]
@@ -249,7 +251,7 @@ def test_the_table_of_predictions(ran):
     again = ran.run.out / "again.parquet"
     agreement = torch.tensor([r["agreement"] for r in rows], dtype=torch.float64)
     assert 0 < agreement.min() <= agreement.max() == 1
-    final_evaluation.write_predictions(again, TEST, DATA.classes, tested.systems, agreement)
+    final_evaluation.write_predictions(again, TEST, DATA.task.names, tested.systems, agreement)
     assert again.read_bytes() == path.read_bytes()
 
 

@@ -105,7 +105,7 @@ def test_agreement_counts_each_member_as_often_as_it_was_chosen(trained, predict
 
 def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, predicted):
     made, _, planted = trained
-    lines = proposals(predicted, made.data.classes)
+    lines = proposals(predicted, list(made.data.task.names))
     ids = [line["id"] for line in lines]
     assert not set(ids) & set(made.unseen.ids)
     there = planted & {*made.data.train.ids, *made.data.val.ids}
@@ -113,13 +113,13 @@ def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, predict
     assert len(there & set(ids)) >= 0.8 * len(ids)
     targets = Digits().targets
     right = {e["id"]: targets[e["source"]] for e in made.store.examples()}
-    named = [made.data.classes[right[line["id"]]] == line["label"] for line in lines if line["id"] in planted]
+    named = [made.data.task.names[right[line["id"]]] == line["label"] for line in lines if line["id"] in planted]
     assert np.mean(named) > 0.9
     assert f"{len(predicted[1].doubted)} labels of test, for inspection only" in sentence(predicted)
 
 
 def test_the_greatest_loss_comes_first_and_each_line_says_what_was_trained(trained, predicted):
-    lines = proposals(predicted, trained[0].data.classes)
+    lines = proposals(predicted, list(trained[0].data.task.names))
     loss = {j.ids[i]: j.loss[i] for j in predicted for i in range(len(j.ids))}
     assert [loss[line["id"]] for line in lines] == sorted((loss[line["id"]] for line in lines), reverse=True)
     for line in lines:
@@ -243,7 +243,7 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, predic
     near = values(sent["neighbours"]).reshape(-1, 5)
     assert (near[:shown] >= unseen).all()
     assert (near[:shown] != np.arange(shown)[:, None]).all()  # none is its own neighbour
-    proposed = {line["id"] for line in proposals(predicted, made.data.classes)}
+    proposed = {line["id"] for line in proposals(predicted, list(made.data.task.names))}
     shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
     assert shown_doubts - set(made.unseen.ids) == proposed
     assert sent["initialFilter"] == {"wrong": ["yes"], "split": ["val", "test"]}

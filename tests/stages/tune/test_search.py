@@ -338,7 +338,7 @@ def test_pictures_are_drawn_of_any_search(tmp_path):
     params = [proposed("random", space, 0, i) for i in range(6)]
     trials = [Trial("random", 0, i, p, "complete", 1.0 + i) for i, p in enumerate(params[:3])]
     trials += [Trial("random", 0, 3, params[3], "pruned", 9.0), Trial("random", 0, 4, params[4], "failed")]
-    rows, axes = [t.row(space) for t in trials], {key: range_.axis() for key, range_ in space.items()}
+    rows, axes = [t.row(space, "accuracy") for t in trials], {key: range_.axis() for key, range_ in space.items()}
     for name, of in (("all", trials), ("none", trials[3:]), ("first", trials[::-1])):
         best, half = compare_samplers.progress({"random": of}, 0.95)
         figures.progress(tmp_path / f"{name}.png", best, half, 1.5, 0.95)

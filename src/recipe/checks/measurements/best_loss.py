@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recipe import task
+from recipe.checks import target_kinds
 from recipe.checks.free_outputs import Minimum, minimum
 from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.setup import Setup
@@ -40,7 +40,7 @@ def loss_of_zeros(s: Setup, y: Tensor) -> float:
 
 def predicts_targets_themselves(s: Setup) -> bool:
     """Of a regression: at the minimum of the loss the outputs are the targets, and not a function of them."""
-    return task.correct(s.kind, best_outputs(s).outputs, s.batch(32)[1]).item() > 0.98
+    return target_kinds.correct(s.kind, best_outputs(s).outputs, s.batch(32)[1]).item() > 0.98
 
 
 def is_density(s: Setup) -> bool:

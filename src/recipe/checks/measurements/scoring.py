@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from recipe import task
+from recipe.checks import target_kinds
 from recipe.checks.setup import Setup
 
 
 def agreement(s: Setup, outputs: Tensor, y: Tensor) -> float:
     """Accuracy; for regression the rank correlation, because a loss may be defined on the logarithm of the target."""
-    return task.ranks_agree(outputs, y) if s.kind == "regression" else s.score(outputs, y)
+    return target_kinds.ranks_agree(outputs, y) if s.kind == "regression" else s.score(outputs, y)
 
 
 def probabilities(s: Setup, outputs: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from typing import cast
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from recipe.config.changes import leaves
 from recipe.config.instantiate import part, plain
@@ -15,11 +14,11 @@ from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
 from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
-from recipe.models.plain import Constant
 from recipe.stages.baseline.checks import Baselines
 from recipe.stages.runner import Run
+from recipe.tasks.task import Task
 from recipe.train.lane import Trained
-from recipe.train.loop import classes_of, evaluate, outputs
+from recipe.train.loop import outputs
 
 WATCHED = 24  # validation examples whose predictions are followed
 REGULARIZERS = (
@@ -44,15 +43,15 @@ class Baseline:
 
     name: str
     trained: list[Trained]
-    dynamics: list[tuple[float, Tensor]]  # (step, probabilities (B, K))
+    dynamics: list[tuple[float, Tensor]]  # (step, outputs (B, K))
     changes: dict
     val_outputs: list[Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
 
-    def label_probabilities(self, data: Data) -> tuple[list[float], Tensor, list[str]]:
-        """(steps, probability of the right class (steps, B), labels) of the fixed batch."""
-        labels = data.val.y[: len(self.dynamics[0][1])].cpu()
-        right = torch.stack([p[torch.arange(len(labels)), labels] for _, p in self.dynamics])
-        return [step for step, _ in self.dynamics], right, [data.classes[int(c)] for c in labels]
+    def learning_of_a_batch(self, data: Data) -> tuple[list[float], Tensor, list[str]]:
+        """(steps, how well the prediction fits (steps, B), targets) of the fixed batch."""
+        y = data.val.y[: len(self.dynamics[0][1])].cpu()
+        fit = torch.stack([data.task.fit(outputs, y) for _, outputs in self.dynamics])
+        return [step for step, _ in self.dynamics], fit, data.task.shown(data.task.actual(y))
 
     def score(self) -> dict:
         return score(self.name, [t.curve[-1] for t in self.trained])
@@ -66,11 +65,12 @@ def regularizers(cfg: DictConfig) -> dict[str, object]:
 
 def constant(cfg: DictConfig, data: Data) -> Baseline:
     """The best constant answer; it is known without training."""
-    model, loss = Constant(data.train.y, len(data.classes)).to(data.train.x.device), part(cfg, "loss")
-    train, val = evaluate(model, data.train, loss), evaluate(model, data.val, loss)
-    row = {"step": 0, "train_loss": train.loss, "train_accuracy": train.accuracy}
-    row |= {"val_loss": val.loss, "val_accuracy": val.accuracy}
-    return Baseline("constant", [Trained(curve=[row], ended="not trained")], [], {}, [val.logits])
+    loss, row, answer = part(cfg, "loss"), {"step": 0.0}, data.task.constant(data.train.y).to(data.train.y.device)
+    for name, split in (("train", data.train), ("val", data.val)):
+        outputs = answer.repeat(len(split), 1)
+        row[f"{name}_loss"] = loss(outputs, split.y).item()
+        row[f"{name}_{data.metric.name}"] = data.metric.of_networks(outputs[None], split.y).item()
+    return Baseline("constant", [Trained(curve=[row], ended="not trained")], [], {}, [outputs])
 
 
 def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
@@ -96,7 +96,7 @@ def _train(cfg: DictConfig, name: str, data: Data, run: Run) -> Baseline:
     for seed, lane in zip(seeds, trained, strict=True):
         run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=configured and seed == seeds[0])
     first = trained[0]
-    dynamics = [(row["step"], logits.softmax(1).cpu()) for row, logits in zip(first.curve, first.watched, strict=True)]
+    dynamics = [(row["step"], outputs.cpu()) for row, outputs in zip(first.curve, first.watched, strict=True)]
     changes = {"model": plain(cfg, "model"), "train.input_size": cfg.train.input_size}
     net = build.model(cfg, data, seeds[0])
     val_outputs = [outputs(_loaded(net, t.last), data.val.x) for t in trained if not t.lost]
@@ -131,23 +131,22 @@ def over_constant(data: Data, model: Baseline, constant: Baseline) -> Estimate:
     The model's confidence does not count: its outputs are shrunk towards the constant's as far as that lowers its loss,
     since a model that was trained for too long is right but overconfident. The standard error is over examples.
     """
-    y, (prior,) = classes_of(data.val.y), constant.val_outputs
-    worse = cross_entropy(prior.double(), y, reduction="none")
-    better = torch.stack([_best_shrunk(z.double(), prior.double(), y) for z in model.val_outputs]).mean(0)
-    return share_saved(better, worse)
+    y, (prior,) = data.val.y, constant.val_outputs
+    worse = data.task.output_losses(prior.double(), y)
+    better = torch.stack([_best_shrunk(data.task, z.double(), prior.double(), y) for z in model.val_outputs]).mean(0)
+    return share_saved(better, worse, data.task.squares)
 
 
-def _best_shrunk(z: Tensor, prior: Tensor, y: Tensor) -> Tensor:
+def _best_shrunk(task: Task, z: Tensor, prior: Tensor, y: Tensor) -> Tensor:
     """The losses (N,) of outputs z, mixed with the prior's in the proportion that has the lowest mean loss."""
-    losses = [cross_entropy(kept * z + (1 - kept) * prior, y, reduction="none") for kept in power.CONFIDENCE_KEPT]
+    losses = [task.output_losses(kept * z + (1 - kept) * prior, y) for kept in power.CONFIDENCE_KEPT]
     return min(losses, key=lambda each: each.mean().item())
 
 
 def over_linear(data: Data, model: Baseline, linear: Baseline) -> Estimate:
-    """By how many nats the model's negative log-likelihood on val is below the linear one's; mean over seeds."""
-    y = classes_of(data.val.y)
+    """By how much the model's loss on val is below the linear one's; mean over seeds."""
     model_losses, linear_losses = (
-        torch.stack([cross_entropy(z.double(), y, reduction="none") for z in baseline.val_outputs]).mean(0)
+        torch.stack([data.task.output_losses(z, data.val.y) for z in baseline.val_outputs]).mean(0)
         for baseline in (model, linear)
     )
     return paired(model_losses, linear_losses)

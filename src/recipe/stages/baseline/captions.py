@@ -1,5 +1,6 @@
 """The figures and sentences of the baseline stage."""
 
+from recipe.metrics.metric import Metric
 from recipe.stages.baseline.baselines import Baseline
 
 EVIDENCE = {"inputs_are_scaled": ["door.png"], "beats_a_blind_model": ["dynamics.png"]}
@@ -9,12 +10,12 @@ FIGURES = {
     "dynamics.png": "prediction dynamics: the probability of the right class for a fixed validation batch during "
     "training",
 }
-METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def metrics(scores: list[dict]) -> dict[str, float]:
+def metrics(scores: list[dict], metric: Metric) -> dict[str, float]:
     """Of the configured model, which is the last of the scores."""
-    return {name: scores[-1][name] for name in METRICS}
+    names = ("train_loss", f"train_{metric.name}", "val_loss", f"val_{metric.name}")
+    return {name: scores[-1][name] for name in names}
 
 
 def curves(baselines: list[Baseline]) -> dict[str, list[list[dict]]]:
@@ -22,8 +23,8 @@ def curves(baselines: list[Baseline]) -> dict[str, list[list[dict]]]:
     return {b.name: [t.curve for t in b.trained] for b in baselines[1:]}
 
 
-def summary(scores: list[dict]) -> str:
+def summary(scores: list[dict], metric: Metric) -> str:
     """scores: a row per system, the configured model last."""
-    *baselines, model = scores
-    others = ", ".join(f"{s['system']} {s['val_accuracy']:.1%}" for s in baselines)
-    return f"{model['system']} has a validation accuracy of {model['val_accuracy']:.1%}; the baselines have {others}."
+    *baselines, model = ((s["system"], metric.shown(s[f"val_{metric.name}"])) for s in scores)
+    others = ", ".join(f"{system} {value}" for system, value in baselines)
+    return f"{model[0]} has a validation {metric.title} of {model[1]}; the baselines have {others}."

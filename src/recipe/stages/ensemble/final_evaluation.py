@@ -12,7 +12,6 @@ from recipe.experiment.saved import read_baselines
 from recipe.files import write_table
 from recipe.metrics.comparison import Comparison, compare
 from recipe.metrics.scores import nlls, quality, weighted
-from recipe.models.plain import Constant
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.member_weights import MemberWeights
 from recipe.stages.ensemble.members import Member, best_member, saved_probabilities, stack
@@ -85,7 +84,7 @@ def score_systems(
 
 def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) -> list[ScoredSystem]:
     """The constant answer, then the networks of the baseline stage, the configured model untuned last."""
-    constant = Constant(data.train.y.cpu(), len(data.classes)).logits.detach().double().softmax(0)
+    constant = data.task.predict(data.task.constant(data.train.y))
     systems = [ScoredSystem("constant", 0, constant.expand(len(data.val), -1), constant.expand(len(test), -1))]
     baselines = read_baselines(folder)
     for baseline in baselines:
@@ -170,7 +169,7 @@ def wrong_pictures(p: Tensor, test: Split, data: Data, most: int = 48) -> tuple[
     index = worst_first(p, y)[:most]
     confidence, predicted = p[index].max(1)
     titles = [
-        f"{data.classes[int(label)]} → {data.classes[int(other)]}  {c:.0%}"
+        f"{data.task.names[int(label)]} → {data.task.names[int(other)]}  {c:.0%}"
         for label, other, c in zip(y[index], predicted, confidence, strict=True)
     ]
     return data.pictures(test.x[index]), titles

@@ -72,7 +72,7 @@ def write(run: Run, final: FinalSystem, data: Data, test: Split) -> str:
     predicted = [predict_split(final.system, name, split) for name, split in splits(data, test).items()]
     html = page(predicted, final, data, test, title=data_name(run.cfg), seed=run.cfg.seed)
     write_text(run.out / "mispredictions.html", html)
-    write_csv(run.out / "suspects.csv", proposals(predicted, data.classes), COLUMNS)
+    write_csv(run.out / "suspects.csv", proposals(predicted, list(data.task.names)), COLUMNS)
     return sentence(predicted)
 
 
@@ -155,14 +155,14 @@ def page(
     initial_filter = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for p in predicted for i in p.ids])
     return explorer(
-        [*_columns(predicted, np.array(data.classes, dtype=object), wrong), *_store_columns(store, rows)],
+        [*_columns(predicted, np.array(data.task.names, dtype=object), wrong), *_store_columns(store, rows)],
         ROLES,
         title=f"{title}: mispredictions",
         summary=f"{on_val.wrong.sum():,} of {len(on_val.ids):,} predictions on val are wrong, {on_test.wrong.sum():,} "
         f"of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in doubt; "
         f"{len(final.system.members)} members are averaged",
         picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
-        classes=data.classes,
+        classes=data.task.names,
         neighbours=neighbours,
         neighbours_heading=f"Nearest training examples, by {space}",
         only_neighbours=neighbours_only,

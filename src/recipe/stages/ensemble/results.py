@@ -82,7 +82,7 @@ def evaluate(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -
     averaged = next(s for s in systems if s.name == weights.name)
     agreement = final_evaluation.agreement(p_test, weights.counts, averaged.p_test)
     file = candidates.out / "predictions.parquet"
-    final_evaluation.write_predictions(file, test, data.classes, systems, agreement)
+    final_evaluation.write_predictions(file, test, list(data.task.names), systems, agreement)
     return Results(
         candidates=candidates,
         sizes=ensemble_sizes(stack(pool)[: count_seeds(pool)], y_val, cfg.seed),
@@ -106,7 +106,7 @@ def evidence(data: Data, test: Split, r: Results, reloaded: Tensor) -> FinalSyst
     chosen_again = member_weights.choose_weights(p_val, r.y_val, count_seeds(r.pool))
     constant = r.systems[0]
     return FinalSystemEvidence(
-        saved=torch.tensor([[row[f"p_{c}"] for c in data.classes] for row in saved], dtype=torch.float64),
+        saved=torch.tensor([[row[f"p_{c}"] for c in data.task.names] for row in saved], dtype=torch.float64),
         reloaded=reloaded,
         test_count=len(test),
         overlap=sum(name in used for name in test.ids),

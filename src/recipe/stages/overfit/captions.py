@@ -1,6 +1,7 @@
 """The figures and sentences of the overfit stage."""
 
 from recipe.experiment.arms import score
+from recipe.metrics.metric import Metric
 from recipe.stages.overfit.capacity_ladder import SizedModel
 
 EVIDENCE = {"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]}
@@ -11,8 +12,8 @@ def score_row(best: SizedModel) -> dict:
     return score(f"overfit, {best.name}", [best.trained.curve[-1]])
 
 
-def metrics(best: SizedModel, score: dict) -> dict:
-    scores = {name: score[name] for name in ("train_loss", "val_loss", "val_accuracy")}
+def metrics(best: SizedModel, score: dict, metric: Metric) -> dict:
+    scores = {name: score[name] for name in ("train_loss", "val_loss", f"val_{metric.name}")}
     return scores | {"parameters": best.parameters, "steps": best.trained.curve[-1]["step"]}
 
 

@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from recipe.experiment.arms import TEST
 from recipe.formatting import count
+from recipe.metrics.metric import Metric
 from recipe.stages.regularize import learning_curve
 from recipe.stages.regularize.ablation import Ablation
 from recipe.stages.regularize.learning_curve import LearningCurve
@@ -33,9 +34,9 @@ def scores(result: Ablation) -> list[dict]:
     return [result.base.score(), result.accepted.score() | {"system": "regularized"}]
 
 
-def metrics(result: Ablation) -> dict:
+def metrics(result: Ablation, metric: Metric) -> dict:
     row = result.accepted.score()
-    return {k: row[k] for k in ("train_loss", "val_loss", "val_accuracy")} | {"kept": len(result.kept)}
+    return {k: row[k] for k in ("train_loss", "val_loss", f"val_{metric.name}")} | {"kept": len(result.kept)}
 
 
 def summary(result: Ablation, cfg: DictConfig) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from recipe.checks.measurements.activations import BOUNDED, WatchOperations, activation_kind, active, by_unit, is_signal
 from recipe.checks.measurements.adjacent_pixels import morans_i
@@ -18,7 +17,7 @@ from recipe.data.streaming import StreamedInputs
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
 from recipe.models.plain import Resize
-from recipe.train.loop import classes_of, outputs
+from recipe.train.loop import outputs
 
 SHUFFLES = 400
 SATURATED = 0.97  # of |tanh|; of a sigmoid, the same place on its slope (Glorot and Bengio 2010; Karpathy, makemore 3)
@@ -44,7 +43,7 @@ def diagnose(cfg: DictConfig, data: Data, arm: Arm) -> Diagnostics:
     states = [lane.weights(arm.early_stopping) for lane in arm.lanes]
     model.load_state_dict(states[0])
     on_val = activations(model, data.val.x)
-    losses = cross_entropy(outputs(model, data.val.x), classes_of(data.val.y), reduction="none")
+    losses = data.task.output_losses(outputs(model, data.val.x), data.val.y)
     error = losses.std().item() / math.sqrt(len(losses))
     layer = first_layer(model, data.val.x[:1])
     if not layer:

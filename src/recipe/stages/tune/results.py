@@ -43,7 +43,7 @@ class SearchResults:
 
     def rows(self) -> list[dict]:
         """The lines of trials.csv."""
-        return [t.row(self.setup.space) for t in self.all_trials]
+        return [t.row(self.setup.space, self.setup.data.metric.name) for t in self.all_trials]
 
     def axes(self) -> dict[str, dict]:
         """{searched key: its scale}, for figures."""
@@ -56,9 +56,9 @@ class SearchResults:
         return importances(self.setup.space, without_model(self.trials))
 
     def metrics(self) -> dict[str, float]:
-        score = self.tuned.score
+        score, metric = self.tuned.score, f"val_{self.setup.data.metric.name}"
         return {
-            "val_loss": score["val_loss"], "val_accuracy": score["val_accuracy"], "gain": self.tuned.gain.mean,
+            "val_loss": score["val_loss"], metric: score[metric], "gain": self.tuned.gain.mean,
             "trials": len(self.all_trials), "pruned": self.count("pruned"), "failed": self.count("failed"),
         }  # fmt: skip
 

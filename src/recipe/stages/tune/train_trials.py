@@ -8,7 +8,7 @@ from pathlib import Path
 from recipe.stages.tune.halving import rungs_of, survivors
 from recipe.stages.tune.trials import Key, Trial, TrialSetup
 from recipe.train import engine
-from recipe.train.lane import Lane, Trained
+from recipe.train.lane import Lane, Trained, metric_of
 from recipe.train.plan import plan
 from recipe.verdict import cause
 
@@ -107,7 +107,8 @@ def _trained(
     judge = CohortJudge(keys=list(cohort), seeds=setup.cfg.trial_seeds, factor=factor, early=early, past=past)
     trained = engine.train(
         [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
-        eval_every=setup.cfg.train.eval_every, folder=folder, say=lambda text: setup.say(f"{sampler}: {text}"),
+        eval_every=setup.cfg.train.eval_every, metric=setup.data.metric, folder=folder,
+        say=lambda text: setup.say(f"{sampler}: {text}"),
         rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
     )  # fmt: skip
     trials = {}
@@ -136,7 +137,7 @@ def _trial(trial: Trial, seeds: list[Trained], early: bool) -> Trial:
     pruned = trial.state == "pruned"
     return replace(
         trial, value=statistics.fmean(values), spread=statistics.stdev(values) if len(values) > 1 else None,
-        accuracy=statistics.fmean(row["val_accuracy"] for row in rows),
+        metric=statistics.fmean(row[f"val_{metric_of(row)}"] for row in rows),
         cause=next((t.ended for t in seeds if pruned and "halving" in t.ended), seeds[0].ended),
     )  # fmt: skip
 
@@ -170,7 +171,7 @@ def train_again(setup: TrialSetup, cohort: list[Trial], top: Trial) -> float:
         return {i: "as before" for i, t in enumerate(trials) if ended(t, step)}
 
     trained = engine.train(
-        lanes, setup.data.train, setup.data.val, eval_every=setup.cfg.train.eval_every,
+        lanes, setup.data.train, setup.data.val, eval_every=setup.cfg.train.eval_every, metric=setup.data.metric,
         rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
     )  # fmt: skip
     early = setup.stops_early(top.params)

@@ -29,7 +29,7 @@ class Trial:
     state: str
     value: float | None = None
     spread: float | None = None
-    accuracy: float | None = None
+    metric: float | None = None  # on val; mean over seeds
     steps: int = 0
     cause: str = ""
     rungs: dict[str, float] = field(default_factory=dict)
@@ -52,12 +52,12 @@ class Trial:
             raise ValueError(f"{self.name} failed and has no validation loss")
         return self.value
 
-    def row(self, space: Space) -> dict:
-        """A line of trials.csv; a key that the trial does not have is empty."""
+    def row(self, space: Space, metric: str) -> dict:
+        """A line of trials.csv; a key that the trial does not have is empty. metric: its name."""
         row = {"sampler": self.sampler, "repeat": self.repeat, "trial": self.index}
         row |= {key: self.params.get(key) for key in space}
         return row | {
-            "state": self.state, "val_loss": self.value, "spread": self.spread, "val_accuracy": self.accuracy,
+            "state": self.state, "val_loss": self.value, "spread": self.spread, f"val_{metric}": self.metric,
             "steps": self.steps, "cause": self.cause,
         }  # fmt: skip
 

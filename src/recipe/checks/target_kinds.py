@@ -1,15 +1,15 @@
-"""The four tasks: what targets and outputs look like, and when an answer is correct."""
+"""The four kinds of targets that a Setup may have: their form, that of outputs, and when an answer is correct."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-TASKS = ("classification", "binary", "regression", "sequence")
+KINDS = ("classification", "binary", "regression", "sequence")
 
 
 def infer(outputs: torch.Size, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """The task, from the shape of the outputs, the targets (N, ...) and the loss.
+    """The kind, from the shape of the outputs, the targets (N, ...) and the loss.
 
     Targets of 0 and 1 are classes where the loss keeps pushing outputs beyond them, as cross-entropy does, or refuses
     such outputs; they are numbers where the loss pulls outputs back to them, as a squared error does.

@@ -1,0 +1,1 @@
+"""What a model is to predict: one of several classes, several labels, quantities."""

@@ -1,0 +1,66 @@
+"""One class of several for each example."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from recipe.metrics import classification
+from recipe.metrics.metric import Metric
+from recipe.metrics.scores import nlls
+
+
+@dataclass(frozen=True)
+class Classification:
+    """names: of the classes, in the order of their numbers. y: (N,) int64, or (N, K) probabilities as soft targets."""
+
+    names: tuple[str, ...]
+    name = "classification"
+    kind = "classification"
+    loss_name = "NLL"
+    squares = False
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return classification.METRICS
+
+    def usual_metric(self, y: Tensor) -> str:
+        return "accuracy"
+
+    def constant(self, y: Tensor) -> Tensor:
+        """The logarithms of the class shares, each class with half an example more: no logarithm of zero."""
+        shares = torch.bincount(y.cpu(), minlength=self.width).float() + 0.5
+        return (shares / shares.sum()).log()
+
+    def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The probability of the class."""
+        return self.predict(outputs)[torch.arange(len(y)), self.actual(y)]
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.double().softmax(-1)
+
+    def actual(self, y: Tensor) -> Tensor:
+        """(N,): of soft targets the likeliest class."""
+        return y if y.ndim == 1 else y.argmax(1)
+
+    def output_losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(outputs.double(), self.actual(y), reduction="none")
+
+    def losses(self, p: Tensor, actual: Tensor) -> Tensor:
+        return nlls(p, actual)
+
+    def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
+        return [(int(label),) for label in labels]
+
+    def shown(self, actual: Tensor) -> list[str]:
+        return [self.names[c] for c in actual.tolist()]
+
+    def facts(self) -> dict[str, Any]:
+        return {"name": self.name, "classes": list(self.names)}

@@ -1,0 +1,75 @@
+"""The contract of a task: all that differs between classes, labels and quantities, in one object.
+
+The source chooses it and store.json holds it. `y` are targets as they enter the loss, `actual` as a person reads them;
+`outputs` are a network's, `p` predictions: probabilities, or quantities in their unit. Leading dimensions are examples,
+or networks and examples.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from recipe.metrics.metric import Metric
+
+
+class Task(Protocol):
+    """Implemented by the modules beside this one."""
+
+    @property
+    def name(self) -> str:
+        """classification, multilabel or regression: the word in conf and in store.json."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the classes, of the labels, or of the columns of quantities."""
+
+    @property
+    def width(self) -> int:
+        """Outputs of a network for one example."""
+
+    @property
+    def kind(self) -> str:
+        """Of the targets, as recipe.Setup calls it."""
+
+    @property
+    def loss_name(self) -> str:
+        """Of the loss per example that systems are compared by, as in a sentence."""
+
+    @property
+    def squares(self) -> bool:
+        """The loss is a squared error, not a negative log-likelihood: see recipe.metrics.power.share_saved."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """All that a report shows, by name; `usual_metric` leads it."""
+
+    def usual_metric(self, y: Tensor) -> str:
+        """The metric that gates, ladders, search and report use unless conf names another, for these targets."""
+
+    def constant(self, y: Tensor) -> Tensor:
+        """(K,): the outputs of the best constant answer to the targets y, under the usual loss."""
+
+    def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """(N,) how well each prediction fits its target, 0 to 1: what pictures of a training show."""
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Predictions p (..., K), float64, of raw outputs (..., K)."""
+
+    def actual(self, y: Tensor) -> Tensor:
+        """Targets as metrics and people take them."""
+
+    def output_losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """(N,) losses of outputs (N, K), float64; a proper score."""
+
+    def losses(self, p: Tensor, actual: Tensor) -> Tensor:
+        """(N,) losses of predictions p (N, K), float64; equal to `output_losses` of the outputs behind them."""
+
+    def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
+        """Of each example, what every split should hold in the same share: its class, its labels, its quantile."""
+
+    def shown(self, actual: Tensor) -> list[str]:
+        """Each target, or prediction that was decided, as a person reads it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What store.json and system.yaml hold; `recipe.tasks.read.task_of` reads it."""
