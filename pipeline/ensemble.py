@@ -30,9 +30,10 @@ def main(cfg, run):
     final = final_system.load_and_log(cfg, run, trusted)
     doubts = mispredictions.write(run, final, data, test)
     return Report(
-        results.metrics(tested), run.judge(checks, results.evidence(data, test, tested, final.probabilities(test))),
+        results.metrics(tested, data.task, data.metric),
+        run.judge(checks, results.evidence(data, test, tested, final.probabilities(test))),
         results.predictions(tested), captions.EVIDENCE, captions.FIGURES, results.scores(tested),
-        captions.summary(tested), [*captions.findings(tested), doubts],
+        captions.summary(tested), [*captions.findings(tested), doubts], metric=data.metric,
     )  # fmt: skip
 
 

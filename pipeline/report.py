@@ -9,9 +9,10 @@ from pathlib import Path
 from recipe.files import write_csv
 from recipe.stages.dependencies import in_dvc
 from recipe.stages.report import checks
-from recipe.stages.report.evidence import SCORES, read_evidence, score_table
+from recipe.stages.report.evidence import read_evidence
 from recipe.stages.report.render import render_report
 from recipe.stages.report.reproduced import difference
+from recipe.stages.report.scores import score_columns, score_table
 from recipe.stages.runner import Report, stage
 from recipe.verdict import checks_of
 
@@ -22,7 +23,7 @@ def main(cfg, run):
     verdicts = run.judge(checks, checks.Reported(runs, read_evidence(runs)))
     evidence = read_evidence(runs, Report({}, verdicts).committed("report"))
     report = Report(evidence.metrics, verdicts, summary=f"{evidence.headline}.")
-    write_csv(run.out / "scores.csv", score_table(evidence), SCORES)
+    write_csv(run.out / "scores.csv", score_table(evidence), score_columns(evidence))
     to = runs if in_dvc("report") else run.out
     render_report(runs, to, report.committed("report"))
     report.pages = [to / "report.html", to / "report.md"]

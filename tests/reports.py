@@ -35,6 +35,7 @@ def prediction(change, expected, measured, outcome):
     return {"change": change, "expected": expected, "measured": measured, "outcome": outcome}
 
 
+METRIC = {"name": "accuracy", "title": "accuracy", "higher_is_better": True, "percent": True, "unit": ""}
 FAKE = {
     "prepare": {
         "summary": "1,797 examples of 10 classes, 8 x 8 grey pixels.",
@@ -146,6 +147,7 @@ def fake(runs: Path, **changes) -> Path:
             "predictions": [],
             "scores": [],
             "figures": {},
+            "metric": [METRIC] if "scores" in content else [],
         } | content
         write_json(runs / stage / "report.json", on_disk(content | change))
         for file in content["figures"]:

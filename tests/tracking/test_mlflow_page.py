@@ -20,7 +20,8 @@ from recipe.tracking.tracker import Tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 LANES = {"baseline": 3, "regularize": 5, "tune": 110}  # more than the 100 runs of a page
-CONTENT = {"metrics": {"val_loss": 0.3}, "checks": [], "findings": ["It was found."]}
+METRIC = {"name": "rmse", "higher_is_better": False}
+CONTENT = {"metrics": {"val_loss": 0.3}, "checks": [], "findings": ["It was found."], "metric": [METRIC]}
 
 
 def log_stages() -> str:

@@ -22,7 +22,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masked, rewrite_masked
 from recipe.errors import RecipeError
-from recipe.tracking.mlflow_store import CHILDREN, children_of, connect, experiment, first_line, page, where
+from recipe.tracking.mlflow_store import (
+    BETTER,
+    CHILDREN,
+    METRIC,
+    children_of,
+    connect,
+    experiment,
+    first_line,
+    page,
+    where,
+)
 from recipe.tracking.tracker import PARENT, children_in_words, shown, start
 
 if TYPE_CHECKING:
@@ -150,13 +160,17 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
     client, run = multirun.store
     of_parent, children = children_of(run), experiment(client, multirun.cfg, CHILDREN)
     runs = client.search_runs([children], of_parent, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
-    columns = [m for m in ("val_loss", "val_accuracy", "test_accuracy") if any(m in r.data.metrics for r in runs)]
+    tags = next((r.data.tags for r in runs if METRIC in r.data.tags), {METRIC: "loss", BETTER: "lower"})
+    names = dict.fromkeys(["loss", tags[METRIC]])
+    scores = [f"{split}_{name}" for split in ("val", "test") for name in names]
+    columns = [m for m in scores if any(m in r.data.metrics for r in runs)]
     rows = [(r.info.run_name, {m: v for m in columns if (v := r.data.metrics.get(m)) is not None}) for r in runs]
     lines = [f"- **{name}**: " + ", ".join(f"{m} {shown(v)}" for m, v in score.items()) for name, score in rows]
     lines += [f"- **{job.words}** failed: {job.reason}" for job in jobs if job.error]
     first = [error, ""] if error else [children_in_words(len(runs), children, run), ""]
     client.set_tag(run, "mlflow.note.content", "\n".join([*first, *lines])[:7000])
-    for metric, best in (("val_loss", min), ("val_accuracy", max)):
+    better = {"loss": min} | {tags[METRIC]: max if tags[BETTER] == "higher" else min}
+    for metric, best in ((f"val_{name}", of) for name, of in better.items()):
         if values := [v for _, score in rows if math.isfinite(v := score.get(metric, math.nan))]:
             client.log_metric(run, f"best/{metric}", best(values))
     failed = error or any(job.error for job in jobs) or any(r.info.status != "FINISHED" for r in runs)

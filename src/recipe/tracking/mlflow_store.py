@@ -26,7 +26,9 @@ from recipe.errors import RecipeError
 if TYPE_CHECKING:
     from mlflow import MlflowClient  # takes a second to import
 
-COLUMNS = ("metrics.`val_loss`", "metrics.`val_accuracy`", "metrics.`test_accuracy`", "params.`model`", "params.`seed`")
+METRIC = "recipe.metric"  # the tag with the name of the metric that a run's scores have beside the loss
+BETTER = "recipe.metric.better"  # whether `higher` or `lower` values of it are better
+VIEW = "mlflow.sharedViewState.scores"  # the tag of an experiment with a saved view of its run table
 CHILDREN = " child runs"  # what the name of the experiment ends with that holds lanes, trials, members and jobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -93,7 +95,7 @@ def experiment(client: "MlflowClient", cfg: DictConfig, suffix: str = "") -> str
         "": f"A run for each stage; its description links its lanes, trials and members in `{main}{CHILDREN}`.",
         CHILDREN: f"Lanes, trials and members of the stages, and jobs of multiruns. Their parent runs are in `{main}`.",
     }[suffix]
-    tags = {"mlflow.note.content": about, "mlflow.sharedViewState.scores": _view()}
+    tags = {"mlflow.note.content": about, VIEW: _view(["loss"])}
     place = (home() / "mlruns").as_uri() if uri_of(cfg).startswith("sqlite:") else None
     try:
         return str(client.create_experiment(main + suffix, artifact_location=place, tags=tags))
@@ -103,13 +105,19 @@ def experiment(client: "MlflowClient", cfg: DictConfig, suffix: str = "") -> str
         raise
 
 
-def _view() -> str:
+def show_metric(client: "MlflowClient", experiment: str, metric: str) -> None:
+    """The saved view of the run table gets the columns of this metric."""
+    client.set_experiment_tag(experiment, VIEW, _view(["loss", metric]))
+
+
+def _view(scores: list[str]) -> str:
     """The run table with the scores as columns, for the UI's menu of views, in the form in which the UI saves one.
 
     No link opens it: the UI then shows a banner that asks to override a saved view.
     """
     now = int(time.time() * 1000)
-    state = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
+    columns = [f"metrics.`{split}_{name}`" for name in scores for split in ("val", "test")]
+    state = {"selectedColumns": ["attributes.`Dataset`", *columns, "params.`model`", "params.`seed`"]}
     return json.dumps({"name": "scores", "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
 
 

@@ -31,12 +31,15 @@ from recipe.config.changes import leaves
 from recipe.config.compose import requested, root
 from recipe.errors import RecipeError
 from recipe.tracking.mlflow_store import (
+    BETTER,
     CHILDREN,
+    METRIC,
     children_of,
     connect,
     experiment,
     first_line,
     page,
+    show_metric,
     ui_link,
     uri_of,
     where,
@@ -176,6 +179,9 @@ class Tracker:
         if self.children:
             text += "\n\n" + children_in_words(self.lanes, self.children, self.id)
         tags |= {"recipe.evidence": key, "mlflow.note.content": text}
+        for metric in content["metric"]:
+            tags |= {METRIC: metric["name"], BETTER: "higher" if metric["higher_is_better"] else "lower"}
+            show_metric(self.client, self.experiment, metric["name"])
         self._batch(self.id, _now(content["metrics"]), tags=tags)
         for file in files:
             inside = file.parent != out and file.is_relative_to(out)

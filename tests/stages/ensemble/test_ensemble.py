@@ -278,7 +278,7 @@ def test_what_it_found_is_told(ran):
     ):
         assert any(word in s for s in sentences), word
     assert {p["outcome"] for p in results.predictions(ran.results)} <= {"confirmed", "refuted"}
-    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.results).values())
+    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.results, DATA.task, ACCURACY).values())
 
 
 # ---- the checks ----------------------------------------------------------------------------------------------

@@ -36,6 +36,25 @@ def test_the_verdict_comes_first(whole):
         assert "95 % CI 96.79 % to 99.43 %" in text[:300]
 
 
+def test_a_metric_is_shown_with_its_name_and_unit(tmp_path):
+    """Of a regression; a report from before metrics had names shows the loss."""
+    rmse = {"name": "rmse", "title": "RMSE", "higher_is_better": False, "percent": False, "unit": "rings"}
+    scores = [
+        {"system": "constant", "val_rmse": 3.31, "val_loss": 1.0, "train_rmse": 3.3, "train_loss": 1.0},
+        {"system": "ensemble", "test_rmse": 2.153, "test_low": 2.05, "test_high": 2.26, "test_loss": 0.42},
+    ]
+    for metric, shown, interval in (([rmse], "2.153 rings", ", 95 % CI 2.05 rings to 2.26 rings"), ([], "0.42", "")):
+        change = {"metric": metric, "scores": scores}
+        others = {stage: {"metric": metric, "scores": []} for stage, content in FAKE.items() if "scores" in content}
+        page, twin = rendered(fake(tmp_path / shown, **others | {"ensemble": change}))
+        title = "RMSE" if metric else "loss"
+        for text in (words(page[page.index("<main>") :]), plain(twin)):
+            assert f"{title} on the test set{interval}" in text
+            assert shown in text
+            assert "accuracy" not in re.split(r"\b1\.? prepare", text)[0]
+        assert f"{title[0].upper()}{title[1:]} on validation and, once, on test" in words(page).replace(" .", ".")
+
+
 def test_every_stage_check_and_figure_is_shown(whole):
     page, twin = rendered(whole)
     for stage, content in FAKE.items():

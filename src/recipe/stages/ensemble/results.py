@@ -14,6 +14,7 @@ from recipe.files import read_table, read_yaml, write_csv
 from recipe.formatting import lowering
 from recipe.metrics.calibration import Calibration, calibration
 from recipe.metrics.comparison import Comparison
+from recipe.metrics.metric import Metric
 from recipe.metrics.power import share_saved
 from recipe.metrics.scores import Quality, nlls, quality, weighted
 from recipe.stages.ensemble import final_evaluation, member_weights
@@ -23,6 +24,7 @@ from recipe.stages.ensemble.final_evaluation import Candidates, ScoredSystem
 from recipe.stages.ensemble.member_weights import MemberWeights
 from recipe.stages.ensemble.members import BEST, Member, best_member, count_seeds, stack
 from recipe.stages.ensemble.selection import EnsembleSize, enough, ensemble_sizes
+from recipe.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,17 @@ def scores(r: Results) -> list[dict]:
     return [member, *[system.score(r.y_val, r.y_test) for system in r.systems]]
 
 
-def metrics(r: Results) -> dict[str, float]:
-    val, test = quality(r.final.p_val, r.y_val), r.test_quality()
-    low, high = test.interval()
-    return {
-        "test_accuracy": test.accuracy, "test_accuracy_low": low, "test_accuracy_high": high, "test_nll": test.nll,
-        "test_brier": test.brier, "test_ece": test.ece, "val_accuracy": val.accuracy, "val_nll": val.nll,
-        "temperature": r.weights.temperature, "members": sum(n > 0 for n in r.weights.counts),
-        "members_enough": enough(r.sizes),
+def metrics(r: Results, task: Task, metric: Metric) -> dict[str, float]:
+    content: dict[str, float] = {}
+    for split, p, y in (("val", r.final.p_val, r.y_val), ("test", r.final.p_test, r.y_test)):
+        actual, name = task.actual(y), f"{split}_{metric.name}"
+        low, high = metric.interval(p, actual)
+        loss = task.losses(p, actual).mean().item()
+        content |= {f"{split}_loss": loss, name: metric.of(p, actual), f"{name}_low": low, f"{name}_high": high}
+    test = r.test_quality()
+    return content | {
+        "test_brier": test.brier, "test_ece": test.ece, "temperature": r.weights.temperature,
+        "members": sum(n > 0 for n in r.weights.counts), "members_enough": enough(r.sizes),
     }  # fmt: skip
 
 

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from recipe import formatting
 from recipe.config.compose import STAGES
 from recipe.files import fingerprint
-from recipe.formatting import count, line, number, numeric, percent
+from recipe.formatting import count, finite, line, number
+from recipe.stages.report.shown_metric import LOSS, ShownMetric, read_metric
 from recipe.verdict import measurement, statement
 
 DONE, CLOSED, WAIVED, NOT_RUN = "done", "closed", "waived", "not run"
@@ -76,6 +78,15 @@ class Stage:
     metrics: dict[str, object] = field(default_factory=dict)
     scores: tuple[dict, ...] = ()
     figures: dict[str, str] = field(default_factory=dict)  # {file: caption}
+    metric: ShownMetric | None = None  # of the scores, beside the loss
+
+    def shown(self, name: str, value: object) -> str:
+        """One of the metrics, as a reader meets it."""
+        if not self.metric or self.metric.name not in name:
+            return formatting.metric(name, value)
+        if name.endswith(("_sd", "gain", "gap")):
+            return f"{self.metric.difference(value)} points" if self.metric.percent else number(value)
+        return self.metric.shown(value) or number(value)
 
     @property
     def ran(self) -> bool:
@@ -170,33 +181,44 @@ class Evidence:
         }
 
     @property
-    def final(self) -> dict | None:
+    def metric(self) -> ShownMetric:
+        """Of the scores; the loss where no stage names another."""
+        return next((s.metric for s in self.ran if s.metric), LOSS)
+
+    @property
+    def final_row(self) -> dict | None:
         """The last row that was scored on test."""
-        rows = [row for s in self.ran for row in s.scores if numeric(row.get("test_accuracy", row.get("test_loss")))]
+        keys = f"test_{self.metric.name}", "test_loss"
+        rows = [row for s in self.ran for row in s.scores if any(finite(row.get(key)) for key in keys)]
         return rows[-1] if rows else None
+
+    @property
+    def final(self) -> "FinalScore | None":
+        """That row, as the head of the report shows it; None where nothing was scored on test."""
+        if (row := self.final_row) is None:
+            return None
+        scored = finite(row.get(f"test_{self.metric.name}"))
+        metric = self.metric if scored else LOSS
+        ends = metric.interval(row.get("test_low"), row.get("test_high")) if metric is not LOSS else ""
+        system = line(row.get("system"), 80) or "the last system"
+        return FinalScore(system, metric.title, metric.shown(row[f"test_{metric.name}"]), ends)
 
     @property
     def result(self) -> str:
         """The final score with its interval, in a line; empty where nothing was scored on test."""
-        row = self.final or {}
-        if not (score := percent(row.get("test_accuracy"))):
-            return f"loss {number(row['test_loss'])} on the test set" if "test_loss" in row else ""
-        low, high = percent(row.get("test_low")), percent(row.get("test_high"))
-        return f"{score} accuracy on the test set" + (f" (95 % CI {low} to {high})" if low and high else "")
+        if not (final := self.final):
+            return ""
+        return f"{final.title} {final.shown} on the test set" + (f" ({final.interval})" if final.interval else "")
 
 
-SCORES = ["system", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
+@dataclass(frozen=True)
+class FinalScore:
+    """On the test set. interval: `95 % CI 96.79 % to 99.43 %`, empty where there is none."""
 
-
-def score_table(evidence: Evidence) -> list[dict]:
-    """A row per system that was scored on validation, in the recipe's order; a system is named with its stage."""
-    return [
-        {"system": f"{s.name}: {line(row.get('system'), 60).removeprefix(f'{s.name}, ')}"}
-        | {k: row.get(k) for k in SCORES[1:]}
-        for s in evidence.ran
-        for row in s.scores
-        if numeric(row.get("val_loss"))
-    ]
+    system: str
+    title: str
+    shown: str
+    interval: str
 
 
 def read_evidence(runs: Path, report: dict | None = None) -> Evidence:
@@ -237,6 +259,7 @@ def _stage(name: str, content: dict) -> Stage:
         figures={
             str(f.get("file")): line(f.get("caption")) for f in _list(content.get("figures")) if isinstance(f, dict)
         },
+        metric=read_metric(_list(content.get("metric"))),
     )
 
 

@@ -48,8 +48,8 @@ def page(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = {name: getattr(formatting, name) for name in ("line", "number", "percent", "points", "metric", "count")}
-    environment.filters |= words | {"code": _code, "slug": slug}
+    words = {name: getattr(formatting, name) for name in ("line", "number", "count")}
+    environment.filters |= words | {"code": _code, "slug": slug, "sentence_start": _sentence_start}
     return environment.get_template(template).render(**context).strip() + "\n"
 
 
@@ -62,6 +62,10 @@ def _markdown(value: Any) -> Any:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):
         text = text.replace(character, entity)
     return Markup(text)
+
+
+def _sentence_start(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _code(value: Any) -> Markup:

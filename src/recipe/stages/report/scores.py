@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recipe.formatting import difference, finite, line, number, numeric, percent, points
-from recipe.stages.report.axis_scale import AxisScale, Tick, accuracy_scale, loss_scale
+from recipe.formatting import difference, finite, line, number, numeric
+from recipe.stages.report.axis_scale import AxisScale, loss_scale, scale_of
 from recipe.stages.report.evidence import CLOSED, Evidence, Stage
+from recipe.stages.report.shown_metric import LOSS, ShownMetric
 
 
 @dataclass(frozen=True)
@@ -26,37 +27,36 @@ class SystemScore:
 
 @dataclass(frozen=True)
 class ScoreChart:
-    measure: str  # accuracy, or loss where no system has one
+    measure: str  # the title of the metric, or loss where no system has the metric
     rows: list[SystemScore]
-    ticks: tuple[Tick, ...]
+    axis: AxisScale
     human: bool  # whether a person has been measured
 
 
 def score_chart(evidence: Evidence) -> ScoreChart | None:
     """Every scored system, in the order of the recipe; None where there is none."""
     rows = [(stage, row) for stage in evidence.ran for row in stage.scores]
-    for measure in ("accuracy", "loss"):
-        scored = [(s, row, *_score(row, measure)) for s, row in rows if finite(_score(row, measure)[0])]
+    for metric in (evidence.metric, LOSS):
+        scored = [(s, row, *_score(row, metric)) for s, row in rows if finite(_score(row, metric)[0])]
         if scored:
             break
     else:
         return None
-    scale = accuracy_scale if measure == "accuracy" else loss_scale
-    axis = scale([value for *_, value, _, _ in scored])
+    axis, final = scale_of(metric, [value for *_, value, _, _ in scored]), evidence.final_row
     shown = [
-        _system_score(stage, row, value, low, high, measure, axis, row is evidence.final)
+        _system_score(stage, row, value, low, high, metric, axis, row is final)
         for stage, row, value, low, high in scored
     ]
-    return ScoreChart(measure, shown, axis.ticks, any(r.system == "human" for r in shown))
+    return ScoreChart(metric.title, shown, axis, any(r.system == "human" for r in shown))
 
 
-def _score(row: dict, measure: str) -> tuple[Any, Any, Any]:
+def _score(row: dict, metric: ShownMetric) -> tuple[Any, Any, Any]:
     """(value, low, high) of a row, on test where it was measured there."""
-    value = row.get(f"test_{measure}")
+    value = row.get(f"test_{metric.name}")
     if finite(value):
-        ends = (row.get("test_low"), row.get("test_high")) if measure == "accuracy" else (None, None)
+        ends = (None, None) if metric is LOSS else (row.get("test_low"), row.get("test_high"))
         return (value, *(ends if all(map(finite, ends)) else (None, None)))
-    value, spread = row.get(f"val_{measure}"), row.get(f"val_{measure}_sd")
+    value, spread = row.get(f"val_{metric.name}"), row.get(f"val_{metric.name}_sd")
     if finite(value) and finite(spread):
         return value, value - spread, value + spread
     return value, None, None
@@ -68,17 +68,16 @@ def _system_score(
     value: float,
     low: float | None,
     high: float | None,
-    measure: str,
+    metric: ShownMetric,
     axis: AxisScale,
     final: bool,
 ) -> SystemScore:
-    show = percent if measure == "accuracy" else number
-    test = finite(row.get(f"test_{measure}"))
+    test = finite(row.get(f"test_{metric.name}"))
     spread = []
     if low is not None and test:
-        spread.append(f"95 % CI {show(low).removesuffix(' %')} to {show(high)}")
+        spread.append(metric.interval(low, high))
     elif low is not None:
-        spread.append(f"± {points(value - low) if measure == 'accuracy' else number(value - low)} (SD)")
+        spread.append(f"± {metric.difference(value - low)} (SD)")
     if not test and numeric(row.get("seeds")) and row["seeds"] > 1:
         spread.append(f"{number(row['seeds'])} seeds")
     return SystemScore(
@@ -87,7 +86,7 @@ def _system_score(
         axis.place(value),
         axis.place(low) if low is not None else "",
         axis.place(high) if high is not None else "",
-        show(value),
+        metric.shown(value),
         ", ".join(spread),
         test,
         final,
@@ -96,14 +95,22 @@ def _system_score(
 
 
 @dataclass(frozen=True)
+class Gaps:
+    """Train beside validation. metric: beside the loss; None where the scores have none."""
+
+    metric: ShownMetric | None
+    rows: list["Gap"]
+
+
+@dataclass(frozen=True)
 class Gap:
     """Train beside validation, for one system."""
 
     stage: str
     system: str
-    train_accuracy: str
-    val_accuracy: str
-    accuracy_gap: str  # percentage points
+    train_metric: str
+    val_metric: str
+    metric_gap: str  # of shares in percentage points
     train_loss: str
     val_loss: str
     loss_gap: str
@@ -111,32 +118,53 @@ class Gap:
     val_at: str
 
 
-def gaps(evidence: Evidence) -> list[Gap]:
-    """A row per system of which both sides are known."""
+def gaps(evidence: Evidence) -> Gaps | None:
+    """A row per system of which both sides are known; None where there is none."""
+    metric = evidence.metric
     rows = [(stage.name, row) for stage in evidence.ran for row in stage.scores]
-    rows = [(s, row) for s, row in rows if _both(row, "loss") or _both(row, "accuracy")]
+    rows = [(s, row) for s, row in rows if _both(row, "loss") or _both(row, metric.name)]
     axis = loss_scale([row[f"{side}_loss"] for _, row in rows if _both(row, "loss") for side in ("train", "val")])
-    return [_gap(stage, row, axis) for stage, row in rows]
+    shown = [_gap(stage, row, metric, axis) for stage, row in rows]
+    return Gaps(None if metric is LOSS else metric, shown) if shown else None
 
 
-def _both(row: dict, measure: str) -> bool:
-    return all(finite(row.get(f"{side}_{measure}")) for side in ("train", "val"))
+def _both(row: dict, name: str) -> bool:
+    return all(finite(row.get(f"{side}_{name}")) for side in ("train", "val"))
 
 
-def _gap(stage: str, row: dict, axis: AxisScale) -> Gap:
+def _gap(stage: str, row: dict, metric: ShownMetric, axis: AxisScale) -> Gap:
     train: tuple[Any, Any]
     val: tuple[Any, Any]
-    train, val = ((row.get(f"{side}_accuracy"), row.get(f"{side}_loss")) for side in ("train", "val"))
+    train, val = ((row.get(f"{side}_{metric.name}"), row.get(f"{side}_loss")) for side in ("train", "val"))
     loss = _both(row, "loss")
     return Gap(
         stage,
         line(row.get("system"), 60) or "unnamed",
-        percent(train[0]),
-        percent(val[0]),
-        points(train[0] - val[0]) if _both(row, "accuracy") else "",
+        metric.shown(train[0]),
+        metric.shown(val[0]),
+        metric.difference(train[0] - val[0]) if _both(row, metric.name) else "",
         number(train[1]),
         number(val[1]),
         difference(train[1], val[1]) if loss else "",
         axis.place(train[1]) if loss else "",
         axis.place(val[1]) if loss else "",
     )
+
+
+# ---- as a table --------------------------------------------------------------------------------------------------
+
+
+def score_columns(evidence: Evidence) -> list[str]:
+    names = dict.fromkeys(("loss", evidence.metric.name))
+    return ["system", *(f"{split}_{name}" for split in ("val", "test") for name in names)]
+
+
+def score_table(evidence: Evidence) -> list[dict]:
+    """A row per system that was scored on validation, in the recipe's order; a system is named with its stage."""
+    return [
+        {"system": f"{s.name}: {line(row.get('system'), 60).removeprefix(f'{s.name}, ')}"}
+        | {k: row.get(k) for k in score_columns(evidence)[1:]}
+        for s in evidence.ran
+        for row in s.scores
+        if numeric(row.get("val_loss"))
+    ]
