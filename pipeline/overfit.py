@@ -20,11 +20,12 @@ from recipe.verdict import checks_of
 @stage("overfit", CHECKS | checks_of(checks))
 def main(cfg, run):
     data = load_data(run)
-    models = ladder.train_ladder(cfg, data, run, irreducible := ladder.irreducible_loss(data))
-    best = ladder.smallest_that_learned(models, irreducible + cfg.enough)
+    irreducible = ladder.irreducible_loss(data)
+    models = ladder.train_ladder(cfg, data, run, enough := ladder.enough_loss(cfg, data, irreducible))
+    best = ladder.smallest_that_learned(models, enough)
     changes = ladder.changes_for_later_stages(cfg, best)
     verdicts = examined(run, setup_from(change(cfg, changes), data), only=OF_THE_MODEL)
-    verdicts += run.judge(checks, checks.subject(cfg, models, best, irreducible))
+    verdicts += run.judge(checks, checks.subject(cfg, models, best, irreducible, enough))
     write_yaml(run.out / "best.yaml", changes)
     save_weights(best.trained.last, run.out / "model.safetensors")
     write_csv(run.out / "history.csv", ladder.history(models))
@@ -33,7 +34,7 @@ def main(cfg, run):
     return Report(
         captions.metrics(best, row, data.metric), verdicts, ladder.predictions(models, cfg.ladder.key), scores=[row],
         metric=data.metric,
-        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, irreducible + cfg.enough),
+        evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, enough),
     )  # fmt: skip
 
 

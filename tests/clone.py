@@ -25,10 +25,9 @@ SMALL = {
     "optimizer": {"name": "adam", "lr": 0.003},
     "baseline": {"seeds": 1, "train": {"steps": 60, "eval_every": 20}},
     "overfit": {
-        "enough": 0.06,
+        "enough": 0.1,
         "ladder": {"values": [4, 16]},
         "train": {"steps": 600},
-        "checks": {"training_set_is_learned": {"limit": 0.1}},
     },
     "regularize": {"seeds": 2, "train": {"steps": 300}},
     "tune": {"trials": 4, "repeats": 2, "generation": 2, "trial_seeds": 1, "seeds": 2, "train": {"steps": 300}},

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.checks.repeated_rows import rows_repeat
-from recipe.data.expected_repeats import count_repeats, error_floor, row_codes
+from recipe.data.expected_repeats import count_repeats, row_codes
+from recipe.metrics.repeated_inputs import error_floor
 from recipe.verdict import FAIL, PASS, UNDECIDED
 
 

@@ -24,7 +24,7 @@ def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, tabular=False, on
 def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", irreducible=0.0, losses=()):
     best, baseline = SimpleNamespace(train_loss=loss, name="width 8"), {"train_loss": of_baseline}
     models = [sized_model(v) for v in losses]
-    return overfit_checks.CapacityLadder(models, best, baseline, lr, optimizer, irreducible)
+    return overfit_checks.CapacityLadder(models, best, baseline, lr, optimizer, irreducible, 0.05 + irreducible)
 
 
 def sized_model(loss):

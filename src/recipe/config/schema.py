@@ -169,7 +169,7 @@ class CapacityLadder:
 @dataclass
 class Overfit(Learn):
     ladder: CapacityLadder
-    enough: NonNegativeFloat
+    enough: NonNegativeFloat | None
 
 
 @dataclass

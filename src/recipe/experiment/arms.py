@@ -56,7 +56,7 @@ class Gain:
         return lowering(self.mean, self.low, self.high, "validation loss", count(self.n, "seed"), self.confidence)
 
     def __str__(self) -> str:
-        return f"{self.mean:.4f} nats ({interval(self.low, self.high, self.confidence, 4)}, {count(self.n, 'seed')})"
+        return f"{self.mean:.4f} ({interval(self.low, self.high, self.confidence, 4)}, {count(self.n, 'seed')})"
 
 
 def paired_gain(differences: list[float], confidence: float) -> Gain:

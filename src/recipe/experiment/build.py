@@ -20,6 +20,7 @@ from recipe.train import augment, engine
 from recipe.train.augment import Augmentation
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
+from recipe.train.losses import completed
 from recipe.verdict import cause
 
 
@@ -73,6 +74,11 @@ def optimizer(cfg: DictConfig, net: nn.Module) -> Optimizer:
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` cannot be built: {cause(error)}") from None
 
 
+def loss(cfg: DictConfig, data: Data) -> Callable:
+    """(outputs, y) -> mean loss, 0-d."""
+    return completed(part(cfg, "loss"), data.task, data.train.y)
+
+
 def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs: Any) -> Lane:
     """One training from a config with dotted `changes`; kwargs are passed to Lane.
 
@@ -90,7 +96,7 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
         raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
     settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
     return Lane(
-        net, optimizer(cfg, net), part(cfg, "loss"), cfg.train.steps, cfg.train.batch_size, seed,
+        net, optimizer(cfg, net), loss(cfg, data), cfg.train.steps, cfg.train.batch_size, seed,
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), **settings | kwargs,
     )  # fmt: skip
 

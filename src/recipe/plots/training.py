@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recipe.plots.style import BAD, COLOURS, INK, drawing
 
-TITLES = {"train_loss": "training loss (nats)", "val_loss": "validation loss (nats)"}
+TITLES = {"train_loss": "training loss", "val_loss": "validation loss"}
 
 
 def curves(path: Path, lanes: dict[str, list[list[dict]]], metrics: Sequence[str] = ("train_loss", "val_loss")) -> None:

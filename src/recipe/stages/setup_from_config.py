@@ -37,7 +37,7 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
         return augment.apply(cast(Augmentation, views), image[None], _key(number, image))[0]
 
     return Setup(
-        model=fresh, loss=part(cfg, "loss"), optimizer=lambda net: build.optimizer(cfg, net),
+        model=fresh, loss=build.loss(cfg, data), optimizer=lambda net: build.optimizer(cfg, net),
         train_step=part(cfg, "step"),
         train=_dataset(data.train), val=_dataset(data.val),
         augment=augmented if views else None,

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from recipe.metrics import classification
 from recipe.metrics.metric import Metric
+from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.scores import nlls
 
 
@@ -22,6 +24,7 @@ class Classification:
     kind = "classification"
     loss_name = "NLL"
     squares = False
+    enough = 0.05  # nats
 
     @property
     def width(self) -> int:
@@ -31,8 +34,14 @@ class Classification:
     def metrics(self) -> Mapping[str, Metric]:
         return classification.METRICS
 
+    def lowest_loss(self, same: np.ndarray, y: Tensor) -> float:
+        return error_floor(same, y.numpy()).loss
+
     def usual_metric(self, y: Tensor) -> str:
         return "accuracy"
+
+    def usual_loss(self) -> torch.nn.Module:
+        return torch.nn.CrossEntropyLoss()
 
     def constant(self, y: Tensor) -> Tensor:
         """The logarithms of the class shares, each class with half an example more: no logarithm of zero."""

@@ -8,7 +8,8 @@ or networks and examples.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from torch import Tensor
+import numpy as np
+from torch import Tensor, nn
 
 from recipe.metrics.metric import Metric
 
@@ -44,8 +45,21 @@ class Task(Protocol):
     def metrics(self) -> Mapping[str, Metric]:
         """All that a report shows, by name; `usual_metric` leads it."""
 
+    @property
+    def enough(self) -> float:
+        """The usual loss, above the lowest possible one, below which the training set counts as learned by heart."""
+
+    def lowest_loss(self, same: np.ndarray, y: Tensor) -> float:
+        """The lowest usual loss that any function of the inputs can reach on them.
+
+        same: (N,) a code per input, equal where inputs are; where they differ in their targets, some loss remains.
+        """
+
     def usual_metric(self, y: Tensor) -> str:
         """The metric that gates, ladders, search and report use unless conf names another, for these targets."""
+
+    def usual_loss(self) -> nn.Module:
+        """The loss of training unless conf names another: (outputs, y) -> mean loss."""
 
     def constant(self, y: Tensor) -> Tensor:
         """(K,): the outputs of the best constant answer to the targets y, under the usual loss."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from recipe.checks.repeated_rows import rows_repeat
 from recipe.data.decisions import decide, read_decisions
-from recipe.data.expected_repeats import error_floor
 from recipe.data.source import IMAGE
 from recipe.data.store import Store
 from recipe.metrics import power
 from recipe.metrics.intervals import wilson_half_width
+from recipe.metrics.repeated_inputs import error_floor
 from recipe.stages.audit import findings
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.bias import ENOUGH, MARGIN, ORDER, Bias, ColumnGain

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from recipe.data.expected_repeats import ErrorFloor
+from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.stages.audit.bias import ColumnGain
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems

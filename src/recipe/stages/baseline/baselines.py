@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from recipe.config.changes import leaves
-from recipe.config.instantiate import part, plain
+from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
@@ -65,7 +65,7 @@ def regularizers(cfg: DictConfig) -> dict[str, object]:
 
 def constant(cfg: DictConfig, data: Data) -> Baseline:
     """The best constant answer; it is known without training."""
-    loss, row, answer = part(cfg, "loss"), {"step": 0.0}, data.task.constant(data.train.y).to(data.train.y.device)
+    loss, row, answer = build.loss(cfg, data), {"step": 0.0}, data.task.constant(data.train.y).to(data.train.y.device)
     for name, split in (("train", data.train), ("val", data.val)):
         outputs = answer.repeat(len(split), 1)
         row[f"{name}_loss"] = loss(outputs, split.y).item()

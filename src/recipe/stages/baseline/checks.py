@@ -13,7 +13,7 @@ class Baselines:
     regularizers: dict[str, object]  # {config key: value} of what must be off in this stage
     lost: list[str]  # why lanes ended on a loss that is not finite
     over_constant: Estimate | None  # the share of the constant's loss on val that the configured model saves
-    over_linear: Estimate | None  # nats by which its loss on val is below the linear one's; None where it is linear
+    over_linear: Estimate | None  # by how much its loss on val is below the linear one's; None where it is linear
     tabular: bool = False  # the inputs are columns of a table, which may say nothing about the label
 
 
@@ -46,8 +46,8 @@ def model_beats_the_constant(b: Baselines, errors: float = 2.5, effect: float = 
     """The configured model has a lower validation loss than the best constant answer, by more than chance.
 
     Look for inputs that never reach the network, labels that are shifted between training and evaluation, or a training
-    that learns nothing. The value is the share of the constant's negative log-likelihood that the model saves,
-    whatever its confidence: with few examples per class, accuracy hardly moves.
+    that learns nothing. The value is the share of the constant's loss that the model saves, whatever
+    its confidence: with few examples per class, accuracy hardly moves.
     """
     if b.over_constant is None:
         return Verdict(FAIL, "every training was lost", "a trained model to compare")
@@ -64,15 +64,14 @@ def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     """The configured model has a lower validation loss than the linear one.
 
     A network that a linear model beats is too small, was trained too briefly, or has a bug. This need not be an error,
-    but look at it. The value is by how many nats its negative log-likelihood is lower, with the interval over
-    validation examples.
+    but look at it. The value is by how much its validation loss is lower, with the interval over validation examples.
     """
     if b.over_linear is None:
         return skip("the configured model is the linear one")
     e, what = b.over_linear, "validation examples"
     better = "the configured model" if e.value > 0 else "the linear model"
     finding = (
-        f"The validation losses of the linear and the configured model differ by {e.value:.3f} nats ({e.ci(errors)}, "
+        f"The validation losses of the linear and the configured model differ by {e.value:.3f} ({e.ci(errors)}, "
         f"n = {e.n:,} {what}); {better} has the lower mean. If it is the linear one, look at the model's size and "
         "its number of steps."
     )

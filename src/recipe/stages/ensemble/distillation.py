@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional as F
 
-from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.metrics.calibration import tempered
@@ -45,7 +44,7 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeigh
     """
     if not cfg.distil:
         return None
-    if not is_cross_entropy(part(cfg, "loss")) or build.user_step(cfg):
+    if not is_cross_entropy(build.loss(cfg, data)) or build.user_step(cfg):
         run.say("student: left out, the loss is not cross-entropy or the training step is user-defined")
         return None
     teacher, member, seed = _teacher(cfg, data, pool, weights, run), pool[0], 100 * cfg.seed + 49

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recipe.config.changes import leaves
 from recipe.data.batches import Data
-from recipe.data.expected_repeats import error_floor, row_codes
+from recipe.data.expected_repeats import row_codes
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.stages.runner import Run
@@ -33,14 +33,19 @@ class SizedModel:
 
 
 def irreducible_loss(data: Data) -> float:
-    """Nats of training loss that no model can go below: equal rows of a table with different labels. 0 for images."""
+    """The training loss that no model can go below: equal rows of a table with different targets. 0 for images."""
     if data.train.x.ndim != 2 or not isinstance(data.train.x, Tensor):
         return 0.0
-    return error_floor(row_codes(data.train.x.cpu().numpy()), data.train.y.cpu().numpy()).loss
+    return data.task.lowest_loss(row_codes(data.train.x.cpu().numpy()), data.train.y.cpu())
 
 
-def train_ladder(cfg: DictConfig, data: Data, run: Run, irreducible: float = 0.0) -> list[SizedModel]:
-    """Trains one model per value of `cfg.ladder.key`, to `irreducible + cfg.enough` or for all steps.
+def enough_loss(cfg: DictConfig, data: Data, irreducible: float) -> float:
+    """The training loss at which the training set counts as learned: conf's, or the task's, above what is reachable."""
+    return irreducible + (data.task.enough if cfg.enough is None else float(cfg.enough))
+
+
+def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:
+    """Trains one model per value of `cfg.ladder.key`, to a training loss below `enough` or for all steps.
 
     Every model is trained, also those above the smallest that learns: that a larger model fits better is a claim.
     """
@@ -51,7 +56,7 @@ def train_ladder(cfg: DictConfig, data: Data, run: Run, irreducible: float = 0.0
         run.say(f"{cfg.model._target_} has no {cfg.ladder.key}: the ladder has one model")
         values = [None]
     changes = [{} if value is None else {cfg.ladder.key: value} for value in values]
-    lanes = [build.lane(cfg, data, cfg.seed, c, enough=irreducible + cfg.enough) for c in changes]
+    lanes = [build.lane(cfg, data, cfg.seed, c, enough=enough) for c in changes]
     results = build.train(cfg, data, lanes, run, "ladder")
     models = []
     for value, change, lane, trained in zip(values, changes, lanes, results, strict=True):

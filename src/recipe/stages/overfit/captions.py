@@ -18,9 +18,9 @@ def metrics(best: SizedModel, score: dict, metric: Metric) -> dict:
 
 
 def summary(best: SizedModel, enough: float) -> str:
-    """enough: nats of training loss below which a model has learned the training set."""
+    """enough: the training loss below which a model has learned the training set."""
     model = f"{best.name} ({best.parameters:,} parameters)"
-    reached = f"a training loss of {best.train_loss:.3f} nats after {best.trained.curve[-1]['step']} steps"
+    reached = f"a training loss of {best.train_loss:.3f} after {best.trained.curve[-1]['step']} steps"
     if best.learned(enough):
         return f"{model} is the smallest model of the ladder that learns the training set by heart: {reached}."
     return f"No model of the ladder learns the training set by heart; {model} comes nearest: {reached}."

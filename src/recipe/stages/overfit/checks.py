@@ -12,17 +12,21 @@ from recipe.verdict import FAIL, Verdict, below, check, skip, undecided
 @dataclass(frozen=True)
 class CapacityLadder:
     """best: the smallest model that learned the training set. baseline: the score row of the baseline stage's model.
-    irreducible: nats of training loss that equal inputs with different labels leave to any model."""
+    irreducible: the training loss that equal inputs with different targets leave to any model. enough: the training
+    loss at which the training set counts as learned."""
 
     models: list[SizedModel]
     best: SizedModel
     baseline: dict
     lr: float | None
     optimizer: str
-    irreducible: float = 0.0
+    irreducible: float
+    enough: float
 
 
-def subject(cfg: DictConfig, models: list[SizedModel], best: SizedModel, irreducible: float) -> CapacityLadder:
+def subject(
+    cfg: DictConfig, models: list[SizedModel], best: SizedModel, irreducible: float, enough: float
+) -> CapacityLadder:
     """What the checks look at."""
     content = read_json("runs/baseline/exact.json")
     return CapacityLadder(
@@ -32,23 +36,23 @@ def subject(cfg: DictConfig, models: list[SizedModel], best: SizedModel, irreduc
         lr=cfg.optimizer.get("lr"),
         optimizer=cfg.optimizer._target_,
         irreducible=irreducible,
+        enough=enough,
     )
 
 
 @check(source="Recipe 3, overfit")
-def training_set_is_learned(r: CapacityLadder, limit: float = 0.05) -> Verdict:
-    """A model of the ladder learns the training set by heart, as far as equal inputs have equal labels.
+def training_set_is_learned(r: CapacityLadder) -> Verdict:
+    """A model of the ladder learns the training set by heart, as far as equal inputs have equal targets.
 
     If the loss was still falling, there are too few steps or the ladder is too small (`overfit: {ladder: ..., train:
     {steps: ...}}` in params.yaml); else the learning rate is off, or regularisation is still on. Rows of a table that
-    say little about their label need a larger model and more steps.
+    say little about their target need a larger model and more steps. `overfit: {enough: ...}` sets the bound.
     """
-    bound = limit + r.irreducible
     finding = (
-        f"The best model of the ladder, {r.best.name}, reaches a training loss of {r.best.train_loss:.3f} nats, above "
-        f"{bound:.3f}: it does not learn the training set by heart. Give it more steps, or enlarge the ladder."
+        f"The best model of the ladder, {r.best.name}, reaches a training loss of {r.best.train_loss:.3f}, above "
+        f"{r.enough:.3f}: it does not learn the training set by heart. Give it more steps, or enlarge the ladder."
     )
-    return below(r.best.train_loss, bound, finding=finding)
+    return below(r.best.train_loss, r.enough, finding=finding)
 
 
 @check(source="Recipe 2, verify decreasing training loss")
@@ -62,7 +66,7 @@ def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdic
         return skip("the model has no setting for its capacity")
     small, large = (row["train_loss"] for row in rows_at_same_step(r.models[0], r.models[-1]))
     finding = (
-        f"After the same steps the largest model of the ladder has a training loss of {large:.4f} nats, the smallest "
+        f"After the same steps the largest model of the ladder has a training loss of {large:.4f}, the smallest "
         f"{small:.4f}: capacity does not help. See whether the setting reaches the model."
     )
     verdict = below(large, small, finding=finding)
@@ -73,16 +77,16 @@ def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdic
 
 
 @check(source="Recipe 3, overfit")
-def training_loss_is_below_the_baselines(r: CapacityLadder, limit: float = 0.05) -> Verdict:
+def training_loss_is_below_the_baselines(r: CapacityLadder) -> Verdict:
     """The best model of the ladder has a lower training loss than the baseline's model, or has learned it by heart.
 
     Otherwise it is smaller than the baseline's model, or was trained for fewer steps.
     """
     finding = (
-        f"The best model of the ladder has a training loss of {r.best.train_loss:.3f} nats, the baseline's model "
+        f"The best model of the ladder has a training loss of {r.best.train_loss:.3f}, the baseline's model "
         f"{r.baseline['train_loss']:.3f}. Enlarge the ladder, or train for more steps."
     )
-    return below(r.best.train_loss, max(limit + r.irreducible, r.baseline["train_loss"] + 1e-3), finding=finding)
+    return below(r.best.train_loss, max(r.enough, r.baseline["train_loss"] + 1e-3), finding=finding)
 
 
 @check(source="Recipe 3, adam is safe", gate=False)

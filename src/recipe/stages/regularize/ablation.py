@@ -7,9 +7,11 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.config.changes import TRAINING, leaves, merge_changes
 from recipe.config.changes import change as changed
-from recipe.config.changes import leaves, merge_changes
 from recipe.data.batches import Data
+from recipe.errors import RecipeError
+from recipe.experiment import build
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
 from recipe.stages.runner import Run
 
@@ -131,13 +133,24 @@ def _prepare(
             continue
         level.change = resolved(cfg, result.changes, level.change)
         changes = merge_changes(result.changes, level.change)
-        if {"augment", "train.augment"} & set(level.change) and (reason := closed_gates(changes)):
+        if (reason := _refused_loss(cfg, data, changes)) or (
+            {"augment", "train.augment"} & set(level.change) and (reason := closed_gates(changes))
+        ):
             level.skipped = reason
         elif _same_trainings(level.change, cfg, result.changes):
             level.arm = Arm(level.name, changes, result.accepted.lanes, bool(changes["train.early_stopping"]))
         else:
             arms[level.name] = changes
     return arms
+
+
+def _refused_loss(cfg: DictConfig, data: Data, changes: dict) -> str:
+    """Why the loss does not exist with these changes, as label smoothing of quantities; empty where it does."""
+    try:
+        build.loss(changed(cfg, changes, TRAINING), data)
+    except RecipeError as error:
+        return str(error).removeprefix("conf/loss: ").rstrip(".")
+    return ""
 
 
 def _measure(candidate: Candidate, trained: dict[str, Arm], accepted: Arm, confidence: float) -> None:
@@ -222,7 +235,7 @@ COLUMNS = (
 
 
 def table(result: Ablation) -> list[dict]:
-    """A row per level of each candidate, the base first. Losses in nats, means over seeds; gap: val less train.
+    """A row per level of each candidate, the base first. Losses are means over seeds; gap: val less train.
 
     `confidence` is that of the interval low..high: higher where a candidate had several levels (Bonferroni).
     """

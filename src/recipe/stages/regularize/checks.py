@@ -47,8 +47,8 @@ def pick_beats_the_baseline(r: Regularized, errors: float = 2.0) -> Verdict:
     half = excess.margin(power.Z95)
     sample = f"{interval(excess.value - half, excess.value + half)}, n = {r.examples:,} validation examples"
     finding = (
-        f"The accepted recipe has a validation loss of {loss:.3f} nats and the best baseline {bound:.3f} nats: the "
-        f"baseline is better by {loss - bound:.3f} nats ({sample}). Regularise more, or start from a smaller model."
+        f"The accepted recipe has a validation loss of {loss:.3f} and the best baseline {bound:.3f}: the "
+        f"baseline is better by {loss - bound:.3f} ({sample}). Regularise more, or start from a smaller model."
     )
     verdict = below(loss, bound, finding=finding)
     if verdict.verdict != FAIL or not r.error:
@@ -72,7 +72,7 @@ def training_still_works(r: Regularized, share: float = 0.5) -> Verdict:
     kept = accepted / max(base, 1e-9)
     finding = (
         f"With regularisation the model saves {kept:.0%} of the training loss that it saves without (of the constant's "
-        f"{constant:.3f} nats). Weaken what was kept: {', '.join(r.result.kept) or 'nothing'}."
+        f"{constant:.3f}). Weaken what was kept: {', '.join(r.result.kept) or 'nothing'}."
     )
     return above(kept, share, finding=finding)
 

@@ -54,9 +54,9 @@ def gains(path: Path, result: Ablation) -> None:
         left.set_yticks(range(len(names)), names)
         for tick, accepted in zip(left.get_yticklabels(), kept, strict=True):
             tick.set(color=ACCENT if accepted else INK, weight="bold" if accepted else "normal")
-        left.set(xlim=reach, ylim=(len(names) - 0.4, -0.6), xlabel="validation loss lowered by (nats)")
+        left.set(xlim=reach, ylim=(len(names) - 0.4, -0.6), xlabel="validation loss lowered by")
         left.set_title("gain over the recipe so far (bold: kept)")
-        right.set(xscale="log", xlabel="loss (nats)", title="gap of train and val loss")
+        right.set(xscale="log", xlabel="loss", title="gap of train and val loss")
         right.tick_params(axis="y", length=0)
         for axis in (left, right):
             axis.grid(color=GRID, lw=0.6, axis="x" if axis is left else "both")
@@ -120,7 +120,7 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
             axis.set(yscale="log")
             axis.grid(color=GRID, lw=0.6)
         figure.supxlabel("step", fontsize=9.5)
-        figure.supylabel("loss (nats)", fontsize=9.5)
+        figure.supylabel("loss", fontsize=9.5)
         axes[0][0].legend(fontsize=7.5)
 
 
@@ -129,7 +129,7 @@ def learning_curves(path: Path, curves: list[LearningCurve]) -> None:
     with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
         for axis, curve in zip(axes[0], curves, strict=True):
             is_error = curve.metric == "error"
-            scale, label = (100, "validation error (%)") if is_error else (1, "validation loss (nats)")
+            scale, label = (100, "validation error (%)") if is_error else (1, "validation loss")
             sizes = list(curve.sizes)
             for values in curve.values:
                 axis.plot(sizes, scale * values, "o", color=FAINT, ms=3.5, zorder=2)

@@ -220,7 +220,7 @@ def _loss(c: LearningCurve, seeds: int, confidence: float) -> str:
     if not e:
         return f"{_start(c)}: the validation loss is not extrapolated, since {c.refused}."
     return (
-        f"{_start(c)} the validation loss is expected to fall by {e.reduction:.3f} nats from "
+        f"{_start(c)} the validation loss is expected to fall by {e.reduction:.3f} from "
         f"{c.values[:, -1].mean():.3f} ({interval(e.low, e.high, confidence)}, {seeds} seeds)."
     )
 

@@ -45,7 +45,7 @@ def progress(
             low, high = min(*known, reference), max(np.quantile(known, 0.95), reference)
             axis.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
         title = f"best validation loss so far, with {100 * confidence:.4g} % CI of the last mean"
-        axis.set(xlabel="trials", ylabel="best validation loss so far (nats)", title=title)
+        axis.set(xlabel="trials", ylabel="best validation loss so far", title=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(color=GRID, lw=0.6)
         axis.legend(fontsize=8)
@@ -66,7 +66,7 @@ def slices(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
         for axis, (key, scale) in zip(axes.flat, axes_of.items(), strict=False):
             _slice(axis, [r for r in rows if r["val_loss"] is not None and r[key] is not None], key, scale, samplers)
         for line in axes:
-            line[0].set_ylabel("validation loss (nats)")
+            line[0].set_ylabel("validation loss")
         named = axes[0][0].get_legend_handles_labels()
         figure.legend(*named, loc="outside upper left", ncols=len(samplers) + 1, fontsize=8)
 
@@ -129,7 +129,7 @@ def parallel(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
         axis.set_title("all trials: dark is a low validation loss, grey was stopped early")
         if complete:
             shades = matplotlib.cm.ScalarMappable(norm, colours)
-            bar = figure.colorbar(shades, ax=axis, pad=0.01, label="validation loss (nats)")
+            bar = figure.colorbar(shades, ax=axis, pad=0.01, label="validation loss")
             marks = np.geomspace(lowest, highest, 4)
             bar.set_ticks(marks, labels=[f"{m:.3g}" for m in marks])
             bar.ax.minorticks_off()

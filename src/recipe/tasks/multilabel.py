@@ -1,0 +1,80 @@
+"""Several labels for each example: any number of them, each present or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from recipe.metrics import multilabel
+from recipe.metrics.metric import Metric
+from recipe.metrics.repeated_inputs import error_floor
+from recipe.metrics.scores import TINY
+
+
+@dataclass(frozen=True)
+class Multilabel:
+    """names: of the labels. y: (N, L) float32, 1 where a label is present; soft targets are in between."""
+
+    names: tuple[str, ...]
+    name = "multilabel"
+    kind = "binary"
+    loss_name = "NLL"
+    squares = False
+    enough = 0.05  # nats a label
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return multilabel.METRICS
+
+    def lowest_loss(self, same: np.ndarray, y: Tensor) -> float:
+        return float(np.mean([error_floor(same, column).loss for column in self.actual(y).numpy().T]))
+
+    def usual_metric(self, y: Tensor) -> str:
+        return "macro_average_precision"
+
+    def usual_loss(self) -> torch.nn.Module:
+        return torch.nn.BCEWithLogitsLoss()
+
+    def constant(self, y: Tensor) -> Tensor:
+        """The log odds of each label's share, with half an example more on both sides: no logarithm of zero."""
+        present = y.double().sum(0)
+        return ((present + 0.5).log() - (len(y) - present + 0.5).log()).float()
+
+    def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean probability of what each label is."""
+        return (1 - (self.predict(outputs) - y).abs()).mean(1)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.double().sigmoid()
+
+    def actual(self, y: Tensor) -> Tensor:
+        """(N, L) of 0 and 1: a soft target counts as present from one half on."""
+        return (y > 0.5).double()
+
+    def output_losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return binary_cross_entropy_with_logits(outputs.double(), self.actual(y), reduction="none").sum(1)
+
+    def losses(self, p: Tensor, actual: Tensor) -> Tensor:
+        return -torch.where(actual > 0.5, p, 1 - p).double().clamp_min(TINY).log().sum(1)
+
+    def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
+        """The labels of each example; one more stratum holds the examples without any.
+
+        Sechidis, Tsoumakas and Vlahavas 2011, On the stratification of multi-label data: each label is to have its
+        share in every split.
+        """
+        return [tuple(i for i, on in enumerate(row) if on) or (self.width,) for row in labels]
+
+    def shown(self, actual: Tensor) -> list[str]:
+        return ["; ".join(name for name, on in zip(self.names, row, strict=True) if on) for row in actual.tolist()]
+
+    def facts(self) -> dict[str, Any]:
+        return {"name": self.name, "labels": list(self.names)}

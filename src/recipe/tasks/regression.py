@@ -1,0 +1,104 @@
+"""One quantity or several for each example."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recipe.metrics import regression
+from recipe.metrics.metric import Metric
+
+STRATA = 10  # quantiles of a quantity that every split should hold alike
+
+
+@dataclass(frozen=True)
+class Regression:
+    """names: of the T quantities. y: (N, T) float32, standardised by mean and std, which are in their unit.
+
+    Networks put out standardised means: an output of 0 is the mean of the training targets, so that a final bias of 0
+    is the best constant answer.
+    """
+
+    names: tuple[str, ...]
+    unit: str = ""
+    mean: tuple[float, ...] = ()  # of the training targets; empty before they are known
+    std: tuple[float, ...] = ()
+    name = "regression"
+    kind = "regression"
+    loss_name = "squared error"
+    squares = True
+    enough = 0.01  # of the variance: R2 above 0.99
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return regression.metrics_of(self.mean, self.std, self.unit)
+
+    def lowest_loss(self, same: np.ndarray, y: Tensor) -> float:
+        """The mean variance of the targets among equal inputs."""
+        _, which, times = np.unique(same, return_inverse=True, return_counts=True)
+        values = y.double().numpy()
+        sums, squares = (np.zeros((len(times), values.shape[1])) for _ in range(2))
+        np.add.at(sums, which, values)
+        np.add.at(squares, which, values**2)
+        return float(((squares - sums**2 / times[:, None]).sum(0) / len(values)).clip(min=0).mean())
+
+    def usual_metric(self, y: Tensor) -> str:
+        return "rmse"
+
+    def usual_loss(self) -> torch.nn.Module:
+        return torch.nn.MSELoss()
+
+    def scaled(self, quantities: Tensor) -> "Regression":
+        """The task with mean and standard deviation of the training targets (N, T); 1 for one without spread."""
+        mean, std = quantities.double().mean(0), quantities.double().std(0, unbiased=False)
+        std = torch.where(std > 1e-12 * mean.abs().clamp_min(1e-300), std, 1.0)
+        return replace(self, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+    def standardised(self, quantities: Tensor) -> Tensor:
+        """y (N, T) float32 of quantities (N, T) in their unit."""
+        return ((quantities.double() - self._row(self.mean)) / self._row(self.std)).float()
+
+    def constant(self, y: Tensor) -> Tensor:
+        """The mean, which has the lowest squared error."""
+        return y.double().mean(0).float()
+
+    def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """1 where the prediction is exact, one half where it is a standard deviation of the targets off."""
+        return 1 / (1 + self.output_losses(outputs, y))
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.double() * self._row(self.std, outputs) + self._row(self.mean, outputs)
+
+    def actual(self, y: Tensor) -> Tensor:
+        return self.predict(y)
+
+    def output_losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return (outputs.double() - y.double()).square().mean(1)
+
+    def losses(self, p: Tensor, actual: Tensor) -> Tensor:
+        """Squared errors in units of the training targets' variance, mean over the quantities."""
+        return ((p.double() - actual.double()) / self._row(self.std, p)).square().mean(1)
+
+    def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
+        """The decile of each quantity."""
+        values = np.array([list(row) for row in labels], float).reshape(len(labels), -1)
+        inner = np.linspace(0, 1, STRATA + 1)[1:-1]
+        bins = [np.searchsorted(np.unique(np.quantile(column, inner)), column, side="right") for column in values.T]
+        return [tuple(STRATA * i + int(b) for i, b in enumerate(row)) for row in zip(*bins, strict=True)]
+
+    def shown(self, actual: Tensor) -> list[str]:
+        return [", ".join(f"{v:.4g} {self.unit}".rstrip() for v in row) for row in actual.tolist()]
+
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {"name": self.name, "targets": list(self.names), "unit": self.unit}
+        return facts | ({"mean": list(self.mean), "std": list(self.std)} if self.mean else {})
+
+    def _row(self, values: Sequence[float], like: Tensor | None = None) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=like.device if like is not None else None)
