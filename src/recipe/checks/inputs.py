@@ -1,5 +1,7 @@
 """The data as they enter the forward pass of the training step, and their targets."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from recipe.checks.measurements.batch_capture import (
     repeats_are_natural,
 )
 from recipe.checks.setup import Setup
+from recipe.checks.target_columns import target_columns
 from recipe.verdict import Verdict, above, below, check, exactly, skip
 
 INDICES = "the inputs are indices"
@@ -112,20 +115,28 @@ def batches_are_mixed(s: Setup, share: float = 0.6, spread: float = 3.0) -> Verd
     """A training batch is a fair sample of the data: it has as many classes as independent draws would give.
 
     The data is sorted by label and `shuffle=False`, or shuffled only within a file; a sampler groups by class. The
-    value is the number of classes per batch over the expected one; for regression, the variance of the batches' mean
-    targets over that of independent draws.
+    value is the number of classes per batch over the expected one; for quantities and several labels, the variance of
+    the batches' mean targets over that of independent draws, of the column where it is largest.
     """
     batches = [y for _, y in captured_batches(s).loaded]
     every = s.train_tensors[1]
-    if s.kind in ("regression", "binary") and every.is_floating_point() and every.unique().numel() > 20:
-        means = torch.stack([y.double().mean() for y in batches if len(y) == len(batches[0])])
-        if len(means) < 8:
-            return skip("there are too few batches to compare")
-        variance = every.double().var() / len(batches[0])
-        return below((means.var() / variance.clamp_min(1e-12)).item(), 1 + spread * (8 / (len(means) - 1)) ** 0.5)
     if s.kind == "sequence":
         return skip("the targets are sequences")
+    quantities = s.kind in ("regression", "binary") and every.is_floating_point() and every.unique().numel() > 20
+    if quantities or every.ndim > 1:
+        return _means_are_spread(target_columns(every), [y for y in batches if len(y) == len(batches[0])], spread)
     shares = torch.unique(every, return_counts=True)[1].double() / len(every)
     batches = batches[:12]
     expected = sum(float((1 - (1 - shares) ** len(y)).sum()) for y in batches)
     return above(sum(y.unique().numel() for y in batches) / expected, share)
+
+
+def _means_are_spread(every: list[Tensor], batches: list[Tensor], spread: float) -> Verdict:
+    """The variance of the batches' means over that of independent draws, for the column where it is largest."""
+    if len(batches) < 8:
+        return skip("there are too few batches to compare")
+    means = torch.stack([torch.stack([c.double().mean() for c in target_columns(y)]) for y in batches])
+    variance = torch.stack([c.double().var() for c in every]) / len(batches[0])
+    ratio = (means.var(0) / variance.clamp_min(1e-12)).max().item()
+    most = spread + math.log(len(every))  # the largest of several columns
+    return below(ratio, 1 + most * (8 / (len(means) - 1)) ** 0.5)

@@ -9,6 +9,7 @@ from torch.utils.data import TensorDataset
 from recipe.checks.examples import MapDataset
 from recipe.checks.measurements.distributions import kolmogorov_smirnov
 from recipe.checks.setup import Setup
+from recipe.checks.target_columns import target_columns
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip
 
@@ -60,15 +61,24 @@ def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: f
 
     The split is not stratified or follows the order of the data, val numbers its classes differently, a class is
     missing from val. Balanced on purpose? Write `declare: {resampled_train: true}` in params.yaml. The value is the
-    total variation distance; for regression, the largest gap between the distributions (Kolmogorov-Smirnov).
+    total variation distance, of several labels the largest; for quantities, the largest gap between the distributions
+    (Kolmogorov-Smirnov).
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
     train, val = (_targets(d, t[1]).cpu() for d, t in ((s.train, s.train_tensors), (s.val, s.val_tensors)))
-    if s.kind == "regression":
-        return _numbers_agree(train.double().flatten(), val.double().flatten(), gap, p)
     if s.kind == "sequence":
         return skip("the targets are sequences")
+    pairs = list(zip(target_columns(train), target_columns(val), strict=True))
+    p /= len(pairs)
+    if s.kind == "regression":
+        verdicts = [_numbers_agree(a.double(), b.double(), gap, p) for a, b in pairs]
+    else:
+        verdicts = [_shares_agree(a, b, distance, p) for a, b in pairs]
+    return max(verdicts, key=lambda v: (not v.ok, v.value if isinstance(v.value, float) else 1.0))
+
+
+def _shares_agree(train: Tensor, val: Tensor, distance: float, p: float) -> Verdict:
     classes = torch.cat([train.flatten(), val.flatten()]).unique()
     table = torch.stack([(part.flatten()[:, None] == classes).sum(0).double() for part in (train, val)])
     shares = table / table.sum(1, keepdim=True)
@@ -107,18 +117,24 @@ def targets_are_not_in_the_inputs(s: Setup, copy: float = 0.9999) -> Verdict:
             return skip("inputs are indices of another shape than the targets")
         return exactly(bool((x == y).float().mean() > copy), False)
     x = x.flatten(1).double()
+    if s.kind == "sequence" or len(y) < (20 if s.kind == "regression" else 50):
+        return skip("the targets are sequences, or there are too few examples")
     if s.kind == "regression":
-        if y.flatten(1 if y.ndim > 1 else 0).ndim > 1 or len(y) < 20:
-            return skip("not one target number per example")
-        t = y.flatten().double()
-        a, b = x - x.mean(0), t - t.mean()
-        correlation = (a * b[:, None]).sum(0).abs() / (a.norm(dim=0) * b.norm()).clamp_min(1e-12)
-        return exactly(int((correlation > copy).sum()), 0)
-    if s.kind == "sequence" or y.ndim > 1 or len(y) < 50:
-        return skip("not one label per example, or too few examples")
+        return exactly(int(sum((_correlations(x, t) > copy).sum() for t in target_columns(y))), 0)
+    return exactly(int(sum(_determining(x, t).sum() for t in target_columns(y))), 0)
+
+
+def _correlations(x: Tensor, t: Tensor) -> Tensor:
+    """(columns,) absolute correlations of the columns of x (N, columns) with t (N,)."""
+    a, b = x - x.mean(0), t.double() - t.double().mean()
+    return (a * b[:, None]).sum(0).abs() / (a.norm(dim=0) * b.norm()).clamp_min(1e-12)
+
+
+def _determining(x: Tensor, y: Tensor) -> Tensor:
+    """(columns,) whether a column of x (N, columns) varies, and has one value for each class of y (N,)."""
     determines = x.std(0) > 1e-6 * (1 + x.abs().amax(0))
     for c in y.unique():
         if (y == c).sum() > 1:
             part = x[y == c]
             determines &= part.amax(0) - part.amin(0) <= 1e-6 * (1 + part.abs().amax(0))
-    return exactly(int(determines.sum()), 0)
+    return determines

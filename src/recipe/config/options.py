@@ -24,13 +24,14 @@ from recipe.config.schema import (
 
 @dataclass
 class Torch(Part):
-    """Any optimizer or loss of torch."""
+    """Any optimizer or loss of torch; losses of recipe, which take the same keys."""
 
     lr: NonNegativeFloat
     weight_decay: NonNegativeFloat
     momentum: NonNegativeFloat
     fused: bool
     label_smoothing: Share
+    delta: NonNegativeFloat
     _partial_: bool
 
 
@@ -192,6 +193,7 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Several": Compose,
     "recipe.train.loop.train_step": TrainStep,
     "torch.": Torch,
+    "recipe.train.losses.": Torch,
     "torchvision.datasets.": Torchvision,
 }
 

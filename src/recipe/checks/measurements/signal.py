@@ -1,6 +1,7 @@
 """How well the inputs predict their labels: by a trained model on val, and by nearest neighbours."""
 
 import math
+import statistics
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.measurements.neighbours import nearest, nearest_in_train, standardised_vectors
 from recipe.checks.measurements.short_run import short_run, short_run_on_zeros
 from recipe.checks.setup import Setup
+from recipe.checks.target_columns import target_columns
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
 from recipe.rng import generator
@@ -71,8 +73,7 @@ def columns_may_be_uninformative(s: Setup) -> bool:
 
     False where nearest neighbours predict the label.
     """
-    x, y = s.train_tensors
-    if not has_numeric_inputs(s) or x.ndim != 2 or s.kind == "sequence" or y.numel() != len(y):
+    if not has_numeric_inputs(s) or s.train_tensors[0].ndim != 2 or s.kind == "sequence":
         return False
     signal = neighbour_agreement(s)
     return not signal.value - signal.margin(3.0) > STRONG
@@ -91,13 +92,14 @@ def label_offset(s: Setup, errors: float, effect: float) -> int:
 
 @measured_once
 def neighbour_agreement(s: Setup, rows: int = 0) -> Estimate:
-    """Cohen's kappa, or for regression the correlation, of the vote of five neighbours with the label.
+    """Cohen's kappa, or of quantities the correlation, of the vote of five neighbours with the target; of several
+    targets the mean.
 
     rows: labels are moved by so many rows first. The standard error under independence of labels and inputs comes from
     permutations of the labels (Good 2005, Permutation, parametric and bootstrap tests of hypotheses): votes of
     neighbours depend on each other.
     """
-    return _with_permutation_error(s, s.train_tensors[1].reshape(-1).roll(rows), nearest_in_train(s)["train"][1])
+    return _with_permutation_error(s, s.train_tensors[1].roll(rows, 0), nearest_in_train(s)["train"][1])
 
 
 @measured_once
@@ -106,7 +108,7 @@ def neighbour_agreement_in_val(s: Setup) -> Estimate:
     val = standardised_vectors(s)[1]
     if len(val) < 6:
         return Estimate(0.0, math.inf, len(val))
-    return _with_permutation_error(s, s.val_tensors[1].reshape(-1), nearest(val, val, 5, same_rows=True)[1])
+    return _with_permutation_error(s, s.val_tensors[1], nearest(val, val, 5, same_rows=True)[1])
 
 
 def _with_permutation_error(s: Setup, y: Tensor, near: Tensor) -> Estimate:
@@ -118,6 +120,10 @@ def _with_permutation_error(s: Setup, y: Tensor, near: Tensor) -> Estimate:
 
 
 def _agreement(s: Setup, y: Tensor, near: Tensor) -> float:
+    return statistics.fmean(_column_agreement(s, column, near) for column in target_columns(y))
+
+
+def _column_agreement(s: Setup, y: Tensor, near: Tensor) -> float:
     if s.kind == "regression":
         votes = y[near].double().mean(1)
         a, b = votes - votes.mean(), y.double() - y.double().mean()
