@@ -16,8 +16,8 @@ from recipe.tasks.classification import Classification
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
 
-def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), n=300, tabular=False, on=None, lost=()):
-    over = [Estimate(*of, n) for of in (constant, linear)]
+def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), boosting=(0.1, 0.02), n=300, tabular=False, on=None, lost=()):
+    over = [Estimate(*of, n) for of in (constant, linear, boosting)]
     return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, tabular)
 
 
@@ -51,6 +51,7 @@ def regularized(accepted=None, baseline=0.2, error=0.0, examples=0, gains=()):
         (baseline_checks.every_lane_is_finite, baselines(), baselines(lost=["mlp seed 1"])),
         (baseline_checks.model_beats_the_constant, baselines(), baselines(constant=(0.0, 0.01))),
         (baseline_checks.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
+        (baseline_checks.model_beats_gradient_boosting, baselines(), baselines(boosting=(-0.2, 0.02))),
         (overfit_checks.training_set_is_learned, ladder(), ladder(loss=0.2)),
         (
             overfit_checks.training_set_is_learned,
@@ -98,7 +99,7 @@ def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
     constant, model = (Baseline(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
     assert (z.argmax(1) == y).double().mean() == (y == 0).double().mean()  # accuracy is the constant's
     data = SimpleNamespace(val=SimpleNamespace(y=y), task=Classification(("all", "rare")))
-    subject = baseline_checks.Baselines([], {}, [], over_constant(data, model, constant), None, True)
+    subject = baseline_checks.Baselines([], {}, [], over_constant(data, model, constant), None, None, True)
     assert baseline_checks.model_beats_the_constant(subject).verdict == "pass"
 
 

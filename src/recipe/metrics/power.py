@@ -47,10 +47,8 @@ class Estimate:
 
     def ci(self, errors: float) -> str:
         """`95.4 % CI -0.01 to 0.12`, of `errors` standard errors."""
-        from scipy.special import ndtr
-
         half = self.margin(errors)
-        return f"{100 * (2 * ndtr(errors) - 1):.3g} % CI {self.value - half:.2g} to {self.value + half:.2g}"
+        return f"{100 * confidence(errors):.3g} % CI {self.value - half:.2g} to {self.value + half:.2g}"
 
     def smallest(self, errors: float) -> float:
         """The smallest true difference from zero that is detected with probability POWER."""
@@ -63,6 +61,13 @@ class Estimate:
         smallest = self.smallest(errors)
         times = smallest / effect
         return math.ceil(self.n * times**2) if times < MOST else None
+
+
+def confidence(errors: float) -> float:
+    """Of an interval of so many standard errors to both sides."""
+    from scipy.special import ndtr  # as above
+
+    return float(2 * ndtr(errors) - 1)
 
 
 def planned(e: Estimate, effect: float) -> Estimate:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from recipe.metrics import classification
 from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
-from recipe.metrics.scores import nlls
+from recipe.metrics.scores import TINY, nlls
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Classification:
     kind = "classification"
     loss_name = "NLL"
     squares = False
+    discrete = True
     enough = 0.05  # nats
 
     @property
@@ -54,6 +55,16 @@ class Classification:
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.double().softmax(-1)
+
+    def outputs_of(self, p: Tensor) -> Tensor:
+        return p.clamp_min(TINY).log()
+
+    def columns(self, y: Tensor) -> list[Tensor]:
+        return [self.actual(y)]
+
+    def of_columns(self, predicted: list[Tensor]) -> Tensor:
+        (p,) = predicted
+        return pad(p.double(), (0, self.width - p.shape[1]))
 
     def actual(self, y: Tensor) -> Tensor:
         """(N,): of soft targets the likeliest class."""

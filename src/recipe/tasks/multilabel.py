@@ -24,6 +24,7 @@ class Multilabel:
     kind = "binary"
     loss_name = "NLL"
     squares = False
+    discrete = True
     enough = 0.05  # nats a label
 
     @property
@@ -55,15 +56,24 @@ class Multilabel:
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.double().sigmoid()
 
+    def outputs_of(self, p: Tensor) -> Tensor:
+        return p.clamp_min(TINY).log() - (1 - p).clamp_min(TINY).log()
+
+    def columns(self, y: Tensor) -> list[Tensor]:
+        return list(self.actual(y).long().T)
+
+    def of_columns(self, predicted: list[Tensor]) -> Tensor:
+        return torch.stack([p[:, 1] if p.shape[1] == 2 else 0.0 * p[:, 0] for p in predicted], 1).double()
+
     def actual(self, y: Tensor) -> Tensor:
         """(N, L) of 0 and 1: a soft target counts as present from one half on."""
         return (y > 0.5).double()
 
     def output_losses(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return binary_cross_entropy_with_logits(outputs.double(), self.actual(y), reduction="none").sum(1)
+        return binary_cross_entropy_with_logits(outputs.double(), self.actual(y), reduction="none").mean(1)
 
     def losses(self, p: Tensor, actual: Tensor) -> Tensor:
-        return -torch.where(actual > 0.5, p, 1 - p).double().clamp_min(TINY).log().sum(1)
+        return -torch.where(actual > 0.5, p, 1 - p).double().clamp_min(TINY).log().mean(1)
 
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
         """The labels of each example; one more stratum holds the examples without any.

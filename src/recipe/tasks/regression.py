@@ -30,6 +30,7 @@ class Regression:
     kind = "regression"
     loss_name = "squared error"
     squares = True
+    discrete = False
     enough = 0.01  # of the variance: R2 above 0.99
 
     @property
@@ -75,6 +76,15 @@ class Regression:
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.double() * self._row(self.std, outputs) + self._row(self.mean, outputs)
+
+    def outputs_of(self, p: Tensor) -> Tensor:
+        return (p.double() - self._row(self.mean, p)) / self._row(self.std, p)
+
+    def columns(self, y: Tensor) -> list[Tensor]:
+        return list(self.actual(y).T)
+
+    def of_columns(self, predicted: list[Tensor]) -> Tensor:
+        return torch.cat(predicted, 1).double()
 
     def actual(self, y: Tensor) -> Tensor:
         return self.predict(y)

@@ -70,6 +70,19 @@ class Task(Protocol):
     def predict(self, outputs: Tensor) -> Tensor:
         """Predictions p (..., K), float64, of raw outputs (..., K)."""
 
+    def outputs_of(self, p: Tensor) -> Tensor:
+        """Outputs (..., K) that `predict` would make p of, so that the loss of training can be computed."""
+
+    @property
+    def discrete(self) -> bool:
+        """Each column of the targets is a class number."""
+
+    def columns(self, y: Tensor) -> list[Tensor]:
+        """The targets as columns (N,), each of which an estimator can be fitted to."""
+
+    def of_columns(self, predicted: list[Tensor]) -> Tensor:
+        """p (N, K) of what estimators predict for each column: (N, classes) probabilities, or (N, 1) quantities."""
+
     def actual(self, y: Tensor) -> Tensor:
         """Targets as metrics and people take them."""
 

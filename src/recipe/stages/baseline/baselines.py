@@ -14,6 +14,7 @@ from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
 from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
+from recipe.models.boosting import BOOSTING, fit_boosting
 from recipe.stages.baseline.checks import Baselines
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
@@ -65,21 +66,37 @@ def regularizers(cfg: DictConfig) -> dict[str, object]:
 
 def constant(cfg: DictConfig, data: Data) -> Baseline:
     """The best constant answer; it is known without training."""
-    loss, row, answer = build.loss(cfg, data), {"step": 0.0}, data.task.constant(data.train.y).to(data.train.y.device)
-    for name, split in (("train", data.train), ("val", data.val)):
-        outputs = answer.repeat(len(split), 1)
-        row[f"{name}_loss"] = loss(outputs, split.y).item()
-        row[f"{name}_{data.metric.name}"] = data.metric.of_networks(outputs[None], split.y).item()
-    return Baseline("constant", [Trained(curve=[row], ended="not trained")], [], {}, [outputs])
+    answer = data.task.constant(data.train.y).to(data.train.y.device)
+    return _without_network(cfg, data, "constant", answer.repeat(len(data.train), 1), answer.repeat(len(data.val), 1))
+
+
+def boosting(cfg: DictConfig, data: Data) -> Baseline | None:
+    """Gradient boosting of trees; None where the inputs are not columns of a table, or do not fit into memory."""
+    x_train, x_val, task = data.train.x, data.val.x, data.task
+    if x_train.ndim != 2 or not isinstance(x_train, Tensor) or not isinstance(x_val, Tensor):
+        return None
+    trees = fit_boosting(task, x_train, data.train.y, cfg.seed)
+    on_train, on_val = (task.outputs_of(trees.predict(x)).float().to(data.train.y.device) for x in (x_train, x_val))
+    return _without_network(cfg, data, BOOSTING, on_train, on_val)
+
+
+def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, on_val: Tensor) -> Baseline:
+    """on_train, on_val: outputs (N, K)."""
+    loss, row = build.loss(cfg, data), {"step": 0.0}
+    for name_of, split, answers in (("train", data.train, on_train), ("val", data.val, on_val)):
+        row[f"{name_of}_loss"] = loss(answers, split.y).item()
+        row[f"{name_of}_{data.metric.name}"] = data.metric.of_networks(answers[None], split.y).item()
+    return Baseline(name, [Trained(curve=[row], ended="not a network")], [], {}, [on_val])
 
 
 def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
-    """The constant, each baseline of conf that differs from the configured model, and the configured model.
+    """The constant, boosting of a table, each baseline of conf that differs from the configured model, and that model.
 
     Rows of features have no neighbouring pixels, so the convnet is left out for them.
     """
-    baselines = [constant(cfg, data)]
-    run.lane("constant", baselines[0].trained[0], {"model": "constant"})
+    baselines = [b for b in (constant(cfg, data), boosting(cfg, data)) if b]
+    for baseline in baselines:
+        run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
     images = data.train.x.ndim == 4
     others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (images or n != "convnet")}
     for name, model in {**others, "model": cfg.model}.items():
@@ -113,14 +130,15 @@ def _loaded(net: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
 
 def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baselines:
     """What the baseline stage's checks look at; baselines: the constant first, the configured model last."""
-    linear = next((b for b in baselines[:-1] if b.name == "linear"), None)
+    named = {b.name: b for b in baselines[:-1]}
     constant, model = baselines[0], baselines[-1]
     return Baselines(
         scores=[b.score() for b in baselines],
         regularizers=regularizers(cfg),
         lost=[t.ended for b in baselines for t in b.trained if t.lost],
         over_constant=over_constant(data, model, constant) if model.val_outputs else None,
-        over_linear=over_linear(data, model, linear) if linear and linear.val_outputs and model.val_outputs else None,
+        over_linear=lower_loss(data, model, named.get("linear")),
+        over_boosting=lower_loss(data, model, named.get(BOOSTING)),
         tabular=data.train.x.ndim == 2,
     )
 
@@ -143,10 +161,12 @@ def _best_shrunk(task: Task, z: Tensor, prior: Tensor, y: Tensor) -> Tensor:
     return min(losses, key=lambda each: each.mean().item())
 
 
-def over_linear(data: Data, model: Baseline, linear: Baseline) -> Estimate:
-    """By how much the model's loss on val is below the linear one's; mean over seeds."""
-    model_losses, linear_losses = (
+def lower_loss(data: Data, model: Baseline, other: Baseline | None) -> Estimate | None:
+    """By how much the model's loss on val is below the other's, mean over seeds; None where one has no outputs."""
+    if other is None or not other.val_outputs or not model.val_outputs:
+        return None
+    of_model, of_other = (
         torch.stack([data.task.output_losses(z, data.val.y) for z in baseline.val_outputs]).mean(0)
-        for baseline in (model, linear)
+        for baseline in (model, other)
     )
-    return paired(model_losses, linear_losses)
+    return paired(of_model, of_other)

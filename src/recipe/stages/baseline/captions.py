@@ -20,7 +20,7 @@ def metrics(scores: list[dict], metric: Metric) -> dict[str, float]:
 
 def curves(baselines: list[Baseline]) -> dict[str, list[list[dict]]]:
     """{system: a curve per seed} of the baselines that are trained."""
-    return {b.name: [t.curve for t in b.trained] for b in baselines[1:]}
+    return {b.name: [t.curve for t in b.trained] for b in baselines if b.changes}
 
 
 def summary(scores: list[dict], metric: Metric) -> str:

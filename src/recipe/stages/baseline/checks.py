@@ -14,6 +14,7 @@ class Baselines:
     lost: list[str]  # why lanes ended on a loss that is not finite
     over_constant: Estimate | None  # the share of the constant's loss on val that the configured model saves
     over_linear: Estimate | None  # by how much its loss on val is below the linear one's; None where it is linear
+    over_boosting: Estimate | None = None  # by how much it is below that of gradient boosting; None for images
     tabular: bool = False  # the inputs are columns of a table, which may say nothing about the label
 
 
@@ -68,12 +69,32 @@ def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     """
     if b.over_linear is None:
         return skip("the configured model is the linear one")
-    e, what = b.over_linear, "validation examples"
-    better = "the configured model" if e.value > 0 else "the linear model"
+    advice = "Where it is the linear model, look at the configured model's size and its number of steps."
+    return _lower_loss(b.over_linear, "the linear model", advice, errors)
+
+
+@check(source="Grinsztajn, Oyallon and Varoquaux 2022, Why do tree-based models still outperform?", gate=False)
+def model_beats_gradient_boosting(b: Baselines, errors: float = 2.0) -> Verdict:
+    """The configured model has a lower validation loss than gradient boosting of trees, which takes a second to train.
+
+    On columns of a table trees are hard to beat. Where they are better, regularize and tune may change that; if they do
+    not, use the trees. The value is by how much the model's validation loss is lower, with the interval over validation
+    examples.
+    """
+    if b.over_boosting is None:
+        return skip("the inputs are not columns of a table")
+    advice = "Where it is the trees, they are the model to beat in the next stages, or to use."
+    return _lower_loss(b.over_boosting, "gradient boosting", advice, errors)
+
+
+def _lower_loss(e: Estimate, other: str, advice: str, errors: float) -> Verdict:
+    """The claim that the configured model's loss is lower; e: by how much."""
+    what = "validation examples"
+    better, by = ("the configured model", e.value) if e.value > 0 else (other, -e.value)
+    low, high = by - e.margin(errors), by + e.margin(errors)
     finding = (
-        f"The validation losses of the linear and the configured model differ by {e.value:.3f} ({e.ci(errors)}, "
-        f"n = {e.n:,} {what}); {better} has the lower mean. If it is the linear one, look at the model's size and "
-        "its number of steps."
+        f"On validation {better} has the lower loss, by {by:.3f} ({100 * power.confidence(errors):.3g} % CI {low:.2g} to "
+        f"{high:.2g}, n = {e.n:,} {what}), when {other} and the configured model are compared. {advice}"
     )
     return power.sign(e, errors=errors, what=what, finding=finding)
 
