@@ -91,10 +91,10 @@ def _lower_loss(e: Estimate, other: str, advice: str, errors: float) -> Verdict:
     """The claim that the configured model's loss is lower; e: by how much."""
     what = "validation examples"
     better, by = ("the configured model", e.value) if e.value > 0 else (other, -e.value)
-    low, high = by - e.margin(errors), by + e.margin(errors)
+    low, high, level = by - e.margin(errors), by + e.margin(errors), 100 * power.confidence(errors)
     finding = (
-        f"On validation {better} has the lower loss, by {by:.3f} ({100 * power.confidence(errors):.3g} % CI {low:.2g} to "
-        f"{high:.2g}, n = {e.n:,} {what}), when {other} and the configured model are compared. {advice}"
+        f"On validation {better} has the lower loss, by {by:.3f} ({level:.3g} % CI {low:.2g} to {high:.2g}, "
+        f"n = {e.n:,} {what}), when {other} and the configured model are compared. {advice}"
     )
     return power.sign(e, errors=errors, what=what, finding=finding)
 
