@@ -308,7 +308,7 @@ def test_every_key_of_an_option_has_a_type(group):
 
 def test_a_missing_line_of_conf_is_named(house):
     text = (house / "conf/tune.yaml").read_text()
-    (house / "conf/tune.yaml").write_text(text.replace("trials: 12 ", "trails: 12 "))
+    (house / "conf/tune.yaml").write_text(text.replace("trials: ${", "trails: ${"))
     with pytest.raises(RecipeError, match=r"tune, in .*: `trials` is missing.*did you mean it by `trails`\?"):
         compose("tune")
     (house / "conf/tune.yaml").write_text(text.replace("  first: 0.1 ", "  frist: 0.1 "))

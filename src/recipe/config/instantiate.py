@@ -6,7 +6,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.compose import RUNTIME
+from recipe.config.compose import EFFORT, RUNTIME
 from recipe.errors import RecipeError
 from recipe.verdict import cause
 
@@ -35,9 +35,9 @@ def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
 
 
 def plain_all(cfg: DictConfig) -> dict[str, Any]:
-    """The whole config as a plain dict, without where it runs."""
+    """The whole config as a plain dict, without where it runs and what its numbers were taken from."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
-    return {k: v for k, v in content.items() if k != RUNTIME}
+    return {k: v for k, v in content.items() if k not in (RUNTIME, EFFORT)}
 
 
 def plain(cfg: DictConfig, group: str) -> dict[str, Any]:

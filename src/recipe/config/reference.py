@@ -12,7 +12,7 @@ import yaml
 
 from recipe.config.compose import STAGES, root
 from recipe.config.options import option
-from recipe.config.schema import BY_STAGE, NAMED, Base, Learn, Part, Runtime
+from recipe.config.schema import BY_STAGE, NAMED, Base, Effort, Learn, Part, Runtime
 from recipe.config.type_check import fields_of, forms, phrases
 from recipe.files import write_text
 
@@ -28,7 +28,8 @@ A file of yours in `conf/<group>/` may name any `_target_` with any keys: they a
 
 This page is made by `python -m recipe.config.reference`; a test compares it with conf/.
 """
-SHARED = {"base": Base, "learn": Learn, "runtime/local": Runtime}
+EFFORTS = ("quick", "normal", "thorough")
+SHARED = {"base": Base, "learn": Learn, "runtime/local": Runtime} | {f"effort/{name}": Effort for name in EFFORTS}
 GROUPS = ("data", "model", "loss", "augment", "optimizer", "step", "limits", "space")
 INSET = 8  # a line of comment that is so much further in than a key continues the comment of that key
 
@@ -49,7 +50,7 @@ def write() -> None:
 def page(base: Path) -> str:
     """The text of docs/configuration.md."""
     options = [f"{group}/{file.stem}" for group in GROUPS for file in sorted((base / "conf" / group).glob("*.yaml"))]
-    names = ["base", "learn", "runtime/local", *STAGES, *options]
+    names = [*SHARED, *STAGES, *options]
     return "\n".join([HEAD, *(_section(base, name) for name in names)])
 
 

@@ -63,11 +63,49 @@ class Runtime:
 
 
 @dataclass
+class BaselineEffort:
+    seeds: PositiveInt
+
+
+@dataclass
+class RegularizeEffort:
+    seeds: Seeds
+    further: bool
+
+
+@dataclass
+class TuneEffort:
+    trials: AtLeastTwo
+    repeats: PositiveInt
+    trial_seeds: PositiveInt
+    seeds: Seeds
+
+
+@dataclass
+class EnsembleEffort:
+    members: AtLeastTwo
+    top: NonNegativeInt
+    longer: NonNegativeInt
+    distil: bool
+
+
+@dataclass
+class Effort:
+    """conf/effort/*.yaml"""
+
+    baseline: BaselineEffort
+    regularize: RegularizeEffort
+    tune: TuneEffort
+    ensemble: EnsembleEffort
+
+
+@dataclass
 class Base:
     """conf/base.yaml"""
 
     data: Part
     runtime: Runtime
+    effort: Effort
     stage: str
     seed: NonNegativeInt
     checks: Mapping
@@ -175,6 +213,7 @@ class Overfit(Learn):
 @dataclass
 class Regularize(Learn):
     seeds: Seeds
+    further: bool
     confidence: Confidence
     shares: list[PositiveShare]
     rungs: list[Mapping]

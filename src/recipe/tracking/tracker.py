@@ -297,7 +297,7 @@ def chosen(cfg: DictConfig, stage: str) -> dict[str, object]:
     known = leaves(cfg)
     choices = {group: choice for group, choice in choices.items() if group in cfg}  # not those of hydra, nor a@b
     values = {k: known[k] for k in sorted(keys) if k not in choices and known.get(k) is not None}
-    left_out = ("runtime", "checks", "waive")
+    left_out = ("runtime", "effort", "checks", "waive")
     return {k: v for k, v in (choices | values).items() if k.split(".")[0] not in left_out}
 
 

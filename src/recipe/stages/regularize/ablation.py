@@ -104,7 +104,7 @@ def run_ablation(
     """
     result = Ablation(base, base, dict(base.changes))
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
-        candidate = Candidate(entry["name"], entry["expected"], _levels(entry))
+        candidate = Candidate(entry["name"], entry["expected"], _levels(entry, cfg.further))
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates)
         trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
@@ -116,8 +116,8 @@ def run_ablation(
     return result
 
 
-def _levels(entry: dict) -> list[Level]:
-    changes = entry.get("levels") or [entry["change"]]
+def _levels(entry: dict, further: bool) -> list[Level]:
+    changes = entry.get("levels") or [entry["change"], *(entry.get("further", ()) if further else ())]
     name = entry["name"]
     return [Level(name if len(changes) == 1 else f"{name} {i + 1}", change) for i, change in enumerate(changes)]
 
