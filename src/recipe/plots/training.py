@@ -42,17 +42,17 @@ def pictures(path: Path, images: Any, titles: list[str], columns: int = 12, bad:
             axis.set_title(title, fontsize=7.5, loc="center", color=BAD if i in bad else INK, pad=2)
 
 
-def dynamics(path: Path, steps: list[float], probabilities: Tensor, labels: list[str]) -> None:
-    """Recipe 2, prediction dynamics: probability of the right class for a fixed batch. probabilities: (steps, B)."""
+def dynamics(path: Path, steps: list[float], fit: Tensor, labels: list[str], title: str) -> None:
+    """Recipe 2, prediction dynamics: how well the predictions for a fixed batch fit, 0 to 1. fit: (steps, B)."""
     with drawing(path, width=7.8, height=4.2) as (figure, axis):
-        picture = axis.imshow(probabilities.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        picture = axis.imshow(fit.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         at = sorted({round(i * (len(steps) - 1) / 8) for i in range(9)})
         axis.set_xticks(at, [steps[i] for i in at])
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
         axis.set(
             xlabel="step",
-            ylabel="label of a fixed validation example",
-            title="probability of the right class",
+            ylabel="target of a fixed validation example",
+            title=title,
         )
         figure.colorbar(picture, ax=axis, pad=0.01)
 

@@ -25,6 +25,7 @@ class Classification:
     loss_name = "NLL"
     squares = False
     discrete = True
+    fit_title = "probability of the right class"
     enough = 0.05  # nats
 
     @property
@@ -48,6 +49,9 @@ class Classification:
         """The logarithms of the class shares, each class with half an example more: no logarithm of zero."""
         shares = torch.bincount(y.cpu(), minlength=self.width).float() + 0.5
         return (shares / shares.sum()).log()
+
+    def errors(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return (outputs.argmax(-1) != self.actual(y)).double()
 
     def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The probability of the class."""

@@ -25,6 +25,7 @@ class Multilabel:
     loss_name = "NLL"
     squares = False
     discrete = True
+    fit_title = "mean probability of what each label is"
     enough = 0.05  # nats a label
 
     @property
@@ -48,6 +49,9 @@ class Multilabel:
         """The log odds of each label's share, with half an example more on both sides: no logarithm of zero."""
         present = y.double().sum(0)
         return ((present + 0.5).log() - (len(y) - present + 0.5).log()).float()
+
+    def errors(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return ((outputs > 0) != (y > 0.5)).double().mean(1)
 
     def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The mean probability of what each label is."""

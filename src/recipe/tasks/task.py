@@ -64,8 +64,15 @@ class Task(Protocol):
     def constant(self, y: Tensor) -> Tensor:
         """(K,): the outputs of the best constant answer to the targets y, under the usual loss."""
 
+    @property
+    def fit_title(self) -> str:
+        """What `fit` is, as the title of a picture."""
+
     def fit(self, outputs: Tensor, y: Tensor) -> Tensor:
         """(N,) how well each prediction fits its target, 0 to 1: what pictures of a training show."""
+
+    def errors(self, outputs: Tensor, y: Tensor) -> Tensor | None:
+        """(N,) the share of each example's answers that is wrong; None of quantities, which are never quite right."""
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Predictions p (..., K), float64, of raw outputs (..., K)."""

@@ -48,11 +48,11 @@ class Baseline:
     changes: dict
     val_outputs: list[Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
 
-    def learning_of_a_batch(self, data: Data) -> tuple[list[float], Tensor, list[str]]:
-        """(steps, how well the prediction fits (steps, B), targets) of the fixed batch."""
+    def learning_of_a_batch(self, data: Data) -> tuple[list[float], Tensor, list[str], str]:
+        """(steps, how well the prediction fits (steps, B), targets, what is shown) of the fixed batch."""
         y = data.val.y[: len(self.dynamics[0][1])].cpu()
         fit = torch.stack([data.task.fit(outputs, y) for _, outputs in self.dynamics])
-        return [step for step, _ in self.dynamics], fit, data.task.shown(data.task.actual(y))
+        return [step for step, _ in self.dynamics], fit, data.task.shown(data.task.actual(y)), data.task.fit_title
 
     def score(self) -> dict:
         return score(self.name, [t.curve[-1] for t in self.trained])

@@ -7,8 +7,7 @@ EVIDENCE = {"inputs_are_scaled": ["door.png"], "beats_a_blind_model": ["dynamics
 FIGURES = {
     "door.png": "the first training batch as it enters the network, in the original pixel values, with its labels",
     "curves.png": "losses of each trained baseline and of the configured model, one line per seed",
-    "dynamics.png": "prediction dynamics: the probability of the right class for a fixed validation batch during "
-    "training",
+    "dynamics.png": "prediction dynamics: how well the predictions for a fixed validation batch fit during training",
 }
 
 

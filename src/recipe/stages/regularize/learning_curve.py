@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
-from torch import Tensor
 
 from recipe.data.batches import Data
 from recipe.experiment.arms import Arm, best_rows_by_half, cross_validated_loss, paired_gain, train_arms
@@ -70,21 +69,24 @@ def train_shares(cfg: DictConfig, data: Data, start: dict, run: Run) -> tuple[Ar
     ordered = [*smaller, base]
     sizes = [max(1, round(share * len(data.train))) for share in (*shares, 1.0)]
     if lost := [text for arm in ordered for text in arm.lost]:
-        return base, [LearningCurve("error", sizes, np.empty((0, len(sizes))), refused=f"a training ended: {lost[0]}")]
+        return base, [LearningCurve("loss", sizes, np.empty((0, len(sizes))), refused=f"a training ended: {lost[0]}")]
     seeds = list(zip(*(arm.lanes for arm in ordered), strict=True))  # of each, its lanes by size
-    errors = np.stack([[_cross_validated_errors(lane, data.val.y) for lane in lanes] for lanes in seeds])
     losses = np.array([[cross_validated_loss(lane) for lane in lanes] for lanes in seeds])
-    return base, [
-        learning_curve("error", sizes, errors.mean(2), cfg.confidence, cfg.seed, errors),
-        learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed),
-    ]
+    curves = [learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed)]
+    errors = [[_cross_validated_errors(lane, data) for lane in lanes] for lanes in seeds]
+    if all(e is not None for of_seed in errors for e in of_seed):
+        by_example = np.array(errors)
+        curves.insert(0, learning_curve("error", sizes, by_example.mean(2), cfg.confidence, cfg.seed, by_example))
+    return base, curves
 
 
-def _cross_validated_errors(lane: Trained, y: Tensor) -> np.ndarray:
-    """(N,) which validation examples are wrong, each at the step that is best for the other half of val."""
-    by_a, by_b = ((lane.watched[row].argmax(-1) != y).cpu().numpy() for row in best_rows_by_half(lane))
+def _cross_validated_errors(lane: Trained, data: Data) -> np.ndarray | None:
+    """(N,) the errors on validation examples, each at the step that is best for the other half of val."""
+    by_a, by_b = (data.task.errors(lane.watched[row], data.val.y) for row in best_rows_by_half(lane))
+    if by_a is None or by_b is None:
+        return None
     by_b[1::2] = by_a[1::2]  # the odd ones are half b
-    return by_b
+    return by_b.cpu().numpy()
 
 
 def learning_curve(
