@@ -125,12 +125,14 @@ def final_bias_fits(s: Setup, share: float = 0.5) -> Verdict:
 
     Where classes are uneven, or the mean target of a regression is far from zero, set the final bias to the best
     constant answer: the first epochs then need not learn it. The value is the loss that this saves, as a share of the
-    loss of outputs that are all zero.
+    loss of the outputs that the untrained model has on average.
     """
-    constant, zeros = best_constant(s).loss, loss_of_zeros(s, s.sample[1])
-    bias = [p for n, p in s.new_model().named_parameters() if n.endswith("bias")]
-    if not bias:
+    x, y = s.sample
+    model = s.new_model()
+    if not any(name.endswith("bias") for name, _ in model.named_parameters()):
         return skip("there is no bias to set")
-    saved = (zeros - constant) / max(abs(zeros), 1e-12)
-    finding = f"A final bias at the best constant answer lowers the initial loss from {zeros:.3f} to {constant:.3f}."
+    average = s.outputs(model, x).mean(0, keepdim=True)
+    constant, start = best_constant(s).loss, s.loss(average.expand(len(x), *average.shape[1:]), y).item()
+    saved = (start - constant) / max(abs(start), 1e-12)
+    finding = f"A final bias at the best constant answer lowers the initial loss from {start:.3f} to {constant:.3f}."
     return below(saved, share, finding=finding)

@@ -13,6 +13,7 @@ from recipe.config.changes import TRAINING, change
 from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
+from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
 from recipe.models.plain import Resize
 from recipe.rng import seeded
@@ -25,8 +26,13 @@ from recipe.verdict import cause
 
 
 def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
-    """A fresh model whose weights depend only on `seed`, with its lazy layers sized by a training example."""
-    return network(cfg, data.task.width, data.train.x[:2], seed)
+    """A fresh model whose weights depend only on `seed`, with its lazy layers sized by a training example.
+
+    Its final bias starts at the best constant answer where that saves loss, as of uneven classes.
+    """
+    net = network(cfg, data.task.width, data.train.x[:2], seed)
+    set_final_bias(net, data)
+    return net
 
 
 def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int) -> nn.Module:
