@@ -85,3 +85,13 @@ def test_two_arms_that_both_stop_early_are_both_judged_crosswise():
     # the better half by chance at each candidate: its own lowest loss is too good, the other half's is not
     lucky = [lane([1.0, 0.2, 0.8 + i / 99], [1.0, 0.8, 0.2]) for i in range(3)]
     assert gain(base, Arm("lucky", {}, lucky, early_stopping=True), 0.95).mean == pytest.approx(-0.2, abs=0.02)
+
+
+@settings(deadline=None)
+@given(numbers, st.integers(2, 10))
+def test_overlapping_training_sets_widen_the_interval(differences, folds):
+    """Nadeau and Bengio's correction: the variance of the mean is s^2 (1 / n + n_val / n_train)."""
+    n, plain, ours = len(differences), paired_gain(differences, 0.95), paired_gain(differences, 0.95, 1 / (folds - 1))
+    assert ours.mean == plain.mean
+    wider = (1 + n / (folds - 1)) ** 0.5
+    assert ours.high - ours.low == pytest.approx(wider * (plain.high - plain.low))

@@ -40,7 +40,7 @@ def test_killed_at_several_points_and_rerun_gives_the_same_bits(tmp_path, forks,
 def test_what_was_finished_is_not_trained_again(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "EVERY", 0.0)
     first = train(tmp_path, "batched")
-    monkeypatch.setattr(engine, "_evaluate", None)
+    monkeypatch.setattr(engine._GroupTraining, "_evaluate", None)
     assert all(same(a, b) for a, b in zip(train(tmp_path, "batched"), first, strict=True))
 
 

@@ -49,6 +49,7 @@ class Data:
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
     fingerprint: str
+    folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
     def pictures(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in 0..1; features as a square of grey, in reading order, from -3 to 3 standard deviations."""

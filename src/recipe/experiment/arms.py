@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.formatting import count, interval, lowering
-from recipe.train.lane import Row, Trained, metric_of
+from recipe.train.lane import Lane, Row, Trained, metric_of
 
 TEST = "paired t-interval over seeds, two-sided"
 
@@ -23,6 +23,7 @@ class Arm:
     changes: dict
     lanes: list[Trained]
     early_stopping: bool = False
+    overlap: float = 0.0  # see `overlap`
 
     def values(self, metric: str) -> list[float]:
         return [t.row(self.early_stopping)[metric] for t in self.lanes]
@@ -59,13 +60,18 @@ class Gain:
         return f"{self.mean:.4f} ({interval(self.low, self.high, self.confidence, 4)}, {count(self.n, 'seed')})"
 
 
-def paired_gain(differences: list[float], confidence: float) -> Gain:
-    """Student's t for the mean of paired differences (Gosset 1908). n >= 2."""
+def paired_gain(differences: list[float], confidence: float, overlap: float = 0.0) -> Gain:
+    """Student's t for the mean of paired differences (Gosset 1908). n >= 2.
+
+    overlap: of training sets that share examples, as the folds of a cross-validation do, the validation examples per
+    training example: the variance of the mean is s^2 (1 / n + overlap) (Nadeau and Bengio 2003, Inference for the
+    generalization error, section 5.2).
+    """
     from scipy.stats import t  # scipy.stats takes seconds to import
 
     n = len(differences)
     mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
-    half = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    half = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation * math.sqrt(1 / n + overlap)
     return Gain(mean, mean - half, mean + half, n, confidence)
 
 
@@ -74,16 +80,16 @@ def train_arms(
 ) -> dict[str, Arm]:
     """{name: its changes} -> {name: Arm}, one lane per seed; all in one call of the engine, which gets kwargs.
 
-    Arms share seeds, initial weights (where shapes agree) and data order: they are paired.
+    Arms share seeds, initial weights (where shapes agree), data order and folds: they are paired.
     """
-    seeds = lane_seeds(cfg)
-    lanes = [build.lane(cfg, data, seed, changes) for changes in arms.values() for seed in seeds]
+    seeds = lane_seeds(cfg, len(data.folds) or 1)
+    lanes = [lane_of(cfg, data, seed, changes) for changes in arms.values() for seed in seeds]
     trained = build.train(cfg, data, lanes, run, label or ", ".join(arms), **kwargs)
     done = {}
     for i, (name, changes) in enumerate(arms.items()):
         results = trained[i * len(seeds) : (i + 1) * len(seeds)]
         early = bool(changes.get("train.early_stopping", cfg.train.early_stopping))
-        done[name] = Arm(name, changes, results, early)
+        done[name] = Arm(name, changes, results, early, overlap=overlap(data))
         for seed, lane in zip(seeds, results, strict=True):
             params = {**changes, "arm": name, "seed": seed}
             first = name == main and seed == seeds[0]
@@ -101,7 +107,7 @@ def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
         pairs = zip(_unbiased_losses(base), _unbiased_losses(arm), strict=True)
     else:
         pairs = zip(base.values("val_loss"), arm.values("val_loss"), strict=True)
-    return paired_gain([b - a for b, a in pairs], confidence)
+    return paired_gain([b - a for b, a in pairs], confidence, arm.overlap)
 
 
 def _unbiased_losses(arm: Arm) -> list[float]:
@@ -135,6 +141,22 @@ def score(system: str, rows: list[Row]) -> dict:
     return {"system": system, "seeds": len(rows)} | means | {f"val_{metric}_sd": deviation}
 
 
-def lane_seeds(cfg: DictConfig) -> list[int]:
-    """The seeds of a stage's lanes: disjoint for every `seed`, so that a sweep over seeds repeats none."""
-    return [100 * cfg.seed + i for i in range(cfg.seeds)]
+def lane_seeds(cfg: DictConfig, folds: int = 1) -> list[int]:
+    """The seeds of a stage's lanes: disjoint for every `seed`, so that a sweep over seeds repeats none.
+
+    As many as fill each fold equally often.
+    """
+    return [100 * cfg.seed + i for i in range(folds * math.ceil(cfg.seeds / folds))]
+
+
+def lane_of(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None) -> Lane:
+    """One training, in the fold that its seed belongs to where there are folds."""
+    if not data.folds:
+        return build.lane(cfg, data, seed, changes)
+    fold = data.folds[seed % 100 % len(data.folds)]
+    return build.lane(cfg, fold, seed, changes, fold=fold)
+
+
+def overlap(data: Data) -> float:
+    """Validation examples per training example of each fold; 0 without folds."""
+    return 1 / (len(data.folds) - 1) if data.folds else 0.0

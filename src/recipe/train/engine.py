@@ -81,7 +81,7 @@ def _groups_in_training(
     reason = group.plain
     if not reason:
         try:
-            batch = Lanes(members, part)
+            batch = Lanes(members, _training_set(members[0], part))
             batch.try_out()
         except NotBatchable as error:
             reason = str(error)
@@ -92,7 +92,11 @@ def _groups_in_training(
     if len(members) > 1:
         say(f"{len(members)} lanes one after the other: {reason}")
     for number, lane in zip(group.numbers, members, strict=True):
-        yield [number], PlainLane(lane, part)
+        yield [number], PlainLane(lane, _training_set(lane, part))
+
+
+def _training_set(lane: Lane, part: Split) -> Split:
+    return lane.fold.train if lane.fold else part
 
 
 def _run_with_judge(running: list[Iterator[int]], call: _Call, rungs: Sequence[int], judge: Judge) -> None:
@@ -126,6 +130,9 @@ class _GroupTraining:
 
     def __init__(self, call: _Call, numbers: list[int], work: Lanes | PlainLane):
         self.call, self.numbers, self.work = call, numbers, work
+        fold = call.lanes[numbers[0]].fold  # lanes of a group share it
+        self.train, self.val = (fold.train, fold.val) if fold else (call.part, call.val)
+        self.metric = fold.metric if fold else call.metric
         self.alive = numbers
         self.identity = [call.lanes[i].identity for i in numbers]
         self.path = call.folder / f"{numbers[0]}.safetensors" if call.folder else None
@@ -151,7 +158,7 @@ class _GroupTraining:
 
     def _resume(self) -> int:
         """The step of the first evaluation: 0, or that after the checkpoint."""
-        progress = load_progress(self.path, self.identity, self.call.part.y.device) if self.path else None
+        progress = load_progress(self.path, self.identity, self.train.y.device) if self.path else None
         if not progress:
             return 0
         self.alive = progress.alive
@@ -167,7 +174,7 @@ class _GroupTraining:
         """Trains to step `at` and evaluates there; {place in `alive`: reason} of the lanes that end."""
         started = time.monotonic()
         totals = self.work.advance(at).tolist() if at > self.work.done else [0.0] * len(self.alive)
-        rows, logits = _evaluate(self.work, self.call, at)
+        rows, logits = self._evaluate(at)
         over, better = {}, []
         for j, i in enumerate(self.alive):
             lane, result = self.call.lanes[i], self.call.results[i]
@@ -184,6 +191,22 @@ class _GroupTraining:
         for i in self.alive:
             self.call.results[i].seconds += (time.monotonic() - started) / len(self.alive)
         return over
+
+    def _evaluate(self, at: int) -> tuple[list[Row], Tensor]:
+        """A row per lane, and the outputs on val (M, N, K)."""
+        work, train, val, metric = self.work, self.train, self.val, self.metric
+        on_train, on_val = work.outputs(train), work.outputs(val)
+        columns = {
+            "train_loss": work.losses(on_train, train.y),
+            f"train_{metric.name}": metric.of_networks(on_train, train.y),
+            "val_loss": work.losses(on_val, val.y),
+            f"val_{metric.name}": metric.of_networks(on_val, val.y),
+            # the two halves let early stopping be judged on examples that did not choose the step
+            "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
+            "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
+        }
+        numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
+        return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], on_val
 
     def _record(self, result: Trained, row: Row, logits: Tensor) -> bool:
         """Appends an evaluation; whether it is the best so far. The untrained model does not count."""
@@ -222,23 +245,6 @@ class _GroupTraining:
         """The step of the next evaluation: a multiple of eval_every, or a lane's last."""
         every = self.call.eval_every
         return min([(at // every + 1) * every, *(self.call.lanes[i].steps for i in self.alive)])
-
-
-def _evaluate(work: Lanes | PlainLane, call: _Call, at: int) -> tuple[list[Row], Tensor]:
-    """A row per lane, and the outputs on val (M, N, K)."""
-    part, val, metric = call.part, call.val, call.metric
-    on_train, on_val = work.outputs(part), work.outputs(val)
-    columns = {
-        "train_loss": work.losses(on_train, part.y),
-        f"train_{metric.name}": metric.of_networks(on_train, part.y),
-        "val_loss": work.losses(on_val, val.y),
-        f"val_{metric.name}": metric.of_networks(on_val, val.y),
-        # the two halves let early stopping be judged on examples that did not choose the step
-        "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
-        "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
-    }
-    numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
-    return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], on_val
 
 
 def _reason_to_end(lane: Lane, result: Trained) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recipe.data.batches import Data
 from recipe.train.augment import Augmentation
 
 Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_<metric>, ...; two halves of val
@@ -40,6 +41,7 @@ class Lane:
     enough: float = -math.inf  # nats of training loss below which the lane ends
     decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
+    fold: Data | None = None  # of a cross-validation: its own train, val and metric in place of the call's
     step: Callable | None = None  # user-defined: (model, optimizer, inputs, targets, loss) -> loss before the step
 
     @property

@@ -44,7 +44,7 @@ def plan(lanes: list[Lane], part: Split, mode: str = "auto") -> list[Group]:
         if reason := "as requested" if mode == "plain" else why_plain(lane):
             groups.append(Group(numbers, reason))
             continue
-        multiplications, size = profile(lane, part)
+        multiplications, size = profile(lane, lane.fold.train if lane.fold else part)
         if mode == "auto" and len(numbers) == 1:
             groups.append(Group(numbers, "alone in its architecture"))
         elif mode == "auto" and part.y.device.type == "cpu" and multiplications > LARGE:
@@ -109,7 +109,7 @@ def _likeness(lane: Lane) -> tuple:
         loss,
         lane.batch_size,
         augment.structure(lane.augment),
-        (lane.step, lane.precision),
+        (lane.step, lane.precision, id(lane.fold)),
     )
 
 

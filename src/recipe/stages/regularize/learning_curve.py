@@ -73,8 +73,8 @@ def train_shares(cfg: DictConfig, data: Data, start: dict, run: Run) -> tuple[Ar
     seeds = list(zip(*(arm.lanes for arm in ordered), strict=True))  # of each, its lanes by size
     losses = np.array([[cross_validated_loss(lane) for lane in lanes] for lanes in seeds])
     curves = [learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed)]
-    errors = [[_cross_validated_errors(lane, data) for lane in lanes] for lanes in seeds]
-    if all(e is not None for of_seed in errors for e in of_seed):
+    errors = [[_cross_validated_errors(lane, data) for lane in lanes] for lanes in seeds if not data.folds]
+    if errors and all(e is not None for of_seed in errors for e in of_seed):
         by_example = np.array(errors)
         curves.insert(0, learning_curve("error", sizes, by_example.mean(2), cfg.confidence, cfg.seed, by_example))
     return base, curves

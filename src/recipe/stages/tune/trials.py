@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
-from recipe.experiment import build
+from recipe.experiment.arms import lane_of
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, changes
 from recipe.train.lane import Lane, Trained
@@ -93,7 +93,7 @@ class TrialSetup:
         """One lane per seed, with these values of the searched keys."""
         changed = changes(self.space, self.start, params)
         seeds = [100 * self.cfg.seed + i for i in range(self.cfg.trial_seeds)]
-        return [build.lane(self.cfg, self.data, seed, changed) for seed in seeds]
+        return [lane_of(self.cfg, self.data, seed, changed) for seed in seeds]
 
     def stops_early(self, params: dict) -> bool:
         return bool((self.start | params).get("train.early_stopping", self.cfg.train.early_stopping))
