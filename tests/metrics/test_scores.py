@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from made_data import random
 from scipy import stats
 
+from recipe.metrics import resampling
 from recipe.metrics import scores as q
 from recipe.metrics.comparison import compare, mcnemar
 
@@ -49,7 +50,7 @@ def test_probabilities_that_mean_what_they_say_are_calibrated():
 def test_a_bootstrap_has_the_spread_of_a_mean():
     values = torch.randn(400, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     means = q.bootstrap(values)
-    assert means.shape == (q.DRAWS, 2)
+    assert means.shape == (resampling.DRAWS, 2)
     assert means.mean(0) == pytest.approx(values.mean(0).numpy(), abs=0.01)
     assert means.std(0) == pytest.approx((values.std(0) / 20).numpy(), rel=0.06)
 
@@ -57,7 +58,7 @@ def test_a_bootstrap_has_the_spread_of_a_mean():
 def test_a_bootstrap_in_pieces_has_the_same_bits(monkeypatch):
     values = torch.rand(50, 3, dtype=torch.float64)
     whole = q.bootstrap(values)
-    monkeypatch.setattr(q, "AT_ONCE", 700)
+    monkeypatch.setattr(resampling, "AT_ONCE", 700)
     assert np.array_equal(q.bootstrap(values), whole)
 
 

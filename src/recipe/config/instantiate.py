@@ -1,5 +1,6 @@
 """What a config group names, built: the door to `hydra.utils.instantiate`."""
 
+from dataclasses import fields
 from typing import Any
 
 from hydra.errors import HydraException
@@ -8,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.compose import EFFORT, RUNTIME
 from recipe.errors import RecipeError
+from recipe.metrics.user_defined import UserFunction
 from recipe.verdict import cause
 
 
@@ -32,6 +34,25 @@ def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
             f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
             f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
         ) from None
+
+
+def metric(cfg: DictConfig) -> str | UserFunction:
+    """What `metric` in conf names: a word, or a user's function.
+
+    Raises RecipeError where the function cannot be imported, or where a key is none of UserFunction's.
+    """
+    if isinstance(cfg.metric, str):
+        return cfg.metric
+    settings = plain(cfg, "metric")
+    target = settings.pop("_target_", "nothing")
+    known = [field.name for field in fields(UserFunction)][1:]
+    if unknown := sorted(set(settings) - set(known)):
+        raise RecipeError(f"`metric` has no key `{unknown[0]}`; it has _target_, {', '.join(known)}.")
+    try:
+        function = get_method(str(target))
+    except Exception as error:  # a user's module may raise anything when it is imported
+        raise RecipeError(f"`metric._target_: {target}` cannot be imported: {cause(error)}") from None
+    return UserFunction(function, **{"name": str(target).rsplit(".", 1)[-1]} | settings)
 
 
 def plain_all(cfg: DictConfig) -> dict[str, Any]:

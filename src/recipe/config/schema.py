@@ -126,6 +126,16 @@ class Declare:
 
 
 @dataclass
+class UserMetric(Part):
+    """A function (targets, predictions) -> number: the fields of recipe.metrics.user_defined.UserFunction"""
+
+    name: str
+    higher_is_better: bool
+    percent: bool
+    unit: str
+
+
+@dataclass
 class Train:
     share: PositiveShare
     batch_size: PositiveInt
@@ -149,6 +159,7 @@ class Learn(Base):
     optimizer: Part
     augment: Part
     step: Part
+    metric: str | UserMetric
     declare: Declare
     train: Train
 
@@ -265,4 +276,5 @@ BY_STAGE: dict[str, type[Base]] = {  # in the order of the recipe
     "ensemble": Ensemble,
     "report": Report,
 }
-NAMED = ("checks", "waive", "space")  # the keys that a user adds below these are names of checks, or of other keys
+# the keys that a user adds below these: names of checks, other keys, the arguments of a metric
+NAMED = ("checks", "waive", "space", "metric")

@@ -121,7 +121,7 @@ def _check_mapping(node: dict[str, Any], schema: type | None, at: str, *, comple
         if value == "???":
             raise RecipeError(f"`{path}` has no value yet: it is `???`.")
         if isinstance(value, dict) and "_target_" in value:
-            _check_part(value, path)
+            _check_part(value, path, fields.get(key, Part))
         elif key in fields:
             _check_value(value, fields[key], path, complete)
         elif isinstance(value, dict):
@@ -132,10 +132,10 @@ def _check_mapping(node: dict[str, Any], schema: type | None, at: str, *, comple
         raise RecipeError(f"`{f'{at}.{missing}'.lstrip('.')}` is missing: conf/ must have a line for it{advice}")
 
 
-def _check_part(node: dict[str, Any], path: str) -> None:
+def _check_part(node: dict[str, Any], path: str, annotation: Any) -> None:
     if not isinstance(node["_target_"], str):
         raise RecipeError(_wrong_type(f"{path}._target_", node["_target_"], forms(str)))
-    _check_mapping(node, option(node["_target_"]), path)
+    _check_mapping(node, option(node["_target_"]) or next((f.keys for f in forms(annotation) if f.keys), None), path)
 
 
 def _check_value(value: object, annotation: Any, path: str, complete: bool) -> None:

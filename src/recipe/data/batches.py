@@ -16,6 +16,8 @@ from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, m
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.metrics.metric import Metric
+from recipe.metrics.user_defined import UserFunction
+from recipe.tasks.chosen_metric import AUTO, chosen_metric
 from recipe.tasks.classification import Classification
 from recipe.tasks.task import Task
 
@@ -63,13 +65,14 @@ class Data:
 def load(
     config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
-    lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
+    lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"), metric: str | UserFunction = AUTO,
 ) -> Data:  # fmt: skip
     """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
     A missing feature gets the mean of its column, which is 0 after standardisation. memory: GiB that the splits may
     take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
-    Neither changes a bit of any value. Raises RecipeError for texts.
+    Neither changes a bit of any value. metric: a name, or a user's function. Raises RecipeError for texts, and for a
+    metric that is not of the task.
     """
     store = Store.open(config, folder)
     if store.kind == TEXT:
@@ -84,8 +87,8 @@ def load(
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
     splits = {name: Split((streamed | in_memory)[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
     task = Classification(tuple(row["class"] for row in read_csv(lists / "classes.csv")))
-    metric = task.metrics[task.usual_metric(splits["train"].y)]
-    return Data(splits["train"], splits["val"], task, metric, scale.mean, scale.std, store.fingerprint)
+    chosen = chosen_metric(task, splits["train"].y, metric)
+    return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint)
 
 
 def read_test(

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from recipe.formatting import interval
-from recipe.metrics.scores import bootstrap, nlls, percentiles, right
+from recipe.metrics.resampling import percentiles
+from recipe.metrics.scores import bootstrap, nlls, right
 
 
 @dataclass(frozen=True)

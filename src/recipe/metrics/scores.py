@@ -1,6 +1,5 @@
 """Proper scores, calibration error and bootstrap intervals of predicted probabilities."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +7,10 @@ import torch
 from torch import Tensor
 
 from recipe.metrics.intervals import wilson
+from recipe.metrics.resampling import draws, percentiles
 
 TINY = 1e-12  # a probability of zero would have an infinite loss
 BINS = 15  # of confidence
-DRAWS = 2000  # of a bootstrap
-AT_ONCE = 2**22  # numbers of a bootstrap's draws that are held together
 
 
 @dataclass(frozen=True)
@@ -95,15 +93,7 @@ def bootstrap(columns: Tensor, seed: int = 0) -> np.ndarray:
     """
     values = columns.double().cpu().numpy()
     # einsum and not @: its bits depend neither on threads nor on how many draws are held together
-    return np.concatenate([np.einsum("dn,nc->dc", t, values) for t in _draws(len(values), seed)]) / len(values)
-
-
-def _draws(count: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each example is in a draw: (some of the DRAWS, N)."""
-    generator, even = np.random.default_rng(seed), np.full(count, 1 / count)
-    together = max(1, AT_ONCE // count)
-    for at in range(0, DRAWS, together):
-        yield generator.multinomial(count, even, size=min(together, DRAWS - at)).astype(float)
+    return np.concatenate([np.einsum("dn,nc->dc", t, values) for t in draws(len(values), seed)]) / len(values)
 
 
 def fall(before: Tensor, after: Tensor, y: Tensor) -> tuple[float, float, float]:
@@ -115,12 +105,6 @@ def gained(before: Tensor, after: Tensor) -> tuple[float, float, float]:
     """By how much the mean of (N,) numbers falls, and its paired 95 % bootstrap interval over examples."""
     falls = before - after
     return (falls.mean().item(), *percentiles(bootstrap(falls.unsqueeze(1))[:, 0]))
-
-
-def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5th and the 97.5th."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def weighted(p: Tensor, times: list[int]) -> Tensor:

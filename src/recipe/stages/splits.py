@@ -1,6 +1,6 @@
 """The splits for a stage that trains, on its device and within the memory that conf/runtime grants."""
 
-from recipe.config.instantiate import data_name, plain
+from recipe.config.instantiate import data_name, metric, plain
 from recipe.data import batches
 from recipe.data.batches import Data, Split
 from recipe.stages.runner import Run
@@ -8,7 +8,7 @@ from recipe.stages.runner import Run
 
 def load_data(run: Run) -> Data:
     """Train and val, standardised by train; MLflow gets their fingerprint."""
-    data = batches.load(plain(run.cfg, "data"), run.device, **_reading(run))
+    data = batches.load(plain(run.cfg, "data"), run.device, metric=metric(run.cfg), **_reading(run))
     run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
     return data
 

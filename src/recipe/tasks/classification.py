@@ -1,5 +1,6 @@
 """One class of several for each example."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from recipe.metrics import classification
 from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.scores import TINY, nlls
+
+IMBALANCE = 5.0  # the largest class's examples over the smallest one's, above which classes count as imbalanced
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,15 @@ class Classification:
         return error_floor(same, y.numpy()).loss
 
     def usual_metric(self, y: Tensor) -> str:
-        return "accuracy"
+        """accuracy; where the largest class has over IMBALANCE times the examples of the smallest, balanced accuracy,
+        and of two classes average precision: the accuracy of a constant answer is high there and means nothing."""
+        if self.imbalance(y) <= IMBALANCE:
+            return "accuracy"
+        return "average_precision" if self.width == 2 else "balanced_accuracy"
+
+    def imbalance(self, y: Tensor) -> float:
+        counts = torch.bincount(self.actual(y).cpu(), minlength=self.width)
+        return (counts.max() / counts.min()).item() if counts.min() else math.inf
 
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.CrossEntropyLoss()

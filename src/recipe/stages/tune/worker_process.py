@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masking
 from recipe.config.compose import home
-from recipe.config.instantiate import plain
+from recipe.config.instantiate import metric, plain
 from recipe.data.batches import load
 from recipe.errors import RecipeError
 from recipe.files import read_yaml
@@ -33,7 +33,9 @@ def run_worker(cfg: DictConfig) -> None:
         print(f"worker     {text}", flush=True)
 
     device = prepare_torch(cfg)
-    data = load(plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say)
+    data = load(
+        plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say, metric=metric(cfg)
+    )
     accepted = cast(dict, read_yaml("runs/regularize/best.yaml"))
     search = open_search(cfg, data, accepted, code_and_data("tune", cfg), home(), say, create=False)
     try:
