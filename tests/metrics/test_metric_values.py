@@ -17,7 +17,7 @@ from recipe.metrics.weighted import average_precision, roc_auc
 
 CLASSES, LABELS = classification.METRICS, multilabel.METRICS
 IN_UNIT = regression.metrics_of((2.0, 0.5), "mm")
-FAST = settings(deadline=None, max_examples=60)
+FAST = settings(deadline=None, max_examples=30)
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recipe.metrics.calibration_error import calibration_error, noise
 from recipe.metrics.intervals import wilson
 from recipe.metrics.metric import Metric, of_weighted
-from recipe.metrics.scores import BINS, TINY
+from recipe.metrics.scores import TINY
 from recipe.metrics.weighted import Array, average_precision, divided, mean_of_known, means, roc_auc, sums_by
 
 
@@ -94,15 +95,12 @@ def _brier(p: Array, y: Array, w: Array) -> Array:
 
 
 def _ece(p: Array, y: Array, w: Array) -> Array:
-    """Expected calibration error over equally wide bins of confidence (Guo et al. 2017)."""
-    return binned_gap(p.max(1), _right(p, y), w)
+    return calibration_error(p.max(1), _right(p, y), w)
 
 
-def binned_gap(confidence: Array, right: Array, w: Array) -> Array:
-    """(D,): the mean of |confidence - share of right ones| over BINS bins of confidence (N,), by their examples."""
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    result: Array = np.abs(sums_by(bins, BINS, w, confidence - right)).sum(1) / w.sum(1)
-    return result
+def _ece_limits(p: Array, y: Array) -> tuple[float, float]:
+    value, off = _ece(p, y, np.ones((1, len(y))))[0], noise(p.max(1), _right(p, y))
+    return max(0.0, float(value) - off), float(value) + off
 
 
 # ---- rankings ----------------------------------------------------------------------------------------------------
@@ -151,6 +149,6 @@ METRICS = {
         of_weighted("roc_auc", "ROC AUC", _roc_auc, _of_networks),
         of_weighted("log_loss", "log loss", _log_loss, _of_networks, higher_is_better=False, unit="nats"),
         of_weighted("brier", "Brier score", _brier, _of_networks, higher_is_better=False),
-        of_weighted("ece", "expected calibration error", _ece, _of_networks, higher_is_better=False),
+        of_weighted("ece", "ECE", _ece, _of_networks, higher_is_better=False, limits=_ece_limits),
     )
 }

@@ -71,7 +71,8 @@ class Metric:
         """(DRAWS,): the values on examples drawn with replacement; the same examples for every system and metric, so
         that the difference of two systems is paired."""
         weighted = self.weighted or _one_after_the_other(self.of, p, y)
-        return np.concatenate([weighted(array(p), array(y), w) for w in draws(len(y), seed)])
+        in_order_of_examples = map(np.asfortranarray, draws(len(y), seed))  # as rankings gather them: twice as fast
+        return np.concatenate([weighted(array(p), array(y), w) for w in in_order_of_examples])
 
 
 def array(values: Any) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from recipe.metrics.classification import binned_gap
+from recipe.metrics.calibration_error import calibration_error, noise
 from recipe.metrics.metric import of_weighted
 from recipe.metrics.scores import TINY
 from recipe.metrics.weighted import Array, average_precision, divided, mean_of_known, means, roc_auc
@@ -81,10 +81,17 @@ def _log_loss(p: Array, y: Array, w: Array) -> Array:
 
 
 def _ece(p: Array, y: Array, w: Array) -> Array:
-    """Mean over labels of the calibration error of the label's probability (Kull et al. 2019, classwise ECE)."""
-    each = [binned_gap(p[:, label], y[:, label], w) for label in range(p.shape[1])]
+    """Mean over labels of the calibration error of their probabilities (Kull et al. 2019, classwise ECE)."""
+    each = [calibration_error(scores, actual, w) for scores, actual in zip(p.T, y.T, strict=True)]
     result: Array = np.stack(each, 1).mean(1)
     return result
+
+
+def _ece_limits(p: Array, y: Array) -> tuple[float, float]:
+    """As if the noise of all labels had one direction: those of one example depend on each other."""
+    value = _ece(p, y, np.ones((1, len(y))))[0]
+    off = np.mean([noise(scores, actual) for scores, actual in zip(p.T, y.T, strict=True)])
+    return max(0.0, float(value - off)), float(value + off)
 
 
 METRICS = {
@@ -101,6 +108,6 @@ METRICS = {
         of_weighted(
             "log_loss", "log loss, summed over labels", _log_loss, _of_networks, higher_is_better=False, unit="nats"
         ),
-        of_weighted("ece", "expected calibration error, mean over labels", _ece, _of_networks, higher_is_better=False),
+        of_weighted("ece", "classwise ECE", _ece, _of_networks, higher_is_better=False, limits=_ece_limits),
     )
 }

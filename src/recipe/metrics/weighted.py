@@ -62,15 +62,20 @@ def ranking(scores: Array, positive: Array, w: Array) -> Ranking:
     starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(scores)]])
     step = np.searchsorted(changes, np.flatnonzero(is_positive), side="right")  # of each positive
     sorted_w = w.T[order]  # examples first: the sums run over whole rows of draws, several times faster
-    none = np.zeros((1, len(w)))
-    among_all = np.concatenate([none, sorted_w.cumsum(0)])
-    among_positives = np.concatenate([none, sorted_w[is_positive].cumsum(0)])
+    among_all, among_positives = _running(sorted_w), _running(sorted_w[is_positive])
     before = np.concatenate([[0], is_positive.cumsum()])  # positives before each place
     rows = (
         sorted_w[is_positive], among_positives[before[ends[step]]], among_all[ends[step]],
         among_positives[before[starts[step]]], among_all[starts[step]],
     )  # fmt: skip
     return Ranking(*(row.T for row in rows))
+
+
+def _running(rows: Array) -> Array:
+    """(N + 1, D): the sums of the first 0, 1, ... N rows."""
+    sums = np.zeros((len(rows) + 1, rows.shape[1]))
+    np.cumsum(rows, 0, out=sums[1:])
+    return sums
 
 
 def average_precision(scores: Array, positive: Array, w: Array) -> Array:
