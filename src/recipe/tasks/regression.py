@@ -40,7 +40,7 @@ class Regression:
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        return regression.metrics_of(self.mean, self.std, self.unit)
+        return regression.metrics_of(self.std, self.unit)
 
     def lowest_loss(self, same: np.ndarray, y: Tensor) -> float:
         """The mean variance of the targets among equal inputs."""
