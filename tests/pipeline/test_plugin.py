@@ -46,3 +46,23 @@ def test_an_edit_of_an_own_part_reruns_the_stages_whose_config_names_it(clone):
     clone.write("src/own/parts.py", "from torch.nn import CrossEntropyLoss as Loss  # edited\n")
     clone.write("src/own/other.py", "")
     assert clone.repro("overfit").stages == ["compose", "overfit"]
+
+
+def test_a_metric_of_a_users_own_leads_the_scores(clone):
+    """A plain function, as in scikit-learn; one that fails ends the stage with one message."""
+    clone.write(
+        "src/own/scores.py",
+        "def missed(targets, predictions):\n    return float((predictions.argmax(1) != targets).mean())\n",
+    )
+    clone.choose(metric={"_target_": "own.scores.missed", "name": "missed", "higher_is_better": False, "percent": True})
+    clone.repro("baseline")
+    report = clone.report("baseline")
+    assert report["metric"] == [
+        {"name": "missed", "title": "missed", "higher_is_better": False, "percent": True, "unit": ""}
+    ]
+    assert all(0 < row["val_missed"] < 1 for row in report["scores"])
+
+    clone.write("src/own/scores.py", "def missed(targets, predictions):\n    return targets.median()\n")
+    assert "metric `missed` failed on targets" in clone.repro("baseline", code=None).text
+    clone.choose(metric="rmse")
+    assert "`metric: rmse` is no metric of the task classification" in clone.repro("baseline", code=None).text
