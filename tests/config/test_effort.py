@@ -9,6 +9,7 @@ import pytest
 from recipe.config.compose import STAGES, compose
 from recipe.config.hydra_app import compose_cli
 from recipe.config.instantiate import plain_all
+from recipe.config.type_check import check_types
 from recipe.errors import RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,3 +70,12 @@ def test_effort_is_a_word_of_the_command_line_too(house):
 def test_another_word_is_refused_with_those_there_are(house):
     with pytest.raises(RecipeError, match=r"conf/effort/ has no `slow`; known: normal, quick, thorough"):
         with_effort(house, "slow")
+
+
+def test_a_config_of_resolved_is_complete_without_the_word(house):
+    cfg = compose("tune")
+    del cfg.effort
+    check_types(cfg)
+    del cfg.seeds
+    with pytest.raises(RecipeError, match="`seeds` is missing"):
+        check_types(cfg)

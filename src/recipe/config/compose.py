@@ -32,7 +32,6 @@ STAGES = tuple(BY_STAGE)
 # a value of params.yaml that conf/ decides: the key is there, so that `dvc exp run -S` can set it
 FROM_CONF = "from_conf"
 RUNTIME = "runtime"  # the group that changes where a run happens, never what it computes: not in resolved/
-EFFORT = "effort"  # the group that other keys take numbers from: in resolved/ these keys have them
 
 
 def root() -> Path:

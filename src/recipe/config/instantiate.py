@@ -7,7 +7,8 @@ from hydra.errors import HydraException
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.compose import EFFORT, RUNTIME
+from recipe.config.compose import RUNTIME
+from recipe.config.schema import EFFORT
 from recipe.errors import RecipeError
 from recipe.metrics.user_defined import UserFunction
 from recipe.verdict import cause

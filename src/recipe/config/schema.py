@@ -276,5 +276,6 @@ BY_STAGE: dict[str, type[Base]] = {  # in the order of the recipe
     "ensemble": Ensemble,
     "report": Report,
 }
+EFFORT = "effort"  # the group that other keys take numbers from: resolved/ has it in these keys alone
 # the keys that a user adds below these: names of checks, other keys, the arguments of a metric
 NAMED = ("checks", "waive", "space", "metric")

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.options import option
-from recipe.config.schema import BY_STAGE, NAMED, Part, Reason
+from recipe.config.schema import BY_STAGE, EFFORT, NAMED, Part, Reason
 from recipe.errors import RecipeError
 
 # how a bound is written, and when it holds (never for NaN)
@@ -126,7 +126,7 @@ def _check_mapping(node: dict[str, Any], schema: type | None, at: str, *, comple
             _check_value(value, fields[key], path, complete)
         elif isinstance(value, dict):
             _check_mapping(value, None, path)
-    if complete and (missing := next((key for key in fields if key not in node), "")):
+    if complete and (missing := next((key for key in fields if key not in node and key != EFFORT), "")):
         near = difflib.get_close_matches(missing, set(node) - set(fields), n=1)
         advice = f"; did you mean it by `{near[0]}`?" if near else "."
         raise RecipeError(f"`{f'{at}.{missing}'.lstrip('.')}` is missing: conf/ must have a line for it{advice}")
