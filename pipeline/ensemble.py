@@ -19,7 +19,7 @@ from recipe.verdict import checks_of
 def main(cfg, run):
     data = load_data(run)
     pool = train_pool(cfg, data, read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), run)
-    weights = member_weights.choose(pool, data.val.y.cpu(), run.out / "choice.yaml")
+    weights = member_weights.choose(data.task, pool, data.val.y.cpu(), run.out / "choice.yaml")
     trusted = final_system.save(cfg, data, pool, weights, run)
     extended, student = extend_training(cfg, data, pool[0], run), distil(cfg, data, pool, weights, run)
 
@@ -30,9 +30,9 @@ def main(cfg, run):
     final = final_system.load_and_log(cfg, run, trusted)
     doubts = mispredictions.write(run, final, data, test)
     return Report(
-        results.metrics(tested, data.task, data.metric),
-        run.judge(checks, results.evidence(data, test, tested, final.probabilities(test))),
-        results.predictions(tested), captions.EVIDENCE, captions.FIGURES, results.scores(tested),
+        results.metrics(tested),
+        run.judge(checks, results.evidence(data, test, tested, final.predictions(test))),
+        results.predictions(tested), captions.EVIDENCE, captions.figure_captions(tested), results.scores(tested),
         captions.summary(tested), [*captions.findings(tested), doubts], metric=data.metric,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from recipe.tasks.classification import Classification
 X, Y = digits()
 NAMES = [str(i) for i in range(len(Y))]
 DIGITS = Classification(tuple(str(c) for c in range(10)))
+FOUR = Classification(("a", "b", "c", "d"))
 DATA = Data(
     Split(X[:700], Y[:700], NAMES[:700]), Split(X[1000:1200], Y[1000:1200], NAMES[1000:1200]),
     DIGITS, ACCURACY, torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",

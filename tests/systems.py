@@ -79,13 +79,13 @@ def project(root: Path, source, **facts) -> Project:
     return made
 
 
-def save(made: Project, temperature: float = TEMPERATURE, folder: Path | None = None, cfg=CFG) -> None:
+def save(made: Project, calibration=(TEMPERATURE,), folder: Path | None = None, cfg=CFG) -> None:
     members = [
         (changes, random_model(made.data, changes, seed).state_dict(), count)
         for seed, (changes, count) in enumerate(MEMBERS)
     ]
     to = folder or made.system
-    system.save(to, cfg, made.data, members, temperature, prepared=made.root / "runs/prepare")
+    system.save(to, cfg, made.data, members, calibration, prepared=made.root / "runs/prepare")
 
 
 # ---- users' data -------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """The command line: `recipe examine my_module:setup` runs the checks of a training, `recipe decide` adds decisions,
-`recipe worker` takes part in a running search, `recipe predict photo.jpg` classifies with the final system.
+`recipe worker` takes part in a running search, `recipe predict photo.jpg` predicts with the final system.
 """
 
 import argparse
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from recipe.addresses import masked, masking
 from recipe.errors import RecipeError
 
-if TYPE_CHECKING:  # both import torch
+if TYPE_CHECKING:  # these import torch
     from recipe.checks.setup import Setup
     from recipe.serve.predict import Prediction
+    from recipe.tasks.answers import Answers
 
 DECISIONS = "decisions.csv"
 SYSTEM = "runs/ensemble/system"
 MAX_WORKERS = 4  # processes that decode images: the network keeps no more of them busy
-TOP = 3  # classes shown of a single image
 
 
 def main(words: list[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(words: list[str] | None = None) -> int:
         "overrides", nargs="*", metavar="KEY=VALUE", help="those that pipeline/tune.py was started with, by hand"
     )
     command.set_defaults(does=lambda given: _take_part(given.overrides))
-    command = commands.add_parser("predict", help="classify your files with the final system", allow_abbrev=False)
+    command = commands.add_parser("predict", help="predict with the final system", allow_abbrev=False)
     command.add_argument(
         "input", metavar="PATH", help="an image, a folder of images, a table, or an array (.npy, .npz)"
     )
@@ -120,9 +120,9 @@ def _predict(given: argparse.Namespace) -> int:
     workers = 1 if single else min(MAX_WORKERS, _cores())
     predictions = predict.predict_inputs(system, read_inputs(path, system.form, workers))
     if single and not out:
-        return _show_prediction(next(predictions), system.classes)
+        return _show_prediction(next(predictions), system.answers)
     try:
-        counts = predict.write_predictions(predictions, system.classes, out or sys.stdout)
+        counts = predict.write_predictions(predictions, system.answers, out or sys.stdout)
     except BrokenPipeError:  # `recipe predict photos | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -147,16 +147,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux alone
 
 
-def _show_prediction(prediction: "Prediction", classes: list[str]) -> int:
-    """The most probable classes of one image."""
+def _show_prediction(prediction: "Prediction", answers: "Answers") -> int:
+    """A few lines on one image."""
     if prediction.p is None:
         print(f"recipe predict: {prediction.name}: {prediction.problem}", file=sys.stderr)
         return 1
-    p = prediction.p
-    best = sorted(range(len(classes)), key=lambda k: -p[k])[:TOP]
-    width = max(len(classes[k]) for k in best)
-    for k in best:
-        print(f"{_printable(classes[k]):<{width}}  {p[k]:>6.1%}")
+    for line in answers.lines(prediction.p):
+        print(_printable(line))
     if prediction.drift:
         print(f"recipe predict: {prediction.name} is unlike the training examples: {prediction.drift}", file=sys.stderr)
     return 0

@@ -48,10 +48,10 @@ def test_the_test_examples_files_give_the_probabilities_of_the_report(made, tmp_
     assert len(rows) == len(project.store.inputs)
     assert len(project.test) == len(project.unseen)
     for name, expected in project.test.items():
-        p = [rows[name][f"p_{c}"] for c in project.data.classes]
+        p = [rows[name][f"p_{c}"] for c in project.data.task.names]
         assert p == pytest.approx(expected, abs=1e-6)
         assert rows[name]["confidence"] == max(p)
-        assert rows[name]["predicted"] == project.data.classes[int(np.argmax(p))]
+        assert rows[name]["predicted"] == project.data.task.names[int(np.argmax(p))]
         assert rows[name]["problem"] == rows[name]["unlike"] == ""
 
 
@@ -75,7 +75,7 @@ def test_an_images_best_classes_are_told(photos, capsys):
     assert len(lines) == 3
     shares = [float(line.split()[-1].rstrip("%")) for line in lines]
     assert shares == sorted(shares, reverse=True)
-    assert {line.rsplit(maxsplit=1)[0] for line in lines} == set(photos.data.classes)
+    assert {line.rsplit(maxsplit=1)[0] for line in lines} == set(photos.data.task.names)
 
 
 @pytest.mark.slow
@@ -219,7 +219,7 @@ def test_images_files_of_a_system_of_arrays_need_its_shape(tmp_path, capsys):
     assert predict(project, tmp_path / "digit.png", "--out", tmp_path / "out.csv") == 0
     (row,) = read_csv(tmp_path / "out.csv")
     expected = next(iter(project.test.values()))
-    assert [float(row[f"p_{c}"]) for c in project.data.classes] == pytest.approx(expected, abs=1e-6)
+    assert [float(row[f"p_{c}"]) for c in project.data.task.names] == pytest.approx(expected, abs=1e-6)
     Image.fromarray(image).resize((16, 16)).save(tmp_path / "large.png")
     assert predict(project, tmp_path / "large.png") == 1
     assert "the model was trained on uint8 1 x 8 x 8" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_members_that_are_gone_leave_no_file_behind(made, folder):
     net = random_model(made.data, {}, 0)
     system.save(folder, CFG, made.data, [({}, net.state_dict(), 1)], prepared=made.root / "runs/prepare")
     assert sorted(contents(folder)) == ["members/0.safetensors", "system.yaml"]
-    assert load(folder).temperature == 1
+    assert load(folder).calibration == (1.0,)
 
 
 def test_weights_may_come_from_a_file_and_a_member_may_see_smaller_images(made, tmp_path):
@@ -98,7 +98,7 @@ def test_inputs_of_another_shape_or_type_are_refused(made):
 
 PLANTED = {
     "another scale": lambda facts: facts.update(mean=[facts["mean"][0] * 1.01]),
-    "no temperature": lambda facts: facts.update(temperature=1.0),
+    "no temperature": lambda facts: facts.update(calibration=[1.0]),
     "members swapped": lambda facts: facts["members"][0].update(count=2) or facts["members"][1].update(count=1),
     "a member left out": lambda facts: facts["members"].pop(),
 }
@@ -109,7 +109,8 @@ def test_a_system_that_is_not_what_was_measured_closes_the_gate(made, folder, bu
     def verdict() -> str:
         reloaded = load(folder).predict(made.store.inputs[made.store.rows(made.unseen.ids)])
         saved = torch.tensor(list(made.test.values()), dtype=torch.float64)
-        return predictions_are_the_models(SimpleNamespace(saved=saved, reloaded=reloaded)).verdict
+        evidence = SimpleNamespace(saved=saved, reloaded=reloaded, scale=torch.ones(3))
+        return predictions_are_the_models(evidence).verdict
 
     assert verdict() == "pass"
     facts = yaml.safe_load((folder / "system.yaml").read_text())
@@ -130,8 +131,8 @@ def put(folder, **facts) -> None:
 
 
 def test_a_newer_format(folder):
-    put(folder, format=4, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 4, written by recipe 9\.0; this one reads up to 3"):
+    put(folder, format=5, recipe="9.0")
+    with pytest.raises(RecipeError, match=r"has the format 5, written by recipe 9\.0; this one reads up to 4"):
         load(folder)
 
 
@@ -141,6 +142,15 @@ def test_an_older_format(folder):
     del facts["files"], facts["sha256"]
     (folder / "system.yaml").write_text(yaml.safe_dump(facts | {"format": 2}))
     with pytest.raises(RecipeError, match=r"has the format 2, written by an older recipe.*dvc repro ensemble"):
+        load(folder)
+
+
+def test_the_format_before_tasks(folder):
+    """It knew classes and one temperature alone."""
+    facts = yaml.safe_load((folder / "system.yaml").read_text())
+    old = {k: v for k, v in facts.items() if k not in ("task", "calibration", "half_widths", "sha256")}
+    write_description(folder / "system.yaml", old | {"format": 3, "classes": ["a", "b", "c"], "temperature": 1.5})
+    with pytest.raises(RecipeError, match=r"has the format 3, written by an older recipe.*dvc repro ensemble"):
         load(folder)
 
 

@@ -404,9 +404,11 @@ def test_a_description_is_plain_and_small(folder, text, words, trap):
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("name", ["inputs", "classes", "mean", "std", "seen", "members", "temperature"])
+@pytest.mark.parametrize("name", ["inputs", "task", "mean", "std", "seen", "members", "calibration", "half_widths"])
 @pytest.mark.parametrize("value", [None, 0, -1, "x", [], {}, [None], {"a": 1}])
 def test_a_description_that_makes_no_sense_ends_in_one_message(folder, name, value):
+    if (name, value) == ("half_widths", []):
+        pytest.skip("a system of classes has none")
     forge(folder, **{name: value})
     with pytest.raises(RecipeError):
         load(folder)
@@ -441,7 +443,7 @@ def test_no_control_character_of_a_system_reaches_the_terminal(folder, tmp_path,
     """A terminal obeys them."""
     digit = tmp_path / "digit.png"
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(digit)
-    forge(folder, classes=["\x1b[2Ja", "\x1b]0;b\x07", "c"])
+    forge(folder, task={"name": "classification", "classes": ["\x1b[2Ja", "\x1b]0;b\x07", "c"]})
     assert main(["predict", str(digit), "--system", str(folder)]) == 0
     forge_model(folder, mlp(**{"\x1b[2J": LOAD}))
     assert main(["predict", str(digit), "--system", str(folder)]) == 2

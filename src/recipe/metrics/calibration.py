@@ -1,15 +1,12 @@
-"""Temperature scaling (Guo et al. 2017, On calibration of modern neural networks)."""
-
-from dataclasses import dataclass
+"""Temperature scaling (Guo et al. 2017, On calibration of modern neural networks), of classes and of single labels."""
 
 import torch
 from torch import Tensor
 
-from recipe.metrics.scores import TINY, fall, intervals, quality
+from recipe.metrics.scores import TINY
 
 LEAST, MOST = 0.05, 20.0  # temperatures; val without a single mistake has its optimum at zero
 HALVINGS = 60  # of the range: beyond the precision of a double
-SHOWN = ("nll", "brier", "ece")
 
 
 def tempered(p: Tensor, temperature: float) -> Tensor:
@@ -35,30 +32,15 @@ def fit_temperature(p: Tensor, y: Tensor) -> float:
     return 2 / (low + high)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Before and after temperature scaling, on one split: each measure with its 95 % bootstrap interval over examples,
-    and by how much the nll falls, with its paired interval."""
-
-    split: str
-    before: dict[str, tuple[float, float, float]]
-    after: dict[str, tuple[float, float, float]]
-    fall: tuple[float, float, float]
-
-    def rows(self) -> list[dict[str, str | float]]:
-        return [
-            {"split": self.split, "temperature": name, "measure": measure, "value": value, "low": low, "high": high}
-            for name, measures in (("before", self.before), ("after", self.after))
-            for measure, (value, low, high) in measures.items()
-        ]
+def tempered_label(p: Tensor, temperature: float) -> Tensor:
+    """Probabilities (N,) that one label is present, as those of two classes."""
+    return tempered(_two_classes(p), temperature)[:, 1]
 
 
-def calibration(split: str, before: Tensor, temperature: float, y: Tensor) -> Calibration:
-    """Of probabilities (N, K) against labels (N,)."""
-    after = tempered(before, temperature)
-    return Calibration(split, _measured(before, y), _measured(after, y), fall(before, after, y))
+def fit_label_temperature(p: Tensor, actual: Tensor) -> float:
+    """As fit_temperature, of probabilities (N,) that one label is present against (N,) of 0 and 1."""
+    return fit_temperature(_two_classes(p), actual.long())
 
 
-def _measured(p: Tensor, y: Tensor) -> dict[str, tuple[float, float, float]]:
-    values, ends = quality(p, y), intervals(p, y)
-    return {name: (getattr(values, name), *ends[name]) for name in SHOWN}
+def _two_classes(p: Tensor) -> Tensor:
+    return torch.stack([1 - p, p], 1)

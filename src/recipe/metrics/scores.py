@@ -53,12 +53,16 @@ def briers(p: Tensor, y: Tensor) -> Tensor:
 
 def calibration_error(p: Tensor, y: Tensor, bins: int = BINS) -> float:
     """Expected calibration error over equally wide bins of confidence (Guo et al. 2017)."""
-    return sum(share * abs(confidence - accuracy) for _, confidence, accuracy, share in reliability(p, y, bins))
+    rows = reliability(p.max(1).values, right(p, y), bins)
+    return sum(share * abs(confidence - accuracy) for _, confidence, accuracy, share in rows)
 
 
-def reliability(p: Tensor, y: Tensor, bins: int = BINS) -> list[tuple[int, float, float, float]]:
-    """(bin, mean confidence, accuracy, share of examples) of each bin that is not empty."""
-    confidence, hit, index = p.max(1).values.double(), right(p, y), _bins(p, bins)
+def reliability(confidence: Tensor, hit: Tensor, bins: int = BINS) -> list[tuple[int, float, float, float]]:
+    """(bin, mean confidence, accuracy, share of examples) of each bin that is not empty.
+
+    confidence: (n,) probabilities; hit: (n,) 1 where what they are the probability of is so, else 0.
+    """
+    confidence, hit, index = confidence.double(), hit.double(), _bins(confidence, bins)
     return [
         (b, confidence[index == b].mean().item(), hit[index == b].mean().item(), (index == b).double().mean().item())
         for b in range(bins)
@@ -66,8 +70,8 @@ def reliability(p: Tensor, y: Tensor, bins: int = BINS) -> list[tuple[int, float
     ]
 
 
-def _bins(p: Tensor, bins: int) -> Tensor:
-    return (p.max(1).values * bins).long().clamp(max=bins - 1)
+def _bins(confidence: Tensor, bins: int) -> Tensor:
+    return (confidence * bins).long().clamp(max=bins - 1)
 
 
 # ---- intervals -----------------------------------------------------------------------------------------------
@@ -80,7 +84,7 @@ def intervals(p: Tensor, y: Tensor, seed: int = 0) -> dict[str, tuple[float, flo
     its interval as its variability, and compare two systems rather than one with zero.
     """
     gap = (p.max(1).values.double() - right(p, y)).unsqueeze(1)
-    in_bins = gap * torch.nn.functional.one_hot(_bins(p, BINS), BINS)
+    in_bins = gap * torch.nn.functional.one_hot(_bins(p.max(1).values, BINS), BINS)
     means = bootstrap(torch.cat([torch.stack([f(p, y) for f in (right, nlls, briers)], 1), in_bins], 1), seed)
     values = {"accuracy": means[:, 0], "nll": means[:, 1], "brier": means[:, 2], "ece": np.abs(means[:, 3:]).sum(1)}
     return {name: percentiles(v) for name, v in values.items()}

@@ -18,8 +18,8 @@ class ServedSystem(PythonModel):
 
     # the annotation prevents a warning of MLflow; a request may also be an array, as the signature declares
     def predict(self, context, model_input: pandas.DataFrame, params=None) -> pandas.DataFrame:
-        """A row per input: predicted, confidence, p_<class>, ..., unlike (how it differs from the training examples),
-        problem (empty where there is a prediction)."""
+        """A row per input: the columns of the task's answers (of classes predicted, confidence, p_<class>, ...), unlike
+        (how it differs from the training examples), problem (empty where there is a prediction)."""
         from recipe.serve.predict import prediction_frame  # here, as above
 
         return prediction_frame(self.system, model_input)

@@ -1,7 +1,7 @@
-"""The final system as a folder: all that leads from a user's file to probabilities.
+"""The final system as a folder: all that leads from a user's file to predictions.
 
-system.yaml             classes, the form of an input and how a file becomes one, its scale, the range of the training
-                        examples, the members, the temperature
+system.yaml             the task, the form of an input and how a file becomes one, its scale, the range of the training
+                        examples, the members, their calibration, the half-widths of the intervals of quantities
 members/*.safetensors   their weights
 
 The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
@@ -9,9 +9,10 @@ The Python that the members are built of (`_target_`) is named by system.yaml, s
 is built is limited to recipe.serve.allowed_targets, and everything else needs the user's consent (`trust`).
 """
 
+import math
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,55 +31,63 @@ from recipe.data.streaming import Standardization
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
-from recipe.metrics.calibration import tempered
 from recipe.metrics.scores import weighted
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
 from recipe.serve.input_drift import TrainingRange, drift, training_range
 from recipe.serve.inputs import FACTS, InputForm
 from recipe.serve.integrity import ANEW, checked_name, read_description, sha256, verified, write_description
+from recipe.tasks.answers import Answers
+from recipe.tasks.read import task_of
+from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 3
+FORMAT = 4
 BATCH = 1000  # inputs at a time
 
 
 @dataclass(frozen=True)
 class System:
-    """Members whose probabilities are averaged. counts: how often each of them counts."""
+    """Members whose predictions are averaged. counts: how often each of them counts. calibration: parameters of
+    `Task.calibrated`. half_widths: of the 90 % intervals of quantities; empty of other tasks."""
 
     form: InputForm
-    classes: list[str]
+    task: Task
     scale: Standardization
     training_range: TrainingRange
     members: list[nn.Module]
     counts: list[int]
-    temperature: float
+    calibration: tuple[float, ...]
+    half_widths: tuple[float, ...]
     device: str
 
+    @property
+    def answers(self) -> Answers:
+        return self.task.answers(self.half_widths)
+
     def predict(self, inputs: np.ndarray) -> Tensor:
-        """Probabilities (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
+        """Predictions (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
 
         inputs may be a memory map: `BATCH` of them are read at a time. Raises RecipeError for another shape or type.
         """
         if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
             raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
-        batches = [self.average(self.member_probabilities(self._entering(part))) for part in parts]
-        return torch.cat(batches) if batches else torch.empty(0, len(self.classes), dtype=torch.float64)
+        batches = [self.average(self.member_predictions(self._entering(part))) for part in parts]
+        return torch.cat(batches) if batches else torch.empty(0, self.task.width, dtype=torch.float64)
 
     def drift(self, inputs: np.ndarray) -> list[str]:
         """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
         return drift(self.training_range, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
-    def member_probabilities(self, x: Tensor) -> Tensor:
-        """Each member's probabilities (M, N, K), float64, of inputs as they enter the net: standardised."""
+    def member_predictions(self, x: Tensor) -> Tensor:
+        """Each member's predictions (M, N, K), float64, of inputs as they enter the net: standardised."""
         with torch.no_grad():
-            return torch.stack([member(x).double().softmax(1).cpu() for member in self.members])
+            return torch.stack([self.task.predict(member(x)).cpu() for member in self.members])
 
     def average(self, p: Tensor) -> Tensor:
-        """The system's probabilities (N, K) from the members' p (M, N, K)."""
-        return tempered(weighted(p, self.counts), self.temperature)
+        """The system's predictions (N, K) from the members' p (M, N, K)."""
+        return self.task.calibrated(weighted(p, self.counts), self.calibration)
 
     def _entering(self, raw: np.ndarray) -> Tensor:
         return self.scale(torch.from_numpy(raw).to(self.device))
@@ -89,12 +98,13 @@ class System:
 
 def save(
     folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
-    temperature: float = 1.0, prepared: Path = Path("runs/prepare"),
+    calibration: Sequence[float] = (), half_widths: Sequence[float] = (), prepared: Path = Path("runs/prepare"),
 ) -> list[str]:  # fmt: skip
     """Writes the system anew; gives the names of user-defined code that must be trusted to load it.
 
-    members: (changes of cfg, weights or a safetensors file of them, how often the member counts). prepared: the folder
-    of the store that `data` was read from.
+    members: (changes of cfg, weights or a safetensors file of them, how often the member counts). calibration: by
+    default none. half_widths: of the intervals of quantities. prepared: the folder of the store that `data` was read
+    from.
     """
     shutil.rmtree(folder / "members", ignore_errors=True)
     entries, hashes = [], {}
@@ -111,14 +121,15 @@ def save(
         {
             "format": FORMAT,
             "recipe": _version(),
-            "classes": list(data.task.names),
+            "task": data.task.facts(),
             "inputs": {name: facts[name] for name in FACTS},
             "mean": data.mean.flatten().tolist(),
             "std": data.std.flatten().tolist(),
             "seen": asdict(training_range(data)),
             "members": entries,
             "files": hashes,
-            "temperature": float(temperature),
+            "calibration": [float(v) for v in calibration or [1.0] * len(data.task.calibration_names)],
+            "half_widths": [float(v) for v in half_widths],
         },
     )
     return sorted({one.target for entry in entries for one in refused_targets(entry["model"], "model")})
@@ -146,11 +157,13 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     try:
         form = InputForm.of_facts(facts["inputs"])
         scale, expected = _scale(facts, form, device), TrainingRange(**facts["seen"])
-        entries, classes, temperature = facts["members"], list(facts["classes"]), float(facts["temperature"])
+        entries, task = facts["members"], task_of(facts["task"])
+        calibration, half_widths = (tuple(map(float, facts[name])) for name in ("calibration", "half_widths"))
         counts = [int(entry["count"]) for entry in entries]
         named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
         sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
-        sound = classes and all(isinstance(c, str) for c in classes) and temperature > 0 and min(counts) > 0
+        sound = _sound(task, calibration, half_widths) and min(counts) > 0
+        sound = sound and all(isinstance(facts[name], list) for name in ("calibration", "half_widths"))
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
         sound = sound and len(facts["mean"]) == len(facts["std"]) == form.shape[0]
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
@@ -163,13 +176,26 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     members = [
-        _member(folder, model, size, files[name], form, len(classes), device)
+        _member(folder, model, size, files[name], form, task.width, device)
         for (_, model, name), size in zip(named, sizes, strict=True)
     ]
     return System(
-        form=form, classes=classes, scale=scale, training_range=expected, members=members, counts=counts,
-        temperature=temperature, device=device,
+        form=form, task=task, scale=scale, training_range=expected, members=members, counts=counts,
+        calibration=calibration, half_widths=half_widths, device=device,
     )  # fmt: skip
+
+
+def _sound(task: Task, calibration: tuple[float, ...], half_widths: tuple[float, ...]) -> bool:
+    """Names and numbers of a task's description that it can predict with."""
+    named = len(task.names) > 0 and all(isinstance(name, str) for name in task.names)
+    return (
+        named
+        and all(math.isfinite(v) and v > 0 for v in (*calibration, *task.scale.tolist()))
+        and all(math.isfinite(v) and v >= 0 for v in half_widths)
+        and len(calibration) == len(task.calibration_names)
+        and len(half_widths) in (0, len(task.names))
+        and bool(task.predict(torch.zeros(1, task.width)).isfinite().all())
+    )
 
 
 def _facts(file: Path) -> dict:
@@ -202,13 +228,13 @@ def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
 
 
 def _member(
-    folder: Path, model: dict, size: int | None, weights: Path, form: InputForm, classes: int, device: str
+    folder: Path, model: dict, size: int | None, weights: Path, form: InputForm, width: int, device: str
 ) -> nn.Module:
     """model: a description without refused targets."""
     target = model["_target_"]
     try:
         cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
-        net = build.network(cfg, classes, torch.zeros(2, *form.shape, device=device), seed=0)
+        net = build.network(cfg, width, torch.zeros(2, *form.shape, device=device), seed=0)
     except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
         reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
         raise RecipeError(

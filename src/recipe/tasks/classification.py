@@ -1,8 +1,9 @@
 """One class of several for each example."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
 from recipe.metrics import classification
+from recipe.metrics.calibration import fit_temperature, tempered
 from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
-from recipe.metrics.scores import TINY, nlls
+from recipe.metrics.scores import TINY, intervals, nlls, quality
+from recipe.tasks.class_answers import ClassAnswers
+
+MEASURES = ("NLL", "Brier", "ECE")
 
 IMBALANCE = 5.0  # the largest class's examples over the smallest one's, above which classes count as imbalanced
 
@@ -30,6 +35,7 @@ class Classification:
     discrete = True
     fit_title = "probability of the right class"
     enough = 0.05  # nats
+    calibration_names = ("temperature",)
 
     @property
     def width(self) -> int:
@@ -91,11 +97,48 @@ class Classification:
     def losses(self, p: Tensor, actual: Tensor) -> Tensor:
         return nlls(p, actual)
 
+    @property
+    def scale(self) -> Tensor:
+        return torch.ones(self.width, dtype=torch.float64)
+
+    def calibrate(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return (fit_temperature(p, actual),)
+
+    def calibrated(self, p: Tensor, parameters: Sequence[float]) -> Tensor:
+        return tempered(p, parameters[0])
+
+    def calibration_measures(self, p: Tensor, actual: Tensor) -> dict[str, tuple[float, float, float]]:
+        values, ends = quality(p, actual), intervals(p, actual)
+        return {measure: (getattr(values, measure.lower()), *ends[measure.lower()]) for measure in MEASURES}
+
+    def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return ()
+
+    def answers(self, half_widths: Sequence[float] = ()) -> ClassAnswers:
+        return ClassAnswers(self.names)
+
+    def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
+        return tempered(p, temperature).float()
+
+    def distillation_loss(self, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
+        return partial(softened_cross_entropy, temperature)
+
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
         return [(int(label),) for label in labels]
 
     def shown(self, actual: Tensor) -> list[str]:
-        return [self.names[c] for c in actual.tolist()]
+        return self.answers().shown(actual)
 
     def facts(self) -> dict[str, Any]:
         return {"name": self.name, "classes": list(self.names)}
+
+
+def softened_cross_entropy(temperature: float, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of softened outputs (B, K) against the teacher's softened probabilities (B, K).
+
+    Times the temperature squared, since the gradients shrink by it. Against labels (B,), as in evaluation, it is the
+    plain cross-entropy.
+    """
+    if targets.ndim < outputs.ndim:
+        return cross_entropy(outputs, targets)
+    return temperature**2 * cross_entropy(outputs / temperature, targets)

@@ -1,6 +1,6 @@
 """Several labels for each example: any number of them, each present or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recipe.metrics import multilabel
+from recipe.metrics.calibration import fit_label_temperature, tempered_label
 from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
-from recipe.metrics.scores import TINY
+from recipe.metrics.resampling import percentiles
+from recipe.metrics.scores import TINY, bootstrap
+from recipe.tasks.label_answers import LabelAnswers
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,39 @@ class Multilabel:
     def losses(self, p: Tensor, actual: Tensor) -> Tensor:
         return -torch.where(actual > 0.5, p, 1 - p).double().clamp_min(TINY).log().mean(1)
 
+    @property
+    def calibration_names(self) -> Sequence[str]:
+        return [f"temperature of {name}" for name in self.names]
+
+    @property
+    def scale(self) -> Tensor:
+        return torch.ones(self.width, dtype=torch.float64)
+
+    def calibrate(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return tuple(fit_label_temperature(a, b) for a, b in zip(p.T, actual.T, strict=True))
+
+    def calibrated(self, p: Tensor, parameters: Sequence[float]) -> Tensor:
+        return torch.stack([tempered_label(a, t) for a, t in zip(p.T, parameters, strict=True)], 1)
+
+    def calibration_measures(self, p: Tensor, actual: Tensor) -> dict[str, tuple[float, float, float]]:
+        losses = self.losses(p, actual)
+        measures = {"NLL": (losses.mean().item(), *percentiles(bootstrap(losses[:, None])[:, 0]))}
+        ece = self.metrics.get("ece")
+        return measures | ({"ECE": (ece.of(p, actual), *ece.interval(p, actual))} if ece else {})
+
+    def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return ()
+
+    def answers(self, half_widths: Sequence[float] = ()) -> LabelAnswers:
+        return LabelAnswers(self.names)
+
+    def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
+        """Without a temperature: a single label has no other classes whose order it could bring out."""
+        return p.float()
+
+    def distillation_loss(self, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
+        return self.usual_loss()
+
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
         """The labels of each example; one more stratum holds the examples without any.
 
@@ -88,7 +124,7 @@ class Multilabel:
         return [tuple(i for i, on in enumerate(row) if on) or (self.width,) for row in labels]
 
     def shown(self, actual: Tensor) -> list[str]:
-        return ["; ".join(name for name, on in zip(self.names, row, strict=True) if on) for row in actual.tolist()]
+        return self.answers().shown(actual)
 
     def facts(self) -> dict[str, Any]:
         return {"name": self.name, "labels": list(self.names)}

@@ -1,6 +1,6 @@
 """One quantity or several for each example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recipe.metrics import regression
+from recipe.metrics import conformal, regression
 from recipe.metrics.metric import Metric
+from recipe.tasks.quantity_answers import QuantityAnswers
 
 STRATA = 10  # quantiles of a quantity that every split should hold alike
 
@@ -33,6 +34,7 @@ class Regression:
     discrete = False
     fit_title = "closeness to the target: 1 / (1 + squared error in variances)"
     enough = 0.01  # of the variance: R2 above 0.99
+    calibration_names = ()
 
     @property
     def width(self) -> int:
@@ -100,6 +102,32 @@ class Regression:
         """Squared errors in units of the training targets' variance, mean over the quantities."""
         return ((p.double() - actual.double()) / self._row(self.std, p)).square().mean(1)
 
+    @property
+    def scale(self) -> Tensor:
+        return self._row(self.std)
+
+    def calibrate(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return ()
+
+    def calibrated(self, p: Tensor, parameters: Sequence[float]) -> Tensor:
+        return p
+
+    def calibration_measures(self, p: Tensor, actual: Tensor) -> dict[str, tuple[float, float, float]]:
+        return {}
+
+    def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return conformal.half_widths(p, actual)
+
+    def answers(self, half_widths: Sequence[float] = ()) -> QuantityAnswers:
+        return QuantityAnswers(self.names, self.unit, self.std, tuple(half_widths))
+
+    def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
+        """The quantities have no temperature."""
+        return self.standardised(p)
+
+    def distillation_loss(self, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
+        return self.usual_loss()
+
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
         """The decile of each quantity."""
         values = np.array([list(row) for row in labels], float).reshape(len(labels), -1)
@@ -108,7 +136,7 @@ class Regression:
         return [tuple(STRATA * i + int(b) for i, b in enumerate(row)) for row in zip(*bins, strict=True)]
 
     def shown(self, actual: Tensor) -> list[str]:
-        return [", ".join(f"{v:.4g} {self.unit}".rstrip() for v in row) for row in actual.tolist()]
+        return self.answers().shown(actual)
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"name": self.name, "targets": list(self.names), "unit": self.unit}

@@ -5,13 +5,14 @@ The source chooses it and store.json holds it. `y` are targets as they enter the
 or networks and examples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
 from recipe.metrics.metric import Metric
+from recipe.tasks.answers import Answers
 
 
 class Task(Protocol):
@@ -98,6 +99,38 @@ class Task(Protocol):
 
     def losses(self, p: Tensor, actual: Tensor) -> Tensor:
         """(N,) losses of predictions p (N, K), float64; equal to `output_losses` of the outputs behind them."""
+
+    @property
+    def scale(self) -> Tensor:
+        """(K,): what counts as 1 in predictions: 1 of probabilities, the standard deviation of quantities."""
+
+    @property
+    def calibration_names(self) -> Sequence[str]:
+        """Of the parameters of `calibrated`; empty where predictions are not calibrated."""
+
+    def calibrate(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        """The parameters with the lowest mean loss of predictions p (N, K) against targets."""
+
+    def calibrated(self, p: Tensor, parameters: Sequence[float]) -> Tensor:
+        """Calibrated predictions (N, K), float64; parameters of 1 change nothing."""
+
+    def calibration_measures(self, p: Tensor, actual: Tensor) -> dict[str, tuple[float, float, float]]:
+        """{measure: (value, low, high)} that calibration is judged by, with 95 % intervals; the loss is the first."""
+
+    def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        """Of the 90 % interval of each quantity, from predictions of examples that were not trained on; else empty."""
+
+    def answers(self, half_widths: Sequence[float] = ()) -> Answers:
+        """What predictions say to a person; half_widths: of their intervals, where there are any."""
+
+    def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
+        """y of a student: the predictions p (N, K) of its teacher in place of the targets.
+
+        temperature: by which probabilities of classes are softened (Hinton, Vinyals and Dean 2015).
+        """
+
+    def distillation_loss(self, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """(outputs, soft targets) -> mean loss, which is the usual one against targets of the same form as y."""
 
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
         """Of each example, what every split should hold in the same share: its class, its labels, its quantile."""

@@ -17,16 +17,19 @@ from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.saved import save_baselines
 from recipe.files import read_csv, read_table, read_yaml, write_table, write_yaml
-from recipe.metrics.calibration import calibration, tempered
+from recipe.metrics.calibration import tempered
 from recipe.metrics.classification import ACCURACY
-from recipe.metrics.comparison import compare
+from recipe.metrics.conformal import half_widths
 from recipe.metrics.scores import fall, quality, weighted
 from recipe.stages.baseline.baselines import Baseline
 from recipe.stages.ensemble import captions, distillation, figures, final_evaluation, member_weights, results
 from recipe.stages.ensemble import checks as claims
+from recipe.stages.ensemble.calibration_effect import calibration_effect
+from recipe.stages.ensemble.coverage import coverage
 from recipe.stages.ensemble.extended_training import COOLDOWN, extend_training
 from recipe.stages.ensemble.final_evaluation import Candidates
-from recipe.stages.ensemble.members import BEST, configurations, saved_probabilities, stack, train_pool
+from recipe.stages.ensemble.members import BEST, configurations, saved_predictions, stack, train_pool
+from recipe.tasks.classification import Classification
 from recipe.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
 from recipe.verdict import run as run_checks
 
@@ -68,9 +71,9 @@ def reloaded(ran, split):
     choice = read_yaml(ran.run.out / "choice.yaml")
     members = choice["members"]
     p = torch.stack(
-        [saved_probabilities(ran.cfg, DATA, m["changes"], ran.run.out / m["weights"], split) for m in members]
+        [saved_predictions(ran.cfg, DATA, m["changes"], ran.run.out / m["weights"], split) for m in members]
     )
-    return tempered(weighted(p, [m["times"] for m in members]), choice["temperature"])
+    return tempered(weighted(p, [m["times"] for m in members]), choice["calibration"]["temperature"])
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def ran(tmp_path_factory) -> Ran:
     floor = Baseline("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
     save_baselines(run.out / "baselines", [Baseline("constant", [], [], {}), floor])
     pool = train_pool(cfg, DATA, ACCEPTED, FINISHED, run)
-    weights = member_weights.choose(pool, DATA.val.y, run.out / "choice.yaml")
+    weights = member_weights.choose(DIGITS, pool, DATA.val.y, run.out / "choice.yaml")
     extended = extend_training(cfg, DATA, pool[0], run)
     student = distillation.distil(cfg, DATA, pool, weights, run)
     candidates = Candidates(pool, weights, extended, student, run.out, run.out / "baselines")
@@ -109,7 +112,7 @@ def test_the_pool_has_every_seed_and_configuration_once(ran):
     ]  # fmt: skip
     assert len({m.p_val.numpy().tobytes() for m in ran.pool}) == 5
     for m in ran.pool:
-        assert saved_probabilities(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
+        assert saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
         assert quality(m.p_val, DATA.val.y).nll == pytest.approx(m.row()["val_loss"], abs=1e-5)
     assert ran.run.messages[0] == "members: 5 lanes together"  # one call, though rates differ
 
@@ -139,18 +142,18 @@ def test_what_is_written_is_all_that_the_system_needs(ran):
     assert "&" not in (ran.run.out / "choice.yaml").read_text()  # plain YAML, no references
     assert [m["times"] for m in written["members"]] == [n for n in ran.weights.counts if n]
     on_val = reloaded(ran, DATA.val)
-    assert on_val.allclose(ran.weights.probabilities(stack(ran.pool)), rtol=0, atol=1e-12)
+    assert on_val.allclose(ran.weights.predictions(stack(ran.pool)), rtol=0, atol=1e-12)
     assert on_val.allclose(ran.results.final.p_val, rtol=0, atol=1e-12)
 
 
 def test_the_choice_knows_val_alone(ran):
     """The same choice from val's probabilities; another with other labels there."""
     p, y = stack(ran.pool), DATA.val.y
-    assert member_weights.content(member_weights.choose_weights(p, y, 3), ran.pool) == member_weights.content(
+    assert member_weights.content(member_weights.choose_weights(DIGITS, p, y, 3), ran.pool) == member_weights.content(
         ran.weights, ran.pool
     )
-    other = member_weights.content(member_weights.choose_weights(p, (y + 1) % 10, 3), ran.pool)
-    assert other["temperature"] != read_yaml(ran.run.out / "choice.yaml")["temperature"]
+    other = member_weights.content(member_weights.choose_weights(DIGITS, p, (y + 1) % 10, 3), ran.pool)
+    assert other["calibration"] != read_yaml(ran.run.out / "choice.yaml")["calibration"]
 
 
 # ---- longer, distilled ---------------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
     liars = [dataclasses.replace(m, file=str(ran.run.out / m.file)) for m in ran.pool]
     wrong = torch.nn.functional.one_hot((DATA.train.y + 1) % 10, 10).double() * 0.9 + 0.01
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distillation, "saved_probabilities", lambda *args: wrong)
+        patch.setattr(distillation, "saved_predictions", lambda *args: wrong)
         student = distillation.distil(config(), DATA, liars, ran.weights, SilentRun(tmp_path))
     assert quality(student.p_val, (DATA.val.y + 1) % 10).accuracy > 0.7
     assert quality(student.p_val, DATA.val.y).accuracy < 0.1
@@ -193,9 +196,9 @@ def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
 def test_the_loss_of_a_student_is_hintons():
     out, soft = torch.randn(6, 4), torch.rand(6, 4).softmax(1)
     plain = -(soft * (out / 3).log_softmax(1)).sum(1).mean() * 9
-    assert distillation.distillation_loss(3.0, out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
+    assert DIGITS.distillation_loss(3.0)(out, soft).item() == pytest.approx(plain.item(), rel=1e-6)
     y = torch.tensor([0, 1, 2, 3, 0, 1])
-    assert distillation.distillation_loss(3.0, out, y).equal(F.cross_entropy(out, y))
+    assert DIGITS.distillation_loss(3.0)(out, y).equal(F.cross_entropy(out, y))
 
 
 def test_no_student_of_another_loss(ran, tmp_path):
@@ -218,7 +221,10 @@ def test_the_systems_are_read_from_what_was_saved(ran):
     assert constant.p_test[7].allclose((shares / shares.sum()).double(), atol=1e-6)
     assert quality(untuned.p_test, TEST.y).accuracy < quality(best.p_test, TEST.y).accuracy
     assert quality(best.p_val, DATA.val.y).nll == min(quality(m.p_val, DATA.val.y).nll for m in ran.pool)
-    assert ran.results.final.score(DATA.val.y, TEST.y)["test_low"] < quality(ran.results.final.p_test, TEST.y).accuracy
+    assert (
+        ran.results.final.score(DIGITS, ACCURACY, DATA.val.y, TEST.y)["test_low"]
+        < quality(ran.results.final.p_test, TEST.y).accuracy
+    )
 
 
 def test_every_system_is_compared_with_the_final_one(ran):
@@ -244,25 +250,25 @@ def test_the_table_of_predictions(ran):
     assert [r["label"] for r in rows] == [str(int(c)) for c in TEST.y]
     assert [r["predicted"] for r in rows] == [str(int(c)) for c in p.argmax(1)]
     assert [r["confidence"] for r in rows] == p.max(1).values.tolist()
-    assert sum(r["nll"] for r in rows) / len(rows) == pytest.approx(quality(p, TEST.y).nll)
+    assert sum(r["loss"] for r in rows) / len(rows) == pytest.approx(quality(p, TEST.y).nll)
     best = next(s for s in tested.systems if s.name == final_evaluation.BEST_MEMBER)
-    mine = [float(r[f"nll of {best.name}"]) for r in rows]
+    mine = [float(r[f"loss of {best.name}"]) for r in rows]
     assert sum(mine) / len(mine) == pytest.approx(quality(best.p_test, TEST.y).nll)
     again = ran.run.out / "again.parquet"
     agreement = torch.tensor([r["agreement"] for r in rows], dtype=torch.float64)
     assert 0 < agreement.min() <= agreement.max() == 1
-    final_evaluation.write_predictions(again, TEST, DATA.task.names, tested.systems, agreement)
+    final_evaluation.write_predictions(again, TEST, DIGITS, DIGITS.answers(), tested.systems, agreement)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_agreement_counts_members_as_often_as_they_count():
     a, b = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.8]])
-    assert final_evaluation.agreement(torch.stack([a, b]), [3, 1], a).tolist() == [0.75]
+    assert Classification(("a", "b")).answers().agreement(torch.stack([a, b]), [3, 1], a).tolist() == [0.75]
 
 
 def test_the_most_confident_mistake_comes_first():
     p = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.6, 0.4]])
-    assert final_evaluation.worst_first(p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
+    assert final_evaluation.worst_first(Classification(("a", "b")), p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
 
 
 def test_what_it_found_is_told(ran):
@@ -278,7 +284,7 @@ def test_what_it_found_is_told(ran):
     ):
         assert any(word in s for s in sentences), word
     assert {p["outcome"] for p in results.predictions(ran.results)} <= {"confirmed", "refuted"}
-    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.results, DATA.task, ACCURACY).values())
+    assert all(isinstance(v, (int, float)) for v in results.metrics(ran.results).values())
 
 
 # ---- the checks ----------------------------------------------------------------------------------------------
@@ -307,7 +313,7 @@ def other_weights(ran):
 def sorted_rows(ran):
     """The table was sorted after it was made."""
     file = ran.run.out / "predictions.parquet"
-    saved, rows = file.read_bytes(), sorted(read_table(file), key=lambda r: -r["nll"])
+    saved, rows = file.read_bytes(), sorted(read_table(file), key=lambda r: -r["loss"])
     write_table(file, {c: [r[c] for r in rows] for c in rows[0]}, dict.fromkeys(rows[0], ""))
     evidence = ran.evidence()
     file.write_bytes(saved)
@@ -318,8 +324,8 @@ def chosen_on_test(ran):
     """Members and temperature were fitted to the test set; the rest of the stage is as it should be."""
     file = ran.run.out / "choice.yaml"
     saved = file.read_text()
-    p_test = torch.stack([saved_probabilities(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
-    peeked = member_weights.choose_weights(p_test, TEST.y, 3)
+    p_test = torch.stack([saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
+    peeked = member_weights.choose_weights(DIGITS, p_test, TEST.y, 3)
     write_yaml(file, member_weights.content(peeked, ran.pool))
     evidence = ran.evidence()
     file.write_text(saved)
@@ -329,7 +335,7 @@ def chosen_on_test(ran):
 def multiplied(ran):
     """The temperature multiplies the logits where it must divide them."""
     p, y = tempered(ran.results.averaged.p_val, 0.5), DATA.val.y
-    return dataclasses.replace(ran.evidence(), calibration=calibration("val", p, 1 / 3.0, y))
+    return dataclasses.replace(ran.evidence(), calibration=calibration_effect("val", DIGITS, p, (1 / 3.0,), y))
 
 
 def seen_before(ran):
@@ -347,6 +353,10 @@ def labels_moved(ran):
     return evidence
 
 
+def compare(name, p, other, q):
+    return final_evaluation.compared(DIGITS, ACCURACY, name, p, other, q, TEST.y)
+
+
 def replaced(**changes):
     return lambda ran: dataclasses.replace(ran.evidence(), **{k: of(ran) for k, of in changes.items()})
 
@@ -360,14 +370,26 @@ PLANTED = {
     # ten times the same member: the mean is no better than the best
     "ensemble_beats_its_best_member": [replaced(members=lambda ran: [ran.evidence().averaged])],
     "temperature_is_moderate": [
-        replaced(choice=lambda ran: {"temperature": 3.5}), replaced(choice=lambda ran: {"temperature": 0.3})
+        replaced(choice=lambda ran: {"calibration": {"temperature": 3.5}}),
+        replaced(choice=lambda ran: {"calibration": {"temperature": 0.3}}),
     ],
     "temperature_helps_where_it_was_not_fitted": [replaced(held_out=lambda ran: (0.02, 0.05))],
     "final_beats_the_untuned_baseline": [
-        replaced(untuned=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test, TEST.y))
+        replaced(untuned=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test))
     ],
+    "final_beats_gradient_boosting": [
+        replaced(boosting=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test))
+    ],
+    "intervals_cover": [replaced(coverage=lambda ran: too_narrow())],
     "training_was_long_enough": [replaced(extended=lambda ran: too_short(ran))],
 }  # fmt: skip
+
+
+def too_narrow():
+    """Intervals of half the width that validation asks for, as of residuals on train."""
+    residuals = torch.randn(800, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    (width,) = half_widths(torch.zeros(400, 1), residuals[:400])
+    return coverage(["age"], torch.zeros(400, 1), residuals[400:], (width / 2,), 400)
 
 
 def too_short(ran):
@@ -387,7 +409,7 @@ def test_planted_bugs_are_noticed(ran, name, bug):
 
 
 def test_two_systems_that_answer_alike_are_undecided(ran):
-    same = compare("a", ran.results.final.p_test, "b", ran.results.final.p_test, TEST.y)
+    same = compare("a", ran.results.final.p_test, "b", ran.results.final.p_test)
     evidence = dataclasses.replace(ran.evidence(), untuned=same)
     assert verdicts(evidence)["final_beats_the_untuned_baseline"] == UNDECIDED
 

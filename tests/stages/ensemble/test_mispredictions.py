@@ -32,6 +32,7 @@ from recipe.stages.ensemble.mispredictions import (
     splits,
     write,
 )  # fmt: skip
+from recipe.tasks.classification import Classification
 
 PLANTED = 12
 WIDER = {"model.width": 128}
@@ -83,18 +84,17 @@ def test_an_example_is_judged_as_the_system_predicts(trained, predicted):
     made, final, _ = trained
     found = predicted[0]
     p = final.predict(made.store.inputs[made.store.rows(found.ids)]).numpy()
-    assert np.array_equal(found.predicted, p.argmax(1))
-    assert found.confidence == pytest.approx(p.max(1), abs=1e-9)
-    assert found.label_probability == pytest.approx(p[np.arange(len(p)), found.label], abs=1e-9)
-    assert found.loss == pytest.approx(-np.log(found.label_probability), abs=1e-9)
+    assert found.p.numpy() == pytest.approx(p, abs=1e-9)
+    assert found.wrong.tolist() == (p.argmax(1) != found.actual.numpy()).tolist()
+    assert found.loss == pytest.approx(-np.log(p[np.arange(len(p)), found.actual]), abs=1e-9)
 
 
 def test_agreement_counts_each_member_as_often_as_it_was_chosen(trained, predicted):
     made, final, _ = trained
-    of_members = final.member_probabilities(made.data.val.x).argmax(2).numpy()
+    of_members = final.member_predictions(made.data.val.x).argmax(2).numpy()
     expected = [
         sum(count for k, count in enumerate((1, 2)) if of_members[k, i] == g) / 3
-        for i, g in enumerate(predicted[0].predicted)
+        for i, g in enumerate(predicted[0].p.argmax(1))
     ]
     assert predicted[0].agreement == pytest.approx(expected)
     assert set(predicted[0].agreement.round(4).tolist()) <= {0.0, 0.3333, 0.6667, 1.0}
@@ -105,7 +105,7 @@ def test_agreement_counts_each_member_as_often_as_it_was_chosen(trained, predict
 
 def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, predicted):
     made, _, planted = trained
-    lines = proposals(predicted, list(made.data.task.names))
+    lines = proposals(predicted)
     ids = [line["id"] for line in lines]
     assert not set(ids) & set(made.unseen.ids)
     there = planted & {*made.data.train.ids, *made.data.val.ids}
@@ -119,7 +119,7 @@ def test_planted_wrong_labels_are_proposed_and_no_label_of_test(trained, predict
 
 
 def test_the_greatest_loss_comes_first_and_each_line_says_what_was_trained(trained, predicted):
-    lines = proposals(predicted, list(trained[0].data.task.names))
+    lines = proposals(predicted)
     loss = {j.ids[i]: j.loss[i] for j in predicted for i in range(len(j.ids))}
     assert [loss[line["id"]] for line in lines] == sorted((loss[line["id"]] for line in lines), reverse=True)
     for line in lines:
@@ -127,23 +127,27 @@ def test_the_greatest_loss_comes_first_and_each_line_says_what_was_trained(train
         assert reason.endswith({"val": "no member was trained on it", "train": "trained on this label"}[split])
 
 
+CLASSES = ["=1,2", 'a "b"', "dog"]
+
+
 def predictions(label, predicted, confidence, split="val") -> SplitPredictions:
-    label, predicted, confidence = map(np.array, (label, predicted, confidence))
-    ids = [f"{split}{k}" for k in range(len(label))]
-    of_label = np.where(label == predicted, confidence, (1 - confidence) / 2)
-    return SplitPredictions(split, ids, label, predicted, confidence, of_label, np.ones(len(label)))
+    """Of three classes; what is left of the confidence is shared by the two others."""
+    p = torch.stack([torch.full((3,), (1 - c) / 2, dtype=torch.float64) for c in confidence])
+    p[torch.arange(len(p)), torch.tensor(predicted)] = torch.tensor(confidence, dtype=torch.float64)
+    actual, ids = torch.tensor(label), [f"{split}{k}" for k in range(len(label))]
+    task = Classification(tuple(CLASSES))
+    return SplitPredictions(split, ids, p, actual, task.losses(p, actual).numpy(), np.ones(len(p)), task.answers())
 
 
 def test_only_confident_contradictions_are_doubted():
     found = predictions([0, 0, 0, 1], [0, 1, 1, 2], [0.99, 0.85, 0.95, 0.999])
     assert found.doubted.tolist() == [3, 2]
-    assert proposals([predictions([0], [1], [0.99], "test")], ["a", "b"]) == []
+    assert proposals([predictions([0], [1], [0.99], "test")]) == []
 
 
 def test_recipe_decide_takes_the_lines(tmp_path, monkeypatch):
-    classes = ["=1,2", 'a "b"', "dog"]
     predicted = [predictions([0, 1, 2], [1, 0, 2], [0.97, 0.95, 0.9]), predictions([0], [1], [0.99], "test")]
-    write_csv(tmp_path / "suspects.csv", proposals(predicted, classes), COLUMNS)
+    write_csv(tmp_path / "suspects.csv", proposals(predicted), COLUMNS)
     monkeypatch.chdir(tmp_path)
     ids = [i for j in predicted for i in j.ids]
     write_table("runs/audit/examples.parquet", {"id": np.array(ids)}, {"id": "name"})
@@ -151,9 +155,9 @@ def test_recipe_decide_takes_the_lines(tmp_path, monkeypatch):
     (tmp_path / "runs/prepare/store.json").write_text('{"classes": ["=1,2", "a \\"b\\"", "dog"]}')
     (tmp_path / "decisions.csv").write_text("id,action,label,reason\n")
     assert main(["decide", "suspects.csv"]) == 0
-    decided = read_decisions("decisions.csv", set(ids), classes)
+    decided = read_decisions("decisions.csv", set(ids), CLASSES)
     assert {d.id: (d.action, d.label) for d in decided.values()} == {
-        "val0": ("relabel", classes[1]), "val1": ("relabel", classes[0]),
+        "val0": ("relabel", CLASSES[1]), "val1": ("relabel", CLASSES[0]),
     }  # fmt: skip
 
 
@@ -243,7 +247,7 @@ def test_the_page_has_val_and_test_and_train_as_neighbours_alone(trained, predic
     near = values(sent["neighbours"]).reshape(-1, 5)
     assert (near[:shown] >= unseen).all()
     assert (near[:shown] != np.arange(shown)[:, None]).all()  # none is its own neighbour
-    proposed = {line["id"] for line in proposals(predicted, list(made.data.task.names))}
+    proposed = {line["id"] for line in proposals(predicted)}
     shown_doubts = set(ids[:shown][column(sent, "doubted")[:shown] == 1])
     assert shown_doubts - set(made.unseen.ids) == proposed
     assert sent["initialFilter"] == {"wrong": ["yes"], "split": ["val", "test"]}

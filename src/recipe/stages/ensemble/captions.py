@@ -1,35 +1,50 @@
 """The sentences of the ensemble stage in the report."""
 
 from recipe.formatting import count, interval, lowering
-from recipe.metrics.calibration import Calibration
+from recipe.models.boosting import BOOSTING
 from recipe.stages.ensemble import final_evaluation
+from recipe.stages.ensemble.calibration_effect import CalibrationEffect
 from recipe.stages.ensemble.member_weights import GREEDY, MemberWeights
 from recipe.stages.ensemble.results import Results
-from recipe.stages.ensemble.selection import EnsembleSize, enough
+from recipe.stages.ensemble.selection import LOSS, EnsembleSize, enough
 
 EVIDENCE = {
     "ensemble_beats_its_best_member": ["sizes.png"],
     "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
+    "intervals_cover": ["reliability.png"],
     "final_beats_the_untuned_baseline": ["systems.png"],
+    "final_beats_gradient_boosting": ["systems.png"],
     "final_score_beats_the_constant": ["mispredictions.html"],
     "training_was_long_enough": ["longer.png"],
 }
 FIGURES = {
     "systems.png": "every system on the test set, with 95 % CI over examples; the test set was read once",
-    "sizes.png": "score and calibration against the number of members; shaded: 95 % CI over the choice of members",
-    "reliability.png": "accuracy against confidence on test, before and after temperature scaling",
+    "sizes.png": "score against the number of members; shaded: 95 % CI over the choice of members",
+    "reliability.png": "",  # below, by what is predicted
     "longer.png": "one network trained for longer; dotted: training loss",
-    "mispredictions.png": "every wrong prediction on test, the most confident first: label → prediction",
+    "mispredictions.png": "",
 }
+OF_PROBABILITIES = {
+    "reliability.png": "accuracy against confidence on test, before and after temperature scaling",
+    "mispredictions.png": "every wrong prediction on test, the greatest loss first: label → prediction",
+}
+OF_QUANTITIES = {
+    "reliability.png": "share of test inside the intervals, against the share that they are to contain",
+    "mispredictions.png": "predicted against true values on test with their 90 % intervals, and the residuals",
+}
+
+
+def figure_captions(r: Results) -> dict[str, str]:
+    return FIGURES | (OF_QUANTITIES if r.coverage else OF_PROBABILITIES)
 
 
 def summary(r: Results) -> str:
     """The result: the final system on test."""
-    test = r.test_quality()
-    low, high = test.interval()
+    p, actual, metric = r.final.p_test, r.actual_test, r.metric
+    value, (low, high) = metric.shown(metric.of(p, actual)), map(metric.shown, metric.interval(p, actual))
     return (
-        f"{r.final.name} ({count(r.final.networks, 'network')}): accuracy {test.accuracy:.1%} on test (95 % CI "
-        f"{low:.1%} to {high:.1%}, n = {test.count:,} examples), NLL {test.nll:.4f}."
+        f"{r.final.name} ({count(r.final.networks, 'network')}): {metric.title} {value} on test (95 % CI {low} to "
+        f"{high}, n = {len(actual):,} examples), {r.task.loss_name} {r.test_loss:.4f}."
     )
 
 
@@ -37,41 +52,55 @@ def findings(r: Results) -> list[str]:
     compared = [
         c
         for c in r.comparisons
-        if c.other in (final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
+        if c.other in (BOOSTING, final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
         or c.other.endswith(final_evaluation.UNTUNED)
     ]
-    sentences = [choice(r), ensemble_size(r.sizes), calibrated(r), *(f"On test, {c.sentence()}." for c in compared)]
+    unit = r.metric.unit if r.coverage else ""
+    sentences = [choice(r), ensemble_size(r.sizes, r.task.loss_name)]
+    sentences += [calibrated(r)] if r.weights.fitted else []
+    sentences += [c.sentence(unit) for c in r.coverage]
+    sentences += [f"On test, {c.sentence()}." for c in compared]
     return sentences + ([r.extended.sentence()] if r.extended else [])
 
 
 def choice(r: Results) -> str:
     """Which members were chosen, how, and why."""
-    weights, pool = r.weights, r.pool
+    weights, pool, loss = r.weights, r.pool, r.task.loss_name
     seeds, picked = r.sizes[-1].members, weights.options[GREEDY]
     networks, others = (sum(n > 0 for n in counts) for counts in (picked, picked[seeds:]))
-    effect = lowering(*weights.greedy_gain, "cross-validated NLL", f"{len(r.y_val):,} validation examples")
+    effect = lowering(*weights.greedy_gain, f"cross-validated {loss}", f"{len(r.actual_val):,} validation examples")
+    how = f", {_temperature(weights)}" if weights.fitted else ""
+    both = ", without and with a temperature" if weights.fitted else ""
     return (
-        f"Chosen on validation: {weights.name}, {_temperature(weights)}. Cross-validated NLL in five folds, without "
-        f"and with a temperature: {_held_out(weights)}. Greedy selection picked {networks} of {len(pool)} networks, "
-        f"{others} of them of other configurations, and {effect}; on the examples that chose it, its NLL is "
-        f"{weights.greedy_path[-1]:.4f}."
+        f"Chosen on validation: {weights.name}{how}. Cross-validated {loss} in five folds{both}: {_held_out(weights)}. "
+        f"Greedy selection picked {networks} of {len(pool)} networks, {others} of them of other configurations, and "
+        f"{effect}; on the examples that chose it, its {loss} is {weights.greedy_path[-1]:.4f}."
     )
 
 
 def _temperature(weights: MemberWeights) -> str:
-    return f"a temperature of {weights.fitted_temperature:.2f}" if weights.calibrated else "no temperature"
+    return _fitted(weights) if weights.calibrated else "no temperature"
+
+
+def _fitted(weights: MemberWeights) -> str:
+    """`a temperature of 0.75`, `a temperature of 0.75 to 1.31 for each label`."""
+    low, high = min(weights.fitted), max(weights.fitted)
+    return f"a temperature of {low:.2f}" + (f" to {high:.2f} for each label" if len(weights.fitted) > 1 else "")
 
 
 def _held_out(weights: MemberWeights) -> str:
-    return "; ".join(f"{name} {plain:.4f} and {t:.4f}" for name, (plain, t) in weights.held_out.items())
+    shown = {name: f"{plain:.4f} and {t:.4f}" for name, (plain, t) in weights.held_out.items()}
+    if not weights.fitted:
+        shown = {name: f"{plain:.4f}" for name, (plain, _) in weights.held_out.items()}
+    return "; ".join(f"{name} {values}" for name, values in shown.items())
 
 
-def ensemble_size(sizes: list[EnsembleSize]) -> str:
+def ensemble_size(sizes: list[EnsembleSize], loss: str) -> str:
     """How many members are enough."""
-    first, last, least = sizes[0].means["nll"], sizes[-1], enough(sizes)
-    ends = interval(last.low["nll"], last.high["nll"], decimals=4)
+    first, last, least = sizes[0].means[LOSS], sizes[-1], enough(sizes)
+    ends = interval(last.low[LOSS], last.high[LOSS], decimals=4)
     start = (
-        f"One member has a mean validation NLL of {first:.4f}, {last.members} averaged have {last.means['nll']:.4f} "
+        f"One member has a mean validation {loss} of {first:.4f}, {last.members} averaged have {last.means[LOSS]:.4f} "
         f"({ends} over the choice of members)"
     )
     if least == 1:
@@ -84,14 +113,17 @@ def ensemble_size(sizes: list[EnsembleSize]) -> str:
 def calibrated(r: Results) -> str:
     """What temperature scaling changes."""
 
-    def change(c: Calibration, name: str) -> str:
+    def change(c: CalibrationEffect, name: str) -> str:
         return f"{c.before[name][0]:.4f} → {c.after[name][0]:.4f}"
 
     val, test = r.calibration_on_val, r.calibration_on_test
+    loss, *others = val.before
     use = "is used" if r.weights.calibrated else "is not used"
-    effect = lowering(*test.fall, "test NLL", f"{len(r.y_test):,} examples")
-    return (
-        f"The temperature fitted to validation, {r.weights.fitted_temperature:.2f}, {use}. NLL: {change(val, 'nll')} "
-        f"on validation, which chose it, and {change(test, 'nll')} on test; it {effect}. Expected calibration error: "
-        f"{change(val, 'ece')} on validation and {change(test, 'ece')} on test."
+    effect = lowering(*test.fall, f"test {loss}", f"{len(r.actual_test):,} examples")
+    text = (
+        f"Fitted to validation, {_fitted(r.weights)} {use}. {loss}: {change(val, loss)} on validation, which chose it, "
+        f"and {change(test, loss)} on test; it {effect}."
     )
+    if (error := "ECE") in others:
+        text += f" Expected calibration error: {change(val, error)} on validation and {change(test, error)} on test."
+    return text

@@ -11,29 +11,29 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.formatting import lowering
-from recipe.metrics.scores import fall, nlls
-from recipe.stages.ensemble.members import Member, probabilities
+from recipe.metrics.scores import gained
+from recipe.stages.ensemble.members import Member, predictions
 from recipe.stages.runner import Run
 from recipe.train.lane import Trained
 
 COOLDOWN = 0.2  # share of the steps: Hägele et al. 2024 find no gain beyond it
-COLUMNS = ["arm", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
 
 
 @dataclass(frozen=True)
 class ExtendedTraining:
-    """steps: of the member. gains: by how much the nll on val at the end of each arm is lower than the member's, with
+    """steps: of the member. gains: by how much the loss on val at the end of each arm is lower than the member's, with
     its paired 95 % bootstrap interval over examples; one seed, so the interval does not include the noise of seeds.
-    member_nll: on val.
+    member_loss: on val. metric: the name of the one in the curves.
     """
 
     steps: int
     times: int
     trained: dict[str, Trained]
     gains: dict[str, tuple[float, float, float]]
-    member_nll: float
+    member_loss: float
     examples: int
+    metric: str
 
     @property
     def best_gain(self) -> tuple[float, float, float]:
@@ -47,7 +47,9 @@ class ExtendedTraining:
     def rows(self) -> list[dict]:
         """The curves."""
         return [
-            {"arm": arm} | {k: row[k] for k in COLUMNS[1:]} for arm, lane in self.trained.items() for row in lane.curve
+            {"arm": arm} | {k: row[k] for k in columns(self.metric)[1:]}
+            for arm, lane in self.trained.items()
+            for row in lane.curve
         ]
 
     def prediction(self) -> dict:
@@ -62,8 +64,13 @@ class ExtendedTraining:
         effects = "; ".join(f"{arm}: {self.effect(gain)}" for arm, gain in self.gains.items())
         return (
             f"Training one network for {self.times * self.steps} instead of {self.steps} steps (validation loss "
-            f"{self.member_nll:.4f}): {effects or 'both trainings were lost'}."
+            f"{self.member_loss:.4f}): {effects or 'both trainings were lost'}."
         )
+
+
+def columns(metric: str) -> list[str]:
+    """Of the table of curves."""
+    return ["arm", "step", "train_loss", f"train_{metric}", "val_loss", f"val_{metric}"]
 
 
 def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> ExtendedTraining | None:
@@ -80,12 +87,13 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
     }
     lanes = [build.lane(cfg, data, member.seed, c) for c in changes.values()]
     trained = dict(zip(ARMS, build.train(cfg, data, lanes, run, "longer"), strict=True))
-    y, gains = data.val.y.cpu(), {}
+    task, actual = data.task, data.task.actual(data.val.y.cpu())
+    before, gains = task.losses(member.p_val, actual), {}
     for (arm, result), lane in zip(trained.items(), lanes, strict=True):
         run.lane(f"{cfg.longer} times the steps, {arm}", result, {**changes[arm], "seed": member.seed})
         if not result.lost:  # the model has its last weights
-            gains[arm] = fall(member.p_val, probabilities(lane.model, data.val), y)
+            gains[arm] = gained(before, task.losses(predictions(task, lane.model, data.val), actual))
     return ExtendedTraining(
         steps=steps, times=cfg.longer, trained=trained, gains=gains,
-        member_nll=nlls(member.p_val, y).mean().item(), examples=len(y),
+        member_loss=before.mean().item(), examples=len(actual), metric=data.metric.name,
     )  # fmt: skip

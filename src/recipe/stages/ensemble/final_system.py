@@ -23,7 +23,7 @@ class FinalSystem:
     system: system.System
     store: Store
 
-    def probabilities(self, split: Split) -> Tensor:
+    def predictions(self, split: Split) -> Tensor:
         """(N, K), from the stored inputs."""
         return self.system.predict(self.store.inputs[self.store.rows(split.ids)])
 
@@ -31,7 +31,7 @@ class FinalSystem:
 def save(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeights, run: Run) -> list[str]:
     """Writes the system; gives the names of user-defined code that must be trusted to load it."""
     members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, weights.counts, strict=True) if n]
-    names = system.save(run.out / "system", cfg, data, members, weights.temperature)
+    names = system.save(run.out / "system", cfg, data, members, weights.calibration, weights.half_widths)
     if names:
         flags = " ".join(f"--trust {name}" for name in names)
         run.say(f"the system is built from user-defined code, which needs consent: recipe predict {flags} ...")

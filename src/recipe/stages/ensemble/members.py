@@ -11,8 +11,8 @@ from recipe.config.changes import change
 from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.metrics.scores import Quality, quality
 from recipe.stages.runner import Run
+from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.train.lane import Trained
 
@@ -21,7 +21,7 @@ BEST = "best recipe"
 
 @dataclass(frozen=True)
 class Member:
-    """One network of the pool. file: its weights, in the stage's folder; p_val: its probabilities on val (N, K)."""
+    """One network of the pool. file: its weights, in the stage's folder; p_val: its predictions on val (N, K)."""
 
     arm: str  # the name of its configuration
     changes: dict
@@ -65,7 +65,7 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
         pool.append(
             Member(
                 arm=arm, changes=changes, seed=seed, file=file, trained=result, early_stopping=early,
-                p_val=probabilities(lane.model, data.val),
+                p_val=predictions(data.task, lane.model, data.val),
             )
         )  # fmt: skip
     if count_seeds(pool) < 2:
@@ -82,27 +82,28 @@ def count_seeds(pool: list[Member]) -> int:
 
 
 def stack(pool: list[Member]) -> Tensor:
-    """Probabilities on val (M, N, K)."""
+    """Predictions on val (M, N, K)."""
     return torch.stack([m.p_val for m in pool])
 
 
-def best_member(pool: list[Member], y: Tensor) -> tuple[int, list[Quality]]:
-    """(the number of the member with the lowest nll on val, the quality of each member there)."""
-    qualities = [quality(m.p_val, y) for m in pool]
-    return min(range(len(pool)), key=lambda i: qualities[i].nll), qualities
+def best_member(task: Task, pool: list[Member], actual: Tensor) -> tuple[int, list[float]]:
+    """(the number of the member with the lowest loss on val, the loss of each member there)."""
+    losses = [task.losses(m.p_val, actual).mean().item() for m in pool]
+    return min(range(len(pool)), key=losses.__getitem__), losses
 
 
 def stops_early(cfg: DictConfig, changes: dict) -> bool:
     return bool(changes.get("train.early_stopping", cfg.train.early_stopping))
 
 
-def probabilities(model: torch.nn.Module, split: Split) -> Tensor:
+def predictions(task: Task, model: torch.nn.Module, split: Split) -> Tensor:
     """(N, K) float64, on the CPU."""
     model.eval()
     with torch.no_grad():
-        return torch.cat([model(x) for x in split.x.split(1000)]).double().softmax(1).cpu()
+        return task.predict(torch.cat([model(x) for x in split.x.split(1000)])).cpu()
 
 
-def saved_probabilities(cfg: DictConfig, data: Data, changes: dict, weights: Path, split: Split) -> Tensor:
-    """(N, K): probabilities on `split` of a network that is read from its file."""
-    return probabilities(load_weights(build.model(change(cfg, changes), data, seed=0), weights), split)
+def saved_predictions(cfg: DictConfig, data: Data, changes: dict, weights: Path, split: Split) -> Tensor:
+    """(N, K): predictions on `split` of a network that is read from its file."""
+    net = load_weights(build.model(change(cfg, changes), data, seed=0), weights)
+    return predictions(data.task, net, split)

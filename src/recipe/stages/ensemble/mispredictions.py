@@ -4,8 +4,8 @@ Karpathy, "become one with the data": a net is a compressed version of the data 
 they come from. Each one is shown with the training examples that the net considers the most similar.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,10 +21,8 @@ from recipe.files import write_csv, write_text
 from recipe.serve.system import BATCH, System
 from recipe.stages.ensemble.final_system import FinalSystem
 from recipe.stages.runner import Run
+from recipe.tasks.answers import Answers
 
-# Confidence from which a contradicted label is worth inspecting. A label that was trained on needs less: of 49 wrong
-# labels planted in the digits, 8 of val's 9 were among 10 lines, 32 of train's 40 among 37.
-CONFIDENT = {"val": 0.9, "test": 0.9, "train": 0.5}
 NEIGHBOURS = 5  # nearest training examples
 DOUBTS = 500  # doubted training examples on the page, the greatest loss first
 MAX_FEATURES = 2048  # more are projected down to PROJECTED
@@ -33,6 +31,7 @@ ROLES = Roles(
     id="id", label="label", suggested="predicted", suspect="loss", wrong="wrong", order="loss", caption="answer",
     guarded="test",
 )  # fmt: skip
+ROLES_OF_QUANTITIES = replace(ROLES, label="", suggested="", suspect="", wrong="")  # a page without confusions
 WARNING = (
     "counts for the final score: a label that is changed here because the model disagrees makes that score too good. "
     "Judge it without seeing the prediction, together with correctly predicted examples, or leave it"
@@ -45,25 +44,24 @@ class SplitPredictions:
 
     split: str
     ids: list[str]
-    label: np.ndarray  # (N,) class number
-    predicted: np.ndarray  # (N,) class number
-    confidence: np.ndarray  # (N,) probability of the predicted class
-    label_probability: np.ndarray  # (N,)
-    agreement: np.ndarray  # (N,) share of the members, each as often as it counts, that predict the same class
+    p: Tensor  # (N, K) predictions
+    actual: Tensor  # (N,) or (N, K) targets
+    loss: np.ndarray  # (N,)
+    agreement: np.ndarray  # (N,) of the members: see Answers.agreement
+    answers: Answers
 
     @property
     def wrong(self) -> np.ndarray:
-        return self.predicted != self.label
+        return self.answers.wrong(self.p, self.actual).numpy()
 
     @property
-    def loss(self) -> np.ndarray:
-        """Nats."""
-        return -np.log(np.maximum(self.label_probability, 1e-12))
+    def trained_on(self) -> bool:
+        return self.split == "train"
 
     @property
     def doubted(self) -> np.ndarray:
-        """The examples whose label the system contradicts with confidence, the greatest loss first."""
-        contradicted = np.flatnonzero(self.wrong & (self.confidence >= CONFIDENT[self.split]))
+        """The examples whose label the system contradicts clearly, the greatest loss first."""
+        contradicted = np.flatnonzero(self.answers.doubted(self.p, self.actual, self.trained_on).numpy())
         return contradicted[np.argsort(-self.loss[contradicted], kind="stable")]
 
 
@@ -72,7 +70,7 @@ def write(run: Run, final: FinalSystem, data: Data, test: Split) -> str:
     predicted = [predict_split(final.system, name, split) for name, split in splits(data, test).items()]
     html = page(predicted, final, data, test, title=data_name(run.cfg), seed=run.cfg.seed)
     write_text(run.out / "mispredictions.html", html)
-    write_csv(run.out / "suspects.csv", proposals(predicted, list(data.task.names)), COLUMNS)
+    write_csv(run.out / "suspects.csv", proposals(predicted), COLUMNS)
     return sentence(predicted)
 
 
@@ -82,26 +80,23 @@ def splits(data: Data, test: Split) -> dict[str, Split]:
 
 
 def predict_split(system: System, name: str, split: Split) -> SplitPredictions:
-    label, share = split.y.cpu(), torch.tensor(system.counts, dtype=torch.float64) / sum(system.counts)
-    batches, at = [], 0
+    answers, batches = system.answers, []
     for x in split.x.split(BATCH):
-        p, y = system.member_probabilities(x), label[at : at + len(x)]
-        at += len(x)
-        averaged = system.average(p)
-        confidence, predicted = averaged.max(1)
-        same = (p.argmax(2) == predicted).double() * share[:, None]
-        batches.append((predicted, confidence, averaged[torch.arange(len(y)), y], same.sum(0)))
-    predicted, confidence, label_probability, agreement = (torch.cat(c) for c in zip(*batches, strict=True))
+        members = system.member_predictions(x)
+        averaged = system.average(members)
+        batches.append((averaged, answers.agreement(members, system.counts, averaged)))
+    p, agreement = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    actual = system.task.actual(split.y.cpu())
     return SplitPredictions(
-        split=name, ids=split.ids, label=label.numpy(), predicted=predicted.numpy(), confidence=confidence.numpy(),
-        label_probability=label_probability.numpy(), agreement=agreement.numpy(),
+        split=name, ids=split.ids, p=p, actual=actual, loss=system.task.losses(p, actual).numpy(),
+        agreement=agreement.numpy(), answers=answers,
     )  # fmt: skip
 
 
 # ---- doubted labels ----------------------------------------------------------------------------------------------
 
 
-def proposals(predicted: list[SplitPredictions], classes: list[str]) -> list[dict]:
+def proposals(predicted: list[SplitPredictions]) -> list[dict]:
     """Lines for decisions.csv: the labels of train and val that the system contradicts, the greatest loss first.
 
     They are proposals: the user inspects them, deletes those whose label is right, and gives the rest to `recipe
@@ -110,26 +105,21 @@ def proposals(predicted: list[SplitPredictions], classes: list[str]) -> list[dic
     contradict all the same is the more suspect.
     """
     trained_on = {"val": "no member was trained on it", "train": "the members were trained on this label"}
-    lines = [(-p.loss[i], p.split, i, p) for p in predicted if p.split in trained_on for i in p.doubted]
-    return [
-        {
-            "id": p.ids[i],
-            "action": "relabel",
-            "label": classes[p.predicted[i]],
-            "reason": f"{split}: the ensemble predicts {classes[p.predicted[i]]} with probability "
-            f"{p.confidence[i]:.1%}, {classes[p.label[i]]} with {p.label_probability[i]:.1%}; {trained_on[split]}",
-        }
-        for _, split, i, p in sorted(lines, key=lambda line: line[:3])
-    ]
+    doubts = [(-p.loss[i], p.split, i, p) for p in predicted if p.split in trained_on for i in p.doubted]
+    lines = []
+    for _, split, i, p in sorted(doubts, key=lambda doubt: doubt[:3]):
+        label, reason = p.answers.proposal(p.p[i], p.actual[i])
+        reason = f"{split}: {reason}; {trained_on[split]}"
+        lines.append({"id": p.ids[i], "action": "relabel", "label": label, "reason": reason})
+    return lines
 
 
 def sentence(predicted: list[SplitPredictions]) -> str:
-    counts = {p.split: len(p.doubted) for p in predicted}
+    counts, answers = {p.split: len(p.doubted) for p in predicted}, predicted[0].answers
     return (
-        f"The ensemble contradicts {counts['train']} labels of train with a confidence of {CONFIDENT['train']:.0%} or "
-        f"more, although it was trained on them, and {counts['val']} of val with {CONFIDENT['val']:.0%} or more. They "
-        f"are in suspects.csv: inspect them, then give the wrong ones to `recipe decide`. It also contradicts "
-        f"{counts['test']} labels of test, for inspection only."
+        f"The ensemble contradicts {counts['train']} labels of train {answers.doubt(True)}, although it was trained on "
+        f"them, and {counts['val']} of val {answers.doubt(False)}. They are in suspects.csv: inspect them, then give "
+        f"the wrong ones to `recipe decide`. It also contradicts {counts['test']} labels of test, for inspection only."
     )
 
 
@@ -152,51 +142,61 @@ def page(
     # only examples that will be shown are compared with train
     among = np.flatnonzero(~neighbours_only)
     neighbours, space = _neighbours(among[sample_rows(wrong[among], MAX_EXAMPLES, seed)], final.system, data, test)
+    named = on_val.answers.right(on_val.p, on_val.actual) is not None
     initial_filter = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for p in predicted for i in p.ids])
+    columns = _columns(predicted, wrong)
     return explorer(
-        [*_columns(predicted, np.array(data.task.names, dtype=object), wrong), *_store_columns(store, rows)],
-        ROLES,
+        [*columns, *_store_columns(store, rows)],
+        ROLES if named else ROLES_OF_QUANTITIES,
         title=f"{title}: mispredictions",
-        summary=f"{on_val.wrong.sum():,} of {len(on_val.ids):,} predictions on val are wrong, {on_test.wrong.sum():,} "
-        f"of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in doubt; "
-        f"{len(final.system.members)} members are averaged",
+        summary=f"{on_val.wrong.sum():,} of {len(on_val.ids):,} predictions on val are {on_val.answers.wrong_word}, "
+        f"{on_test.wrong.sum():,} of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in "
+        f"doubt; {len(final.system.members)} members are averaged",
         picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
-        classes=data.task.names,
+        classes=on_val.answers.options({*columns[1].values, *columns[2].values}),
         neighbours=neighbours,
         neighbours_heading=f"Nearest training examples, by {space}",
         only_neighbours=neighbours_only,
         initial_filter=initial_filter,
+        flagged=None if named else wrong,
         limit=MAX_EXAMPLES,
         seed=seed,
     )
 
 
-def _columns(predicted: list[SplitPredictions], classes: np.ndarray, wrong: np.ndarray) -> list[Column]:
-    def joined(of: Callable[[SplitPredictions], np.ndarray]) -> np.ndarray:
-        return np.concatenate([of(p) for p in predicted])
+def _columns(predicted: list[SplitPredictions], wrong: np.ndarray) -> list[Column]:
+    answers = predicted[0].answers
 
-    label, predicted_class = classes[joined(lambda p: p.label)], classes[joined(lambda p: p.predicted)]
-    answer = np.where(wrong, label + " → " + predicted_class, label).astype(object)
-    split = np.array([p.split for p in predicted for _ in p.ids], dtype=object)
+    def joined(of: Callable[[SplitPredictions], Sequence | np.ndarray]) -> np.ndarray:
+        values = [value for p in predicted for value in of(p)]
+        return np.array(values, dtype=object if isinstance(values[0], str) else None)
+
+    label = joined(lambda p: answers.shown(p.actual))
+    suggested = joined(lambda p: answers.shown(answers.decided(p.p)))
+    answer = np.where(wrong, label + " → " + suggested, label).astype(object)
+    split = joined(lambda p: [p.split] * len(p.ids))
+    details = [answers.details(p.p, p.actual) for p in predicted]
     return [
-        Column("id", "the id in decisions.csv", np.array([i for p in predicted for i in p.ids], dtype=object)),
-        Column("label", "name of the class, after decisions.csv", label),
-        Column("predicted", "the ensemble's most probable class", predicted_class),
-        Column("answer", "the label, and the predicted class where it differs", answer),
-        Column("wrong", "the predicted class is not the label", wrong),
-        Column("loss", "-log p_label, nats: high for confident wrong predictions", joined(lambda p: p.loss)),
-        Column("confidence", "the ensemble's probability of that class, 0 to 1", joined(lambda p: p.confidence)),
-        Column("p_label", "the ensemble's probability of the label, 0 to 1", joined(lambda p: p.label_probability)),
-        Column(
-            "agreement",
-            "share of the members that predict the same class as the ensemble, 0 to 1; each as often as it was chosen",
-            joined(lambda p: p.agreement),
+        Column("id", "the id in decisions.csv", joined(lambda p: p.ids)),
+        Column("label", answers.label_meaning, label),
+        Column("predicted", answers.predicted_meaning, suggested),
+        Column("answer", "the label, and the prediction where it is wrong", answer),
+        Column("wrong", answers.wrong_meaning, wrong),
+        Column("loss", answers.loss_meaning, joined(lambda p: p.loss)),
+        *(
+            Column(name, meaning, np.concatenate([_array(values[name][1]) for values in details]))
+            for name, (meaning, _) in details[0].items()
         ),
-        Column("doubted", "contradicted with confidence; those of train and val are in suspects.csv", joined(_doubted)),
+        Column("agreement", answers.agreement_meaning, joined(lambda p: p.agreement)),
+        Column("doubted", "clearly contradicted; those of train and val are in suspects.csv", joined(_doubted)),
         Column("split", "val: used for choices alone; test: read once; train: where its label is in doubt", split),
         Column("test", WARNING, split == "test"),
     ]
+
+
+def _array(values: list) -> np.ndarray:
+    return np.array(values, dtype=object if values and isinstance(values[0], str) else None)
 
 
 def _doubted(predicted: SplitPredictions) -> np.ndarray:

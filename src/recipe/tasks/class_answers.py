@@ -1,0 +1,95 @@
+"""What predicted classes say to a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recipe.metrics.scores import right
+from recipe.tasks.answers import mean_of_members, ranked, sure
+
+TOP = 3  # classes that are shown of a single example, with their probabilities
+
+
+@dataclass(frozen=True)
+class ClassAnswers:
+    """names: of the classes."""
+
+    names: Sequence[str]
+    texts = ("predicted",)
+    wrong_word = "wrong"
+    label_meaning = "name of the class, after decisions.csv"
+    predicted_meaning = "the ensemble's most probable class"
+    loss_meaning = "-log p_label, nats: high for confident wrong predictions"
+    wrong_meaning = "the predicted class is not the label"
+    agreement_meaning = (
+        "share of the members that predict the same class as the ensemble, 0 to 1; each as often as it was chosen"
+    )
+
+    @property
+    def p_columns(self) -> Sequence[str]:
+        return [f"p_{name}" for name in self.names]
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        fixed = {"predicted": "the most probable class", "confidence": "the probability of that class"}
+        return fixed | {f"p_{name}": f"the probability of class {name}" for name in self.names}
+
+    def columns(self, p: Tensor) -> dict[str, list]:
+        confidence, predicted = p.max(1)
+        fixed = {"predicted": self.shown(predicted), "confidence": confidence.tolist()}
+        return fixed | dict(zip(self.p_columns, p.T.tolist(), strict=True))
+
+    def lines(self, p: Tensor) -> list[str]:
+        return ranked(self.names, p, TOP)
+
+    def targets(self, actual: Tensor) -> dict[str, list]:
+        return {"label": self.shown(actual)}
+
+    def shown(self, actual: Tensor) -> list[str]:
+        return [self.names[c] for c in actual.tolist()]
+
+    def decided(self, p: Tensor) -> Tensor:
+        return p.argmax(-1)
+
+    def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
+        return p.max(1).values, right(p, actual)
+
+    def captions(self, p: Tensor, actual: Tensor) -> list[str]:
+        confidence, predicted = p.max(1)
+        rows = zip(self.shown(actual), self.shown(predicted), confidence.tolist(), strict=True)
+        return [f"{label} → {best}  {c:.0%}" for label, best, c in rows]
+
+    def right(self, p: Tensor, actual: Tensor) -> Tensor:
+        return right(p, actual)
+
+    def wrong(self, p: Tensor, actual: Tensor) -> Tensor:
+        return self.decided(p) != actual
+
+    def agreement(self, members: Tensor, counts: Sequence[int], p: Tensor) -> Tensor:
+        same = (members.argmax(2) == p.argmax(1)).double()
+        return mean_of_members(same, counts)
+
+    def details(self, p: Tensor, actual: Tensor) -> dict[str, tuple[str, list]]:
+        of_label = p[torch.arange(len(actual)), actual]
+        return {
+            "confidence": ("the ensemble's probability of that class, 0 to 1", p.max(1).values.tolist()),
+            "p_label": ("the ensemble's probability of the label, 0 to 1", of_label.tolist()),
+        }
+
+    def options(self, texts: set[str]) -> Sequence[str]:
+        return self.names
+
+    def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
+        return self.wrong(p, actual) & (p.max(1).values >= sure(trained_on))
+
+    def doubt(self, trained_on: bool) -> str:
+        return f"with a confidence of {sure(trained_on):.0%} or more"
+
+    def proposal(self, p: Tensor, actual: Tensor) -> tuple[str, str]:
+        best, label = int(p.argmax()), int(actual)
+        return self.names[best], (
+            f"the ensemble predicts {self.names[best]} with probability {p[best]:.1%}, {self.names[label]} with "
+            f"{p[label]:.1%}"
+        )

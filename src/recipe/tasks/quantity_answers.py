@@ -1,0 +1,133 @@
+"""What predicted quantities and their intervals say to a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recipe.tasks.answers import JOINT, changes, mean_of_members
+
+# Half-widths of the 90 % interval from which a label is worth inspecting: 2 are 3.3 standard deviations of a normal
+# error.
+FAR, FAR_ON_TRAIN = 2.0, 1.0
+
+
+@dataclass(frozen=True)
+class QuantityAnswers:
+    """names: of the T quantities. std: of the training targets; half_widths: of 90 % intervals. All in their unit."""
+
+    names: Sequence[str]
+    unit: str
+    std: Sequence[float]
+    half_widths: Sequence[float]
+    texts = ()
+    wrong_word = "outside of their 90 % interval"
+    label_meaning = "the true value, after decisions.csv"
+    predicted_meaning = "the ensemble's prediction"
+    loss_meaning = "squared error, in units of the variance of the training targets"
+    wrong_meaning = "the true value is outside of the 90 % interval"
+    agreement_meaning = (
+        "standard deviation of the members' predictions, in units of that of the training targets, mean over "
+        "quantities; each member as often as it was chosen"
+    )
+
+    @property
+    def p_columns(self) -> Sequence[str]:
+        return list(self.names)
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        unit = f", in {self.unit}" if self.unit else ""
+        meanings: dict[str, str] = {}
+        for name in self.names:
+            meanings[name] = f"predicted{unit}"
+            if self.half_widths:
+                meanings |= {f"{name}_{end}": f"{end} end of its 90 % interval{unit}" for end in ("low", "high")}
+        return meanings
+
+    def columns(self, p: Tensor) -> dict[str, list]:
+        columns: dict[str, list] = {}
+        for i, name in enumerate(self.names):
+            columns[name] = p[:, i].tolist()
+            if self.half_widths:
+                columns[f"{name}_low"] = (p[:, i] - self.half_widths[i]).tolist()
+                columns[f"{name}_high"] = (p[:, i] + self.half_widths[i]).tolist()
+        return columns
+
+    def lines(self, p: Tensor) -> list[str]:
+        width = max(map(len, self.names))
+        lines = [f"{name:<{width}}  {self._with_unit(v)}" for name, v in zip(self.names, p.tolist(), strict=True)]
+        if not self.half_widths:
+            return lines
+        ends = [(v - half, v + half) for v, half in zip(p.tolist(), self.half_widths, strict=True)]
+        pairs = zip(lines, ends, strict=True)
+        return [f"{text}  (90 % interval {low:.4g} to {high:.4g})" for text, (low, high) in pairs]
+
+    def targets(self, actual: Tensor) -> dict[str, list]:
+        return {f"true {name}": actual[:, i].tolist() for i, name in enumerate(self.names)}
+
+    def shown(self, actual: Tensor) -> list[str]:
+        return [JOINT.join(map(self._with_unit, row)) for row in actual.tolist()]
+
+    def decided(self, p: Tensor) -> Tensor:
+        return p
+
+    def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.empty(0), torch.empty(0)
+
+    def captions(self, p: Tensor, actual: Tensor) -> list[str]:
+        return changes(self.shown(actual), self.shown(p))
+
+    def right(self, p: Tensor, actual: Tensor) -> None:
+        return None
+
+    def wrong(self, p: Tensor, actual: Tensor) -> Tensor:
+        return self._beyond(p, actual, 1.0)
+
+    def agreement(self, members: Tensor, counts: Sequence[int], p: Tensor) -> Tensor:
+        variance = mean_of_members((members - mean_of_members(members, counts)).square(), counts)
+        return (variance.sqrt() / self._row(self.std)).mean(1)
+
+    def details(self, p: Tensor, actual: Tensor) -> dict[str, tuple[str, list]]:
+        unit = f", in {self.unit}" if self.unit else ""
+        details: dict[str, tuple[str, list]] = {}
+        for i, name in enumerate(self.names):
+            of = f" of {name}" if len(self.names) > 1 else ""
+            details |= {
+                f"true value{of}": (f"the target{unit}, after decisions.csv", actual[:, i].tolist()),
+                f"predicted value{of}": (f"the ensemble's prediction{unit}", p[:, i].tolist()),
+                f"residual{of}": (f"predicted less true{unit}", (p - actual)[:, i].tolist()),
+            }
+        return details
+
+    def options(self, texts: set[str]) -> Sequence[str]:
+        return ()
+
+    def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
+        return self._beyond(p, actual, FAR_ON_TRAIN if trained_on else FAR)
+
+    def doubt(self, trained_on: bool) -> str:
+        far = FAR_ON_TRAIN if trained_on else FAR
+        return f"by more than {far:g} half-width{'s' if far > 1 else ''} of the 90 % interval"
+
+    def proposal(self, p: Tensor, actual: Tensor) -> tuple[str, str]:
+        far = (p - actual).abs() > FAR_ON_TRAIN * self._row(self.half_widths)
+        rows = list(zip(self.names, p.tolist(), actual.tolist(), far.tolist(), strict=True))
+        reasons = [
+            f"the ensemble predicts {name} {self._with_unit(new)}, the label is {self._with_unit(old)}"
+            for name, new, old, off in rows
+            if off
+        ]
+        return JOINT.strip().join(f"{new:.4g}" if off else repr(old) for _, new, old, off in rows), ", ".join(reasons)
+
+    def _beyond(self, p: Tensor, actual: Tensor, times: float) -> Tensor:
+        if not self.half_widths:
+            return torch.zeros(len(p), dtype=torch.bool)
+        return ((p - actual).abs() > times * self._row(self.half_widths)).any(1)
+
+    def _row(self, values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)
+
+    def _with_unit(self, value: float) -> str:
+        return f"{value:.4g} {self.unit}".rstrip()
