@@ -48,8 +48,10 @@ class Answers(Protocol):
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         """((n,) probabilities, (n,) 1 where what they are the probability of is so, else 0); of quantities none."""
 
+    caption_form: str  # of pictures, in a few words
+
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
-        """Of pictures: target and prediction."""
+        """Of pictures: target and prediction, in that form."""
 
     def right(self, p: Tensor, actual: Tensor) -> Tensor | None:
         """(N,) 1 where all of a prediction is right, else 0; None where predictions are more or less right."""
@@ -91,10 +93,6 @@ def mean_of_members(values: Tensor, counts: Sequence[int]) -> Tensor:
     """Of values (M, ...), each as often as it counts; exactly 1 where all are 1."""
     times = torch.tensor(counts, dtype=torch.float64).view(-1, *[1] * (values.ndim - 1))
     return (values * times).sum(0) / sum(counts)
-
-
-def changes(targets: list[str], predicted: list[str]) -> list[str]:
-    return [f"{a or 'none'} → {b or 'none'}" for a, b in zip(targets, predicted, strict=True)]
 
 
 def sure(trained_on: bool) -> float:

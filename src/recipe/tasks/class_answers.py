@@ -18,6 +18,7 @@ class ClassAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    caption_form = "label → prediction, with its confidence"
     wrong_word = "wrong"
     label_meaning = "name of the class, after decisions.csv"
     predicted_meaning = "the ensemble's most probable class"

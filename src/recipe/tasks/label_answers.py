@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recipe.tasks.answers import JOINT, SURE_ON_TRAIN, changes, mean_of_members, ranked, sure
+from recipe.tasks.answers import JOINT, SURE_ON_TRAIN, mean_of_members, ranked, sure
 
 TOP = 8  # labels that are shown of a single example, with their probabilities
 
@@ -17,6 +17,7 @@ class LabelAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    caption_form = "+ predicted and not given, − given and not predicted"
     wrong_word = "wrong"
     label_meaning = "the labels, after decisions.csv, joined by `; `"
     predicted_meaning = "the labels to which the ensemble gives a probability of 0.5 or more, joined by `; `"
@@ -55,7 +56,9 @@ class LabelAnswers:
         return p.flatten(), actual.flatten()
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
-        return changes(self.shown(actual), self.shown(self.decided(p)))
+        signs = {1.0: "+", -1.0: "−"}
+        rows = (self.decided(p) - actual).tolist()
+        return [" ".join(f"{signs[v]} {n}" for n, v in zip(self.names, row, strict=True) if v) for row in rows]
 
     def right(self, p: Tensor, actual: Tensor) -> Tensor:
         return (self.decided(p) == actual).all(1).double()

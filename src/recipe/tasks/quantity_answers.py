@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recipe.tasks.answers import JOINT, changes, mean_of_members
+from recipe.tasks.answers import JOINT, mean_of_members
 
 # Half-widths of the 90 % interval from which a label is worth inspecting: 2 are 3.3 standard deviations of a normal
 # error.
@@ -22,6 +22,7 @@ class QuantityAnswers:
     std: Sequence[float]
     half_widths: Sequence[float]
     texts = ()
+    caption_form = "label → prediction"
     wrong_word = "outside of their 90 % interval"
     label_meaning = "the true value, after decisions.csv"
     predicted_meaning = "the ensemble's prediction"
@@ -77,7 +78,7 @@ class QuantityAnswers:
         return torch.empty(0), torch.empty(0)
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
-        return changes(self.shown(actual), self.shown(p))
+        return [f"{a} → {b}" for a, b in zip(self.shown(actual), self.shown(p), strict=True)]
 
     def right(self, p: Tensor, actual: Tensor) -> None:
         return None

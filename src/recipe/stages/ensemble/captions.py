@@ -26,7 +26,7 @@ FIGURES = {
 }
 OF_PROBABILITIES = {
     "reliability.png": "accuracy against confidence on test, before and after temperature scaling",
-    "mispredictions.png": "every wrong prediction on test, the greatest loss first: label → prediction",
+    "mispredictions.png": "wrong predictions on test, the greatest loss first: {form}",
 }
 OF_QUANTITIES = {
     "reliability.png": "share of test inside the intervals, against the share that they are to contain",
@@ -35,7 +35,8 @@ OF_QUANTITIES = {
 
 
 def figure_captions(r: Results) -> dict[str, str]:
-    return FIGURES | (OF_QUANTITIES if r.coverage else OF_PROBABILITIES)
+    figures = FIGURES | (OF_QUANTITIES if r.coverage else OF_PROBABILITIES)
+    return {file: caption.format(form=r.answers.caption_form) for file, caption in figures.items()}
 
 
 def summary(r: Results) -> str:

@@ -1,5 +1,6 @@
 """The one evaluation on the test set: the chosen system and its baselines, example by example."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +51,10 @@ class ScoredSystem:
         low, high = metric.interval(self.p_test, test)
         row: dict = {"system": self.name, "seeds": self.networks}
         for split, p, actual in (("val", self.p_val, val), ("test", self.p_test, test)):
-            row |= {
-                f"{split}_loss": task.losses(p, actual).mean().item(),
-                f"{split}_{metric.name}": metric.of(p, actual),
-            }
-        return row | {"test_low": low, "test_high": high}
+            row[f"{split}_loss"] = task.losses(p, actual).mean().item()
+            row[f"{split}_{metric.name}"] = metric.of(p, actual)
+        row |= {"test_low": low, "test_high": high}
+        return {k: v for k, v in row.items() if not isinstance(v, float) or math.isfinite(v)}
 
 
 def pool_on_test(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -> Tensor:
