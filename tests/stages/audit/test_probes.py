@@ -150,6 +150,21 @@ def test_groups_are_whole_in_a_fold():
         assert all(len(set(fold[examples.groups == group])) == 1 for group in range(40))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 16])
+def test_the_folds_are_those_of_scikit_learn(classes):
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    for seed, groups in enumerate((400, 90, 20)):
+        rng = np.random.default_rng(seed)
+        labels = rng.choice(classes, 400, p=rng.dirichlet(np.full(classes, 5)))
+        labels = np.unique(labels, return_inverse=True)[1]
+        ties = np.unique(rng.integers(0, groups, 400) if groups < 400 else np.arange(400), return_inverse=True)[1]
+        for repeat, fold in enumerate(Examples(labels, ties, seed).folds):
+            theirs = StratifiedGroupKFold(3, shuffle=True, random_state=seed + repeat).split(labels, labels, ties)
+            for f, (_, held_out) in enumerate(theirs):
+                assert np.flatnonzero(fold == f).tolist() == held_out.tolist()
+
+
 def test_copies_in_one_group_are_not_recognised_and_apart_they_are():
     rng = np.random.default_rng(0)
     features, labels = np.repeat(rng.normal(size=(150, 200)), 2, axis=0), np.repeat(rng.integers(0, 2, 150), 2)

@@ -33,14 +33,9 @@ class Examples:
     @cached_property
     def folds(self) -> np.ndarray:
         """(REPEATS, n) number of the fold; groups stay whole, classes are as even as groups allow."""
-        from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
-
-        folds = np.empty((REPEATS, len(self.labels)), int)
-        for repeat in range(REPEATS):
-            divided = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=self.seed + repeat)
-            for fold, (_, held_out) in enumerate(divided.split(self.labels, self.labels, self.groups)):
-                folds[repeat, held_out] = fold
-        return folds
+        counts = np.zeros((int(self.groups.max()) + 1, self.classes))
+        np.add.at(counts, (self.groups, self.labels), 1)
+        return np.stack([_divided(counts, self.seed + repeat)[self.groups] for repeat in range(REPEATS)])
 
     @cached_property
     def resamples(self) -> np.ndarray:
@@ -48,6 +43,31 @@ class Examples:
         count = int(self.groups.max()) + 1
         rng = np.random.default_rng(self.seed)
         return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+
+
+def _divided(counts: np.ndarray, seed: int) -> np.ndarray:
+    """(G,) fold of each group, from its number of examples of each class (G, K).
+
+    The folds of scikit-learn's `StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)`, which takes several
+    times as long: group by group, in random order but the most uneven first, into the fold that leaves the shares of
+    the classes most even over the folds; among equals, into the smallest.
+    """
+    order = np.arange(len(counts))
+    np.random.RandomState(seed).shuffle(order)
+    order = order[np.argsort(-counts[order].std(1), kind="stable")]
+    folds, sums, sizes = np.empty(len(counts), int), np.zeros((FOLDS, counts.shape[1])), [0.0] * FOLDS
+    own, totals = np.eye(FOLDS)[:, :, None], counts.sum(0)
+    for group in order:
+        unevenness = ((sums + own * counts[group]) / totals).std(1).mean(1).tolist()
+        best = 0
+        for fold in range(1, FOLDS):
+            close = abs(unevenness[fold] - unevenness[best]) <= 1e-8 + 1e-5 * unevenness[best]
+            if unevenness[fold] < unevenness[best] or (close and sizes[fold] < sizes[best]):
+                best = fold
+        folds[group] = best
+        sums[best] += counts[group]
+        sizes[best] += counts[group].sum()
+    return folds
 
 
 @dataclass(frozen=True)
@@ -110,7 +130,8 @@ def _predict(
     diagonal, ridge = system.diagonal().copy(), len(rows) / examples.weights[rows]
     for penalty in penalties:
         np.fill_diagonal(system, diagonal + penalty * ridge)
-        solved = cho_solve(cho_factor(system, check_finite=False), target, check_finite=False)
+        factor = cho_factor(system.T, lower=True, check_finite=False)  # it is symmetric; LAPACK wants it by columns
+        solved = cho_solve(factor, target, check_finite=False)
         predicted.append((towards @ solved).argmax(1))
     return np.array(predicted)
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from recipe.stages.audit.probes.factors import REMOVALS, between_classes, factors, label_gain, remove, variance_share
 from recipe.stages.audit.probes.linear_probe import FOLDS, ProbeEstimate, estimate
 from recipe.stages.audit.probes.patch_codes import reach
-from recipe.stages.audit.probes.resolution import hits_of, resolution, sizes, sufficient_sizes
+from recipe.stages.audit.probes.resolution import codes_of, hits_of, resolution, sizes, sufficient_sizes
 from recipe.stages.audit.probes.results import QUESTIONS, TOLERANCE, ProbeResult, change, interval, result, unmeasured
 from recipe.stages.audit.probes.sample import Sample, fitted, sample
 from recipe.stages.audit.probes.structure import structure
@@ -58,7 +58,8 @@ def run_probes(
             return [unmeasured(name, n, reason) for name in QUESTIONS]
         small = fitted(chosen.images, SIDE)
         say("probes: arrangement and position of local parts")
-        results, hits = _structure(chosen, small), hits_of(small, chosen.examples)
+        codes = codes_of(small, chosen.examples)
+        results, hits = _structure(chosen, small, codes), hits_of(small, chosen.examples, codes)
         say("probes: smaller images")
         results.append(_resolution(chosen, hits if small is chosen.images else None))
         say("probes: factors of variation")
@@ -75,11 +76,11 @@ def _conditions(r: ProbeResult, chosen: Sample) -> list[str]:
     return smaller + ([chosen.left_out] if chosen.left_out else [])
 
 
-def _structure(chosen: Sample, small: np.ndarray) -> list[ProbeResult]:
+def _structure(chosen: Sample, small: np.ndarray, codes: list[np.ndarray]) -> list[ProbeResult]:
     n, chance = len(small), 100 / chosen.examples.classes
     if min(small.shape[2:]) < SMALLEST:
         return [unmeasured(p, n, "The images are too small to have parts.") for p in ("local", "context", "position")]
-    e = structure(small, chosen.examples)
+    e = structure(small, chosen.examples, codes)
     local, context, position = e["local"], e["context"], e["position"]
     parts = f"local parts ({100 * reach(small) / min(small.shape[2:]):.0f} % of the shorter side)"
     return [

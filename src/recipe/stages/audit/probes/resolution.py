@@ -19,15 +19,19 @@ class SizeAccuracy:
     change: ProbeEstimate  # accuracy minus that at full size
 
 
-def hits_of(images: np.ndarray, examples: Examples) -> np.ndarray:
-    """(CODE_REPEATS, n) 1 where the linear probe is right about images (n, C, H, W), else 0.
+def codes_of(images: np.ndarray, examples: Examples) -> list[np.ndarray]:
+    """The codes of the patches of images (n, C, H, W) in each of the CODE_REPEATS."""
+    return [cells(images, [examples.seed, repeat]) for repeat in range(CODE_REPEATS)]
+
+
+def hits_of(images: np.ndarray, examples: Examples, known: list[np.ndarray] | None = None) -> np.ndarray:
+    """(CODE_REPEATS, n) 1 where the linear probe is right about images (n, C, H, W), else 0. known: their `codes_of`.
 
     Its features are the codes of patches (their mean, and in order), or the pixels, or both: the training folds choose.
     """
-    hits = []
-    for repeat in range(CODE_REPEATS):
-        codes = cells(images, [examples.seed, repeat])
-        parts, pixels = kernel(codes.mean((1, 2)), tiled(codes)), kernel(images)
+    hits, pixels = [], kernel(images)
+    for repeat, codes in enumerate(known or codes_of(images, examples)):
+        parts = kernel(codes.mean((1, 2)), tiled(codes))
         hits.append(correct([parts, pixels, parts + pixels], examples, examples.folds[repeat]))
     return np.array(hits)
 

@@ -1,5 +1,7 @@
 """How much accuracy comes from local parts, from their arrangement, and from their position in the image."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recipe.stages.audit.probes.linear_probe import REPEATS, Examples, ProbeEstimate, correct, estimate, kernel
@@ -10,7 +12,7 @@ HERE = ((0, 0),)
 BESIDE = ((0, 1), (1, 0), (1, 1), (1, -1))  # tiles down and to the right
 
 
-def structure(images: np.ndarray, examples: Examples) -> dict[str, ProbeEstimate]:
+def structure(images: np.ndarray, examples: Examples, known: Sequence[np.ndarray] = ()) -> dict[str, ProbeEstimate]:
     """Accuracy from local parts of images (n, C, H, W), and what their arrangement and their position add to it.
 
     local: accuracy from the mean code of the image. context: accuracy with the products of the codes of neighbouring
@@ -18,16 +20,18 @@ def structure(images: np.ndarray, examples: Examples) -> dict[str, ProbeEstimate
     at every cell, so that the products do not depend on the position in the image; the products of each cell's code
     with itself are in both, so that better features of single parts do not count. position: accuracy with the codes of
     the tiles in order added to the mean, minus that where each image is shifted cyclically by a random number of tiles.
-    The control of each has the same number of features.
+    The control of each has the same number of features. known: the codes of the first repeats (`codes_of`), if any.
     """
-    repeats = [_once(images, examples, repeat) for repeat in range(REPEATS)]
+    seeds = [[examples.seed, repeat] for repeat in range(REPEATS)]
+    repeats = [
+        _once(known[repeat] if repeat < len(known) else cells(images, seed), examples, repeat)
+        for repeat, seed in enumerate(seeds)
+    ]
     return {name: estimate(np.array([values[name] for values in repeats]), examples) for name in repeats[0]}
 
 
-def _once(images: np.ndarray, examples: Examples, repeat: int) -> dict[str, np.ndarray]:
-    seed = [examples.seed, repeat]
-    rng = np.random.default_rng(seed)
-    codes = cells(images, seed)
+def _once(codes: np.ndarray, examples: Examples, repeat: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([examples.seed, repeat])
     tile = max(1, codes.shape[1] // TILES), max(1, codes.shape[2] // TILES)  # cells
     bag, tiles, parts = kernel(codes.mean((1, 2))), tiled(codes), _components(codes)
     local = bag + kernel(_products(parts, HERE, 1, 1))
