@@ -26,6 +26,19 @@ LIBRARIES = (
     "scipy.stats", "scipy.optimize", "sklearn.datasets", "sklearn.linear_model", "sklearn.model_selection", "PIL.Image",
     "matplotlib.pyplot", "sqlalchemy", "alembic", "safetensors.torch", "filelock", "simplejpeg", "dvc.cli", "dvc.repo",
     "dvc.repo.reproduce", "dvc.repo.status", "dvc.commands.repro", "dvc.commands.status", "dvc.stage.run",
+    # what these import when they are first used
+    "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store", "mlflow.tracing.client",
+    "sqlalchemy.dialects.sqlite", "hydra._internal.hydra", "hydra.main", "sklearn.cluster", "sklearn.ensemble",
+    "sklearn.neighbors", "matplotlib.backends.backend_agg", "dvc.cli.parser", "dvc.repo.experiments",
+    "dvc.repo.experiments.run", "dvc.repo.experiments.executor.local", "dvc.repo.experiments.queue.workspace",
+    "dvc.repo.experiments.queue.tempdir", "dvc.repo.experiments.queue.celery", "dvc.repo.commit", "dvc.repo.add",
+    "dvc.repo.index", "dvc.repo.graph", "dvc.dependency", "dvc.lock", "dvc.cachemgr", "dvc.data_cloud",
+    "dvc.repo.open_repo", "dvc.repo.datasets", "dvc.repo.artifacts", "dvc_task.proc.manager", "dvc.render.match",
+    "mlflow.store.tracking.sqlalchemy_workspace_store", "alembic.command", "hydra.experimental", "pyarrow.dataset",
+    "hydra._internal.core_plugins.basic_launcher", "hydra._internal.core_plugins.basic_sweeper",
+    "hydra._internal.core_plugins.file_config_source", "hydra._internal.core_plugins.structured_config_source",
+    "hydra._internal.core_plugins.importlib_resources_config_source", "pygit2", "platformdirs", "scmrepo.git",
+    "dulwich.porcelain", "ruamel.yaml", "networkx", "zc.lockfile", "flufl.lock",
 )  # fmt: skip
 
 # A client in a few lines, with the modules that an interpreter has anyway: it passes on arguments, folder, environment,

@@ -44,8 +44,8 @@ def _reordered(path: Path, text: str) -> bool:
 
     if path.suffix != ".yaml" or not path.is_file():
         return False
-    old, new = (yaml.safe_dump(yaml.safe_load(content)) for content in (path.read_text(encoding="utf-8"), text))
-    return old == new
+    known = path.read_text(encoding="utf-8")
+    return known == text or yaml.safe_dump(yaml.safe_load(known)) == yaml.safe_dump(yaml.safe_load(text))
 
 
 def _compose_all(base: Path) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recipe.plots.style import ACCENT, BAD, COLOURS, INK, drawing
+from recipe.plots.style import ACCENT, BAD, COLOURS, DPI, INK, drawing
 
-TILE, GAP, LINE, DPI = 76, 13, 12, 120  # pixels
+TILE, GAP, LINE = 76, 13, 12  # pixels
 HEAD = 30  # pixels, height of a block's title
 BAR = 0.8  # width of all bars of a class, of the distance between two classes
 

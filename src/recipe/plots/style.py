@@ -9,6 +9,7 @@ from recipe.files import replacing
 
 INK, FAINT, ACCENT, BAD = "#1f2933", "#9aa5b1", "#2563a6", "#b4232a"
 COLOURS = ("#2563a6", "#c2571a", "#2e7d4f", "#7b4ea3", "#8a6d1d", "#0e7c86", "#b4232a", "#5a6672")
+DPI = 120
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -35,11 +36,13 @@ def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid: A
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(width, height), **grid)
+        figure, axes = plt.subplots(figsize=(width, height), dpi=DPI, **grid)
         try:
             yield figure, axes
+            figure.canvas.draw()  # and not `savefig`, which draws everything twice: first to lay it out
             with replacing(path) as temporary:
                 # no software version and no date in the file: the same picture is the same bytes
-                figure.savefig(temporary, dpi=120, metadata={"Software": None})
+                pixels, metadata = figure.canvas.buffer_rgba(), {"Software": None}
+                plt.imsave(temporary, pixels, format="png", dpi=DPI, metadata=metadata)
         finally:
             plt.close(figure)
