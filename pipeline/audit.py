@@ -22,10 +22,10 @@ def main(cfg, run):
     outputs.write(result, store, name, cfg.seed, run.out)
     drawn = figures.draw(result, store, limits, run.out, cfg.seed)
     verdicts = run.judge(checks, checks.audited(result, store, cfg.decisions))
-    metrics = captions.metrics(result, store.classes)
+    metrics = captions.metrics(result, store.task)
     return Report(
-        metrics, verdicts, evidence=captions.EVIDENCE, figures=drawn, summary=captions.summary(metrics),
-        findings=captions.sentences(result, store.classes),
+        metrics, verdicts, evidence=captions.EVIDENCE, figures=drawn, summary=captions.summary(metrics, store.task),
+        findings=captions.sentences(result, store.task),
     )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from recipe.data.decisions import decide, read_decisions
 from recipe.data.splits import write_split
 from recipe.data.store import Store
 from recipe.files import read_table
-from recipe.plots.examples import class_counts
 from recipe.stages.runner import Report, stage
 from recipe.stages.split import captions, checks
 from recipe.stages.split.divide import Plan, divide
+from recipe.stages.split.figures import draw
 from recipe.verdict import checks_of
 
 
@@ -20,19 +20,19 @@ from recipe.verdict import checks_of
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     examples = read_table("runs/audit/examples.parquet")
-    decisions = read_decisions(cfg.decisions, {e["id"] for e in examples}, store.classes)
+    decisions = read_decisions(cfg.decisions, {e["id"] for e in examples}, store.task.labels)
     plan = Plan(cfg.val, cfg.test, cfg.seed, cfg.given, cfg.by, cfg.column, cfg.rare)
-    division = divide(decide(examples, decisions, store.classes), store.classes, plan)
-    write_split(division.parts, division.classes, run.out)
+    division = divide(decide(examples, decisions, store.task.labels), store.task, plan)
+    write_split(division.parts, division.task.names, run.out)
     captions.write_proposals(division, run.out / "copies.csv")
     written = checks.written(run.out, division, store)
-    class_counts(run.out / "classes.png", division.classes, written.all_counts(), captions.CLASSES)
+    figures = draw(written, run.out)
     summary, sentences = captions.summary(division, decisions), captions.sentences(division)
     for text in (summary, *sentences):
         run.say(text)
     return Report(
         captions.metrics(division, decisions), run.judge(checks, written), evidence=captions.EVIDENCE,
-        figures=captions.FIGURES, summary=summary, findings=[*sentences, *captions.reasons(decisions)],
+        figures=figures, summary=summary, findings=[*sentences, *captions.reasons(decisions)],
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def of_task(root: Path, kind: str) -> Project:
     true = {name: targets(kind, part.x) for name, part in parts.items()}
     if isinstance(task, Regression):
         task = task.scaled(true["train"])
-        true = {name: task.standardised(values) for name, values in true.items()}
+        true = {name: task.targets(values) for name, values in true.items()}
     splits = {name: Split(part.x, true[name], part.ids) for name, part in parts.items()}
     metric = task.metrics[task.usual_metric(true["train"])]
     data = replace(made.data, train=splits["train"], val=splits["val"], task=task, metric=metric)

@@ -71,7 +71,7 @@ def project(root: Path, source, **facts) -> Project:
     for name, rows in lists.items():
         listed = [{"id": examples[r]["id"], "row": r, "label": examples[r]["label"]} for r in rows]
         write_csv(runs / "split" / f"{name}.csv", listed)
-    write_csv(runs / "split" / "classes.csv", [{"label": n, "class": name} for n, name in enumerate(store.classes)])
+    write_csv(runs / "split" / "classes.csv", [{"label": n, "class": name} for n, name in enumerate(store.task.names)])
     places = {"lists": runs / "split", "folder": runs / "prepare"}
     data = load(CONFIG, "cpu", **places)
     made = Project(root, data, read_test(data, CONFIG, "cpu", **places), store)

@@ -72,16 +72,17 @@ def main(words: list[str] | None = None) -> int:
 def _decide(given: argparse.Namespace) -> int:
     from recipe.data.decisions import add, parse, read_decisions
     from recipe.files import read_json, read_table
+    from recipe.tasks.read import task_of
 
     ids = {example["id"] for example in read_table("runs/audit/examples.parquet")}
-    classes = read_json("runs/prepare/store.json")["classes"]
-    known = read_decisions(DECISIONS, ids, classes)
+    form = task_of(read_json("runs/prepare/store.json")["task"]).labels
+    known = read_decisions(DECISIONS, ids, form)
     try:
         text = sys.stdin.read() if given.lines == "-" else Path(given.lines).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{given.lines} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     place = "the lines given" if given.lines == "-" else given.lines
-    new = parse(text, place, ids, classes)
+    new = parse(text, place, ids, form)
     added, changed = add(DECISIONS, known, new, given.replace)
     same = len(new) - added - changed
     print(f"{DECISIONS}: {added} added, {changed} changed, {same} as they were. Next: dvc repro")

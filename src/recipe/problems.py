@@ -15,10 +15,11 @@ NO_EXAMPLE, CLASS_LEVEL = "class without an example", "level of the classes"
 # of tables
 RAGGED, AMBIGUOUS, ASIDE = "ragged row", "two readings", "column set aside"
 ASSUMED, LEVEL_SPELLING, ODD_VALUE = "read as", "level spelling", "odd value"
+TASK = "task"  # what kind of target a column was taken for
 
 PROBLEM, NOTE = "problem", "note"  # levels: a problem closes a gate, a note does not
 # kinds at the level of a note
-NOTE_KINDS = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE}
+NOTE_KINDS = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE, TASK}
 
 # {kind: what to do about it}; decode.metadata.PROBLEMS has the kinds of files that cannot be decoded
 HINTS = {
@@ -37,6 +38,7 @@ HINTS = {
     AMBIGUOUS: "Set the right reading under `data` in params.yaml.",
     ASIDE: "Nothing to do if that is right. To confirm it, add it to `metadata` of the data in params.yaml.",
     ASSUMED: "Nothing to do if that is right.",
+    TASK: "Nothing to do if that is right; the word in the detail says so, and the note disappears.",
     LEVEL_SPELLING: "If they mean the same, use one spelling in the file.",
     ODD_VALUE: "If it stands for a missing value, leave the cell empty: -999 and the like are read as numbers.",
     STRAY: "Not read. Remove it, or move it into the folder of its class if it is an example.",

@@ -50,8 +50,8 @@ def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):
     frame.to_csv(tmp_path / "x.csv", index=False)
     prepare(Table(tmp_path / "x.csv", label="target"), CONFIG, tmp_path)
     rows = [e | {"dup_group": e["id"]} for e in Store.open(CONFIG, tmp_path).examples()]
-    made = divide(rows, Store.open(CONFIG, tmp_path).classes, Plan(0.2, 0.2))
-    write_split(made.parts, made.classes, tmp_path)
+    made = divide(rows, Store.open(CONFIG, tmp_path).task, Plan(0.2, 0.2))
+    write_split(made.parts, made.task.names, tmp_path)
     data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
     cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
     cfg.model = OmegaConf.load("conf/model/mlp.yaml")

@@ -4,6 +4,7 @@ import pytest
 
 from recipe.data.decisions import Decision, decide, read_decisions
 from recipe.errors import RecipeError
+from recipe.tasks.labels import ClassNumbers
 
 
 @pytest.fixture
@@ -11,7 +12,7 @@ def decisions(tmp_path):
     def write(*lines, header="id,action,label,reason"):
         path = tmp_path / "decisions.csv"
         path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-        return read_decisions(path, {"x1", "x2"}, ["cat", "dog"])
+        return read_decisions(path, {"x1", "x2"}, ClassNumbers(["cat", "dog"]))
 
     return write
 
@@ -51,14 +52,14 @@ def test_a_wrong_header_is_named_even_without_decisions(decisions):
 
 def test_missing_decisions_say_what_to_write(tmp_path):
     with pytest.raises(RecipeError, match=r"decisions.csv is missing.*one line: id,action,label,reason"):
-        read_decisions(tmp_path / "decisions.csv", set(), [])
+        read_decisions(tmp_path / "decisions.csv", set(), ClassNumbers([]))
 
 
 def test_decisions_are_obeyed():
     examples = [{"id": i, "label": 0, "class": "cat"} for i in ("a", "b", "c")]
     results = {"a": Decision("a", "drop", "", "r"), "b": Decision("b", "relabel", "dog", "r")}
     results["c"] = Decision("c", "keep", "", "r")
-    assert decide(examples, results, ["cat", "dog"]) == [
+    assert decide(examples, results, ClassNumbers(["cat", "dog"])) == [
         {"id": "b", "label": 1, "class": "dog"},
         {"id": "c", "label": 0, "class": "cat"},
     ]

@@ -88,7 +88,7 @@ def test_store_round_trip(tmp_path, form, shape):
     assert [(e["row"], e["label"], e["class"], e["source"]) for e in store.examples()] == [
         (i, i % 2, "ab"[i % 2], i) for i in range(6)
     ]
-    assert store.classes == ["a", "b"]
+    assert list(store.task.classes) == ["a", "b"]
     assert store.fingerprint == prepared.fingerprint
 
 
@@ -187,7 +187,7 @@ def test_images_of_any_size_come_in_by_a_transform_in_conf(tmp_path):
     assert prepare(part(OmegaConf.create({"data": data}), "data"), data, tmp_path / "odd").counts[ODD_SHAPE] == 1
     cfg = OmegaConf.create({"data": data | {"transform": resize}})
     prepared = prepare(part(cfg, "data"), plain(cfg, "data"), tmp_path / "even")
-    assert (prepared.problems, prepared.shape, prepared.description.classes) == ([], (3, 8, 8), ["ants", "bees"])
+    assert (prepared.problems, prepared.shape, prepared.description.task.names) == ([], (3, 8, 8), ("ants", "bees"))
     assert json.loads((tmp_path / "even/store.json").read_text())["data"]["transform"]["size"] == [8, 8]
 
 

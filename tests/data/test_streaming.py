@@ -24,6 +24,7 @@ from recipe.data.batches import Split, batches, load, read_test
 from recipe.data.streaming import InputsFile, StreamedInputs, mean_and_std, read_ahead
 from recipe.errors import RecipeError
 from recipe.files import write_csv
+from recipe.tasks.classification import Classification
 from recipe.train import engine, loop
 from recipe.train.augment import Affine, Compose, Flip
 from recipe.train.lane import Lane
@@ -40,7 +41,7 @@ KINDS = {
 def written(folder: Path, inputs: np.ndarray) -> Path:
     """A store of these inputs, 150 of which train and 60 validate, 50 test."""
     np.save(folder / "inputs.npy", inputs)
-    facts = {"data": CONFIG, "classes": ["a", "b", "c"], "fingerprint": "0", "columns": []}
+    facts = {"data": CONFIG, "task": Classification(("a", "b", "c")).facts(), "fingerprint": "0", "columns": []}
     kind = {"kind": "features" if inputs.ndim == 2 else "image"}
     (folder / "store.json").write_text(json.dumps(facts | kind))
     order = np.random.default_rng(1).permutation(260).tolist()

@@ -26,6 +26,7 @@ from pages import (
 
 from recipe.data.decisions import read_decisions
 from recipe.explorer import Column, Roles, explorer
+from recipe.tasks.labels import ClassNumbers
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 
@@ -376,7 +377,7 @@ def test_marks_are_lines_that_decisions_csv_accepts(opened, tmp_path):
     opened.write("#reason", 'blurred, "very" much, = 1')
     opened.key("Enter")
     (tmp_path / "decisions.csv").write_text(opened.run("document.querySelector('#lines').value"), encoding="utf-8")
-    decisions = read_decisions(tmp_path / "decisions.csv", set(column("id")), CLASSES)
+    decisions = read_decisions(tmp_path / "decisions.csv", set(column("id")), ClassNumbers(CLASSES))
     assert [(d.action, d.label) for d in decisions.values()] == [("drop", ""), ("keep", ""), ("relabel", CLASSES[4])]
     assert {d.reason for d in decisions.values()} == {'blurred, "very" much, = 1'}
     assert list(decisions) == shown_ids(opened)[:3]

@@ -43,7 +43,7 @@ def test_each_label_has_its_trees_and_one_that_never_varies_has_none():
 def test_quantities_are_in_their_unit():
     q = torch.stack([100 + 20 * X[:, 0], 0.01 * X[:, 1]], 1).double()
     task = Regression(("a", "b")).scaled(q)
-    p = fit_boosting(task, X, task.standardised(q), 0).predict(X)
+    p = fit_boosting(task, X, task.targets(q), 0).predict(X)
     assert np.corrcoef(p[:, 0], q[:, 0])[0, 1] > 0.95
     assert p.mean(0).numpy() == pytest.approx(q.mean(0).numpy(), rel=0.05, abs=2e-3)
 

@@ -8,6 +8,7 @@ import pytest
 from recipe.cli import main
 from recipe.data.decisions import read_decisions
 from recipe.files import write_json, write_table
+from recipe.tasks.labels import ClassNumbers
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def project(tmp_path, monkeypatch):
     """Three examples of two classes, and no decision yet."""
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "runs/audit/examples.parquet", {"id": np.array(["x1", "x2", "x3"])}, {"id": "name"})
-    write_json(tmp_path / "runs/prepare/store.json", {"classes": ["cat", "dog"]})
+    write_json(tmp_path / "runs/prepare/store.json", {"task": {"name": "classification", "classes": ["cat", "dog"]}})
     (tmp_path / "decisions.csv").write_text("id,action,label,reason\n")
     return tmp_path
 
@@ -26,7 +27,7 @@ def decide(monkeypatch, text: str, *options: str) -> int:
 
 
 def decided(project) -> dict:
-    found = read_decisions(project / "decisions.csv", {"x1", "x2", "x3"}, ["cat", "dog"])
+    found = read_decisions(project / "decisions.csv", {"x1", "x2", "x3"}, ClassNumbers(["cat", "dog"]))
     return {d.id: (d.action, d.label, d.reason) for d in found.values()}
 
 

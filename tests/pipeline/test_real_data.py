@@ -14,7 +14,7 @@ from PIL import Image
 from pyarrow import parquet
 from sources import put, stored
 
-from recipe.errors import RecipeError
+from recipe.problems import TASK
 from recipe.serve.input_drift import drift, training_range
 from recipe.sources import coco
 from recipe.sources.folder import Folder
@@ -43,7 +43,7 @@ def test_photographs_of_ants_and_bees(tmp_path):
 @pytest.mark.slow
 def test_no_photograph_that_is_given_as_val_is_elsewhere(tmp_path):
     _, store = stored(Folder(SHARED / "natural_ants_bees", size=8), tmp_path)
-    made = divide([e | {"dup_group": e["id"]} for e in store.examples()], store.classes, Plan(0.2, 0.2))
+    made = divide([e | {"dup_group": e["id"]} for e in store.examples()], store.task, Plan(0.2, 0.2))
     given = {name: Counter(e["name"].split("/")[0] for e in rows) for name, rows in made.parts.items()}
     assert given == {"train": {"train": 57}, "val": {"val": 34}, "test": {"train": 15}}
 
@@ -62,9 +62,9 @@ def test_wines(tmp_path):
     found, store = stored(Table(SHARED / "tabular/winequality-white.csv", label=-1, header=False), tmp_path)
     assert found.problems == []
     assert store.inputs.shape == (4898, 11)
-    assert store.classes == list("3456789")
-    with pytest.raises(RecipeError, match="a quantity to predict"):
-        Table(SHARED / "tabular/winequality-white.csv", label=7, header=False)
+    assert list(store.task.classes) == list("3456789")
+    density = Table(SHARED / "tabular/winequality-white.csv", label=7, header=False)
+    assert (density.target_columns, [p.kind for p in density.problems]) == (["column 7"], [TASK])
 
 
 def fashion() -> np.ndarray:

@@ -39,10 +39,12 @@ def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
             {"x": np.zeros((3, 2)), "y": np.zeros(2)},
             r"`y` is \(2,\) for 3 examples in `x`; it must be one label per example",
         ),
-        ({"x": np.zeros((3, 2)), "y": np.eye(3)[:, :2]}, r"is \(3, 2\), and x\.npz, row 2 is \[0, 0\], not one-hot"),
+        (
+            {"x": np.zeros((3, 2)), "y": np.array([[1, 0], [0, 1], [0.5, 0.5]])},
+            r"is \(3, 2\), and x\.npz, row 2 is \[0\.5, 0\.5\]: shares of classes, which are not supported",
+        ),
         ({"x": np.zeros((3, 2)), "y": np.zeros((3, 2, 2))}, "it must be one label per example"),
         ({"x": np.zeros((3, 8, 8, 8)), "y": np.zeros(3)}, r"which axis holds the channels cannot be seen"),
-        ({"x": np.zeros((3, 2)), "y": np.array([0.1, 0.2, 0.3])}, "Regression is not supported"),
         ({"x": np.zeros(3), "y": np.zeros(3)}, "neither images, rows nor texts"),
         ({"x": np.array([1, "a", None], object), "y": np.zeros(3)}, "holds Python objects, which only a pickle could"),
     ],
@@ -90,7 +92,7 @@ def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
     about = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
     parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
     prepared, store = stored(Parquet(tmp_path / "x.parquet", size=4), tmp_path / "out")
-    assert store.classes == ["cat", "dog"]
+    assert list(store.task.classes) == ["cat", "dog"]
     assert [e["class"] for e in store.examples()] == ["dog"]
     assert prepared.counts == {"missing": 1}
     assert prepared.problems[0].name == "x.parquet, row 1"

@@ -83,7 +83,7 @@ def test_folders_of_sites_close_the_gate_until_conf_says_the_level(tmp_path, abo
     prepared, store = stored(Folder(tmp_path / "in", size=8, classes_at=2, group="level_1"), tmp_path / "two")
     rows = store.table().to_pylist()
     assert prepared.problems == []
-    assert store.classes == ["cat", "dog"]
+    assert list(store.task.classes) == ["cat", "dog"]
     assert {(r["class"], r["meta_level_1"], r["group"]) for r in rows} == {
         (name, site, site) for name in ("cat", "dog") for site in ("siteA", "siteB")
     }
@@ -167,11 +167,11 @@ def test_a_table_beside_the_images_is_offered_as_their_labels(tmp_path, images):
     put(tmp_path, images)
     put(tmp_path, "train.csv", content=b"id,breed\n1,a\n")
     with pytest.raises(
-        RecipeError, match=r"If the labels are in `train\.csv`, set `labels: train\.csv`, `file` and `label`"
+        RecipeError, match=r"If the labels are in `train\.csv`, set `table: train\.csv`, `file` and `label`"
     ):
         Folder(tmp_path, size=8)
-    with pytest.raises(RecipeError, match="the classes from folders, `labels` reads them from a table"):
-        Folder(tmp_path, size=8, labels="train.csv", classes_at=2)
+    with pytest.raises(RecipeError, match="the classes from folders, `table` reads them from a table"):
+        Folder(tmp_path, size=8, table="train.csv", classes_at=2)
 
 
 def test_a_single_class_gives_one_line(tmp_path):
@@ -220,7 +220,7 @@ def test_files_beside_a_table_of_labels(tmp_path, form):
     put(tmp_path / "images", *(f"sub/im{n}.png" for n in range(4)))
     lines = ["id,breed,age", *(f"{form.format(f'im{n}')},{'ab'[n % 2]},{n}" for n in range(4))]
     put(tmp_path, "train.csv", content="\n".join(lines).encode())
-    source = Folder(tmp_path / "images", size=8, labels="../train.csv", file="id", label="breed")
+    source = Folder(tmp_path / "images", size=8, table="../train.csv", file="id", label="breed")
     assert source.names == [f"sub/im{n}.png" for n in range(4)]
     assert (source.classes, source.targets) == (["a", "b"], [0, 1, 0, 1])
     assert source.metadata == {"age": ["0", "1", "2", "3"]}
@@ -230,7 +230,7 @@ def test_files_beside_a_table_of_labels(tmp_path, form):
 def test_files_without_a_row_and_rows_without_a_file_are_listed(tmp_path):
     put(tmp_path, "1.png", "2.png", "3.png", "4.png")
     put(tmp_path, "train.csv", content=b"id,label,who\n1,x,anna\n2,,bo\n3,y,anna\n5,y,bo\n")
-    prepared, store = stored(Folder(tmp_path, size=8, labels="train.csv", file="id", group="who"), tmp_path / "out")
+    prepared, store = stored(Folder(tmp_path, size=8, table="train.csv", file="id", group="who"), tmp_path / "out")
     assert [(r["name"], r["class"], r["group"]) for r in store.table().to_pylist()] == [
         ("1.png", "x", "anna"), ("3.png", "y", "anna"),
     ]  # fmt: skip
@@ -247,22 +247,22 @@ def test_files_without_a_row_and_rows_without_a_file_are_listed(tmp_path):
 def test_a_table_of_labels_may_give_the_splits(tmp_path):
     put(tmp_path, *(f"{n}.png" for n in range(4)))
     put(tmp_path, "t.csv", content=b"file_name,label,part\n0,a,train\n1,b,train\n2,a,test\n3,b,test\n")
-    source = Folder(tmp_path, size=8, labels="t.csv", split="part")
+    source = Folder(tmp_path, size=8, table="t.csv", split="part")
     assert source.given_split == ["train", "train", "test", "test"]
     assert source.metadata == {}
     put(tmp_path / "two", "train/1.png", "train/2.png", "test/1.png", "test/2.png")
     put(tmp_path / "two", "t.csv", content=b"file_name,label\ntrain/1,a\ntrain/2,b\ntest/1,a\ntest/2,b\n")
-    assert Folder(tmp_path / "two", size=8, labels="t.csv").given_split == ["test", "test", "train", "train"]
+    assert Folder(tmp_path / "two", size=8, table="t.csv").given_split == ["test", "test", "train", "train"]
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"labels": "gone.csv"}, r"gone\.csv is missing: its folder holds 1\.png, t\.csv"),
-        ({"labels": "t.csv"}, "no column `file_name`; there are id, breed"),
-        ({"labels": "t.csv", "file": "id"}, "no column `label`; there are id, breed"),
+        ({"table": "gone.csv"}, r"gone\.csv is missing: its folder holds 1\.png, t\.csv"),
+        ({"table": "t.csv"}, "no column `file_name`; there are id, breed"),
+        ({"table": "t.csv", "file": "id"}, "no column `label`; there are id, breed"),
         (
-            {"labels": "t.csv", "file": "breed", "label": "id"},
+            {"table": "t.csv", "file": "breed", "label": "id"},
             "column `breed` of t.csv names no file there. It begins with `a`",
         ),
     ],

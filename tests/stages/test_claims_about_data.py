@@ -15,6 +15,7 @@ from recipe.stages.audit.tables import ColumnProblems
 from recipe.stages.prepare import checks as prepare_checks
 from recipe.stages.split import checks as split_checks
 from recipe.stages.split.divide import Division, Plan
+from recipe.tasks.classification import Classification
 from recipe.verdict import checks_of, run
 
 READING = prepare_checks.Reading(problems={}, noted={}, unrepeatable=0)
@@ -76,7 +77,9 @@ def written(kept, plan=None, shares=None, moments=None, rare=None, **parts):
     rows = {name: [kept[n] for n in parts[name]] for name in ("train", "val", "test")}
     shares = {"train": 0.6, "val": 0.2, "test": 0.2} if shares is None else shares
     ids = frozenset(e["id"] for e in kept)
-    made = Division(plan or Plan(0.2, 0.2), rows, kept, ["a", "b"], shares, ids, rare or {}, [], moments or {})
+    made = Division(
+        plan or Plan(0.2, 0.2), rows, kept, Classification(("a", "b")), shares, ids, rare or {}, [], moments or {}
+    )
     listed = {name: [{k: row[k] for k in ("id", "row", "label")} for row in part] for name, part in rows.items()}
     return split_checks.Written(listed, made)
 
@@ -108,6 +111,7 @@ PAIRS = {
     "columns_have_one_reading": (READING, problem("two readings")),
     "every_column_is_a_feature": (READING, problem("column set aside")),
     "tables_are_read_as_written": (READING, problem("read as")),
+    "targets_are_read_as_written": (READING, problem("task")),
     "names_have_one_spelling": (READING, problem("level spelling")),
     "no_number_stands_for_a_gap": (READING, problem("odd value")),
     "metadata_agrees_with_the_files": (READING, problem("row without a file")),
@@ -125,6 +129,7 @@ PAIRS = {
     "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),
     "one_range": (AUDITED, replace(AUDITED, columns=columns(max=np.array([1, 1, 255, 1, 1, 1.0])))),
     "every_class_has_an_example": (AUDITED, replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0])))),
+    "targets_vary": (replace(AUDITED, classes=()), replace(AUDITED, classes=(), unvaried=["rings"])),
     "equal_inputs_have_one_label": (AUDITED, replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))))),
     "classes_are_balanced": (AUDITED, replace(AUDITED, labels=[0] * 10 + [1] * 10 + [2])),
     "no_exact_copies": (AUDITED, flagged("exact copy; other label")),

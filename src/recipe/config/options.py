@@ -90,10 +90,25 @@ class DigitsFlawed(Part):
 
 
 @dataclass
+class Predicted(Part):
+    """What says what is to be predicted: see recipe.sources.targets."""
+
+    label: Column | None
+    target: Column | list[Column] | None
+    labels: list[Column] | Mapping | None
+    unit: str | None
+    task: Literal["auto", "classification", "multilabel", "regression"]
+
+
+@dataclass
 class Arrays(Part):
     file: str
     inputs: str
-    labels: str
+    label: str | None
+    target: str | None
+    labels: str | None
+    unit: str | None
+    task: Literal["auto", "classification", "multilabel", "regression"]
     group: str | None
     split: str | None
     classes: list[Any] | None
@@ -101,7 +116,7 @@ class Arrays(Part):
 
 
 @dataclass
-class Images(Part):
+class Images(Predicted):
     """What a source of encoded images takes."""
 
     group: str | None
@@ -117,26 +132,23 @@ class Folder(Images):
     root: str
     annotations: str | None
     classes_at: PositiveInt | None
-    labels: str | None
+    table: str | None
     file: Column
-    label: Column
 
 
 @dataclass
 class Parquet(Images):
     file: str
     image: str
-    label: str
     metadata: list[str]
     classes: list[Any] | None
 
 
 @dataclass
-class Delimited(Part):
+class Delimited(Predicted):
     """What a source of rows takes."""
 
     file: str
-    label: Column
     group: Column | None
     split: Column | None
     metadata: list[Column]

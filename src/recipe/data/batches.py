@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.source import FEATURES, TEXT
+from recipe.data.splits import read_names
 from recipe.data.store import Store
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
 from recipe.errors import RecipeError
@@ -18,13 +19,12 @@ from recipe.files import read_csv
 from recipe.metrics.metric import Metric
 from recipe.metrics.user_defined import UserFunction
 from recipe.tasks.chosen_metric import AUTO, chosen_metric
-from recipe.tasks.classification import Classification
 from recipe.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: (N,) int64.
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: as Task.targets.
 
     A training part may have soft targets instead: y (N, K), probabilities of each class.
     """
@@ -69,6 +69,8 @@ def load(
 ) -> Data:  # fmt: skip
     """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
+    Quantities to be predicted are standardised like that, too, and the task can undo it.
+
     A missing feature gets the mean of its column, which is 0 after standardisation. memory: GiB that the splits may
     take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
     Neither changes a bit of any value. metric: a name, or a user's function. Raises RecipeError for texts, and for a
@@ -81,12 +83,16 @@ def load(
             "training needs numbers. Make a table of features, such as word counts, and use data: table."
         )
     file = InputsFile(store.inputs)
-    listed = {name: _listed(lists / f"{name}.csv", len(store.inputs)) for name in ("train", "val")}
+    task = store.task.with_names(read_names(lists))
+    listed = {name: _listed(lists / f"{name}.csv", task, len(store.inputs)) for name in ("train", "val")}
+    task = task.scaled(listed["train"][1])
     scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
     streamed = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
-    splits = {name: Split((streamed | in_memory)[name], y.to(device), ids) for name, (_, y, ids) in listed.items()}
-    task = Classification(tuple(row["class"] for row in read_csv(lists / "classes.csv")))
+    splits = {
+        name: Split((streamed | in_memory)[name], task.targets(actual).to(device), ids)
+        for name, (_, actual, ids) in listed.items()
+    }
     chosen = chosen_metric(task, splits["train"].y, metric)
     return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint)
 
@@ -98,12 +104,12 @@ def read_test(
 ) -> Split:  # fmt: skip
     """The test split, prepared like `data`, whose splits in memory count against `memory`. Read it once, and last."""
     store = Store.open(config, folder)
-    file, (rows, y, ids) = InputsFile(store.inputs), _listed(lists / "test.csv", len(store.inputs))
+    file, (rows, actual, ids) = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
     scale = Standardization(_top(file), data.mean, data.std, store.kind == FEATURES)
     streamed = StreamedInputs(file, rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
-    return Split(streamed.whole() if fits else streamed, y.to(device), ids)
+    return Split(streamed.whole() if fits else streamed, data.task.targets(actual).to(device), ids)
 
 
 def _fitting(inputs: dict[str, StreamedInputs], memory: float, workers: int, say: Callable[[str], None]) -> list[str]:
@@ -139,15 +145,16 @@ def _top(file: InputsFile) -> Tensor:
     return torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
 
 
-def _listed(path: Path, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
-    """(rows of the store, labels, ids) of a split. count: rows of the store."""
+def _listed(path: Path, task: Task, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
+    """(rows of the store, targets as `Task.actual`, ids) of a split. count: rows of the store."""
     listed = read_csv(path)
     if not listed:
         raise RecipeError(f"{path} lists no example")
     rows = np.array([int(example["row"]) for example in listed])
     if rows.max() >= count:
         raise RecipeError(f"{path} lists row {rows.max()}, but inputs.npy has {count}. Run `dvc repro split`.")
-    return rows, torch.tensor([int(example["label"]) for example in listed]), [example["id"] for example in listed]
+    actual = task.labels.tensor([task.labels.parsed(example["label"]) for example in listed])
+    return rows, actual, [example["id"] for example in listed]
 
 
 def batches(split: Split, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.files import write_csv
+from recipe.tasks.labels import LabelForm
 
 ACTIONS = ("drop", "relabel", "keep")
 COLUMNS = ["id", "action", "label", "reason"]
@@ -18,14 +19,14 @@ HEADER = ",".join(COLUMNS)
 class Decision:
     id: str
     action: str
-    label: str  # the class name, for relabel
+    label: str  # for relabel, as a person writes it: the class, the labels joined by `;`, the quantity
     reason: str
 
 
-def read_decisions(path: Path | str, ids: set[str], classes: list[str]) -> dict[str, Decision]:
+def read_decisions(path: Path | str, ids: set[str], form: LabelForm) -> dict[str, Decision]:
     """{id: decision}.
 
-    Raises RecipeError with the line where an id, an action or a class is unknown, a reason is missing, or two lines
+    Raises RecipeError with the line where an id, an action or a label is unknown, a reason is missing, or two lines
     name the same example.
     """
     path = Path(path)
@@ -35,10 +36,10 @@ def read_decisions(path: Path | str, ids: set[str], classes: list[str]) -> dict[
     first = text.partition("\n")[0].strip()
     if [cell.strip() for cell in first.split(",")] != COLUMNS:
         raise RecipeError(f"{path}: its first line must be {HEADER}, it is {first}")
-    return parse(text, str(path), ids, classes)
+    return parse(text, str(path), ids, form)
 
 
-def parse(text: str, place: str, ids: set[str], classes: list[str]) -> dict[str, Decision]:
+def parse(text: str, place: str, ids: set[str], form: LabelForm) -> dict[str, Decision]:
     """{id: decision} of lines in the form of decisions.csv, with or without its header; errors name them by `place`.
 
     Raises RecipeError like read_decisions.
@@ -55,7 +56,7 @@ def parse(text: str, place: str, ids: set[str], classes: list[str]) -> dict[str,
                 'A reason with a comma must be in double quotes: "a, b".'
             )
         decision = Decision(**dict(zip(COLUMNS, cells, strict=True)))
-        if problem := _problem(decision, ids, classes, decisions):
+        if problem := _problem(decision, ids, form, decisions):
             raise RecipeError(f"{place}, line {reader.line_num}: {problem}")
         decisions[decision.id] = decision
     return decisions
@@ -78,13 +79,16 @@ def add(path: Path | str, known: dict[str, Decision], new: dict[str, Decision], 
     return len(new.keys() - known.keys()), len(changed)
 
 
-def _problem(d: Decision, ids: set[str], classes: list[str], earlier: dict[str, Decision]) -> str:
+def _problem(d: Decision, ids: set[str], form: LabelForm, earlier: dict[str, Decision]) -> str:
     if d.id not in ids:
         return f"no example `{d.id}`; ids are in runs/audit/examples.parquet and on the contact sheets"
     if d.action not in ACTIONS:
         return f"no action `{d.action}`; there are {', '.join(ACTIONS)}"
-    if d.action == "relabel" and d.label not in classes:
-        return f"relabel to `{d.label}`: no such class; there are {', '.join(classes)}"
+    if d.action == "relabel":
+        try:
+            form.decided(d.label)
+        except ValueError as error:
+            return f"relabel to `{d.label}`: {error}"
     if d.action != "relabel" and d.label:
         return f"`{d.action}` takes no label, and `{d.label}` is given; is `relabel` meant?"
     if not d.reason:
@@ -94,7 +98,7 @@ def _problem(d: Decision, ids: set[str], classes: list[str], earlier: dict[str, 
     return ""
 
 
-def decide(examples: list[dict[str, Any]], decisions: dict[str, Decision], classes: list[str]) -> list[dict[str, Any]]:
+def decide(examples: list[dict[str, Any]], decisions: dict[str, Decision], form: LabelForm) -> list[dict[str, Any]]:
     """The examples without the dropped ones, relabelled ones under their new label."""
     kept = []
     for example in examples:
@@ -102,6 +106,7 @@ def decide(examples: list[dict[str, Any]], decisions: dict[str, Decision], class
         if decision and decision.action == "drop":
             continue
         if decision and decision.action == "relabel":
-            example = example | {"label": classes.index(decision.label), "class": decision.label}
+            label = form.decided(decision.label)
+            example = example | {"label": form.stored(label), "class": form.shown(label)}
         kept.append(example)
     return kept

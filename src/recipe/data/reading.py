@@ -15,13 +15,13 @@ from recipe.data.split_names import is_missing
 from recipe.decode import pool
 from recipe.decode.pixels import content_hash
 from recipe.decode.value_range import PictureValues, picture_values
-from recipe.problems import UNKNOWN_LABEL, UNKNOWN_SPLIT, UNREADABLE, BadExample, Problem
+from recipe.problems import UNKNOWN_SPLIT, UNREADABLE, BadExample, Problem
 
 
 @dataclass(frozen=True)
 class Example:
     index: int  # in the source
-    label: int
+    label: Any  # see recipe.tasks.labels
     value: np.ndarray | str  # (C, H, W) or (F,), uint8 or float32; a text
     content: str  # SHA-256 of the picture as decoded, so that it does not depend on the size that enters the net
     file_metadata: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def _from_file(description: Description, index: int, file: pool.Decoded) -> Exam
     reduced = math.prod(file.image.shape[:2]) > array[0].size
     return Example(
         index,
-        label=class_number(description.targets[index], description.classes),
+        label=description.task.labels.read(description.targets[index]),
         value=array,
         content=file.content,
         file_metadata={name: None if is_missing(value) else value for name, value in file.file_metadata.items()},
@@ -99,7 +99,7 @@ def _from_source(description: Description, index: int, source: Any) -> Example:
     if description.kind == IMAGE:
         values = picture_values(value, white)
         value = description.value_range(value, white, notes) if description.value_range else value
-    label = class_number(item[1], description.classes)
+    label = description.task.labels.read(item[1])
     return Example(index, label, value, content, notes=tuple(notes), picture_values=values)
 
 
@@ -122,12 +122,3 @@ def _text(value: Any, notes: list[str]) -> tuple[str, float]:
 
 # kind: what a source gives -> (its stored form, `white` of images); conversions are added to the notes
 CONVERSIONS: dict[str, Callable[[Any, list[str]], tuple[Any, float]]] = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
-
-
-def class_number(label: Any, classes: Sequence[str]) -> int:
-    """The label as a whole number; raises BadExample where it is not the number of a class."""
-    value = label.item() if math.prod(getattr(label, "shape", (0,))) == 1 else label  # of NumPy or torch
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(classes):
-        known = ", ".join(classes[:8]) if isinstance(value, str) else f"the whole numbers 0 to {len(classes) - 1}"
-        raise BadExample(UNKNOWN_LABEL, "no label" if value is None else f"label {value!r}; known are {known}")
-    return value

@@ -11,12 +11,19 @@ from recipe.data.split_names import is_missing, normalised
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import Problem, shown
+from recipe.tasks.classification import Classification
+from recipe.tasks.labels import JOINT
+from recipe.tasks.multilabel import Multilabel
+from recipe.tasks.regression import Regression
+from recipe.tasks.task import Task
 
 FORM = (
     "A data set is what torchvision's are: len(d), d[i] -> (image, int), and d.classes (names, in label order); "
-    "the image a PIL image, an array (H, W[, C]) or a tensor ([C, ]H, W)."
+    "the image a PIL image, an array (H, W[, C]) or a tensor ([C, ]H, W). With d.labels (names) in place of d.classes, "
+    "d[i] -> (image, a 0 or 1 for each); with d.target_columns (names), d[i] -> (image, a number for each)."
 )
 IMAGE, FEATURES, TEXT = "image", "features", "text"
+NOUNS = {"classes": "class", "labels": "label", "target_columns": "quantity"}
 PER_EXAMPLE = ("groups", "given_split", "names", "targets")
 
 
@@ -24,6 +31,8 @@ PER_EXAMPLE = ("groups", "given_split", "names", "targets")
 class Description:
     """The attributes of a source `d`, with defaults for those it lacks; lists hold a value per example.
 
+    task      of one of d.classes, d.labels (names; each target a row of 0 and 1) and d.target_columns (names; each
+              target a number or a row of numbers, in d.unit where there is one)
     kind      d.kind: image; features, with d[i] -> (row of numbers, int) and their names d.columns; text, with a str
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: `prepare` decodes the files
     layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or None
@@ -36,7 +45,7 @@ class Description:
     """
 
     name: str
-    classes: list[str]
+    task: Task
     total: int
     kind: str
     columns: list[str]
@@ -60,14 +69,9 @@ def describe(source: Any) -> Description:
     name = type(source).__name__
     encoded = hasattr(source, "encoded")
     needed = ("__len__", "targets" if encoded else "__getitem__")
-    missing = [attribute for attribute in needed if not hasattr(source, attribute)]
-    if missing or not len(getattr(source, "classes", None) or ()):
-        raise RecipeError(f"{name} is not a data set: it has no {(missing or ['classes'])[0]}. {FORM}")
-    classes = [str(c) for c in source.classes]
-    if twice := [c for c, n in Counter(classes).items() if n > 1]:
-        raise RecipeError(f"{name}: the class `{twice[0]}` is named twice in d.classes.")
-    if len(classes) == 1:
-        raise RecipeError(f"{name}: there is only one class, `{shown(classes[0])}`; classification needs at least two.")
+    if missing := [attribute for attribute in needed if not hasattr(source, attribute)]:
+        raise RecipeError(f"{name} is not a data set: it has no {missing[0]}. {FORM}")
+    task = _task(source, name)
     kind = getattr(source, "kind", IMAGE)
     if kind not in (IMAGE, FEATURES, TEXT):
         raise RecipeError(f"{name}: d.kind is {kind!r}; it must be {IMAGE}, {FEATURES} or {TEXT}.")
@@ -83,7 +87,7 @@ def describe(source: Any) -> Description:
     splits, no_split = normalised(sized.get("given_split", empty))
     return Description(
         name=name,
-        classes=classes,
+        task=task,
         total=total,
         kind=kind,
         columns=[str(c) for c in getattr(source, "columns", ())],
@@ -101,6 +105,29 @@ def describe(source: Any) -> Description:
         annotations=tables["annotations"],
         problems=list(getattr(source, "problems", ())),
     )
+
+
+def _task(source: Any, name: str) -> Task:
+    """Of the attribute that says what the targets are; `labels` that are no names, as torchvision's, are not one."""
+    offered = {a: getattr(source, a, None) for a in NOUNS}
+    offered = {a: list(value) for a, value in offered.items() if value is not None and len(value)}
+    named = {a: values for a, values in offered.items() if a == "classes" or isinstance(values[0], str)}
+    if not named:
+        raise RecipeError(f"{name} is not a data set: it has no classes. {FORM}")
+    if len(named) > 1:
+        both = " and ".join(f"d.{attribute}" for attribute in named)
+        raise RecipeError(f"{name} has {both}: keep the one that says what is to be predicted. {FORM}")
+    (attribute, values), *_ = named.items()
+    names = [str(value) for value in values]
+    if twice := [value for value, count in Counter(names).items() if count > 1]:
+        raise RecipeError(f"{name}: the {NOUNS[attribute]} `{twice[0]}` is named twice in d.{attribute}.")
+    if attribute == "labels" and (joined := [value for value in names if JOINT in value]):
+        raise RecipeError(f"{name}: the label `{shown(joined[0])}` contains `{JOINT}`, which joins labels: rename it.")
+    if attribute == "classes" and len(names) == 1:
+        raise RecipeError(f"{name}: there is only one class, `{shown(names[0])}`; classification needs at least two.")
+    if attribute == "target_columns":
+        return Regression(tuple(names), str(getattr(source, "unit", "") or ""))
+    return Classification(tuple(names)) if attribute == "classes" else Multilabel(tuple(names))
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Divides examples by class shares, keeps groups in one split, and writes the lists that every later stage reads."""
+"""Divides examples by the shares of their strata, groups whole, and writes the lists that every later stage reads."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from recipe.data.split_names import NAMES
 from recipe.errors import RecipeError
 from recipe.files import read_csv, write_csv
 from recipe.rng import key
+from recipe.tasks.labels import LabelForm
 
 COLUMNS = ["id", "row", "label"]
 
@@ -39,29 +40,30 @@ def group_ids(examples: list[dict[str, Any]]) -> list[str]:
     return [id_of[name] for name in groups]
 
 
-def assign(labels: Sequence[int], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
-    """A split name per example: each class is divided by `shares` (sum 1), and no group is divided.
+def assign(strata: Sequence[Sequence[int]], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
+    """A split name per example: each stratum is divided by `shares` (sum 1), and no group is divided.
 
-    Groups are assigned, largest first and otherwise in an order drawn from `seed`, to the split that is furthest below
-    its share in the classes of the group; a split that still lacks a class comes first where few groups with that class
-    are left. The result does not depend on the order of the examples.
+    strata: of each example, such as its class, its labels or the quantile of its quantity. Groups are assigned, largest
+    first and otherwise in an order drawn from `seed`, to the split that is furthest below its share in the strata of
+    the group; a split that still lacks a stratum comes first where few groups with that stratum are left. The result
+    does not depend on the order of the examples.
     """
     members = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    totals: Counter[int] = Counter(labels)
-    have: Counter[tuple[str, int]] = Counter()  # {(split, class): examples}
-    left = Counter(label for inside in members.values() for label in {labels[i] for i in inside})
-    assigned = [""] * len(labels)
+    totals: Counter[int] = Counter(stratum for inside in strata for stratum in inside)
+    have: Counter[tuple[str, int]] = Counter()  # {(split, stratum): examples}
+    left = Counter(stratum for inside in members.values() for stratum in {s for i in inside for s in strata[i]})
+    assigned = [""] * len(strata)
     for group in sorted(members, key=lambda g: (-len(members[g]), key(seed, "split", g))):
-        count = sorted(Counter(labels[i] for i in members[group]).items())
+        count = sorted(Counter(stratum for i in members[group] for stratum in strata[i]).items())
         needs = {name: _need(name, count, shares, totals, have, left) for name in shares}
         neediest = max(needs, key=needs.__getitem__)
         for index in members[group]:
             assigned[index] = neediest
-        for label, n in count:
-            have[neediest, label] += n
-            left[label] -= 1
+        for stratum, n in count:
+            have[neediest, stratum] += n
+            left[stratum] -= 1
     return assigned
 
 
@@ -69,29 +71,37 @@ def _need(
     name: str, count: list[tuple[int, int]], shares: dict[str, float], totals: Counter[int],
     have: Counter[tuple[str, int]], left: Counter[int],
 ) -> tuple[int, float]:  # fmt: skip
-    """(classes of this group that the split would otherwise lack, examples below its share with half of the group).
+    """(strata of this group that the split would otherwise lack, examples below its share with half of the group).
 
-    count: (class, examples) of the group. left: groups not yet assigned, by class.
+    count: (stratum, examples) of the group. left: groups not yet assigned, by stratum.
     """
     lacking = 0
-    for label, _ in count:
-        others = sum(have[other, label] == 0 for other in shares)
-        lacking += have[name, label] == 0 and left[label] <= others
+    for stratum, _ in count:
+        others = sum(have[other, stratum] == 0 for other in shares)
+        lacking += have[name, stratum] == 0 and left[stratum] <= others
     room = sum(n * (shares[name] * totals[c] - have[name, c] - n / 2) / totals[c] for c, n in count)
     return lacking, room
 
 
-def write_split(splits: dict[str, list[dict[str, Any]]], classes: Sequence[str], out: Path) -> None:
-    """Writes train.csv, val.csv, test.csv, and classes.csv with the class name of each label."""
+def write_split(splits: dict[str, list[dict[str, Any]]], task_names: Sequence[str], out: Path) -> None:
+    """Writes train.csv, val.csv, test.csv, and classes.csv with the names of the classes, labels or quantities."""
     for name, rows in splits.items():
         write_csv(out / f"{name}.csv", [{k: row[k] for k in COLUMNS} for row in rows], COLUMNS)
-    names = [{"label": label, "class": name} for label, name in enumerate(classes)]
+    names = [{"label": label, "class": name} for label, name in enumerate(task_names)]
     write_csv(out / "classes.csv", names, ["label", "class"])
 
 
-def read_split(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """What `write_split` wrote, with row and label as whole numbers."""
+def read_names(out: Path) -> list[str]:
+    """The names of the task after the split, which leaves out classes without an example."""
+    return [row["class"] for row in read_csv(out / "classes.csv")]
+
+
+def read_split(out: Path, form: LabelForm) -> dict[str, list[dict[str, Any]]]:
+    """The lists that `write_split` wrote, with row and label as it was given them."""
     return {
-        name: [r | {"row": int(r["row"]), "label": int(r["label"])} for r in read_csv(out / f"{name}.csv")]
+        name: [
+            r | {"row": int(r["row"]), "label": form.stored(form.parsed(r["label"]))}
+            for r in read_csv(out / f"{name}.csv")
+        ]
         for name in NAMES
     }

@@ -7,7 +7,7 @@ previews.parquet  row, jpeg: pictures that were larger than what enters the net,
 examples.parquet  a row per example: COLUMNS, then meta_*, the metadata of its file, and its annotations
 problems.csv      every example that is not in the store and why, other problems of the source, and, at the level of a
                   note, everything that was converted or is odd
-store.json        the data config, kind, classes, shape, the fingerprint of all contents, and how a file becomes an
+store.json        the data config, kind, task, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
                   and `value_range` (the stored values of black and white, where the user gave them)
 """
@@ -22,13 +22,15 @@ import numpy as np
 from recipe.data.source import IMAGE
 from recipe.errors import RecipeError
 from recipe.files import present, read_json
+from recipe.tasks.read import task_of
+from recipe.tasks.task import Task
 
 COLUMNS = {
     "id": "first 12 digits of the hash; -2, -3 for further copies: what decisions.csv names",
     "row": "row in runs/prepare/inputs.npy",
     "hash": "SHA-256 of type, shape and values as they were read, before any resizing; of a text's UTF-8",
-    "label": "class number from the source, before decisions.csv",
-    "class": "name of the class",
+    "label": "what the source gives to be predicted, before decisions.csv, as recipe.tasks.labels stores it",
+    "class": "the same as a person reads it",
     "source": "index in the data set",
     "group": "group from the source (writer, patient, film), empty where it names none",
     "given_split": "split from the source, empty where it names none",
@@ -42,7 +44,7 @@ class Store:
     """The opened output of `prepare`; inputs stay on disk until a row is read."""
 
     inputs: np.ndarray
-    classes: list[str]
+    task: Task
     fingerprint: str
     folder: Path
     kind: str = IMAGE
@@ -61,7 +63,7 @@ class Store:
         inputs = np.load(present(Path(folder) / "inputs.npy"), mmap_mode="r", allow_pickle=False)
         return cls(
             inputs,
-            classes=header["classes"],
+            task=task_of(header["task"]),
             fingerprint=header["fingerprint"],
             folder=Path(folder),
             kind=header["kind"],

@@ -11,6 +11,7 @@ from recipe.plots.style import ACCENT, BAD, COLOURS, DPI, INK, drawing
 
 TILE, GAP, LINE = 76, 13, 12  # pixels
 HEAD = 30  # pixels, height of a block's title
+MOST_BARS = 60  # of a histogram, one for each whole number
 BAR = 0.8  # width of all bars of a class, of the distance between two classes
 
 Block = tuple[str, list[np.ndarray], list[str]]  # title, tiles, text of one or more lines below each tile
@@ -59,8 +60,10 @@ def _paint(path: Path, canvas: np.ndarray, labels: Sequence[tuple[float, float, 
             axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
 
 
-def class_counts(path: Path, classes: Sequence[str], series: Mapping[str, Sequence[int]], title: str) -> None:
-    """Examples per class, as bars side by side, one for each series."""
+def class_counts(
+    path: Path, classes: Sequence[str], series: Mapping[str, Sequence[int]], title: str, what: str = "class"
+) -> None:
+    """Examples per class, or per label, as bars side by side, one for each series."""
     upright = len(classes) > 12 or max(map(len, classes)) > 9
     bar = BAR / len(series)
     with drawing(path, width=min(16, max(6.4, 0.3 * len(classes) + 2))) as (_, axis):
@@ -71,9 +74,35 @@ def class_counts(path: Path, classes: Sequence[str], series: Mapping[str, Sequen
                 axis.bar_label(drawn, fontsize=7 if len(series) > 1 else 8.5, color=INK, padding=1)
         axis.set_xticks(range(len(classes)), classes, rotation=90 if upright else 0)
         axis.tick_params(axis="x", length=0)
-        axis.set(title=title, xlabel="class", ylabel="number of examples")
+        axis.set(title=title, xlabel=what, ylabel="number of examples")
         if len(series) > 1:
             axis.legend(ncols=len(series), loc="upper right", bbox_to_anchor=(1, 1.12))
+
+
+def quantities(path: Path, names: Sequence[str], series: Mapping[str, np.ndarray]) -> None:
+    """The distribution of each quantity, as lines over shares of the examples; series: {name: values (N, K)}."""
+    across = min(3, len(names))
+    down = -(-len(names) // across)
+    grid = {"nrows": down, "ncols": across, "squeeze": False}
+    with drawing(path, width=max(6.4, 3.2 * across), height=3.2 * down, **grid) as (_, axes):
+        for axis in axes.flat[len(names) :]:
+            axis.set_axis_off()
+        for i, (axis, name) in enumerate(zip(axes.flat, names, strict=False)):
+            edges = _edges(np.concatenate([values[:, i] for values in series.values()]))
+            for colour, (part, values) in zip(COLOURS, series.items(), strict=False):
+                shares = np.histogram(values[:, i], edges)[0] / max(1, len(values))
+                axis.stairs(shares, edges, color=colour, label=part, lw=1.2)
+            axis.set(title=name, ylabel="share of the examples")
+        if len(series) > 1:
+            axes.flat[0].legend()
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Of the bins of a histogram: one for each of few whole numbers, else 40."""
+    low, high = values.min(), values.max()
+    if (values == np.rint(values)).all() and high - low <= MOST_BARS:
+        return np.arange(low - 0.5, high + 1)
+    return np.histogram_bin_edges(values, bins=40)
 
 
 def intensities(path: Path, edges: np.ndarray, whole: np.ndarray, classes: Mapping[str, np.ndarray]) -> None:

@@ -3,8 +3,10 @@
 import bisect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recipe.data.images import Fit
 from recipe.data.source import FEATURES, IMAGE, TEXT
@@ -12,28 +14,34 @@ from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.problems import Problem, shown
-from recipe.sources.label_encoding import encode_labels
 from recipe.sources.list_files import list_files
-from recipe.sources.npz import Archive, as_bytes, channels_last, class_numbers, not_finite
+from recipe.sources.npz import Archive, as_bytes, channels_last, labels_of, not_finite
+from recipe.sources.read_table import TableRows
+from recipe.sources.targets import TaskWord, Words, read_targets, target_columns
 
 
 class Arrays:
-    """Two arrays of an .npz file: inputs, and labels as numbers, names or one-hot rows. Held in memory.
+    """Two arrays of an .npz file: inputs, and what is to be predicted, an entry or a row each. Held in memory.
 
     (N, H, W), (N, H, W, C) and (N, C, H, W) are images, (N, F) rows of features, (N,) of dtype str texts. Whole numbers
     from 0 to 255 become bytes, whatever their type. x_train, y_train, x_val, ... (or train_x, ...) in place of x and y
-    are given splits. No pickle is loaded. group, split: names of the arrays that hold groups and splits. value_range:
-    values of black and white in images, see recipe.decode.value_range.
+    are given splits. No pickle is loaded. label, target, labels: the name of the array that holds classes (numbers,
+    names or one-hot rows), quantities (N,) or (N, T), or labels as rows (N, L) of 0 and 1; None of the three: `y` holds
+    classes or what recipe.sources.targets recognises, as for classes, unit and task. group, split: names of the arrays
+    that hold groups and splits. value_range: values of black and white in images, see recipe.decode.value_range.
     """
 
+    targets: list
+
     def __init__(
-        self, file: str, inputs: str = "x", labels: str = "y", group: str | None = None,
-        classes: Sequence[str] | None = None, split: str | None = None,
-        value_range: Sequence[float] | None = None,
+        self, file: str, inputs: str = "x", label: str | None = None, group: str | None = None,
+        classes: Sequence[str] | None = None, split: str | None = None, value_range: Sequence[float] | None = None,
+        target: str | None = None, labels: str | None = None, unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         self.value_range = ValueRange.of(value_range)
         archive = Archive.open(file, inputs)
-        self.inputs, values = archive.array(inputs), archive.array(labels)
+        name = next((name for name in (label, target, labels) if name is not None), "y")
+        self.inputs, values = archive.array(inputs), archive.array(name)
         if self.inputs.ndim not in (1, 2, 3, 4) or (self.inputs.ndim == 1) != (self.inputs.dtype.kind == "U"):
             raise RecipeError(
                 f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: neither images, rows nor texts."
@@ -48,14 +56,18 @@ class Arrays:
             self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
         self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []
         self.names = archive.rows
-        where = f"{file}, `{labels}`"
-        values, classes = class_numbers(values, self.names, where, classes)
-        if values.ndim != 1 or len(values) != len(self.inputs):
+        if values.ndim > 2 or len(values) != len(self.inputs):
             raise RecipeError(
-                f"{file}: `{labels}` is {values.shape} for {len(self.inputs):,} examples in `{inputs}`; it must be one "
-                "label per example, a number, a name or a one-hot row."
+                f"{file}: `{name}` is {values.shape} for {len(self.inputs):,} examples in `{inputs}`; it must be one "
+                "label per example: a number, a name or a row of numbers."
             )
-        self.targets, self.classes, self.problems = encode_labels(values.tolist(), self.names, where, classes)
+        cells, classes = values.tolist(), classes
+        if target is None and labels is None and task in ("auto", "classification"):
+            cells, classes = labels_of(values, self.names, f"{file}, `{name}`", classes)
+        rows = TableRows(Path(file).name, {name: cells}, self.names)
+        predicted = read_targets(Words(label, target, labels, classes, unit, task), rows, usual=name)
+        predicted.set_on(self)
+        self.problems = predicted.problems
         self.problems += not_finite(self.inputs, self.names) if self.kind == IMAGE else []
         self.groups = archive.array(group).tolist() if group else None
         self.given_split = archive.splits
@@ -81,23 +93,28 @@ class Parquet:
     """Encoded images in parquet: one file, or a folder of files in the order of their names; a row per example.
 
     image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are read, too.
-    group, split, metadata: columns. Where `split` is not set, files that are all named as splits are given splits:
-    train-00000-of-00001.parquet, test/a.parquet. size, fit, channels: see recipe.data.images.Fit; without `size` the
-    images enter the net unchanged. value_range: as in Folder. One row group of a file is in memory at a time.
+    label, target, labels, classes, unit, task: as in Table. group, split, metadata: columns. Where `split` is not set,
+    files that are all named as splits are given splits: train-00000-of-00001.parquet, test/a.parquet. size, fit,
+    channels: see recipe.data.images.Fit; without `size` the images enter the net unchanged. value_range: as in Folder.
+    One row group of a file is in memory at a time.
     """
 
     def __init__(
-        self, file: str, image: str = "image", label: str = "label", group: str | None = None,
+        self, file: str, image: str = "image", label: str | None = None, group: str | None = None,
         metadata: Sequence[str] = (), classes: Sequence[str] | None = None,
         size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
-        value_range: Sequence[float] | None = None,
+        value_range: Sequence[float] | None = None, target: str | Sequence[str] | None = None,
+        labels: Sequence[str] | Mapping[str, Any] | None = None, unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         self.value_range = ValueRange.of(value_range)
         self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
         # (file, row group), and the first example of each
         self.files, self.starts = _row_groups(Path(file).expanduser()), [0]
         self.cache: tuple = (None, None)
-        requested = [label, *(name for name in (group, split) if name), *metadata]
+        words = Words(label, target, labels, classes, unit, task)
+        known = _open(self.files[0][0], ()).schema_arrow.names
+        predicted = target_columns(words, TableRows(Path(file).name, {key: [] for key in known}, []), "label")
+        requested = [*predicted, *(name for name in (group, split) if name), *metadata]
         columns: dict[str, list] = {name: [] for name in requested}
         self.names: list[str] = []
         self.given_split: list | None
@@ -110,13 +127,16 @@ class Parquet:
             for name in requested:
                 columns[name] += table[name].to_pylist()
             self.starts.append(self.starts[-1] + table.num_rows)
-        classes = classes or _class_names(self.files[0][0], label)
-        where = f"{file}, column `{shown(label)}`"
-        if classes and all(v is None or isinstance(v, int) for v in columns[label]):
-            self.targets, self.classes = columns[label], list(classes)
-            self.problems: list[Problem] = []
+        self.problems: list[Problem] = []
+        numbers = columns[predicted[0]]
+        named = classes or _class_names(self.files[0][0], predicted[0])
+        if named and words.is_label and all(v is None or isinstance(v, int) for v in numbers):
+            self.targets, self.classes = numbers, list(named)
         else:
-            self.targets, self.classes, self.problems = encode_labels(columns[label], self.names, where, classes)
+            words = replace(words, classes=named) if words.is_label else words
+            read = read_targets(words, TableRows(Path(file).name, columns, self.names))
+            read.set_on(self)
+            self.problems = read.problems
         self.groups = columns[group] if group else None
         self.metadata = {name: columns[name] for name in metadata}
         if split:

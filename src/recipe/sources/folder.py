@@ -1,11 +1,12 @@
-"""Folders of images as a source: a folder per class, or a table of labels."""
+"""Folders of images as a source: a folder per class, or a table that says what is to be predicted."""
 
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recipe.data.images import Fit
 from recipe.data.split_names import refuse_unnamed, required, split_of
@@ -25,9 +26,10 @@ from recipe.problems import (
 from recipe.sources import coco
 from recipe.sources.class_levels import doubt_level, named_as_splits, splits_inside, splits_of
 from recipe.sources.join_by_name import join_rows
-from recipe.sources.label_encoding import encode_labels, label_order
+from recipe.sources.label_encoding import label_order
 from recipe.sources.list_files import list_files, quote_some
 from recipe.sources.read_table import TableRows, read_rows
+from recipe.sources.targets import Column, TaskWord, Words, read_targets
 
 METADATA, FILE_COLUMN = "metadata.csv", "file_name"
 SAME_AS_CLASS = ("label", "class")  # columns of metadata.csv that repeat the folder's name
@@ -42,18 +44,20 @@ class Folder:
     groups and `split` the column of splits.
 
     classes_at: the level of folders that holds the classes, below a split's folder; the names of other levels become
-    metadata, level_1 and so on. labels: a csv, below root or with `../`, in place of class folders: its columns `file`
-    and `label` hold each example and its class, the others are used like those of metadata.csv, which is then not read.
-    annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: see recipe.data.images.Fit.
-    value_range: stored values of black and white, see recipe.decode.value_range.
+    metadata, level_1 and so on. label, target, labels, unit, task (see recipe.sources.targets): columns of
+    metadata.csv, or of `table`, in place of class folders. table: a csv, below root or with `../`, that is read in
+    place of metadata.csv; its column `file` holds the name of each example, `label` its class where no word names
+    another column. annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: see
+    recipe.data.images.Fit. value_range: stored values of black and white, see recipe.decode.value_range.
     """
 
     def __init__(
         self, root: str, size: int | Sequence[int], fit: str = "crop", channels: int = 3,
         group: str | None = None, annotations: str | None = None, split: str | None = None,
         value_range: Sequence[float] | None = None,
-        classes_at: int | None = None, labels: str | None = None, file: str | int = FILE_COLUMN,
-        label: str | int = "label",
+        classes_at: int | None = None, table: str | None = None, file: Column = FILE_COLUMN,
+        label: Column | None = None, target: Column | Sequence[Column] | None = None,
+        labels: Sequence[Column] | Mapping[str, Any] | None = None, unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         self.value_range = ValueRange.of(value_range)
         self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
@@ -64,14 +68,21 @@ class Folder:
         self.metadata: dict[str, list] = {}
         self.groups: list | None = None
         self.annotations: dict[str, list] = {}
-        tables = {os.path.normpath(name) for name in (labels or METADATA, annotations) if name}
+        if isinstance(labels, str):
+            raise RecipeError(f"conf/data: `labels: {labels}` must be a list of columns; a csv is `table: {labels}`.")
+        words = Words(label, target, labels, unit=unit, task=task)
+        named = [word for word in ("label", "target", "labels") if getattr(words, word) is not None]
+        if task in ("multilabel", "regression") and not (table or named):
+            raise RecipeError(f"conf/data: `task: {task}` needs the columns of {METADATA}: `target` or `labels`.")
+        tables = {os.path.normpath(name) for name in (table or METADATA, annotations) if name}
         files = [name for name, _ in listing.files if name not in tables]
-        if labels and classes_at:
+        if (table or named) and classes_at:
             raise RecipeError(
-                "`classes_at` reads the classes from folders, `labels` reads them from a table: set only one."
+                f"`classes_at` reads the classes from folders, `{'table' if table else named[0]}` reads them from a "
+                "table: set only one."
             )
-        if labels:
-            self._label_by_rows(files, labels, file, label, group, split)
+        if table or named:
+            self._label_by_rows(files, table or METADATA, file, words, group, split)
         else:
             self._label_by_folders(listing.folders, files, classes_at or 1)
             self._check_level(listing.folders, classes_at)
@@ -120,16 +131,18 @@ class Folder:
         if len(names) == 1 and (hint := _tables_hint(files)):
             raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
         number = {name: index for index, name in enumerate(names)}
-        self._take(kept, [number[name.split("/")[above]] for name in kept], [shown(name) for name in names])
+        self._take_names(kept)
+        self.targets: list = [number[name.split("/")[above]] for name in kept]
+        self.classes = [shown(name) for name in names]
         self.problems += spelling_problems({shown(name): shown(place) for name, place in first.items()})
         at = 0 if splits else 1 if level == 1 and splits_inside(folders) else None
         self.given_split = ["" if at is None else _folder_at(name, at) for name in kept]
 
     def _label_by_rows(
-        self, files: Sequence[str], labels: str, file: str | int, label: str | int, group: str | None, split: str | None
+        self, files: Sequence[str], table: str, file: Column, words: Words, group: str | None, split: str | None
     ) -> None:
-        """Takes each file's class from its row of a table, as in many competitions of Kaggle."""
-        rows = read_rows(self.root / labels)
+        """Takes what each file is to be predicted as from its row of a table, as in many competitions of Kaggle."""
+        rows = read_rows(self.root / table)
         known = set(files)
         listed = [name if name in known else _without_root(name, self.root) for name in rows.column(file)]
         row_of, problems = join_rows(listed, rows.places, [shown(name) for name in files], rows.file)
@@ -138,23 +151,23 @@ class Folder:
         kept = [(name, row) for name, row in zip(files, row_of, strict=True) if row is not None]
         if not kept:
             raise RecipeError(
-                f"{self.root}: column `{shown(rows.name_of(file))}` of {labels} names no file there. It begins with "
+                f"{self.root}: column `{shown(rows.name_of(file))}` of {table} names no file there. It begins with "
                 f"{quote_some([str(name) for name in rows.column(file)[:2]])}, the files with {quote_some(files[:2])}."
             )
-        value = rows.column(label)
-        where = f"{labels}, column `{shown(rows.name_of(label))}`"
         places = [rows.places[row] for _, row in kept]
-        targets, classes, problems = encode_labels([value[row] for _, row in kept], places, where)
-        self._take([name for name, _ in kept], targets, classes)
-        self.problems += problems
+        of_files = {name: [cells[row] for _, row in kept] for name, cells in rows.columns.items()}
+        predicted = read_targets(words, TableRows(rows.file, of_files, places))
+        predicted.set_on(self)
+        self._take_names([name for name, _ in kept])
+        self.problems += predicted.problems
         parts = [_folder_at(name, 0) for name in self.names]
         self.given_split = parts if splits_of(parts) else [""] * len(parts)
-        self._take_columns(rows, [row for _, row in kept], (file, label), group, split, str(self.root / labels))
+        used = (file, *predicted.columns)
+        self._take_columns(rows, [row for _, row in kept], used, group, split, str(self.root / table))
 
-    def _take(self, files: Sequence[str], targets: list, classes: list[str]) -> None:
+    def _take_names(self, files: Sequence[str]) -> None:
         self.paths = [self.root / name for name in files]
         self.names = [shown(name) for name in files]
-        self.targets, self.classes = targets, classes
 
     def _check_level(self, folders: Sequence[str], chosen: int | None) -> None:
         """Reports where another level may hold the classes; where conf chose the level, the others become metadata."""
@@ -287,7 +300,7 @@ def _tables_hint(files: Sequence[str]) -> str:
     """Which settings read the labels from a table in the root; empty where there is no table."""
     tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
     return (
-        f" If the labels are in {quote_some(tables)}, set `labels: {shown(tables[0])}`, `file` and `label`."
+        f" If the labels are in {quote_some(tables)}, set `table: {shown(tables[0])}`, `file` and `label`."
         if tables
         else ""
     )

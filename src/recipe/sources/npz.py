@@ -125,7 +125,7 @@ def read_array(archive, name: str, file: str) -> np.ndarray:
     if name not in archive.files:
         raise RecipeError(
             f"{file}: no array `{name}`; there are {', '.join(archive.files) or 'none'}. conf/data/arrays.yaml names "
-            "them: `inputs: x` and `labels: y` are x and y, or x_train, y_train, x_test, ..."
+            "them: `inputs: x` and `label: y` are x and y, or x_train, y_train, x_test, ..."
         )
     try:
         array = archive[name]
@@ -171,33 +171,34 @@ def as_bytes(images: np.ndarray) -> np.ndarray:
     return images.astype(np.uint8) if images.min() >= 0 and 1 < images.max() <= 255 else images
 
 
-def class_numbers(
+def labels_of(
     values: np.ndarray, rows: Sequence[str], where: str, classes: Sequence[str] | None
-) -> tuple[np.ndarray, Sequence[str] | None]:
-    """((N,) labels, class names): a column (N, 1) flattened, one-hot rows (N, K) as the number of their class.
+) -> tuple[list, Sequence[str] | None]:
+    """(labels, class names): a column (N, 1) flattened, one-hot rows (N, K) as their classes, other rows as lists.
 
-    Raises RecipeError with the first row that is not one-hot.
+    Raises RecipeError for rows that are neither numbers nor of one example each, and for shares of classes.
     """
-    if values.ndim != 2:
-        return values, classes
+    if values.ndim == 1:
+        return values.tolist(), classes
     if values.shape[1] == 1:
-        return values[:, 0], classes  # as in Keras' archives
+        return values[:, 0].tolist(), classes  # as in Keras' archives
     count = values.shape[1]
     if values.dtype.kind not in "buif":
         raise RecipeError(f"{where} is {values.dtype} {values.shape}; it must be one label per example.")
-    whole = ((values == 0) | (values == 1)).all(1) & (values.sum(1) == 1)
-    if not whole.all():
-        at = int(np.argmin(whole))
+    indicators = bool(((values == 0) | (values == 1)).all())
+    if not indicators and bool(((values >= 0) & (values <= 1)).all()) and np.allclose(values.sum(1), 1, atol=1e-3):
+        at = int(np.argmax((values != 0).sum(1) > 1))
         row = ", ".join(f"{value:.4g}" for value in values[at][:8].astype(float)) + (", ..." if count > 8 else "")
-        place = rows[at] if at < len(rows) else f"row {at}"
         raise RecipeError(
-            f"{where} is {values.shape}, and {place} is [{row}], not one-hot. Several labels per example, or shares of "
-            "classes, are not supported: store one class number per example, as `y.argmax(1)`."
+            f"{where} is {values.shape}, and {rows[at]} is [{row}]: shares of classes, which are not supported. Store "
+            "one class number per example, as `y.argmax(1)`; if they are quantities, say so by `target`."
         )
+    if not (indicators and bool((values.sum(1) == 1).all())):
+        return values.tolist(), classes
     if classes is not None and len(classes) != count:
         raise RecipeError(f"{where} has {count} one-hot columns, and `classes` names {len(classes)}.")
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
-    return np.array(classes)[values.argmax(1)], classes
+    return np.array(classes)[values.argmax(1)].tolist(), classes
 
 
 def not_finite(inputs: np.ndarray, rows: Sequence[str]) -> list[Problem]:

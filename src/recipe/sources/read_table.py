@@ -5,6 +5,7 @@ pandas and pyarrow are faster, but neither gives the line of a row (pandas.read_
 `invalid_row_handler` give no number, or the number of the row).
 """
 
+import difflib
 import json
 import re
 from collections import Counter
@@ -44,7 +45,9 @@ class TableRows:
         if isinstance(name, int) and -len(known) <= name < len(known):
             return known[name]
         if name not in self.columns:
-            raise RecipeError(f"{self.file}: no column `{name}`; there are {', '.join(map(shown, known))}.")
+            near = difflib.get_close_matches(str(name), known, n=1)
+            meant = f" Did you mean `{shown(near[0])}`?" if near else ""
+            raise RecipeError(f"{self.file}: no column `{name}`; there are {', '.join(map(shown, known))}.{meant}")
         return str(name)
 
 

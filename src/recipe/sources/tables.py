@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from recipe.data.source import FEATURES, TEXT
 from recipe.data.split_names import refuse_unnamed, required
@@ -14,8 +15,8 @@ from recipe.sources.cells import Cells
 from recipe.sources.columns import LEVELS, learn_features, normalise_dates
 from recipe.sources.dates import times
 from recipe.sources.feature_encoding import Layout, encode_features
-from recipe.sources.label_encoding import encode_labels
 from recipe.sources.read_table import TableRows, read_rows
+from recipe.sources.targets import Column, Targets, TaskWord, Words, read_targets
 
 
 class Table:
@@ -27,32 +28,34 @@ class Table:
     column of 0 and 1, `age is missing`. A cell of a different kind than its column makes its row unreadable. A column
     that identifies rows (an index, ids) becomes metadata. `problems` lists what was recognised and all that is odd.
 
-    label, group, split: names or positions of columns. split: the column that holds train, val or test. metadata:
-    columns that are not features (identifiers, dates, sites) but are shown to the audit. classes: the names in label
-    order; None: the values of the column. delimiter, encoding, decimal and thousands (signs), dates ({column: a format
-    of datetime.strptime}): None to recognise them.
+    label, target, labels, classes, unit, task: what is to be predicted, see recipe.sources.targets; None of the first
+    three: the column `label`. These columns, group and split are named or given by their position. split: the column
+    that holds train, val or test. metadata: columns that are not features (identifiers, dates, sites) but are shown to
+    the audit. delimiter, encoding, decimal and thousands (signs), dates ({column: a format of datetime.strptime}): None
+    to recognise them.
     """
 
     kind = FEATURES
     targets: list
-    classes: list[str]
     names: list[str]
     problems: list[Problem]
     given_split: list
 
     def __init__(
-        self, file: str, label: str | int, group: str | int | None = None, metadata: Sequence[str | int] = (),
+        self, file: str, label: Column | None = None, group: Column | None = None, metadata: Sequence[Column] = (),
         classes: Sequence[str] | None = None, header: bool = True, delimiter: str | None = None,
-        split: str | int | None = None, encoding: str | None = None, decimal: str | None = None,
+        split: Column | None = None, encoding: str | None = None, decimal: str | None = None,
         thousands: str | None = None, dates: Mapping[str, str] | None = None, levels: int = LEVELS,
+        target: Column | Sequence[Column] | None = None, labels: Sequence[Column] | Mapping[str, Any] | None = None,
+        unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         decimal = _decimal(file, decimal, thousands)
         _require_encoding(file, encoding)
         rows = read_rows(file, header=header, delimiter=delimiter, encoding=encoding)
-        label, kept = rows.name_of(label), [rows.name_of(name) for name in metadata]
-        _take_label(self, rows, label, classes)
+        kept = [rows.name_of(name) for name in metadata]
+        predicted = _take_targets(self, rows, Words(label, target, labels, classes, unit, task, decimal))
         self.groups = rows.column(group) if group is not None else None
-        roles = {label, *kept, *(rows.name_of(name) for name in (group, split) if name is not None)}
+        roles = {*predicted.columns, *kept, *(rows.name_of(name) for name in (group, split) if name is not None)}
         columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
         _take_split(self, rows, split, list(columns))
         formats = {rows.name_of(name): _format(file, name, form) for name, form in (dates or {}).items()}
@@ -65,7 +68,8 @@ class Table:
         self.metadata |= learned.metadata
         if not learned.features:
             why = "".join(f" {p.name}: {p.detail}." for p in learned.problems[:3])
-            raise RecipeError(f"{file}: no column is left for features besides the label `{shown(label)}`.{why}")
+            named = ", ".join(f"`{shown(name)}`" for name in predicted.columns)
+            raise RecipeError(f"{file}: no column is left for features besides the label {named}.{why}")
         self.layout = Layout(learned.features, header, delimiter, encoding)
         self.columns = self.layout.columns
         if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
@@ -84,29 +88,30 @@ class Table:
 class Text:
     """A csv, tsv or parquet file with a text and a label in each row. quoted: false where quotes are plain characters.
 
-    text, label, group, metadata, split, delimiter, encoding: as in Table.
+    text: its column. label, target, labels, classes, unit, task, group, metadata, split, delimiter, encoding: as in
+    Table.
     """
 
     kind = TEXT
     targets: list
-    classes: list[str]
     names: list[str]
     problems: list[Problem]
     given_split: list
 
     def __init__(
-        self, file: str, text: str | int, label: str | int, group: str | int | None = None,
-        metadata: Sequence[str | int] = (), classes: Sequence[str] | None = None, header: bool = True,
-        quoted: bool = True, delimiter: str | None = None, split: str | int | None = None,
-        encoding: str | None = None,
+        self, file: str, text: Column, label: Column | None = None, group: Column | None = None,
+        metadata: Sequence[Column] = (), classes: Sequence[str] | None = None, header: bool = True,
+        quoted: bool = True, delimiter: str | None = None, split: Column | None = None, encoding: str | None = None,
+        target: Column | Sequence[Column] | None = None, labels: Sequence[Column] | Mapping[str, Any] | None = None,
+        unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         _require_encoding(file, encoding)
         rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter, encoding=encoding)
         self.texts = rows.column(text)
-        _take_label(self, rows, label, classes)
+        predicted = _take_targets(self, rows, Words(label, target, labels, classes, unit, task))
         self.groups = rows.column(group) if group is not None else None
         self.metadata = {rows.name_of(name): rows.column(name) for name in metadata}
-        used = [rows.name_of(name) for name in (text, label, group, *metadata) if name is not None]
+        used = {*predicted.columns, *(rows.name_of(name) for name in (text, group, *metadata) if name is not None)}
         _take_split(self, rows, split, [name for name in rows.columns if name not in used])
 
     def __len__(self) -> int:
@@ -116,14 +121,15 @@ class Text:
         return self.texts[index], self.targets[index]
 
 
-def _take_label(source: Table | Text, rows: TableRows, label: str | int, classes: Sequence[str] | None) -> None:
-    """Sets targets, classes, names and problems."""
-    where = f"{rows.file}, column `{shown(rows.name_of(label))}`"
-    source.targets, source.classes, problems = encode_labels(rows.column(label), rows.places, where, classes)
-    source.names, source.problems = rows.places, rows.problems + problems
+def _take_targets(source: Table | Text, rows: TableRows, words: Words) -> Targets:
+    """Sets the targets, what they are, names and problems."""
+    predicted = read_targets(words, rows)
+    predicted.set_on(source)
+    source.names, source.problems = rows.places, rows.problems + predicted.problems
+    return predicted
 
 
-def _take_split(source: Table | Text, rows: TableRows, split: str | int | None, others: Sequence[str]) -> None:
+def _take_split(source: Table | Text, rows: TableRows, split: Column | None, others: Sequence[str]) -> None:
     """Sets given_split from the named column; where none is named, none of the `others` may hold splits."""
     if split is None:
         refuse_unnamed({name: rows.columns[name] for name in others}, rows.file)

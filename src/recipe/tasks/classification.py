@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.scores import TINY, intervals, nlls, quality
 from recipe.tasks.class_answers import ClassAnswers
+from recipe.tasks.labels import ClassNumbers
 
 MEASURES = ("NLL", "Brier", "ECE")
 
@@ -38,8 +39,24 @@ class Classification:
     calibration_names = ("temperature",)
 
     @property
+    def classes(self) -> Sequence[str]:
+        return self.names
+
+    @property
+    def stratum_names(self) -> Sequence[str]:
+        return self.names
+
+    @property
+    def description(self) -> str:
+        return f"in {len(self.names)} classes"
+
+    @property
     def width(self) -> int:
         return len(self.names)
+
+    @property
+    def labels(self) -> ClassNumbers:
+        return ClassNumbers(self.names)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -61,6 +78,15 @@ class Classification:
 
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.CrossEntropyLoss()
+
+    def with_names(self, names: Sequence[str]) -> "Classification":
+        return replace(self, names=tuple(names))
+
+    def scaled(self, actual: Tensor) -> "Classification":
+        return self
+
+    def targets(self, actual: Tensor) -> Tensor:
+        return actual
 
     def constant(self, y: Tensor) -> Tensor:
         """The logarithms of the class shares, each class with half an example more: no logarithm of zero."""

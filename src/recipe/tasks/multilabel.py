@@ -1,7 +1,7 @@
 """Several labels for each example: any number of them, each present or not."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from recipe.formatting import count
 from recipe.metrics import multilabel
 from recipe.metrics.calibration import fit_label_temperature, tempered_label
 from recipe.metrics.metric import Metric
@@ -16,6 +17,7 @@ from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.resampling import percentiles
 from recipe.metrics.scores import TINY, bootstrap
 from recipe.tasks.label_answers import LabelAnswers
+from recipe.tasks.labels import LabelSets
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,24 @@ class Multilabel:
     enough = 0.05  # nats a label
 
     @property
+    def classes(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def stratum_names(self) -> Sequence[str]:
+        return self.names
+
+    @property
+    def description(self) -> str:
+        return f"with {count(len(self.names), 'label')}"
+
+    @property
     def width(self) -> int:
         return len(self.names)
+
+    @property
+    def labels(self) -> LabelSets:
+        return LabelSets(self.names)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -47,6 +65,15 @@ class Multilabel:
 
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.BCEWithLogitsLoss()
+
+    def with_names(self, names: Sequence[str]) -> "Multilabel":
+        return replace(self, names=tuple(names))
+
+    def scaled(self, actual: Tensor) -> "Multilabel":
+        return self
+
+    def targets(self, actual: Tensor) -> Tensor:
+        return actual.float()
 
     def constant(self, y: Tensor) -> Tensor:
         """The log odds of each label's share, with half an example more on both sides: no logarithm of zero."""
@@ -124,7 +151,7 @@ class Multilabel:
         return [tuple(i for i, on in enumerate(row) if on) or (self.width,) for row in labels]
 
     def shown(self, actual: Tensor) -> list[str]:
-        return self.answers().shown(actual)
+        return [self.labels.shown(row) for row in actual.tolist()]
 
     def facts(self) -> dict[str, Any]:
         return {"name": self.name, "labels": list(self.names)}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recipe.metrics import conformal, regression
 from recipe.metrics.metric import Metric
+from recipe.tasks.labels import Quantities
 from recipe.tasks.quantity_answers import QuantityAnswers
 
 STRATA = 10  # quantiles of a quantity that every split should hold alike
@@ -37,8 +38,24 @@ class Regression:
     calibration_names = ()
 
     @property
+    def classes(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def stratum_names(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def description(self) -> str:
+        return f"with {len(self.names)} {'quantity' if len(self.names) == 1 else 'quantities'}"
+
+    @property
     def width(self) -> int:
         return len(self.names)
+
+    @property
+    def labels(self) -> Quantities:
+        return Quantities(self.names, self.unit)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -59,15 +76,18 @@ class Regression:
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.MSELoss()
 
-    def scaled(self, quantities: Tensor) -> "Regression":
+    def with_names(self, names: Sequence[str]) -> "Regression":
+        return replace(self, names=tuple(names))
+
+    def scaled(self, actual: Tensor) -> "Regression":
         """The task with mean and standard deviation of the training targets (N, T); 1 for one without spread."""
-        mean, std = quantities.double().mean(0), quantities.double().std(0, unbiased=False)
+        mean, std = actual.double().mean(0), actual.double().std(0, unbiased=False)
         std = torch.where(std > 1e-12 * mean.abs().clamp_min(1e-300), std, 1.0)
         return replace(self, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
-    def standardised(self, quantities: Tensor) -> Tensor:
-        """y (N, T) float32 of quantities (N, T) in their unit."""
-        return ((quantities.double() - self._row(self.mean)) / self._row(self.std)).float()
+    def targets(self, actual: Tensor) -> Tensor:
+        """(N, T) float32, standardised."""
+        return ((actual.double() - self._row(self.mean)) / self._row(self.std)).float()
 
     def constant(self, y: Tensor) -> Tensor:
         """The mean, which has the lowest squared error."""
@@ -123,7 +143,7 @@ class Regression:
 
     def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
         """The quantities have no temperature."""
-        return self.standardised(p)
+        return self.targets(p)
 
     def distillation_loss(self, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
         return self.usual_loss()
@@ -136,7 +156,7 @@ class Regression:
         return [tuple(STRATA * i + int(b) for i, b in enumerate(row)) for row in zip(*bins, strict=True)]
 
     def shown(self, actual: Tensor) -> list[str]:
-        return self.answers().shown(actual)
+        return [self.labels.shown(row) for row in actual.tolist()]
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"name": self.name, "targets": list(self.names), "unit": self.unit}

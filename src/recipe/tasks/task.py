@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from recipe.metrics.metric import Metric
 from recipe.tasks.answers import Answers
+from recipe.tasks.labels import LabelForm
 
 
 class Task(Protocol):
@@ -25,6 +26,18 @@ class Task(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """Of the classes, of the labels, or of the columns of quantities."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names, where each example has exactly one of them; else empty."""
+
+    @property
+    def stratum_names(self) -> Sequence[str]:
+        """Of the strata 0, 1, ... of which every split must hold an example: classes, labels; of quantities none."""
+
+    @property
+    def description(self) -> str:
+        """Ends a sentence on examples: `in 10 classes`, `with 3 labels`, `with 1 quantity`."""
 
     @property
     def width(self) -> int:
@@ -41,6 +54,10 @@ class Task(Protocol):
     @property
     def squares(self) -> bool:
         """The loss is a squared error, not a negative log-likelihood: see recipe.metrics.power.share_saved."""
+
+    @property
+    def labels(self) -> LabelForm:
+        """How the label of an example is read, stored and shown."""
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -61,6 +78,15 @@ class Task(Protocol):
 
     def usual_loss(self) -> nn.Module:
         """The loss of training unless conf names another: (outputs, y) -> mean loss."""
+
+    def with_names(self, names: Sequence[str]) -> "Task":
+        """The same task, with other names."""
+
+    def scaled(self, actual: Tensor) -> "Task":
+        """The task whose `targets` are standardised by these training targets; itself, where they are not numbers."""
+
+    def targets(self, actual: Tensor) -> Tensor:
+        """y, as it enters the loss, of targets as `LabelForm.tensor` gives them."""
 
     def constant(self, y: Tensor) -> Tensor:
         """(K,): the outputs of the best constant answer to the targets y, under the usual loss."""
@@ -133,7 +159,7 @@ class Task(Protocol):
         """(outputs, soft targets) -> mean loss, which is the usual one against targets of the same form as y."""
 
     def strata(self, labels: Sequence[Any]) -> list[tuple[int, ...]]:
-        """Of each example, what every split should hold in the same share: its class, its labels, its quantile."""
+        """Of each label, what every split should hold in the same share: its class, its labels, its quantiles."""
 
     def shown(self, actual: Tensor) -> list[str]:
         """Each target, or prediction that was decided, as a person reads it."""

@@ -29,14 +29,14 @@ def flags_of(result, row):
 @pytest.mark.slow
 def test_digits_are_clean_but_in_blocks(audited_digits):
     result, store, _ = audited_digits
-    m = metrics(result, store.classes)
+    m = metrics(result, store.task)
     assert list(result.columns) == list(result.meanings)
     assert all(len(values) == 1797 for values in result.columns.values())
     assert not any(flags_of(result, row) for row in range(1797))
     assert (m["exact_copies"], m["near_copies"], m["outliers"], m["blank"], m["label_conflicts"]) == (0, 0, 0, 0, 0)
     assert m["order_gap"] == pytest.approx(0.72, abs=0.01)
     assert 0.015 < m["shuffled_split_gain"] < 0.04  # 2.4 points: writers are shared
-    texts = sentences(result, store.classes)
+    texts = sentences(result, store.task)
     assert "28 % closer in the file" in texts[0]
     assert any(text.startswith("Labels: an estimated 0 to 1 % are wrong") for text in texts)
     assert sum("linear probe" in text or "linear-probe" in text for text in texts) >= 4
@@ -169,7 +169,7 @@ def test_small_and_large_colour_images(tmp_path, shape):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_tiny_data_sets_break_nothing(tmp_path, digits, count):
     result, store = audit_of(Rows(digits.images[:count], digits.targets[:count]), tmp_path)
-    assert metrics(result, store.classes)["examples"] == count
+    assert metrics(result, store.task)["examples"] == count
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_wrong_labels_are_ranked_first(flawed):
 def test_a_leak_into_one_pixel_is_named(flawed):
     _, result, store, folder = flawed
     assert (result.shortcut.position, result.shortcut.label) == ((0, 0, 0), LEAK)
-    assert "row 0, column 0" in shortcuts.sentence(result.shortcut, store.classes)
+    assert "row 0, column 0" in shortcuts.sentence(result.shortcut, store.task.classes)
     verdicts = verdicts_of(result, store, folder)
     assert verdicts["no_single_number_tells_a_class"] == "fail"
     assert verdicts["equal_inputs_have_one_label"] == "fail"
@@ -88,7 +88,7 @@ def test_the_healthy_twin_raises_nothing(audited_digits):
     result, store, folder = audited_digits
     verdicts = verdicts_of(result, store, folder)
     assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"rows_are_exchangeable"}
-    m = metrics(result, store.classes)
+    m = metrics(result, store.task)
     assert m["suspect_labels"] <= 3  # of 1,797: written so that a person hesitates, too
     assert sum(m[name] for name in METRIC_OF_FLAG.values()) == m["suspect_labels"]
 
@@ -115,7 +115,7 @@ def test_metadata_that_tells_the_label_is_named(tmp_path):
     assert result.metadata_bias.columns[0].column == "meta_camera"
     assert {g.column: g.verdict for g in result.metadata_bias.columns}["meta_day"] != "yes"
     assert verdicts_of(result, store, tmp_path)["metadata_says_nothing"] == "fail"
-    assert any("`meta_camera` alone predicts the label" in t for t in sentences(result, store.classes))
+    assert any("`meta_camera` alone predicts the label" in t for t in sentences(result, store.task))
 
 
 # ---- texts and feature rows ----------------------------------------------------------------------------------------

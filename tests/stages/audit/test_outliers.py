@@ -188,7 +188,7 @@ def test_the_placeholder_among_ants_is_the_outlier(tmp_path):
     ]
     assert "train/ants/imageNotFound.gif" in flagged
     assert len(flagged) <= 2
-    outliers = next(text for text in sentences(result, store.classes) if text.startswith("Outliers: "))
+    outliers = next(text for text in sentences(result, store.task) if text.startswith("Outliers: "))
     assert outliers.startswith("Outliers: `train/ants/imageNotFound.gif` (")
     assert "few colours (17, where most have" in outliers
     assert "a few sharp edges on flat areas" in outliers
@@ -209,7 +209,7 @@ def test_a_picture_that_is_there_many_times_is_named(tmp_path):
     images = np.concatenate([photographs(60), np.stack([fitted(picture, 64)] * 20)])
     result, store = audit_of(Rows(images, np.append(np.arange(60) % 2, np.ones(20, int))), tmp_path)
     assert all({"outlier", "exact copy"} <= set(flags.split("; ")) for flags in result.columns["flags"][60:])
-    texts = sentences(result, store.classes)
+    texts = sentences(result, store.task)
     assert any(text.startswith("One picture occurs 20 times, all in class 1: ") for text in texts)
 
 

@@ -33,6 +33,7 @@ from recipe.stages.ensemble.mispredictions import (
     write,
 )  # fmt: skip
 from recipe.tasks.classification import Classification
+from recipe.tasks.labels import ClassNumbers
 
 PLANTED = 12
 WIDER = {"model.width": 128}
@@ -152,10 +153,12 @@ def test_recipe_decide_takes_the_lines(tmp_path, monkeypatch):
     ids = [i for j in predicted for i in j.ids]
     write_table("runs/audit/examples.parquet", {"id": np.array(ids)}, {"id": "name"})
     (tmp_path / "runs/prepare").mkdir()
-    (tmp_path / "runs/prepare/store.json").write_text('{"classes": ["=1,2", "a \\"b\\"", "dog"]}')
+    (tmp_path / "runs/prepare/store.json").write_text(
+        '{"task": {"name": "classification", "classes": ["=1,2", "a \\"b\\"", "dog"]}}'
+    )
     (tmp_path / "decisions.csv").write_text("id,action,label,reason\n")
     assert main(["decide", "suspects.csv"]) == 0
-    decided = read_decisions("decisions.csv", set(ids), CLASSES)
+    decided = read_decisions("decisions.csv", set(ids), ClassNumbers(CLASSES))
     assert {d.id: (d.action, d.label) for d in decided.values()} == {
         "val0": ("relabel", CLASSES[1]), "val1": ("relabel", CLASSES[0]),
     }  # fmt: skip

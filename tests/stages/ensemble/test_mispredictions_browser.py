@@ -11,6 +11,7 @@ from pages import HOSTILE, READY, choose, fragment, passing, sandboxed, shown_id
 from recipe.data.decisions import parse
 from recipe.explorer import Column, explorer
 from recipe.stages.ensemble.mispredictions import ROLES, WARNING
+from recipe.tasks.labels import ClassNumbers
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason=MISSING)]
 COUNT, TRAIN = 240, 60
@@ -209,7 +210,7 @@ def test_a_decision_on_a_test_example_comes_with_a_warning(opened, file):
     opened.run("document.querySelector('#reason').dispatchEvent(new Event('input'))")
     opened.click("#panel .acts button")
     lines = opened.run("document.querySelector('#lines').value")
-    assert [d.action for d in parse(lines, "the page", set(ids), CLASSES).values()] == ["drop"]
+    assert [d.action for d in parse(lines, "the page", set(ids), ClassNumbers(CLASSES)).values()] == ["drop"]
 
 
 def test_hostile_class_names_show_as_text_and_nothing_overflows(tab, folder):

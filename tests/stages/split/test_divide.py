@@ -17,9 +17,12 @@ from recipe.stages.split import captions as split_captions
 from recipe.stages.split import checks as claims
 from recipe.stages.split import timeline
 from recipe.stages.split.divide import Plan, divide
+from recipe.tasks.classification import Classification
+from recipe.tasks.labels import ClassNumbers
 from recipe.verdict import checks_of
 
 CLASSES = ["a", "b", "c"]
+TASK, OF_TWO = Classification(("a", "b", "c")), Classification(("a", "b"))
 CHECKS = checks_of(claims)
 
 
@@ -70,7 +73,7 @@ def test_given_splits_are_obeyed_and_missing_ones_are_taken_out_of_train_only(dr
     ]
     assume(any(e["given_split"] == "train" for e in rows))
     gives = {e["given_split"] for e in rows} - {"train"}  # those of which an example was drawn
-    made = divide(rows, CLASSES, Plan(0.2, 0.2, seed))
+    made = divide(rows, TASK, Plan(0.2, 0.2, seed))
     got = where(made)
     assert len(got) == len(rows)
     for e in rows:
@@ -95,7 +98,7 @@ def source(train: int, val: int = 0, test: int = 0) -> list[dict]:
 
 
 def test_what_was_taken_out_of_train_is_reported_with_counts():
-    made = divide(source(100, 40), CLASSES[:2], Plan(0.2, 0.3))
+    made = divide(source(100, 40), OF_TWO, Plan(0.2, 0.3))
     assert {name: len(rows) for name, rows in made.parts.items()} == {"train": 70, "val": 40, "test": 30}
     assert split_captions.sentences(made) == [
         "The source gives train 100 and val 40; these splits are obeyed. test is missing and taken out of the given "
@@ -107,7 +110,7 @@ def test_what_was_taken_out_of_train_is_reported_with_counts():
 
 def test_three_given_splits_are_judged_for_nothing_that_was_chosen_here():
     rows = [example(n, n % 2 if n < 90 else 0, "train" if n < 80 else "val" if n < 90 else "test") for n in range(140)]
-    made = divide(rows, CLASSES[:2], Plan(0.2, 0.2))
+    made = divide(rows, OF_TWO, Plan(0.2, 0.2))
     verdicts = judged(made)
     assert [verdicts[name].verdict for name in ("sizes_are_as_asked", "class_shares_agree")] == ["skip", "skip"]
     assert closed(made) == {"every_class_is_in_every_split": "1: b (45 examples) is not in test"}
@@ -118,16 +121,16 @@ def test_given_splits_without_train_are_refused():
     with pytest.raises(
         RecipeError, match=r"gives val \(3\) and test \(2\) and no train: there is nothing to learn from"
     ):
-        divide(source(0, 3, 2), CLASSES, Plan(0.2, 0.2))
+        divide(source(0, 3, 2), TASK, Plan(0.2, 0.2))
 
 
 def test_an_example_in_none_of_the_given_splits_is_refused():
     with pytest.raises(RecipeError, match=r"1 examples are in none of them; the first is t\.csv, line 11"):
-        divide([*source(9), example(9)], CLASSES, Plan(0.2, 0.2))
+        divide([*source(9), example(9)], TASK, Plan(0.2, 0.2))
 
 
 def test_ignored_splits_are_divided_anew_and_reported():
-    made = divide(source(60, 20, 20), CLASSES[:2], Plan(0.2, 0.2, given="ignore"))
+    made = divide(source(60, 20, 20), OF_TWO, Plan(0.2, 0.2, given="ignore"))
     verdict = judged(made)["given_splits_are_obeyed"]
     moved = sum(where(made)[e["id"]] != e["given_split"] for e in made.kept)
     assert moved > 20
@@ -143,20 +146,20 @@ CROSSING = [*source(40, 10, 10), example(60, 0, "train", 45), example(61, 1, "va
 
 
 def test_copies_across_given_splits_close_the_gate_and_name_themselves():
-    made = divide(CROSSING, CLASSES[:2], Plan(0.2, 0.2))
+    made = divide(CROSSING, OF_TWO, Plan(0.2, 0.2))
     assert closed(made) == {
         "no_copies_across_splits": "2: i60 in train, i45 in val; i62 in train, i61 in val, i55 in test"
     }
-    assert closed(divide(CROSSING, CLASSES[:2], Plan(0.2, 0.2, given="ignore"))) == {}
+    assert closed(divide(CROSSING, OF_TWO, Plan(0.2, 0.2, given="ignore"))) == {}
 
 
 def test_the_proposed_lines_are_decisions_that_open_the_gate_and_leave_test_whole():
-    lines = split_captions.proposals(divide(CROSSING, CLASSES[:2], Plan(0.2, 0.2)))
+    lines = split_captions.proposals(divide(CROSSING, OF_TWO, Plan(0.2, 0.2)))
     assert [(line["id"], line["action"]) for line in lines] == [("i60", "drop"), ("i62", "drop"), ("i61", "drop")]
     text = "\n".join(",".join([r["id"], r["action"], "", f'"{r["reason"]}"']) for r in lines)
-    decided = parse(text, "copies.csv", {e["id"] for e in CROSSING}, CLASSES)
+    decided = parse(text, "copies.csv", {e["id"] for e in CROSSING}, ClassNumbers(CLASSES))
     left = [e for e in CROSSING if e["id"] not in decided]
-    made = divide(left, CLASSES[:2], Plan(0.2, 0.2))
+    made = divide(left, OF_TWO, Plan(0.2, 0.2))
     assert closed(made) == {}
     assert {e["id"] for e in made.parts["test"]} == {e["id"] for e in CROSSING if e["given_split"] == "test"}
 
@@ -177,7 +180,7 @@ def test_a_split_by_time_never_puts_the_future_into_train(drawn, shares):
     for e in rows:
         latest[e["dup_group"]] = max(latest[e["dup_group"]], e["meta_t"])
     assume(len(set(latest.values())) >= 3)
-    made = divide(rows, CLASSES, Plan(*shares, by="time", column="t"))
+    made = divide(rows, TASK, Plan(*shares, by="time", column="t"))
     assert all(made.parts.values())
     unit_times = {name: {latest[e["dup_group"]] for e in part} for name, part in made.parts.items()}
     assert max(unit_times["train"]) < min(unit_times["val"])  # so equal times are together, too
@@ -186,14 +189,14 @@ def test_a_split_by_time_never_puts_the_future_into_train(drawn, shares):
     for group in latest:
         assert len({where(made)[e["id"]] for e in rows if e["dup_group"] == group}) == 1
     assert judged(made)["no_example_is_later_than_the_next_split"].verdict == "pass"
-    again = divide(rows[::-1], CLASSES, Plan(*shares, seed=7, by="time", column="meta_t"))
+    again = divide(rows[::-1], TASK, Plan(*shares, seed=7, by="time", column="meta_t"))
     assert again.parts == made.parts  # neither order nor seed plays a part
 
 
 def test_distinct_times_give_the_requested_shares():
     start = datetime(2021, 12, 1)
     rows = [example(n, n % 2, when=(start + timedelta(days=(37 * n) % 100)).date().isoformat()) for n in range(100)]
-    made = divide(rows, CLASSES[:2], Plan(0.25, 0.15, by="time", column="when"))
+    made = divide(rows, OF_TWO, Plan(0.25, 0.15, by="time", column="when"))
     assert {name: len(part) for name, part in made.parts.items()} == {"train": 60, "val": 25, "test": 15}
     assert split_captions.sentences(made) == [
         "The split is by time (`when`): train from 2021-12-01 to 2022-01-29, val from 2022-01-30 to 2022-02-23, test "
@@ -206,14 +209,14 @@ def test_distinct_times_give_the_requested_shares():
 
 def test_val_is_taken_out_of_a_given_train_by_time():
     rows = [example(n, n % 2, "train" if n < 80 else "test", t=n) for n in range(100)]
-    made = divide(rows, CLASSES[:2], Plan(0.25, 0.2, by="time", column="t"))
+    made = divide(rows, OF_TWO, Plan(0.25, 0.2, by="time", column="t"))
     assert [e["meta_t"] for e in made.parts["val"]] == list(range(60, 80))
     assert closed(made) == {}
 
 
 def test_given_splits_that_are_not_in_the_order_of_time_close_a_gate():
     rows = [example(n, n % 2, "test" if n < 20 else "train", t=n) for n in range(100)]
-    made = divide(rows, CLASSES[:2], Plan(0.25, 0.2, by="time", column="t"))
+    made = divide(rows, OF_TWO, Plan(0.25, 0.2, by="time", column="t"))
     assert closed(made) == {"no_example_is_later_than_the_next_split": "20"}
 
 
@@ -236,7 +239,7 @@ def test_given_splits_that_are_not_in_the_order_of_time_close_a_gate():
 def test_a_moment_that_is_none_is_named_with_its_row(values, message):
     rows = [example(n, 0, when=value) for n, value in enumerate(values)]
     with pytest.raises(RecipeError, match=message):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="time", column="when"))
+        divide(rows, TASK, Plan(0.2, 0.2, by="time", column="when"))
 
 
 @given(st.lists(st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=20), st.booleans())
@@ -257,13 +260,13 @@ def test_by_time_needs_a_column_that_exists():
         RecipeError,
         match=r"no metadata column has the name `date`; the metadata columns are: when, site.*metadata: \[date\]",
     ):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="time", column="date"))
+        divide(rows, TASK, Plan(0.2, 0.2, by="time", column="date"))
     with pytest.raises(RecipeError, match=r"`by: time` needs `column`.*params.yaml, `split: \{by: time, column"):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="time"))
+        divide(rows, TASK, Plan(0.2, 0.2, by="time"))
     with pytest.raises(RecipeError, match="`column: when` has no effect with `by: random`"):
-        divide(rows, CLASSES, Plan(0.2, 0.2, column="when"))
+        divide(rows, TASK, Plan(0.2, 0.2, column="when"))
     with pytest.raises(RecipeError, match="`rare: train` would put examples into train that are later"):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="time", column="when", rare="train"))
+        divide(rows, TASK, Plan(0.2, 0.2, by="time", column="when", rare="train"))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +283,7 @@ def test_by_time_needs_a_column_that_exists():
 )
 def test_dates_in_the_metadata_of_a_random_split_are_noted_with_the_line_that_changes_it(values, name, dates):
     rows = [example(n, n % 2, site=f"s{n}", **{name: values[n % 4]}) for n in range(40)]
-    verdict = judged(divide(rows, CLASSES[:2], Plan(0.2, 0.2)))["no_dates_in_a_random_split"]
+    verdict = judged(divide(rows, OF_TWO, Plan(0.2, 0.2)))["no_dates_in_a_random_split"]
     if dates is None:
         assert verdict.verdict == "skip"
     else:
@@ -293,7 +296,7 @@ def test_dates_among_the_features_of_a_table_are_noted_too(tmp_path):
     lines = [f"2024-0{1 + n % 9}-1{n % 7},{n * 7 % 13},{'ab'[n % 2]}" for n in range(40)]
     put(tmp_path, "t.csv", content="\n".join(["bought,size,label", *lines]).encode())
     _, store = stored(Table(tmp_path / "t.csv", label="label"), tmp_path / "out")
-    made = divide([example(n, n % 2) for n in range(40)], CLASSES[:2], Plan(0.2, 0.2))
+    made = divide([example(n, n % 2) for n in range(40)], OF_TWO, Plan(0.2, 0.2))
     verdict = CHECKS["no_dates_in_a_random_split"](claims.Written(made.parts, made, store.dates()))
     assert (verdict.verdict, verdict.value) == ("fail", "`bought`, among the features")
     assert verdict.bound == "metadata: [bought] for the data, and split: {by: time, column: bought}"
@@ -308,7 +311,7 @@ def test_by_group_keeps_the_column_the_sources_groups_and_copies_whole(drawn):
     rows = [
         example(n, label, site=f"s{site}", group=group, copy=n // 2) for n, (label, site, group) in enumerate(drawn)
     ]
-    made = divide(rows, CLASSES, Plan(0.2, 0.2, by="group", column="site"))
+    made = divide(rows, TASK, Plan(0.2, 0.2, by="group", column="site"))
     got = where(made)
     for key in ("meta_site", "group", "dup_group"):
         splits = defaultdict(set)
@@ -322,15 +325,15 @@ def test_by_group_keeps_the_column_the_sources_groups_and_copies_whole(drawn):
 def test_by_group_without_groups_is_refused():
     rows = [example(n, site=f"s{n}", day=n // 3) for n in range(9)]
     with pytest.raises(RecipeError, match="`by: group` needs groups, but the source has none"):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="group"))
+        divide(rows, TASK, Plan(0.2, 0.2, by="group"))
     with pytest.raises(RecipeError, match="no two examples have the same `site`, so it does not group them"):
-        divide(rows, CLASSES, Plan(0.2, 0.2, by="group", column="site"))
-    assert divide(rows, CLASSES, Plan(0.2, 0.2, by="group", column="day")).parts
+        divide(rows, TASK, Plan(0.2, 0.2, by="group", column="site"))
+    assert divide(rows, TASK, Plan(0.2, 0.2, by="group", column="day")).parts
 
 
 def test_a_group_that_given_splits_divide_is_named():
     rows = [example(n, n % 2, "train" if n < 40 else "val" if n < 50 else "test", site=f"s{n // 4}") for n in range(60)]
-    made = divide(rows, CLASSES[:2], Plan(0.2, 0.2, by="group", column="site"))
+    made = divide(rows, OF_TWO, Plan(0.2, 0.2, by="group", column="site"))
     assert closed(made) == {"no_group_across_splits": "1: site s12 in val, test"}
 
 
@@ -341,7 +344,7 @@ RARE = [example(n, n % 2) for n in range(60)] + [example(60, 2), example(61, 2)]
 
 
 def test_a_class_of_two_examples_is_named_with_what_it_lacks():
-    (value,) = closed(divide(RARE, CLASSES, Plan(0.2, 0.2))).values()
+    (value,) = closed(divide(RARE, TASK, Plan(0.2, 0.2))).values()
     assert value.startswith("1: c (2 examples) is not in t")
     hint = CHECKS["every_class_is_in_every_split"].fixed["hint"]
     assert all(way in hint for way in ("rare: drop", "rare: train", "relabel", "given: ignore"))
@@ -349,8 +352,8 @@ def test_a_class_of_two_examples_is_named_with_what_it_lacks():
 
 def test_rare_classes_are_left_out_and_the_labels_renumbered():
     rows = [e | {"label": (e["label"] + 1) % 3, "class": "bca"[e["label"]]} for e in RARE]  # `a` is the rare one
-    made = divide(rows, CLASSES, Plan(0.2, 0.2, rare="drop"))
-    assert made.classes == ["b", "c"]
+    made = divide(rows, TASK, Plan(0.2, 0.2, rare="drop"))
+    assert list(made.task.classes) == ["b", "c"]
     assert Counter((e["label"], e["class"]) for e in made.kept) == {(0, "b"): 30, (1, "c"): 30}
     assert closed(made) == {}
     assert split_captions.sentences(made) == [
@@ -362,14 +365,14 @@ def test_rare_classes_are_left_out_and_the_labels_renumbered():
 def test_a_rare_class_that_the_source_gives_to_test_is_not_reported_as_only_in_train():
     rows = [example(n, given="test" if n % 2 else "train") for n in range(40)]
     rows += [example(40, label=1, given="train"), example(41, label=1, given="test")]
-    made = divide(rows, CLASSES[:2], Plan(0.2, 0.2, rare="train"))
+    made = divide(rows, OF_TWO, Plan(0.2, 0.2, rare="train"))
     assert (where(made)["i40"], where(made)["i41"]) == ("train", "test")
     text = " ".join(split_captions.sentences(made))
     assert "are in train, except those that the source gives to another split" in text
 
 
 def test_rare_classes_are_kept_only_in_train():
-    made = divide(RARE, CLASSES, Plan(0.2, 0.2, rare="train"))
+    made = divide(RARE, TASK, Plan(0.2, 0.2, rare="train"))
     assert [where(made)[e["id"]] for e in RARE[-2:]] == ["train", "train"]
     assert closed(made) == {}
     assert "are only in train, so no validation or test score includes them" in split_captions.sentences(made)[0]
@@ -379,11 +382,11 @@ def test_rare_classes_are_kept_only_in_train():
 def test_a_class_that_decisions_empty_is_removed(action):
     label = "a" if action == "relabel" else ""
     lines = "\n".join(f"i{n},{action},{label},too few of them" for n in (60, 61))
-    decided = parse(lines, "decisions.csv", {e["id"] for e in RARE}, ["c", "a", "b"])
+    decided = parse(lines, "decisions.csv", {e["id"] for e in RARE}, ClassNumbers(["c", "a", "b"]))
     classes = ["c", "a", "b"]
     rows = [e | {"label": classes.index(e["class"])} for e in RARE]
-    made = divide(decide(rows, decided, classes), classes, Plan(0.2, 0.2))
-    assert made.classes == ["a", "b"]
+    made = divide(decide(rows, decided, ClassNumbers(classes)), Classification(tuple(classes)), Plan(0.2, 0.2))
+    assert list(made.task.classes) == ["a", "b"]
     assert Counter(e["label"] for e in made.kept) == {0: 32 if action == "relabel" else 30, 1: 30}
     assert closed(made) == {}
     assert split_captions.sentences(made) == ["Classes without an example after decisions.csv were removed: c."]
@@ -396,6 +399,6 @@ def test_a_class_is_rare_by_the_sets_that_stay_together(drawn, rare):
     sets = defaultdict(set)
     for e in rows:
         sets[e["class"]].add(e["dup_group"])
-    made = divide(rows, CLASSES, Plan(0.2, 0.2, rare=rare))
+    made = divide(rows, TASK, Plan(0.2, 0.2, rare=rare))
     assert set(made.rare) == {name for name, members in sets.items() if len(members) < 3}
     assert closed(made) == {}

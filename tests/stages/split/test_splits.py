@@ -11,6 +11,8 @@ from recipe.data.groups import linked_groups
 from recipe.data.splits import assign, read_split, shares, write_split
 from recipe.errors import RecipeError
 from recipe.stages.split.divide import Plan, divide
+from recipe.tasks.classification import Classification
+from recipe.tasks.labels import ClassNumbers
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -40,7 +42,7 @@ def rows_of(drawn, groups=None):
 
 
 def split(rows, val, test, seed):
-    return divide(rows, ["c0", "c1", "c2", "c3"], Plan(val, test, seed)).parts
+    return divide(rows, Classification(("c0", "c1", "c2", "c3")), Plan(val, test, seed)).parts
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,7 +71,7 @@ def test_the_split_does_not_depend_on_the_order(drawn, seed, order):
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.floats(0.05, 0.4), st.floats(0.05, 0.4))
 def test_each_class_has_its_shares_to_an_example_and_is_in_every_split(sizes, val, test):
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
-    names = assign(labels, [f"x{n}" for n in range(len(labels))], shares(val, test), seed=0)
+    names = assign([(label,) for label in labels], [f"x{n}" for n in range(len(labels))], shares(val, test), seed=0)
     count = Counter(zip(labels, names, strict=True))
     for label, size in enumerate(sizes):
         for name, share in shares(val, test).items():
@@ -82,7 +84,7 @@ def test_shares_hold_with_large_groups():
     draw = random.Random(0)
     groups = [f"w{draw.randrange(60)}" for _ in range(1800)]
     labels = [draw.randrange(10) for _ in groups]
-    count = Counter(assign(labels, groups, SHARES, seed=0))
+    count = Counter(assign([(label,) for label in labels], groups, SHARES, seed=0))
     assert {name: round(count[name] / 1800, 1) for name in SHARES} == SHARES
 
 
@@ -102,4 +104,8 @@ def test_lists_are_written_with_a_header_even_when_empty(tmp_path):
     write_split(parts, ["a", "b, c"], tmp_path)
     assert (tmp_path / "classes.csv").read_text() == 'label,class\n0,a\n1,"b, c"\n'
     assert (tmp_path / "val.csv").read_text() == "id,row,label\n"
-    assert read_split(tmp_path) == {"train": [{"id": "i0", "row": 0, "label": 0}], "val": [], "test": []}
+    assert read_split(tmp_path, ClassNumbers(["a", "b, c"])) == {
+        "train": [{"id": "i0", "row": 0, "label": 0}],
+        "val": [],
+        "test": [],
+    }

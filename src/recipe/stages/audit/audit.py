@@ -77,20 +77,24 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         measured = MEASURE.get(store.kind, _measure_table)(store, first, columns, seed, say)
         say(f"{len(which):,} examples measured")
         near = nearest(measured.points, measured.residual)
-        order = order_of(measured.points, near, columns["label"][first], seed)
+        kind = (
+            columns["label"] if store.task.classes else np.zeros(len(which), int)
+        )  # the class, where there are classes
+        order = order_of(measured.points, near, kind[first], seed)
         pairs = measured.pairs if store.kind in MEASURE else measured.pairs + _near_rows(near, first, limits)
         columns |= measured.columns
         columns |= neighbour_columns(columns, near, first, which, pairs)
         side = min(store.inputs.shape[2:]) if store.kind == IMAGE else 0
-        columns |= outliers(columns, near, first, which, side, limits.outlier)
+        columns |= outliers(columns | {"label": kind}, near, first, which, side, limits.outlier)
         groups = fold_groups(columns)
-        suspect = _suspects(measured.label_features[which], columns["label"], groups, seed)
+        suspect = _suspects(measured.label_features[which], kind, groups, seed)
         say("labels compared with cross-validated predictions")
-        biases = _biases(store.kind, columns, measured, groups, seed)
-        best = None if store.kind == TEXT else shortcut(store.inputs, columns["label"], store.columns)
+        biases = _biases(store, columns, measured, groups, seed)
+        no_shortcut = store.kind == TEXT or not store.task.classes
+        best = None if no_shortcut else shortcut(store.inputs, kind, store.columns)
         say("metadata, statistics and single numbers tested as predictors of the label")
-        probes = _probes(store, columns["label"], groups, seed, say)
-    columns |= _label_columns(suspect, store.classes, len(which))
+        probes = _probes(store, kind, groups, seed, say)
+    columns |= _label_columns(suspect, store.task.classes, len(which))
     columns["flags"] = flags(columns, suspect, limits)
     meanings = meanings | measured.meanings | FLAG_MEANINGS
     columns = {name: columns[name] for name in meanings if name in columns}
@@ -199,12 +203,12 @@ def _label_columns(suspect: Suspects | None, classes: Sequence[str], count: int)
 
 
 def _biases(
-    kind: str, columns: Columns, measured: Measurements, groups: Sequence[str], seed: int
+    store: Store, columns: Columns, measured: Measurements, groups: Sequence[str], seed: int
 ) -> tuple[Bias | None, Bias | None, Bias | None]:
-    """(metadata as predictors of the label, statistics of the input likewise, both as predictors of the given split)"""
+    """(metadata as predictors of the class, statistics of the input likewise, both as predictors of the given split)"""
     excluded = NOT_METADATA | set(FLAG_MEANINGS) | set(measured.columns)
     metadata = {name: values for name, values in columns.items() if name not in excluded}
-    if kind == IMAGE and any(columns["name"]):
+    if store.kind == IMAGE and any(columns["name"]):
         metadata |= {
             name: values for name, values in name_columns(columns["name"].tolist()).items() if name != "folder"
         }
@@ -217,14 +221,14 @@ def _biases(
         return bias(predictors, target, values.tolist(), groups, seed) if predictors and enough else None
 
     return (
-        tested(metadata, "label", columns["class"]),
-        tested(single, "label", columns["class"]),
+        tested(metadata, "label", columns["class"]) if store.task.classes else None,
+        tested(single, "label", columns["class"]) if store.task.classes else None,
         tested(metadata | single, "split", columns["given_split"]),
     )
 
 
 def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say) -> list[ProbeResult]:
-    if store.kind != IMAGE:
+    if store.kind != IMAGE or not store.task.classes:
         return []
     return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
 

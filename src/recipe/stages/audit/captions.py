@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recipe.data.source import IMAGE
-from recipe.stages.audit import class_balance, shortcuts
+from recipe.stages.audit import class_balance, shortcuts, targets
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.bias import Bias, sentence
 from recipe.stages.audit.labels import Suspects
 from recipe.stages.audit.probes.results import ProbeResult
+from recipe.tasks.task import Task
 
 FOLDER = "pictures"  # which pictures there are depends on the kind of data; DVC keeps the folder
 EVIDENCE = {
@@ -38,6 +39,10 @@ FIGURES = {
     "copies.png": "Pairs of equal inputs, and of near copies with the change between them. s is their similarity.",
     "suspects.png": "The labels that the other examples contradict most: the given class, and the one they suggest.",
 }
+FIGURES_WITHOUT_CLASSES = {
+    "class_counts.png": "What is to be predicted, by the source: examples of each label, or values of each quantity.",
+    "classes.png": "A random sample of the examples, with the ids for decisions.csv and what is to be predicted.",
+}
 PREDICTORS = {  # what the columns are, and what to do where they predict the target
     "metadata": ("metadata", "Balance the data over such metadata, split by them, or remove them."),
     "statistics": (
@@ -60,16 +65,12 @@ CLOSER = 0.03  # of the distance in shuffled files: a smaller difference is not 
 WIDE = 0.15  # an interval of the share of wrong labels that is so wide needs an explanation
 
 
-def metrics(audit: Audit, classes: Sequence[str]) -> dict[str, float]:
+def metrics(audit: Audit, task: Task) -> dict[str, float]:
     table = audit.columns
-    balance = class_balance.balance(table["label"], len(classes))
     flags = [set(text.split("; ")) for text in table["flags"].tolist()]
     numbers = {
         "examples": len(flags),
-        "classes": len(classes),
-        "effective_classes": round(balance.effective, 3),
-        "smallest_class": min(balance.counts),
-        "largest_class": max(balance.counts),
+        **targets.metrics(task, targets.values(task, table["label"])),
         **{name: sum(flag in f for f in flags) for flag, name in METRIC_OF_FLAG.items()},
         "order_gap": round(audit.order.gap, 4),
         "shuffled_split_gain": round(audit.order.gain, 4),
@@ -84,20 +85,21 @@ def metrics(audit: Audit, classes: Sequence[str]) -> dict[str, float]:
     return numbers
 
 
-def summary(m: Mapping[str, float]) -> str:
-    return f"{m['examples']:,} examples in {counts(m)}"
+def summary(m: Mapping[str, float], task: Task) -> str:
+    return f"{m['examples']:,} examples {'in' if task.classes else 'with'} {counts(m, task)}"
 
 
-def counts(m: Mapping[str, float]) -> str:
+def counts(m: Mapping[str, float], task: Task) -> str:
     return (
-        f"{m['classes']} classes of {m['smallest_class']:,} to {m['largest_class']:,}: "
+        f"{targets.described(task, m)}: "
         f"{m['exact_copies']:,} exact copies, {m['near_copies']:,} near copies, {m['outliers']:,} outliers, "
         f"{m['blank']:,} blank inputs, {m['label_conflicts']:,} equal inputs with different labels."
     )
 
 
-def sentences(audit: Audit, classes: Sequence[str]) -> list[str]:
+def sentences(audit: Audit, task: Task) -> list[str]:
     """What else the audit found, in the order of the recipe's questions."""
+    classes = task.classes
     texts = [_order(audit), *_outliers(audit), *_labels(audit.suspects, classes), *_missing(audit)]
     biases = {"metadata": audit.metadata_bias, "statistics": audit.statistics_bias, "split": audit.split_bias}
     texts += [_bias(bias, *PREDICTORS[name]) for name, bias in biases.items() if bias]

@@ -13,12 +13,14 @@ from recipe.data.store import Store
 from recipe.metrics import power
 from recipe.metrics.intervals import wilson_half_width
 from recipe.metrics.repeated_inputs import error_floor
-from recipe.stages.audit import findings
+from recipe.stages.audit import findings, targets
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.bias import ENOUGH, MARGIN, ORDER, Bias, ColumnGain
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems
 from recipe.verdict import FAIL, PASS, Verdict, above, below, bounded, check, exactly, skip, undecided
+
+NO_CLASSES = "labels or quantities are predicted, not classes"
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Audited:
     """What the checks examine of an audit; a column has a value per example."""
 
     columns: Mapping[str, np.ndarray]
-    labels: Sequence[int | None]  # after decisions.csv: None where an example is dropped
-    classes: Sequence[str]
+    labels: Sequence[int | str | None]  # after decisions.csv: None where an example is dropped
+    classes: Sequence[str]  # none where labels or quantities are predicted
     floats: bool  # the source gives floating-point images, on any scale
     order_gap: float = 1.0  # mean distance in the file of nearest neighbours of one class, over that in shuffled files
     order_spread: float = 0.0  # standard deviation of that ratio over shuffled files
@@ -37,25 +39,27 @@ class Audited:
     split: ColumnGain | None = None  # the column that predicts the split that the source gives best
     shortcut: Shortcut | None = None  # the single number of the input that identifies a class best
     table: ColumnProblems | None = None  # of feature columns
+    unvaried: Sequence[str] = ()  # labels and quantities that are the same for all examples
 
     def flagged(self, flag: str) -> int:
         return sum(flag in flags.split("; ") for flags in self.columns["flags"])
 
     def counts(self) -> np.ndarray:
         """(K,) examples per class after decisions.csv."""
-        return np.bincount([label for label in self.labels if label is not None], minlength=len(self.classes))
+        return np.bincount([int(label) for label in self.labels if label is not None], minlength=len(self.classes))
 
 
 def audited(audit: Audit, store: Store, decisions: str) -> Audited:
     """The subject of the checks: what decisions.csv drops or relabels closes no gate."""
     table = audit.columns
-    examples = [{"id": str(i), "label": int(label)} for i, label in zip(table["id"], table["label"], strict=True)]
-    decided = read_decisions(decisions, {str(i) for i in table["id"]}, store.classes)
-    kept = {e["id"]: e["label"] for e in decide(examples, decided, store.classes)}
+    form = store.task.labels
+    examples = [{"id": str(i), "label": label} for i, label in zip(table["id"], table["label"].tolist(), strict=True)]
+    decided = read_decisions(decisions, {str(i) for i in table["id"]}, form)
+    kept = {e["id"]: e["label"] for e in decide(examples, decided, form)}
     return Audited(
         columns=table,
         labels=[kept.get(str(i)) for i in table["id"]],
-        classes=store.classes,
+        classes=store.task.classes,
         floats=store.kind == IMAGE and store.inputs.dtype != np.uint8,
         order_gap=audit.order.gap,
         order_spread=audit.order.spread,
@@ -65,6 +69,7 @@ def audited(audit: Audit, store: Store, decisions: str) -> Audited:
         split=_best_column(audit.split_bias),
         shortcut=audit.shortcut,
         table=audit.table,
+        unvaried=targets.unvaried(store.task, targets.values(store.task, np.array([*kept.values()]))),
     )
 
 
@@ -114,10 +119,26 @@ def every_class_has_an_example(a: Audited) -> Verdict:
     Either `classes` of the data set names a class too many, or the folder of a class is empty. A class whose examples
     decisions.csv all drops or relabels passes here: the split stage reports it, and renumbers the other classes.
     """
+    if not a.classes:
+        return skip(NO_CLASSES)
     present = set(a.columns["label"].tolist())
     missing = [name for label, name in enumerate(a.classes) if label not in present]
     names = ", ".join(missing)
     verdict = exactly(len(missing), 0, finding=f"{len(missing)} of {len(a.classes)} classes have no example: {names}.")
+    return verdict if verdict.ok else replace(verdict, value=names)
+
+
+@check(source="Recipe 1, corrupted labels")
+def targets_vary(a: Audited) -> Verdict:
+    """No quantity is the same for all examples, and no label is on all of them or on none.
+
+    There is nothing to learn about it: remove its column from `target` or `labels` of the data, or find out why the
+    source has one value alone. Decisions in decisions.csv count.
+    """
+    if a.classes:
+        return skip("classes are predicted: see every_class_has_an_example")
+    names = ", ".join(a.unvaried)
+    verdict = exactly(len(a.unvaried), 0, finding=f"The same for all examples: {names}. Leave them out of the targets.")
     return verdict if verdict.ok else replace(verdict, value=names)
 
 
@@ -133,7 +154,7 @@ def equal_inputs_have_one_label(a: Audited) -> Verdict:
     if not kept:
         return exactly(0, 0)
     contents, labels = (np.array(part) for part in zip(*kept, strict=True))
-    bounds = error_floor(np.unique(contents, return_inverse=True)[1], labels)
+    bounds = error_floor(*(np.unique(part, return_inverse=True)[1] for part in (contents, labels)))
     if a.table is None or not bounds.sets:
         finding = (
             f"{bounds.sets:,} inputs occur with different labels ({bounds.examples:,} examples). Drop or relabel the "
@@ -144,7 +165,7 @@ def equal_inputs_have_one_label(a: Audited) -> Verdict:
         "Columns that distinguish equal rows would decide, or a check of their labels (flag `other label` in "
         "examples.parquet)."
     )
-    return undecided(bounds.sets, "= 0", needed, finding=findings.of_equal_rows(bounds))
+    return undecided(bounds.sets, "= 0", needed, finding=findings.of_equal_rows(bounds, bool(a.classes)))
 
 
 @check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR", gate=False)
@@ -176,6 +197,8 @@ def labels_agree(a: Audited, limit: float = 0.02) -> Verdict:
     the suspect labels in the explorer, the most suspect first, and correct the wrong ones in decisions.csv.
     """
     bound = f"from < {limit:g}"
+    if not a.classes:
+        return skip(NO_CLASSES)
     if a.noise is None:
         return skip("the inputs separate the classes too badly to judge labels by")
     low, high = a.noise
@@ -198,7 +221,7 @@ def metadata_says_nothing(a: Audited) -> Verdict:
     always answering the majority class. Balance the data over this column, split by it, or remove it.
     """
     if a.metadata is None:
-        return skip("there are no metadata that could predict the label")
+        return skip("there are no metadata that could predict the label" if a.classes else NO_CLASSES)
     advice = "Balance the data over it, split by it, or remove it."
     return _column_verdict(a.metadata, findings.of_column(a.metadata, "label", advice))
 
@@ -212,7 +235,7 @@ def no_single_number_tells_a_class(a: Audited, limit: float = 0.97) -> Verdict:
     pictures of clothes, 0.41 in photographs.
     """
     if a.shortcut is None:
-        return skip("the inputs are texts")
+        return skip("the inputs are texts" if a.classes else NO_CLASSES)
     verdict = below(a.shortcut.youden, limit, finding=findings.of_shortcut(a.shortcut, a.classes))
     return replace(verdict, value=f"{a.shortcut.youden:.4g} ({a.shortcut.name})") if a.shortcut.name else verdict
 
@@ -271,6 +294,8 @@ def classes_are_balanced(a: Audited, limit: float = 5.0) -> Verdict:
     Otherwise the accuracy mostly reflects the large classes: report the balanced accuracy or that of each class, or
     weight the loss.
     """
+    if not a.classes:
+        return skip(NO_CLASSES)
     counts = a.counts()
     finding = (
         f"The largest class has {counts.max():,} examples, the smallest {counts.min():,}. Report the balanced "
@@ -286,6 +311,8 @@ def classes_have_enough_examples(a: Audited, width: float = 0.5, val: float = 0.
     The value is the number of classes whose validation examples are so few that the 95 % CI of the accuracy on them is
     wider than half of the range from 0 to 1. Report such classes together, merge them, or collect more examples.
     """
+    if not a.classes:
+        return skip(NO_CLASSES)
     counts = a.counts()
     few = counts[counts > 0][_ci_width(counts[counts > 0] * val) > width]
     if not len(few):

@@ -5,6 +5,7 @@ import numpy as np
 from recipe.data.source import IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.explorer import Column, Roles, explorer
+from recipe.stages.audit import targets
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.captions import counts, metrics
 
@@ -20,6 +21,11 @@ def explorer_page(audit: Audit, store: Store, name: str, seed: int) -> str:
         for column, values in audit.columns.items()
         if column not in HIDDEN and _is_informative(column, values)
     ]
+    if not store.task.classes:
+        actual = targets.values(store.task, audit.columns["label"])
+        columns += [
+            Column(f"y_{name}", f"`{name}` of the source", actual[:, i]) for i, name in enumerate(store.task.names)
+        ]
     if audit.table is not None:
         values = np.asarray(store.inputs)
         columns += [
@@ -30,10 +36,10 @@ def explorer_page(audit: Audit, store: Store, name: str, seed: int) -> str:
         columns,
         ROLES,
         title=f"{name}: the audit",
-        summary=counts(metrics(audit, store.classes)),
+        summary=counts(metrics(audit, store.task), store.task),
         picture=store.picture if audit.kind == IMAGE else None,
         text=store.texts() if audit.kind == TEXT else None,
-        classes=store.classes,
+        classes=store.task.classes,
         neighbours=audit.neighbours,
         flagged=audit.columns["flags"] != "",
         seed=seed,

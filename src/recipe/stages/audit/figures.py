@@ -11,8 +11,9 @@ from recipe.plots import examples
 from recipe.plots.examples import Block
 from recipe.plots.style import ACCENT, BAD, FAINT, INK, drawing
 from recipe.rng import key
+from recipe.stages.audit import targets
 from recipe.stages.audit.audit import Audit
-from recipe.stages.audit.captions import FIGURES, FOLDER
+from recipe.stages.audit.captions import FIGURES, FIGURES_WITHOUT_CLASSES, FOLDER
 from recipe.stages.audit.duplicates.search import Pair
 from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
@@ -31,9 +32,8 @@ PANELS = {
 def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -> dict[str, str]:
     """Writes every picture to out/pictures; {file: caption}, in the order of the report."""
     folder = out / FOLDER
-    table, classes = audit.columns, store.classes
-    counts = np.bincount(table["label"], minlength=len(classes)).tolist()
-    examples.class_counts(folder / "class_counts.png", classes, {"examples": counts}, "examples per class")
+    table = audit.columns
+    targets.draw(store.task, targets.values(store.task, table["label"]), folder / "class_counts.png")
     finite = table.get("finite", np.ones(len(table["id"]), bool))
     columns = {name: table[name][finite] for name in PANELS[audit.kind]}
     marks = {"outlier": limits.outlier}
@@ -45,7 +45,8 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
     drawn = ["class_counts.png", "statistics.png", *_draw_probes(audit, folder)]
     if audit.pixels is not None:
         drawn += _draw_sheets(audit, audit.pixels, store, limits, folder, seed)
-    return {f"{FOLDER}/{file}": FIGURES[file] for file in drawn}
+    captions = FIGURES if store.task.classes else FIGURES | FIGURES_WITHOUT_CLASSES
+    return {f"{FOLDER}/{file}": captions[file] for file in drawn}
 
 
 # ---- images --------------------------------------------------------------------------------------------------------
@@ -54,9 +55,11 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
 def _draw_sheets(audit: Audit, pixels: Statistics, store: Store, limits: FlagLimits, out: Path, seed: int) -> list[str]:
     """The files that were written."""
     examples.contact_sheet(out / "classes.png", _class_blocks(audit, pixels, store, seed), ACROSS)
-    _intensities(audit, pixels, store.classes, out / "intensities.png")
     examples.contact_sheet(out / "outliers.png", [_outliers(audit, pixels, store, limits)], ACROSS)
     examples.contact_sheet(out / "copies.png", _copies(audit, pixels, store), PAIRS_ACROSS)
+    if not store.task.classes:
+        return ["classes.png", "outliers.png", "copies.png"]
+    _intensities(audit, pixels, store.task.classes, out / "intensities.png")
     examples.contact_sheet(out / "suspects.png", [_suspects(audit, pixels, store)], ACROSS)
     return ["classes.png", "intensities.png", "outliers.png", "copies.png", "suspects.png"]
 
@@ -66,16 +69,23 @@ def _tiles(pixels: Statistics, store: Store, rows: Iterable[int]) -> list[np.nda
 
 
 def _class_blocks(audit: Audit, pixels: Statistics, store: Store, seed: int) -> list[Block]:
-    """A block per class, at most the SHEET smallest, of a random sample that depends on the seed and the ids alone."""
-    table = audit.columns
-    counts = np.bincount(table["label"], minlength=len(store.classes))
+    """A block per class, at most the SHEET smallest, of a random sample that depends on the seed and the ids alone.
+
+    Where there are no classes, one block of all, each with its targets.
+    """
+    table, classes = audit.columns, store.task.classes
+    if not classes:
+        rows = sorted(range(len(table["id"])), key=lambda row: key(seed, "sheet", table["id"][row]))[: 4 * ACROSS]
+        lines = [f"{table['id'][row]}\n{table['class'][row]}" for row in rows]
+        return [(f"{len(rows)} of {len(table['id']):,} examples", _tiles(pixels, store, rows), lines)]
+    counts = np.bincount(table["label"], minlength=len(classes))
     shown = np.sort(np.argsort(counts, kind="stable")[:SHEET])
     most = ACROSS * (2 if len(shown) <= 20 else 1)
     blocks = []
     for label in shown:
         members = np.flatnonzero(table["label"] == label).tolist()
         rows = sorted(members, key=lambda row: key(seed, "sheet", table["id"][row]))[:most]
-        title = f"{store.classes[label]}   ({len(members):,} examples)"
+        title = f"{classes[label]}   ({len(members):,} examples)"
         blocks.append((title, _tiles(pixels, store, rows), [str(table["id"][row]) for row in rows]))
     return blocks
 

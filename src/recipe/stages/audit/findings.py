@@ -44,8 +44,13 @@ def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
     )
 
 
-def of_equal_rows(bounds: ErrorFloor) -> str:
-    """Of a table, where equal rows need not be a mistake."""
+def of_equal_rows(bounds: ErrorFloor, classes: bool) -> str:
+    """Of a table, where equal rows need not be a mistake. classes: whether classes are predicted."""
+    if not classes:
+        return (
+            f"{bounds.examples:,} rows equal a row with other targets, so no function of these columns can predict all "
+            "of them."
+        )
     return (
         f"{bounds.examples:,} rows equal a row with another label. Every function of these columns is wrong on at "
         f"least {100 * bounds.error:.2g} % of all rows and has a loss of at least {bounds.loss:.2g} nats."

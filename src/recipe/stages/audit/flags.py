@@ -17,7 +17,7 @@ MEANINGS = {
     "dup_kind": "how its most similar copy differs: exact (not at all), the change that was made, or none (no copy)",
     "dup_similarity": "similarity to that copy, 0 to 1; 0 where it has no copy",
     "near_id": "id of the most similar other example",
-    "near_label": "class number of the most similar other example",
+    "near_label": "`label` of the most similar other example",
     "near_distance": "distance to it: 0 equal up to brightness and contrast, 1.41 unrelated; of feature columns in "
     "robust standard deviations",
     "near_ratio": "near_distance over the distance to the 10th nearest: small for a copy",

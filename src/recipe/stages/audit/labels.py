@@ -176,7 +176,8 @@ def folds(labels: np.ndarray, groups: Sequence[str], seed: int) -> np.ndarray:
             "Labels are judged by examples of other groups, but all examples are in one group (or are copies of one "
             "input). Give the source finer `groups`, or none."
         )
-    return np.array([int(f) for f in assign(labels.tolist(), groups, {str(i): 1 / count for i in range(count)}, seed)])
+    strata = [(label,) for label in labels.tolist()]
+    return np.array([int(f) for f in assign(strata, groups, {str(i): 1 / count for i in range(count)}, seed)])
 
 
 def canonical(features: np.ndarray, labels: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:

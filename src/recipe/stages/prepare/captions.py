@@ -22,8 +22,8 @@ def summary(prepared: Prepared) -> str:
     description = prepared.description
     form = "texts" if description.kind == TEXT else f"{prepared.dtype} {' x '.join(map(str, prepared.shape))}"
     sentence = (
-        f"{prepared.table.num_rows:,} of {description.total:,} examples were stored as {form} in "
-        f"{len(description.classes)} classes; {prepared.lost:,} could not be stored."
+        f"{prepared.table.num_rows:,} of {description.total:,} examples were stored as {form} "
+        f"{description.task.description}; {prepared.lost:,} could not be stored."
     )
     commonest = sorted(prepared.converted.items(), key=lambda item: (-item[1], item[0]))
     most = ", ".join(f"{kind} ({count:,})" for kind, count in commonest[:3])

@@ -214,6 +214,17 @@ def tables_are_read_as_written(r: Reading) -> Verdict:
     return _no_problem(r, kinds.ASSUMED, noun="place", what="The format of a table was recognised in {n}")
 
 
+@check(source="Recipe 1, become one with the data", gate=False)
+def targets_are_read_as_written(r: Reading) -> Verdict:
+    """Nothing about what is to be predicted had to be recognised: classes, several labels or quantities.
+
+    Whole numbers may be classes or a quantity, and a cell may hold several labels. problems.csv says how the column was
+    read, and the word of the data in params.yaml that says otherwise: `target: age` for a quantity,
+    `labels: {column: tags, separator: ";"}` for several labels, `task: classification` for classes.
+    """
+    return _no_problem(r, kinds.TASK, noun="place", what="What is to be predicted was recognised in {n}")
+
+
 @check(source="Recipe 1, variation that can be preprocessed out", gate=False)
 def names_have_one_spelling(r: Reading) -> Verdict:
     """No two names within a column of a table differ only in case or blanks.

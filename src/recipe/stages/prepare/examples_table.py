@@ -18,13 +18,14 @@ def examples_table(records: Any, kept: np.ndarray, description: Description) -> 
 
     records = records.filter(pyarrow.array(kept))
     sources = records["source"].to_pylist()
+    form = description.task.labels
     ids = _ids(records["hash"].to_pylist())
     columns = {
         "id": ids,
         "row": list(range(len(ids))),
         "hash": records["hash"],
         "label": records["label"],
-        "class": [description.classes[label] for label in records["label"].to_pylist()],
+        "class": [form.shown(form.parsed(label)) for label in records["label"].to_pylist()],
         "source": records["source"],
         "group": [description.groups[i] for i in sources],
         "given_split": [description.given_split[i] for i in sources],
@@ -34,7 +35,7 @@ def examples_table(records: Any, kept: np.ndarray, description: Description) -> 
     columns |= {f"meta_{name}": _column([values[i] for i in sources]) for name, values in description.metadata.items()}
     columns |= {name: records[name] for name in FILE_METADATA if name in records.column_names}
     columns |= {name: _column([values[i] for i in sources]) for name, values in description.annotations.items()}
-    meanings = FILE_METADATA | coco.COLUMNS | COLUMNS
+    meanings = FILE_METADATA | coco.COLUMNS | COLUMNS | form.meanings
     arrays, fields = [], []
     for name, values in columns.items():
         column = pyarrow.array(values) if isinstance(values, list) else values

@@ -72,7 +72,7 @@ class Prepared:
 
     def metrics(self) -> dict[str, int]:
         wrong = sum(p.level == problems.PROBLEM for p in self.problems)
-        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.description.classes)}
+        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.description.task.names)}
         names = ("channels", "height", "width") if self.description.kind == IMAGE else ("features",)
         return sizes | (dict(zip(names, self.shape, strict=True)) if self.description.kind != TEXT else {})
 
@@ -123,7 +123,7 @@ class _Reader:
         """Reads all examples, the first few twice; gives the records of the readable ones as a pyarrow table."""
         description, total = self.prepared.description, self.prepared.description.total
         step = max(2_000, total // 20)  # a line of progress now and then: photographs take a while
-        first: dict[int, tuple[str, int]] = {}  # {index: (content, label)} of those to be read again
+        first: dict[int, tuple[str, Any]] = {}  # {index: (content, label)} of those to be read again
         for index, item in enumerate(read(range(total))):
             if isinstance(item, Problem):
                 self.prepared.problems.append(item)
@@ -160,7 +160,7 @@ class _Reader:
         prepared.noted += [(example.index, note) for note in dict.fromkeys(example.notes)]
         record = {
             "source": example.index,
-            "label": example.label,
+            "label": prepared.description.task.labels.stored(example.label),
             "hash": example.content,
             "notes": "; ".join(example.notes),
         }
@@ -215,7 +215,7 @@ def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.D
     contents = "".join(f"{h}{label}{group}" for h, label, group in zip(*columns, strict=True))
     # the hashes are of pictures as decoded: what enters the net also depends on how they were fitted to it
     fitting = "".join(repr(part) for part in (description.fit, description.value_range) if part)
-    everything = contents + "/".join(description.classes) + fitting
+    everything = contents + "/".join(description.task.names) + fitting
     prepared.fingerprint = hashlib.sha256(everything.encode()).hexdigest()
     with replacing(out / "examples.parquet") as temporary:
         parquet.write_table(table, temporary, compression="zstd")
@@ -225,7 +225,7 @@ def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.D
     header = {
         "data": config,
         "kind": description.kind,
-        "classes": description.classes,
+        "task": description.task.facts(),
         "columns": description.columns,
         "shape": list(prepared.shape),
         "dtype": prepared.dtype,

@@ -14,8 +14,6 @@ from recipe.stages.split.timeline import Moment
 
 EVIDENCE = {name: ["classes.png"] for name in ("class_shares_agree", "every_class_is_in_every_split")}
 EVIDENCE["no_copies_across_splits"] = ["copies.csv"]
-CLASSES = "examples per class and split"
-FIGURES = {"classes.png": "Number of examples per class in train, val and test, after decisions.csv."}
 DONE = {"drop": "dropped", "relabel": "relabelled", "keep": "kept_by_decision"}
 REASONS = 8  # of each action that the sentences name
 NAMED = 5  # classes that a sentence names

@@ -31,8 +31,9 @@ class Written:
     repeats: Repeats | None = None  # of the rows of a table
 
     @property
-    def classes(self) -> Sequence[str]:
-        return self.division.classes
+    def names(self) -> Sequence[str]:
+        """Of the classes or labels of which every split must hold an example; none where quantities are predicted."""
+        return self.division.task.stratum_names
 
     def in_several_splits(self, column: str) -> dict[str, dict[str, list[str]]]:
         return in_several_splits(self.parts, self.division.kept, column)
@@ -44,20 +45,31 @@ class Written:
             hashes[example["dup_group"]].add(example["hash"])
         return {group for group, contents in hashes.items() if len(contents) == 1}
 
+    def rows(self, name: str, divided: bool = False) -> list[Example]:
+        """Of a split; with `divided`, only those that were divided here."""
+        return [row for row in self.parts[name] if not divided or row["id"] in self.division.divided]
+
     def counts(self, name: str, divided: bool = False) -> np.ndarray:
-        """(K,) examples per class in a split; with `divided`, only of those that were divided here."""
-        rows = [row for row in self.parts[name] if not divided or row["id"] in self.division.divided]
-        return np.bincount([row["label"] for row in rows], minlength=len(self.classes))
+        """(S,) examples per stratum in a split, of which the first are those that `names` names."""
+        strata = self.division.strata
+        count = max((s for inside in strata.values() for s in inside), default=0) + 1
+        inside = [s for row in self.rows(name, divided) for s in strata.get(row["id"], ())]
+        return np.bincount(inside, minlength=max(count, len(self.names)))
 
     def all_counts(self) -> dict[str, list[int]]:
-        """{split: examples per class}."""
-        return {name: self.counts(name).tolist() for name in self.parts}
+        """{split: examples per class or label}."""
+        return {name: self.counts(name)[: len(self.names)].tolist() for name in self.parts}
+
+    def values(self, name: str) -> np.ndarray:
+        """(N, K) the targets of a split, where there are no classes."""
+        form = self.division.task.labels
+        return form.tensor([form.parsed(row["label"]) for row in self.parts[name]]).numpy()
 
 
 def written(out: Path, division: Division, store: Store) -> Written:
     """The lists that were written to `out`, read back."""
     rows = expected_repeats.count_repeats(store.inputs) if store.kind == FEATURES and division.given else None
-    return Written(read_split(out), division, store.dates(), rows)
+    return Written(read_split(out, division.task.labels), division, store.dates(), rows)
 
 
 def _none_of(names: Sequence[str], finding: str) -> Verdict:
@@ -198,7 +210,7 @@ def given_splits_are_obeyed(w: Written) -> Verdict:
 
 @check(source="Recipe 1, imbalance")
 def every_class_is_in_every_split(w: Written) -> Verdict:
-    """Every class has an example in train, val and test.
+    """Every class, or label, has an example in train, val and test.
 
     The value names each class and the splits that lack it. If it has fewer than three examples (copies and groups
     count once): collect more; merge the class into another by `relabel` in decisions.csv; or set in params.yaml
@@ -206,16 +218,18 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
     the source lacks it: add examples there, or divide all anew by `split: {given: ignore}`. If the split is by time,
     the class belongs to one period: merge it, or waive this check with that reason.
     """
+    if not w.names:
+        return skip("quantities are predicted")
     only_train = w.division.rare if w.division.plan.rare == "train" else {}
     count = {name: w.counts(name) for name in NAMES}
     lacking = []
-    for label, name in enumerate(w.classes):
+    for label, name in enumerate(w.names):
         lacks = [split for split in NAMES if not count[split][label]]
         if lacks and name not in only_train:
             total = sum(int(n[label]) for n in count.values())
             lacking.append(f"{name} ({total} example{'s' * (total != 1)}) is not in {', '.join(lacks)}")
     finding = (
-        f"{len(lacking)} of {len(w.classes)} classes are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
+        f"{len(lacking)} of {len(w.names)} classes are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
         "more examples, merge the class into another, or set `split: {rare: drop}` in params.yaml."
     )
     return _none_of(lacking, finding)
@@ -223,7 +237,7 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
 
 @check(source="Recipe 1, imbalance", gate=False)
 def class_shares_agree(w: Written, limit: float = 0.02) -> Verdict:
-    """The splits that were made here have the same class shares.
+    """The splits that were made here have the same class shares; of labels, and of deciles of quantities, likewise.
 
     The value is the largest share of a split whose class would have to change. With large groups of one class, or very
     few examples, no better division exists: look at the scores of val and test by class.
@@ -252,7 +266,7 @@ def sizes_are_as_asked(w: Written, limit: float = 0.02) -> Verdict:
     requested = w.division.shares
     if not requested:
         return skip("the source gives all splits")
-    size = {name: int(w.counts(name, divided=True).sum()) for name in requested}
+    size = {name: len(w.rows(name, divided=True)) for name in requested}
     total = max(1, sum(size.values()))
     differences = {name: abs(size[name] / total - requested[name]) for name in requested}
     worst = max(differences, key=lambda name: differences[name])

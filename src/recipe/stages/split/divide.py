@@ -13,6 +13,7 @@ from recipe.errors import RecipeError
 from recipe.problems import shown
 from recipe.stages.split import timeline
 from recipe.stages.split.timeline import Moment
+from recipe.tasks.task import Task
 
 FEWEST = 3  # sets of examples that stay together; a class with fewer cannot be in train, val and test
 
@@ -40,12 +41,19 @@ class Division:
     plan: Plan
     parts: dict[str, list[Example]]  # by row
     kept: list[Example]  # the examples of all three
-    classes: list[str]  # names of the labels 0, 1, ...
+    task: Task  # with the classes that are left
     shares: dict[str, float]  # requested share of each split that was made here; empty where the source gives all three
     divided: frozenset[str]  # ids of the examples that were divided here: all, or those of a given train
     rare: dict[str, int]  # {class: examples} that was left out, or is only in train, as `plan.rare` requests
     empty: list[str]  # classes that decisions.csv left without an example, and that were removed
     moments: dict[str, Moment]  # {id: the latest time among the examples it stays with}; empty unless by time
+
+    @cached_property
+    def strata(self) -> dict[str, tuple[int, ...]]:
+        """{id: strata, each of which every split should hold in the same share}"""
+        form = self.task.labels
+        strata = self.task.strata([form.parsed(e["label"]) for e in self.kept])
+        return {e["id"]: inside for e, inside in zip(self.kept, strata, strict=True)}
 
     @cached_property
     def given(self) -> dict[str, int]:
@@ -70,7 +78,7 @@ class Division:
         return timeline.dated_columns(self.kept)
 
 
-def divide(examples: Sequence[Example], classes: Sequence[str], plan: Plan) -> Division:
+def divide(examples: Sequence[Example], task: Task, plan: Plan) -> Division:
     """The examples as decisions.csv leaves them: id, row, label, class, group, dup_group, given_split, name, meta_*.
 
     Copies and groups stay whole wherever the division is made here. Raises RecipeError where `plan` requests what the
@@ -80,8 +88,8 @@ def divide(examples: Sequence[Example], classes: Sequence[str], plan: Plan) -> D
     if plan.by == "group":
         examples = _grouped(examples, plan.column)
     present = {e["class"] for e in examples}
-    empty = [name for name in classes if name not in present]
-    examples, classes, rare = _rare(list(examples), list(classes), plan)
+    empty = [name for name in task.classes if name not in present]
+    examples, task, rare = _rare(list(examples), task, plan)
     given = _given(examples) if plan.given == "obey" else set()
     requested = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
     units = group_ids(examples)
@@ -97,7 +105,8 @@ def divide(examples: Sequence[Example], classes: Sequence[str], plan: Plan) -> D
         if latest:
             made = timeline.cut(latest, of_pool, requested)
         else:
-            made = assign([examples[i]["label"] for i in pool], of_pool, requested, plan.seed)
+            labels = [task.labels.parsed(examples[i]["label"]) for i in pool]
+            made = assign(task.strata(labels), of_pool, requested, plan.seed)
         for i, name in zip(pool, made, strict=True):
             names[i] = name
     parts: dict[str, list[Example]] = {name: [] for name in NAMES}
@@ -106,7 +115,7 @@ def divide(examples: Sequence[Example], classes: Sequence[str], plan: Plan) -> D
     parts = {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
     moments = {e["id"]: latest[unit] for e, unit in zip(examples, units, strict=True)} if latest else {}
     divided = frozenset(examples[i]["id"] for i in pool)
-    return Division(plan, parts, examples, classes, requested, divided, rare, empty, moments)
+    return Division(plan, parts, examples, task, requested, divided, rare, empty, moments)
 
 
 def in_several_splits(
@@ -211,16 +220,24 @@ def _latest(examples: Sequence[Example], units: Sequence[str], column: str) -> d
 # ---- rare classes ----------------------------------------------------------------------------------------------------
 
 
-def _rare(examples: list[Example], classes: list[str], plan: Plan) -> tuple[list[Example], list[str], dict[str, int]]:
-    """(examples, classes, {rare class: its examples}); labels are renumbered without the classes that are left out.
+def _rare(examples: list[Example], task: Task, plan: Plan) -> tuple[list[Example], Task, dict[str, int]]:
+    """(examples, task, {rare class: its examples}); labels are renumbered without the classes that are left out.
 
-    Classes are left out that have no example after decisions.csv, and with `drop` the rare ones.
+    Classes are left out that have no example after decisions.csv, and with `drop` the rare ones. Raises RecipeError
+    where there are no classes and `plan` says what to do with rare ones.
     """
+    if not task.classes:
+        if plan.rare != "ask":
+            raise RecipeError(
+                f"conf/split.yaml: `rare: {plan.rare}` is of classes, and there are none: set `rare: ask`."
+            )
+        return examples, task, {}
     sets, count = defaultdict(set), Counter(e["class"] for e in examples)
     for example, unit in zip(examples, group_ids(examples), strict=True):
         sets[example["class"]].add(unit)
-    few = [name for name in classes if 0 < len(sets[name]) < FEWEST]
+    few = [name for name in task.classes if 0 < len(sets[name]) < FEWEST]
     rare = {name: count[name] for name in few} if plan.rare != "ask" else {}
-    left = [name for name in classes if count[name] and (plan.rare != "drop" or name not in rare)]
+    left = [name for name in task.classes if count[name] and (plan.rare != "drop" or name not in rare)]
     number = {name: label for label, name in enumerate(left)}
-    return [e | {"label": number[e["class"]]} for e in examples if e["class"] in number], left, rare
+    kept = [e | {"label": number[e["class"]]} for e in examples if e["class"] in number]
+    return kept, task.with_names(left), rare
