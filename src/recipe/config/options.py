@@ -16,6 +16,7 @@ from recipe.config.schema import (
     NonNegativeFloat,
     NonNegativeInt,
     Part,
+    PositiveFloat,
     PositiveInt,
     PositiveShare,
     Share,
@@ -32,6 +33,18 @@ class Torch(Part):
     fused: bool
     label_smoothing: Share
     delta: NonNegativeFloat
+    _partial_: bool
+
+
+@dataclass
+class WeightedCrossEntropy(Part):
+    weights: str | list[PositiveFloat] | Mapping
+    _partial_: bool
+
+
+@dataclass
+class Focal(Part):
+    gamma: NonNegativeFloat
     _partial_: bool
 
 
@@ -205,6 +218,8 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Several": Compose,
     "recipe.train.loop.train_step": TrainStep,
     "torch.": Torch,
+    "recipe.train.imbalance.focal": Focal,
+    "recipe.train.imbalance.weighted_cross_entropy": WeightedCrossEntropy,
     "recipe.train.losses.": Torch,
     "torchvision.datasets.": Torchvision,
 }

@@ -66,12 +66,20 @@ class Lane:
 
     @property
     def judged(self) -> Callable:
-        """The loss of curves and of early stopping: without label smoothing, so that lanes can be compared."""
-        if not getattr(self.loss, "label_smoothing", 0.0):
-            return self.loss
-        plain: Any = copy.copy(self.loss)
-        plain.label_smoothing = 0.0
-        return cast(Callable, plain)
+        """The loss of curves and of early stopping, by which lanes can be compared: what the loss itself names as its
+        `judged`, or it without label smoothing."""
+        return judged(self.loss)
+
+
+def judged(loss: Callable) -> Callable:
+    """See `Lane.judged`."""
+    if hasattr(loss, "judged"):
+        return cast(Callable, loss.judged)
+    if not getattr(loss, "label_smoothing", 0.0):
+        return loss
+    plain: Any = copy.copy(loss)
+    plain.label_smoothing = 0.0
+    return cast(Callable, plain)
 
 
 def cooled(cooldown: tuple[float, int] | None, n: int) -> float:

@@ -168,14 +168,8 @@ class Lanes:
 
     def _loss(self, out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:
         """(M,) of out (M, B, K) and y (M, B), or probabilities (M, B, K)."""
-        if not is_cross_entropy(self.lanes[0].loss):
-            return cast(Tensor, vmap(self.lanes[0].loss)(out, y))
-        log_p = out.transpose(1, 2).log_softmax(1)  # five times faster than with the classes last
-        if y.ndim == 3:
-            loss = -(log_p * y.transpose(1, 2)).sum(1).mean(1)
-        else:
-            loss = -log_p.gather(1, y.unsqueeze(1)).squeeze(1).mean(1)
-        return loss if smoothing is None else (1 - smoothing) * loss - smoothing * log_p.mean((1, 2))
+        loss = self.lanes[0].loss
+        return _cross_entropies(out, y, smoothing) if is_cross_entropy(loss) else cast(Tensor, vmap(loss)(out, y))
 
     # ---- evaluation ------------------------------------------------------------------------------------------
 
@@ -190,7 +184,8 @@ class Lanes:
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (M,) of logits (M, N, K)."""
-        return self._loss(logits, y.expand(len(logits), *y.shape), None)
+        judged, y = self.lanes[0].judged, y.expand(len(logits), *y.shape)
+        return _cross_entropies(logits, y, None) if is_cross_entropy(judged) else cast(Tensor, vmap(judged)(logits, y))
 
     # ---- the end of lanes ------------------------------------------------------------------------------------
 
@@ -240,6 +235,16 @@ class Lanes:
         self.update.hold(self.flat, [state[f"moment/{i}"] for i in range(len(self.update.moments))])
         self.held |= {name: state[f"held/{name}"] for name in self.best if name in self.held}
         self.best = {name: state[f"best/{name}"] for name in self.best}
+
+
+def _cross_entropies(out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:
+    """(M,) of out (M, B, K) and y (M, B), or probabilities (M, B, K); smoothing: (M,) of labels."""
+    log_p = out.transpose(1, 2).log_softmax(1)  # five times faster than with the classes last
+    if y.ndim == 3:
+        loss = -(log_p * y.transpose(1, 2)).sum(1).mean(1)
+    else:
+        loss = -log_p.gather(1, y.unsqueeze(1)).squeeze(1).mean(1)
+    return loss if smoothing is None else (1 - smoothing) * loss - smoothing * log_p.mean((1, 2))
 
 
 def is_cross_entropy(loss: Callable) -> bool:

@@ -101,7 +101,7 @@ def _likeness(lane: Lane) -> tuple:
     dropout.keyed(lane.model)
     kind, group = type(lane.optimizer), lane.optimizer.param_groups[0]
     options = {name: v for name, v in group.items() if name not in ("params", *updates.READ.get(kind, ()))}
-    loss = "cross entropy" if is_cross_entropy(lane.loss) else _description(lane.loss)
+    loss = "cross entropy" if is_cross_entropy(lane.loss) else (_description(lane.loss), _values(lane.loss))
     optimizer = kind, len(lane.optimizer.param_groups), _description(options)
     return (
         _description(lane.model),
@@ -111,6 +111,12 @@ def _likeness(lane: Lane) -> tuple:
         augment.structure(lane.augment),
         (lane.step, lane.precision, id(lane.fold)),
     )
+
+
+def _values(loss: Any) -> tuple:
+    """The numbers in the tensors of a loss, as weights of classes: a batch has one loss for all of its lanes."""
+    tensors = loss.state_dict().values() if isinstance(loss, nn.Module) else ()
+    return tuple(tuple(tensor.flatten().tolist()) for tensor in tensors)
 
 
 SKIPPED = {"training", "_parameters", "_buffers", "_modules"}
