@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.errors import RecipeError
 
-TRAINING = ["model", "loss", "optimizer", "augment", "step", "train"]  # the parts of a config that make a training
+# the parts of a config that make a training
+TRAINING = ["model", "loss", "optimizer", "augment", "sampler", "step", "train"]
 
 
 def nearest(word: str, known: Iterable[object]) -> str:

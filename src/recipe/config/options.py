@@ -93,7 +93,7 @@ class Compose(Part):
 
 
 @dataclass
-class TrainStep(Part):
+class Function(Part):
     _partial_: bool
 
 
@@ -216,7 +216,8 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Flip": Flip,
     "recipe.train.augment.Jitter": Jitter,
     "recipe.train.augment.Several": Compose,
-    "recipe.train.loop.train_step": TrainStep,
+    "recipe.train.loop.train_step": Function,
+    "recipe.train.sampler.": Function,
     "torch.": Torch,
     "recipe.train.imbalance.focal": Focal,
     "recipe.train.imbalance.weighted_cross_entropy": WeightedCrossEntropy,

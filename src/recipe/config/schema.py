@@ -158,6 +158,7 @@ class Learn(Base):
     loss: Part
     optimizer: Part
     augment: Part
+    sampler: Part
     step: Part
     metric: str | UserMetric
     declare: Declare

@@ -18,10 +18,12 @@ from recipe.files import fingerprint
 from recipe.models.plain import Resize
 from recipe.rng import seeded
 from recipe.train import augment, engine
+from recipe.train import sampler as sampling
 from recipe.train.augment import Augmentation
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
 from recipe.train.losses import completed
+from recipe.train.sampler import Sampler
 from recipe.verdict import cause
 
 
@@ -85,6 +87,11 @@ def loss(cfg: DictConfig, data: Data) -> Callable:
     return completed(part(cfg, "loss"), data.task, data.train.y)
 
 
+def sampler(cfg: DictConfig, data: Data) -> Sampler | None:
+    """What draws the examples of a pass; None where each is in it once."""
+    return sampling.completed(part(cfg, "sampler"), data.task, data.train.y)
+
+
 def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **kwargs: Any) -> Lane:
     """One training from a config with dotted `changes`; kwargs are passed to Lane.
 
@@ -103,7 +110,8 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
     settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
     return Lane(
         net, optimizer(cfg, net), loss(cfg, data), cfg.train.steps, cfg.train.batch_size, seed,
-        augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), **settings | kwargs,
+        augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), sampler=sampler(cfg, data),
+        **settings | kwargs,
     )  # fmt: skip
 
 

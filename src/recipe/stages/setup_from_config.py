@@ -5,12 +5,13 @@ from typing import cast
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from recipe import rng
 from recipe.checks import augmentation, dependencies, gradient, initialization, loss, training_step
 from recipe.checks.declare import Declare
 from recipe.checks.examine import examine
+from recipe.checks.examples import MapDataset
 from recipe.checks.setup import Setup
 from recipe.config.instantiate import part
 from recipe.data.batches import Data, Split
@@ -36,13 +37,17 @@ def setup_from(cfg: DictConfig, data: Data) -> Setup:
         number = int(torch.randint(2**31, ()))  # the loader seeds the global generator; each view must differ
         return augment.apply(cast(Augmentation, views), image[None], _key(number, image))[0]
 
+    sampler, train, declared = build.sampler(cfg, data), cast(MapDataset, _dataset(data.train)), dict(cfg.declare)
+    if sampler:  # the checks see what a pass shows
+        index = sampler(torch.arange(len(data.train)), rng.generator(cfg.seed, "order", 0))
+        train, declared = Subset(_dataset(data.train), index.tolist()), declared | {"resampled_train": True}
     return Setup(
         model=fresh, loss=build.loss(cfg, data), optimizer=lambda net: build.optimizer(cfg, net),
         train_step=part(cfg, "step"),
-        train=_dataset(data.train), val=_dataset(data.val),
+        train=train, val=_dataset(data.val),
         augment=augmented if views else None,
         batch_size=cfg.train.batch_size, task=data.task.kind, classes=len(data.task.names),
-        declare=Declare(**cfg.declare), waive=dict(cfg.waive), seed=cfg.seed,
+        declare=Declare(**declared), waive=dict(cfg.waive), seed=cfg.seed,
     )  # fmt: skip
 
 

@@ -63,6 +63,9 @@ class Multilabel:
     def usual_metric(self, y: Tensor) -> str:
         return "macro_average_precision"
 
+    def imbalance(self, y: Tensor) -> None:
+        return None
+
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.BCEWithLogitsLoss()
 

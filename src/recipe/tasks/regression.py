@@ -73,6 +73,9 @@ class Regression:
     def usual_metric(self, y: Tensor) -> str:
         return "rmse"
 
+    def imbalance(self, y: Tensor) -> None:
+        return None
+
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.MSELoss()
 

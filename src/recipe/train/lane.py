@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from recipe.data.batches import Data
 from recipe.train.augment import Augmentation
+from recipe.train.sampler import Sampler
 
 Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_<metric>, ...; two halves of val
 
@@ -36,6 +37,7 @@ class Lane:
     seed: int
     share: float = 1.0  # of the training set: nested subsets, drawn by the seed
     augment: Augmentation | None = None
+    sampler: Sampler | None = None  # of each pass; None: every example once
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends

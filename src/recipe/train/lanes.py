@@ -132,11 +132,12 @@ class Lanes:
 
     def _index(self, first: int, last: int) -> Tensor:
         """(steps, M B): lanes of one seed, and so the arms of a comparison, share their order."""
-        orders: dict[tuple[int, float], Tensor] = {}
-        for lane in self.lanes:
-            if (key := (lane.seed, lane.share)) not in orders:
-                orders[key] = order.batches(len(self.part), lane.batch_size, lane.seed, first, last, lane.share)
-        return torch.cat([orders[lane.seed, lane.share] for lane in self.lanes], 1)
+        orders: dict[tuple, Tensor] = {}
+        keys = [(lane.seed, lane.share, lane.sampler) for lane in self.lanes]
+        for seed, share, sampler in dict.fromkeys(keys):
+            index = order.batches(len(self.part), self.lanes[0].batch_size, seed, first, last, share, sampler)
+            orders[seed, share, sampler] = index
+        return torch.cat([orders[key] for key in keys], 1)
 
     def _step(self, n: int, x: Tensor, y: Tensor) -> Tensor:
         """Forward, backward, step on x (M, B, ...) and y (M, B); the loss before it (M,)."""

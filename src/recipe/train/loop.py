@@ -64,7 +64,7 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
     dropout_key, augment_key = (rng.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with rng.seeded(lane.seed, "train", first):
-        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share)
+        index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share, lane.sampler)
         for n, (x, y) in enumerate(batches(part, index), first):
             if channels_last(x):
                 x = x.contiguous(memory_format=torch.channels_last)

@@ -106,7 +106,7 @@ def run_ablation(
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
         candidate = Candidate(entry["name"], entry["expected"], _levels(entry, cfg.further))
         result.candidates.append(candidate)
-        arms = _prepare(cfg, data, candidate, result, closed_gates)
+        arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
         trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
         _measure(candidate, trained, result.accepted, cfg.confidence)
         for level in candidate.levels:
@@ -123,12 +123,15 @@ def _levels(entry: dict, further: bool) -> list[Level]:
 
 
 def _prepare(
-    cfg: DictConfig, data: Data, candidate: Candidate, result: Ablation, closed_gates: ClosedGates
+    cfg: DictConfig, data: Data, candidate: Candidate, result: Ablation, closed_gates: ClosedGates, no_need: str = ""
 ) -> dict[str, dict]:
-    """{name: changes} of the levels to be trained; the others get their arm, or the reason why they are skipped."""
+    """{name: changes} of the levels to be trained; the others get their arm, or the reason why they are skipped.
+
+    no_need: why these data do not need the candidate.
+    """
     arms = {}
     for level in candidate.levels:
-        if reason := inapplicable(cfg, data, result.changes, level.change):
+        if reason := no_need or inapplicable(cfg, data, result.changes, level.change):
             level.skipped = reason
             continue
         level.change = resolved(cfg, result.changes, level.change)
@@ -142,6 +145,20 @@ def _prepare(
         else:
             arms[level.name] = changes
     return arms
+
+
+def too_even(data: Data, least: float | None) -> str:
+    """Why a candidate for imbalanced classes is not tried; empty where one class has over `least` times the examples of
+    another, or where the candidate does not ask."""
+    if least is None:
+        return ""
+    times = data.task.imbalance(data.train.y)
+    if times is None:
+        return f"the task is {data.task.name}, and has no classes"
+    if times > least:
+        return ""
+    even = f"has {times:.2g} times the examples of" if times > 1 else "is no larger than"
+    return f"the classes are even: the largest {even} the smallest, and this is for more than {least:g} times"
 
 
 def _refused_loss(cfg: DictConfig, data: Data, changes: dict) -> str:
