@@ -1,6 +1,8 @@
 """The ablation: which candidate changes it keeps, refuses and skips, and how a change reaches the lanes."""
 
 import functools
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from omegaconf import OmegaConf
 from recipe.checks.examine import CHECKS
 from recipe.config.changes import change, merge_changes
 from recipe.config.compose import compose
+from recipe.data.batches import Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
@@ -180,6 +183,23 @@ def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
         for requested in rung.get("levels") or [rung["change"]]:
             assert ablation.inapplicable(cfg, DATA, {}, requested) == ""
             build.lane(cfg, DATA, 0, ablation.resolved(cfg, {}, requested))
+
+
+def test_candidates_for_imbalanced_classes_are_skipped_with_a_reason_where_classes_are_even(monkeypatch):
+    rungs = [r for r in OmegaConf.to_container(compose("regularize", ROOT).rungs) if "imbalance" in r]
+    assert [rung["name"] for rung in rungs] == ["weighted loss", "balanced batches"]
+    base = arm("base", [1.0, 1.1, 1.2])
+    even = ablated(config(*rungs), monkeypatch, lambda c: [0.5, 0.6, 0.7], base)
+    assert [c.outcome for c in even.candidates] == ["skipped", "skipped"]
+    reason = r"the classes are even: the largest has 1\.\d times the examples of the smallest.*more than 5 times"
+    assert all(re.fullmatch(reason, row["skipped"]) for row in ablation.table(even)[1:])
+
+    few = (DATA.train.y > 0) | (torch.arange(len(DATA.train)) % 20 == 0)
+    uneven = replace(DATA, train=Split(DATA.train.x[few], DATA.train.y[few], []))
+    tried = ablated(config(*rungs), monkeypatch, lambda c: [0.5, 0.6, 0.7], base, data=uneven)
+    assert [c.kept for c in tried.candidates] == [True, False]  # the second one gains nothing more
+    assert tried.changes == rungs[0]["change"]
+    assert build.lane(config(), uneven, 0, tried.changes).loss.weights[0] > 2
 
 
 def test_what_is_kept_survives_the_yaml(tmp_path):
