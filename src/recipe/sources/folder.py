@@ -25,6 +25,7 @@ from recipe.problems import (
 )
 from recipe.sources import coco
 from recipe.sources.class_levels import doubt_level, named_as_splits, splits_inside, splits_of
+from recipe.sources.file_names import folder_at, tables_hint, without_root
 from recipe.sources.join_by_name import join_rows
 from recipe.sources.label_encoding import label_order
 from recipe.sources.list_files import list_files, quote_some
@@ -101,7 +102,7 @@ class Folder:
 
     def _label_by_folders(self, folders: Sequence[str], files: Sequence[str], level: int) -> None:
         """Takes each file's class and split from the folders that hold it."""
-        splits = self._splits(folders, _tables_hint(files))
+        splits = self._splits(folders, tables_hint(files))
         above = level - 1 + (1 if splits else 0)  # folders above those of the classes
         self._report_empty(folders, files, above)
         kept = [name for name in files if name.count("/") > above]
@@ -128,7 +129,7 @@ class Folder:
                 f"{self.root}: there is one folder, `{shown(names[0])}`, and it holds splits, {quote_some(inner)}. Set "
                 f"`root: {shown(str(self.root / names[0]))}`."
             )
-        if len(names) == 1 and (hint := _tables_hint(files)):
+        if len(names) == 1 and (hint := tables_hint(files)):
             raise RecipeError(f"{self.root}: there is one class folder, `{shown(names[0])}`.{hint}")
         number = {name: index for index, name in enumerate(names)}
         self._take_names(kept)
@@ -136,7 +137,7 @@ class Folder:
         self.classes = [shown(name) for name in names]
         self.problems += spelling_problems({shown(name): shown(place) for name, place in first.items()})
         at = 0 if splits else 1 if level == 1 and splits_inside(folders) else None
-        self.given_split = ["" if at is None else _folder_at(name, at) for name in kept]
+        self.given_split = ["" if at is None else folder_at(name, at) for name in kept]
 
     def _label_by_rows(
         self, files: Sequence[str], table: str, file: Column, words: Words, group: str | None, split: str | None
@@ -144,7 +145,7 @@ class Folder:
         """Takes what each file is to be predicted as from its row of a table, as in many competitions of Kaggle."""
         rows = read_rows(self.root / table)
         known = set(files)
-        listed = [name if name in known else _without_root(name, self.root) for name in rows.column(file)]
+        listed = [name if name in known else without_root(name, self.root) for name in rows.column(file)]
         row_of, problems = join_rows(listed, rows.places, [shown(name) for name in files], rows.file)
         # a file without a row has no label, so it cannot be an example
         self.problems += rows.problems + [replace(problem, source=None) for problem in problems]
@@ -160,7 +161,7 @@ class Folder:
         predicted.set_on(self)
         self._take_names([name for name, _ in kept])
         self.problems += predicted.problems
-        parts = [_folder_at(name, 0) for name in self.names]
+        parts = [folder_at(name, 0) for name in self.names]
         self.given_split = parts if splits_of(parts) else [""] * len(parts)
         used = (file, *predicted.columns)
         self._take_columns(rows, [row for _, row in kept], used, group, split, str(self.root / table))
@@ -187,7 +188,7 @@ class Folder:
             return
         for level in range(1, max(name.count("/") for name in self.names) + 1 - inside):
             if level != chosen:
-                self.metadata[f"level_{level}"] = [_folder_at(name, level - 1 + inside) for name in self.names]
+                self.metadata[f"level_{level}"] = [folder_at(name, level - 1 + inside) for name in self.names]
 
     def _splits(self, folders: Sequence[str], hint: str = "") -> list[str]:
         """The folders of splits, where the root holds them instead of class folders. hint: added to the errors."""
@@ -294,28 +295,3 @@ class Folder:
             name: [None if row is None else values[row] for row in row_of]
             for name, values in annotations.columns.items()
         }
-
-
-def _tables_hint(files: Sequence[str]) -> str:
-    """Which settings read the labels from a table in the root; empty where there is no table."""
-    tables = [name for name in files if "/" not in name and name.lower().endswith((".csv", ".tsv", ".parquet"))]
-    return (
-        f" If the labels are in {quote_some(tables)}, set `table: {shown(tables[0])}`, `file` and `label`."
-        if tables
-        else ""
-    )
-
-
-def _folder_at(name: str, level: int) -> str:
-    """The folder at this level (0 is the first) of a file's path; empty where the path is shorter."""
-    folders = name.split("/")[:-1]
-    return folders[level] if level < len(folders) else ""
-
-
-def _without_root(name: str, root: Path) -> str:
-    """A file's path below the root, where a row gives a longer one: train/1.png for a root that ends in /train."""
-    parts, ends = str(name).replace("\\", "/").split("/"), root.absolute().parts
-    for n in range(min(len(parts) - 1, len(ends)), 0, -1):
-        if tuple(parts[:n]) == ends[-n:]:
-            return "/".join(parts[n:])
-    return name

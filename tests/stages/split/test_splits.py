@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.data.groups import linked_groups
-from recipe.data.splits import assign, read_split, shares, write_split
+from recipe.data.splits import assign, read_names, read_split, shares, write_split
 from recipe.errors import RecipeError
+from recipe.stages.split import checks as claims
 from recipe.stages.split.divide import Plan, divide
 from recipe.tasks.classification import Classification
 from recipe.tasks.labels import ClassNumbers
+from recipe.tasks.multilabel import Multilabel
+from recipe.tasks.regression import Regression
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -109,3 +112,68 @@ def test_lists_are_written_with_a_header_even_when_empty(tmp_path):
         "val": [],
         "test": [],
     }
+
+
+# ---- labels and quantities -------------------------------------------------------------------------------------------
+
+
+def labelled(task, values):
+    """Examples with these labels, each a group of its own."""
+    form = task.labels
+    rows = rows_of([(0, n) for n in range(len(values))])
+    return [r | {"label": form.stored(v), "class": form.shown(v)} for r, v in zip(rows, values, strict=True)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 1)] * 3), min_size=60, max_size=150), st.integers(0, 3))
+def test_every_label_has_its_share_in_every_split(values, seed):
+    made = divide(labelled(Multilabel(("a", "b", "c")), values), Multilabel(("a", "b", "c")), Plan(0.2, 0.2, seed))
+    assert sum(map(len, made.parts.values())) == len(values)
+    for label in range(3):
+        total = sum(value[label] for value in values)
+        for name, rows in made.parts.items():
+            count = sum(made.task.labels.parsed(row["label"])[label] for row in rows)
+            assert abs(count - SHARES[name] * total) <= 6
+            assert count or total < 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=60, max_size=150), st.integers(0, 3))
+def test_a_tenth_of_a_quantity_has_its_share_in_every_split(values, seed):
+    task = Regression(("y",))
+    made = divide(labelled(task, [(v,) for v in values]), task, Plan(0.2, 0.2, seed))
+    middle = sorted(values)[len(values) // 2]
+    for name, rows in made.parts.items():
+        assert abs(len(rows) - SHARES[name] * len(values)) < 11  # each tenth is divided to an example
+        above = sum(task.labels.parsed(row["label"])[0] > middle for row in rows)
+        assert abs(above - SHARES[name] * sum(v > middle for v in values)) < 11
+
+
+def test_lists_of_labels_and_quantities_are_read_back_exactly(tmp_path):
+    for task, value, text in (
+        (Multilabel(("a", "b")), (1, 0), "1;0"),
+        (Regression(("y", "z")), (0.1 + 0.2, -0.0), "0.30000000000000004;-0.0"),
+    ):
+        write_split({"train": labelled(task, [value]), "val": [], "test": []}, task.names, tmp_path)
+        assert (tmp_path / "train.csv").read_text() == f"id,row,label\ni0,0,{text}\n"
+        assert read_split(tmp_path, task.labels)["train"] == [{"id": "i0", "row": 0, "label": text}]
+        assert read_names(tmp_path) == list(task.names)
+
+
+def test_a_label_that_a_split_lacks_closes_the_gate_by_its_name():
+    task = Multilabel(("often", "once"))
+    values = [(n % 2, int(n == 7)) for n in range(50)]
+    made = divide(labelled(task, values), task, Plan(0.2, 0.2))
+    verdict = claims.every_class_is_in_every_split(claims.Written(made.parts, made))
+    assert verdict.closes
+    assert verdict.value.startswith("1: once (1 example) is not in ")
+
+
+def test_rare_classes_are_no_question_of_quantities():
+    task = Regression(("y",))
+    rows = labelled(task, [(float(n),) for n in range(30)])
+    with pytest.raises(RecipeError, match="`rare: drop` is of classes, and there are none: set `rare: ask`"):
+        divide(rows, task, Plan(0.2, 0.2, rare="drop"))
+    made = divide(rows, task, Plan(0.2, 0.2))
+    assert claims.every_class_is_in_every_split(claims.Written(made.parts, made)).verdict == "skip"
+    assert claims.class_shares_agree(claims.Written(made.parts, made)).ok
