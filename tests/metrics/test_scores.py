@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from made_data import random
 from scipy import stats
 
-from recipe.metrics import resampling
+from recipe.metrics import comparison, resampling
 from recipe.metrics import scores as q
-from recipe.metrics.comparison import compare, mcnemar
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.comparison import mcnemar
 
 
 @given(st.integers(1, 500), st.data())
@@ -79,6 +80,12 @@ def test_the_intervals_hold_the_truth_about_as_often_as_they_say():
 # ---- two systems ---------------------------------------------------------------------------------------------
 
 
+def compare(system, p, other, r, y):
+    return comparison.compare(
+        system, p, other, r, y, metric=ACCURACY, loss_name="NLL", losses=q.nlls, right=q.right
+    )  # fmt: skip
+
+
 @given(st.integers(0, 40), st.integers(0, 40))
 @settings(deadline=None)
 def test_mcnemar_is_the_sign_test_of_the_examples_that_one_alone_gets_right(one, other):
@@ -89,7 +96,7 @@ def test_mcnemar_is_the_sign_test_of_the_examples_that_one_alone_gets_right(one,
 def test_a_system_is_no_better_than_itself():
     p, y = random(100)
     found = compare("a", p, "b", p, y)
-    assert (found.accuracy, found.nll, found.p) == ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0)
+    assert (found.metric, found.loss, found.rights.p) == ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0)
     assert not found.significant
 
 
@@ -99,10 +106,10 @@ def test_a_difference_is_paired_and_has_a_sign():
     found, back = compare("a", p, "b", blurred, y), compare("b", blurred, "a", p, y)
     assert found.significant
     assert not back.significant
-    assert found.nll[0] == pytest.approx(q.quality(p, y).nll - q.quality(blurred, y).nll)
-    assert found.nll[1] < found.nll[0] < found.nll[2] < 0
-    assert found.nll == pytest.approx([-back.nll[0], -back.nll[2], -back.nll[1]])
-    assert found.accuracy == (0.0, 0.0, 0.0)  # a temperature changes no answer
+    assert found.loss[0] == pytest.approx(q.quality(p, y).nll - q.quality(blurred, y).nll)
+    assert found.loss[1] < found.loss[0] < found.loss[2] < 0
+    assert found.loss == pytest.approx([-back.loss[0], -back.loss[2], -back.loss[1]])
+    assert found.metric == (0.0, 0.0, 0.0)  # a temperature changes no answer
 
 
 def test_pairing_tells_what_two_separate_intervals_cannot():
@@ -111,7 +118,7 @@ def test_pairing_tells_what_two_separate_intervals_cannot():
     found = compare("a", p, "b", slightly, y)
     alone = [q.intervals(x, y)["nll"] for x in (p, slightly)]
     assert alone[0][1] > alone[1][0]  # they overlap
-    assert found.nll[2] - found.nll[1] < 0.4 * (alone[0][1] - alone[0][0])
+    assert found.loss[2] - found.loss[1] < 0.4 * (alone[0][1] - alone[0][0])
 
 
 def test_who_is_right_alone_is_counted():
@@ -119,6 +126,6 @@ def test_who_is_right_alone_is_counted():
     good = torch.tensor([[0.9, 0.1]] * 8 + [[0.1, 0.9]] * 2)
     bad = torch.tensor([[0.1, 0.9]] * 6 + [[0.9, 0.1]] * 4)
     found = compare("good", good, "bad", bad, y)
-    assert (found.only_system, found.only_other) == (6, 2)
-    assert found.accuracy[0] == pytest.approx(0.4)
+    assert (found.rights.only_system, found.rights.only_other) == (6, 2)
+    assert found.metric[0] == pytest.approx(0.4)
     assert "+40.0 points" in found.sentence()
