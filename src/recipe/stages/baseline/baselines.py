@@ -18,7 +18,7 @@ from recipe.models.boosting import BOOSTING, fit_boosting
 from recipe.stages.baseline.checks import Baselines
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
-from recipe.train.lane import Trained, judged
+from recipe.train.lane import Row, Trained, judged
 from recipe.train.loop import outputs
 
 WATCHED = 24  # validation examples whose predictions are followed
@@ -82,7 +82,8 @@ def boosting(cfg: DictConfig, data: Data) -> Baseline | None:
 
 def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, on_val: Tensor) -> Baseline:
     """on_train, on_val: outputs (N, K)."""
-    loss, row = judged(build.loss(cfg, data)), {"step": 0.0}
+    loss = judged(build.loss(cfg, data))
+    row: Row = {"step": 0}
     for name_of, split, answers in (("train", data.train, on_train), ("val", data.val, on_val)):
         row[f"{name_of}_loss"] = loss(answers, split.y).item()
         row[f"{name_of}_{data.metric.name}"] = data.metric.of_networks(answers[None], split.y).item()
