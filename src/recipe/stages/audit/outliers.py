@@ -16,6 +16,10 @@ from recipe.stages.audit.statistics import BINS
 UPPER, UPPER_Z = 0.95, 1.645  # a quantile, and its z in a normal distribution: at most that share are outliers
 LEAST = 0.25  # least scale of a column of STYLE, in logarithms or logits
 SAME_STYLE = 0.1  # distance below which images count as of one style
+# Of the mean over the nearest: the farther count for more, so that up to five placeholders, which resemble each other,
+# do not hide each other. With 1, 44 of 1,500 sets of three to five among 500 images of CIFAR-10 had one below 4.0; with
+# 1.5, none.
+POWER = 1.5
 FEW = 20  # examples below which the scale is unknown
 SMALL = 16  # pixels of the shorter side; smaller images have too few pixels to judge their style
 NOTABLE = 2.0  # z of a column that is named in the reason
@@ -78,7 +82,8 @@ def style_outliers(columns: Mapping[str, np.ndarray], copies: np.ndarray) -> np.
         return np.zeros(len(copies))
     points = style_z({name: columns[name][first] for name in STYLE})
     distance, _ = NearestNeighbors(n_neighbors=K, algorithm="kd_tree").fit(points).kneighbors()
-    return upper_z(np.log(np.hypot(distance.mean(1), SAME_STYLE)))[which]
+    typical = (distance**POWER).mean(1) ** (1 / POWER)
+    return upper_z(np.log(np.hypot(typical, SAME_STYLE)))[which]
 
 
 def style_z(columns: Mapping[str, np.ndarray]) -> np.ndarray:
