@@ -48,6 +48,13 @@ class Answers(Protocol):
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         """((n,) probabilities, (n,) 1 where what they are the probability of is so, else 0); of quantities none."""
 
+    def by_target(self, p: Tensor, actual: Tensor) -> list[dict[str, str | float]]:
+        """A row for each class, label or quantity, with its name first: how well it is predicted."""
+
+    @property
+    def shares(self) -> Sequence[str]:
+        """Columns of that table that are shares, with their intervals in <share>_low and <share>_high."""
+
     caption_form: str  # of pictures, in a few words
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recipe.metrics.per_class import by_class
 from recipe.metrics.scores import right
 from recipe.tasks.answers import mean_of_members, ranked, sure
 
@@ -18,6 +19,7 @@ class ClassAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    shares = ("recall", "precision")
     caption_form = "label → prediction, with its confidence"
     wrong_word = "wrong"
     label_meaning = "name of the class, after decisions.csv"
@@ -56,6 +58,9 @@ class ClassAnswers:
 
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         return p.max(1).values, right(p, actual)
+
+    def by_target(self, p: Tensor, actual: Tensor) -> list[dict[str, str | float]]:
+        return by_class(p.numpy(), actual.numpy(), self.names)
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
         confidence, predicted = p.max(1)

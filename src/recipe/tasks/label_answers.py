@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recipe.metrics.per_class import by_label
 from recipe.tasks.answers import JOINT, SURE_ON_TRAIN, mean_of_members, ranked, sure
 
 TOP = 8  # labels that are shown of a single example, with their probabilities
@@ -17,6 +18,7 @@ class LabelAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    shares = ("recall", "precision", "average_precision")
     caption_form = "+ predicted and not given, − given and not predicted"
     wrong_word = "wrong"
     label_meaning = "the labels, after decisions.csv, joined by `; `"
@@ -54,6 +56,9 @@ class LabelAnswers:
 
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         return p.flatten(), actual.flatten()
+
+    def by_target(self, p: Tensor, actual: Tensor) -> list[dict[str, str | float]]:
+        return by_label(p.numpy(), actual.numpy(), self.names)
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
         signs = {1.0: "+", -1.0: "−"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recipe.metrics import regression
 from recipe.tasks.answers import JOINT, mean_of_members
 
 # Half-widths of the 90 % interval from which a label is worth inspecting: 2 are 3.3 standard deviations of a normal
@@ -22,6 +23,7 @@ class QuantityAnswers:
     std: Sequence[float]
     half_widths: Sequence[float]
     texts = ()
+    shares = ("coverage",)
     caption_form = "label → prediction"
     wrong_word = "outside of their 90 % interval"
     label_meaning = "the true value, after decisions.csv"
@@ -76,6 +78,18 @@ class QuantityAnswers:
 
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         return torch.empty(0), torch.empty(0)
+
+    def by_target(self, p: Tensor, actual: Tensor) -> list[dict[str, str | float]]:
+        metrics = regression.metrics_of(self.std, self.unit)
+        rows: list[dict[str, str | float]] = []
+        for i, name in enumerate(self.names):
+            column, true = p[:, i : i + 1], actual[:, i : i + 1]
+            rows.append({"target": name} | {metric.name: metric.of(column, true) for metric in metrics.values()})
+        if not self.half_widths:
+            return rows
+        half, truth = self._row(self.half_widths), actual.numpy()
+        intervals = regression.of_intervals((p - half).numpy(), (p + half).numpy(), truth, self.names)
+        return [row | interval for row, interval in zip(rows, intervals, strict=True)]
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
         return [f"{a} → {b}" for a, b in zip(self.shown(actual), self.shown(p), strict=True)]

@@ -114,6 +114,10 @@ def test_every_figure_and_table_is_there_and_every_sentence_ends(ran):
     assert {"loss", ran.results.metric.name} <= set(sizes[0])
     scored = [row for row in results.scores(ran.results) if "test_loss" in row]
     assert all(math.isfinite(row[f"test_{ran.results.metric.name}"]) for row in scored)
+    rows = read_csv(ran.run.out / "per_target.csv")
+    assert [next(iter(row.values())) for row in rows] == list(ran.results.task.names)
+    for share in ran.results.answers.shares:
+        assert all(0 <= float(row[share]) <= 1 for row in rows)
     assert [row["system"] for row in scored][:2] == ["constant", "gradient boosting"]
 
 

@@ -1,5 +1,7 @@
 """The sentences of the ensemble stage in the report."""
 
+import math
+
 from recipe.formatting import count, interval, lowering
 from recipe.models.boosting import BOOSTING
 from recipe.stages.ensemble import final_evaluation
@@ -19,6 +21,7 @@ EVIDENCE = {
 }
 FIGURES = {
     "systems.png": "every system on the test set, with 95 % CI over examples; the test set was read once",
+    "per_target.png": "every class, label or quantity on test, the lowest share first; with 95 % CI over examples",
     "sizes.png": "score against the number of members; shaded: 95 % CI over the choice of members",
     "reliability.png": "",  # below, by what is predicted
     "longer.png": "one network trained for longer; dotted: training loss",
@@ -59,9 +62,31 @@ def findings(r: Results) -> list[str]:
     unit = r.metric.unit if r.coverage else ""
     sentences = [choice(r), ensemble_size(r.sizes, r.task.loss_name)]
     sentences += [calibrated(r)] if r.weights.fitted else []
-    sentences += [c.sentence(unit) for c in r.coverage]
+    sentences += [c.sentence(unit) for c in r.coverage] or [lowest(r)]
+    sentences += [other_metrics(r)]
     sentences += [f"On test, {c.sentence()}." for c in compared]
     return sentences + ([r.extended.sentence()] if r.extended else [])
+
+
+def lowest(r: Results) -> str:
+    """The class or label that is predicted worst."""
+    share = r.answers.shares[0]
+    row = min((row for row in r.per_target if row[share] != ""), key=lambda row: float(row[share]))
+    low, high = (100 * float(row[f"{share}_{end}"]) for end in ("low", "high"))
+    return (
+        f"The lowest {share} on test is that of {next(iter(row.values()))}: {float(row[share]):.1%} "
+        f"({interval(low, high, decimals=1)} %, n = {count(int(row['examples']), 'example')})."
+    )
+
+
+def other_metrics(r: Results) -> str:
+    """Every metric of the task beside the one that leads."""
+    p, actual, shown = r.final.p_test, r.actual_test, []
+    for metric in r.task.metrics.values():
+        value, (low, high) = metric.of(p, actual), metric.interval(p, actual)
+        if metric.name != r.metric.name and math.isfinite(value):
+            shown.append(f"{metric.title} {metric.shown(value)} ({metric.shown(low)} to {metric.shown(high)})")
+    return f"Other metrics on test, with 95 % CI: {', '.join(shown)}."
 
 
 def choice(r: Results) -> str:

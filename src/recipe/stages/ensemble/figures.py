@@ -1,5 +1,6 @@
 """The figures of the final system: by size, by confidence, against other systems, and after extended training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -19,6 +20,7 @@ from recipe.stages.ensemble.selection import CALIBRATION_ERROR, LOSS, EnsembleSi
 from recipe.tasks.task import Task
 
 GRID = "#e8ebee"
+MOST_TARGETS = 40  # lines of a picture
 PERCENT = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # ticks
 
 
@@ -26,6 +28,7 @@ def draw(out: Path, r: Results, data: Data, test: Split) -> None:
     size_curves(out / "sizes.png", r.sizes, r.weights.greedy_path, r.metric, r.task.loss_name)
     systems(out / "systems.png", r.task, r.metric, r.systems, r.actual_test)
     extended_training(out / "longer.png", r.extended)
+    shares(out / "per_target.png", r.per_target, r.answers.shares)
     if r.coverage:
         quantity_figures.draw(out, r)
     else:
@@ -82,6 +85,26 @@ def reliabilities(path: Path, r: Results) -> None:
             axis.set(xlabel="confidence", title=title, xlim=(0, 1.03), ylim=(-0.03, 1.06))
             gridded(axis)
         axes[0].set_ylabel("accuracy on test")
+
+
+def shares(path: Path, rows: list[dict[str, str | float]], names: Sequence[str]) -> None:
+    """A panel for each share, a line for each class, label or quantity, with 95 % CI; the lowest of many."""
+    known = [row for row in rows if isinstance(row[names[0]], float)]
+    shown = sorted(known, key=lambda row: float(row[names[0]]))[:MOST_TARGETS]
+    titles = [next(iter(row.values())) for row in shown]
+    with drawing(path, width=3.2 * len(names) + 1.4, height=0.24 * len(shown) + 1.2, ncols=len(names), squeeze=False,
+                 sharey=True) as (_, axes):  # fmt: skip
+        for axis, name in zip(axes[0], names, strict=True):
+            for i, row in enumerate(shown):
+                value = row[name]
+                low, high = row.get(f"{name}_low", value), row.get(f"{name}_high", value)
+                if value != "":
+                    axis.plot([low, high], [i, i], color=ACCENT, lw=1.4, alpha=0.7)
+                    axis.plot(value, i, "o", ms=5, color=ACCENT)
+            axis.set(title=f"{name.replace('_', ' ')} on test", xlim=(-0.02, 1.02), ylim=(len(shown) - 0.5, -0.5))
+            gridded(axis, "x")
+            axis.tick_params(axis="y", length=0)
+        axes[0][0].set_yticks(range(len(shown)), titles)
 
 
 def extended_training(path: Path, extended: ExtendedTraining | None) -> None:

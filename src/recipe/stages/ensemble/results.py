@@ -90,6 +90,11 @@ class Results:
         return next((c for c in self.comparisons if c.system == final_evaluation.STUDENT), None)
 
     @property
+    def per_target(self) -> list[dict[str, str | float]]:
+        """A row for each class, label or quantity: the final system on test."""
+        return self.answers.by_target(self.final.p_test, self.actual_test)
+
+    @property
     def test_loss(self) -> float:
         return self.task.losses(self.final.p_test, self.actual_test).mean().item()
 
@@ -164,6 +169,7 @@ def evidence(data: Data, test: Split, r: Results, reloaded: Tensor) -> FinalSyst
 
 
 def write_tables(out: Path, r: Results) -> None:
+    write_csv(out / "per_target.csv", r.per_target)
     write_csv(out / "sizes.csv", [size.row() for size in r.sizes])
     effects = r.calibration_on_val.rows() + r.calibration_on_test.rows()
     write_csv(out / "calibration.csv", effects + [c.row() for c in r.coverage])
