@@ -9,9 +9,7 @@ from torch import Tensor
 from recipe.metrics import regression
 from recipe.tasks.answers import JOINT, mean_of_members
 
-# Half-widths of the 90 % interval from which a label is worth inspecting: 2 are 3.3 standard deviations of a normal
-# error.
-FAR, FAR_ON_TRAIN = 2.0, 1.0
+FAR = 2.0  # half-widths of the 90 % interval from which a label is worth inspecting: 3.3 standard deviations if normal
 
 
 @dataclass(frozen=True)
@@ -120,14 +118,13 @@ class QuantityAnswers:
         return ()
 
     def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
-        return self._beyond(p, actual, FAR_ON_TRAIN if trained_on else FAR)
+        return self._beyond(p, actual, FAR)
 
     def doubt(self, trained_on: bool) -> str:
-        far = FAR_ON_TRAIN if trained_on else FAR
-        return f"by more than {far:g} half-width{'s' if far > 1 else ''} of the 90 % interval"
+        return f"by more than {FAR:g} half-widths of the 90 % interval"
 
     def proposal(self, p: Tensor, actual: Tensor) -> tuple[str, str]:
-        far = (p - actual).abs() > FAR_ON_TRAIN * self._row(self.half_widths)
+        far = (p - actual).abs() > self._row(self.half_widths)
         rows = list(zip(self.names, p.tolist(), actual.tolist(), far.tolist(), strict=True))
         reasons = [
             f"the ensemble predicts {name} {self._with_unit(new)}, the label is {self._with_unit(old)}"

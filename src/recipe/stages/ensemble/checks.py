@@ -204,8 +204,9 @@ def intervals_cover(f: FinalSystemEvidence) -> Verdict:
     worst = max(f.coverage, key=lambda c: abs(c.share - SHARE))
     ends = interval(100 * worst.both_low, 100 * worst.both_high, decimals=1)
     finding = (
-        f"The {SHARE:.0%} intervals of {worst.target} contain {worst.share:.1%} of the true values of test ({ends} %, "
-        "with the noise of the validation examples that set the width): those are easier than new examples, or harder."
+        f"The {100 * SHARE:g} % intervals of {worst.target} contain {worst.share:.1%} of the true values of test "
+        f"({ends} %, with the noise of the validation examples that set the width): those are easier than new "
+        "examples, or harder."
     )
     holds = worst.both_low <= SHARE <= worst.both_high
     return bounded(PASS if holds else FAIL, worst.share, f"{SHARE:g} within {ends} %", finding=finding)

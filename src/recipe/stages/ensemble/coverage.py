@@ -35,8 +35,8 @@ class Coverage:
     def sentence(self, unit: str) -> str:
         width = f"{self.half_width:.4g} {unit}".rstrip()
         return (
-            f"The {SHARE:.0%} interval of {self.target} is the prediction ± {width} (split-conformal, from residuals "
-            f"on validation); on test it contains {self.share:.1%} of the true values "
+            f"The {100 * SHARE:g} % interval of {self.target} is the prediction ± {width} (split-conformal, from the "
+            f"residuals of validation); on test it contains {self.share:.1%} of the true values "
             f"({interval(100 * self.low, 100 * self.high, decimals=1)} %, n = {self.count:,})."
         )
 
