@@ -85,8 +85,8 @@ def other_metrics(r: Results) -> str:
     for metric in r.task.metrics.values():
         value, (low, high) = metric.of(p, actual), metric.interval(p, actual)
         if metric.name != r.metric.name and math.isfinite(value):
-            shown.append(f"{metric.title} {metric.shown(value)} ({metric.shown(low)} to {metric.shown(high)})")
-    return f"Other metrics on test, with 95 % CI: {', '.join(shown)}."
+            shown.append(f"{metric.title} {metric.shown(value)} (95 % CI {metric.shown(low)} to {metric.shown(high)})")
+    return f"Other metrics on test: {', '.join(shown)}."
 
 
 def choice(r: Results) -> str:
