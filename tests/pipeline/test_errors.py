@@ -33,7 +33,7 @@ def one_message(said, *words: str) -> None:
 
 ON_THE_COMMAND_LINE = {
     "model=convnte": ("conf/model/ has no `convnte`", "did you mean `convnet`?", "linear, mlp"),
-    "seeed=1": ("overfit has no `seeed`", "did you mean `seed`?", "optimizer, runtime, seed, stage"),
+    "seeed=1": ("overfit has no `seeed`", "did you mean `seed`?", "optimizer, runtime, sampler, seed, stage"),
     "train.stesp=3": ("overfit has no `train.stesp`", "did you mean `train.steps`?"),
     "train.steps=-1": ("overfit: `train.steps: -1` must be at least 1",),
     "seed=many": ("overfit: `seed: 'many'` is text, it must be a whole number",),

@@ -76,8 +76,8 @@ def _roc_auc(p: Array, y: Array, w: Array) -> Array:
 
 
 def _log_loss(p: Array, y: Array, w: Array) -> Array:
-    """Summed over labels, as the test loss is."""
-    return means(-np.log(np.maximum(np.where(y == 1, p, 1 - p), TINY)).sum(1), w)
+    """Mean over labels, as the loss is."""
+    return means(-np.log(np.maximum(np.where(y == 1, p, 1 - p), TINY)).mean(1), w)
 
 
 def _ece(p: Array, y: Array, w: Array) -> Array:
@@ -106,7 +106,7 @@ METRICS = {
         ),
         of_weighted("roc_auc", "macro ROC AUC", _roc_auc, _of_networks),
         of_weighted(
-            "log_loss", "log loss, summed over labels", _log_loss, _of_networks, higher_is_better=False, unit="nats"
+            "log_loss", "log loss, mean over labels", _log_loss, _of_networks, higher_is_better=False, unit="nats"
         ),
         of_weighted("ece", "classwise ECE", _ece, _of_networks, higher_is_better=False, limits=_ece_limits),
     )

@@ -250,6 +250,14 @@ def test_an_augmentation_that_destroys_the_label_is_refused_before_it_is_trained
     assert all(images.shape == (4, 1, 8, 8) for images in shown.values())
 
 
+def test_a_table_has_no_augmentation_to_be_checked():
+    """Though params.yaml names one for images."""
+    cfg = change(config(), {"model": {"_target_": "recipe.models.plain.mlp"}})
+    verdicts, closed_gates = augmentations.augmentation_checks(cfg, TABLE, Silent(cfg))
+    assert {v.verdict for v in verdicts({})} == {"skip"}
+    assert closed_gates({}) == ""
+
+
 # ---- smaller input -------------------------------------------------------------------------------------------
 
 
