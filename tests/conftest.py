@@ -11,11 +11,18 @@ from clone import Clone, fresh
 
 from recipe.config.compose import STAGES
 
+# Fixtures that take over a second, so that a test that needs one of them is slow, however short it is itself.
+SLOW_FIXTURES = {"whole", "animals", "audited_digits", "flawed", "ran", "searched", "wheel"}
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items):
     """Long tests first: while the last of all runs, the other workers have nothing to do. The very first makes the
     whole run that many need; nobody waits for it, for those that need none come meanwhile.
     """
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker("slow")
     making = "test_a_forced_repro_leaves_git_status_clean"
     rank = {item: 0 if item.name == making else 2 for item in items if "whole" in item.fixturenames}
     items.sort(key=lambda item: rank.get(item, 1 if item.get_closest_marker("slow") else 3))

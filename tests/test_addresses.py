@@ -268,6 +268,7 @@ def cfg(uri: str | None = None):
     return OmegaConf.create({"runtime": {"mlflow": {"uri": uri, "experiment": "recipe"}}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["environment", "conf", "variables"])
 def test_a_server_that_demands_a_login_gets_it(guarded, place, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -32,6 +32,7 @@ def set_up(kind: str, x: torch.Tensor, y: torch.Tensor, **more) -> Setup:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["quantities", "labels"])
 @pytest.mark.parametrize("columns", [1, 3])
 def test_a_healthy_training_closes_no_gate(kind, columns):

@@ -15,15 +15,29 @@ from recipe.errors import RecipeError
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def project(folder: Path) -> Path:
+    """The folder, with the project's conf/, scripts and params.yaml."""
+    for name in ("conf", "pipeline"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    return folder
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    """A folder with the project's conf/, scripts and params.yaml; the working directory."""
-    for name in ("conf", "pipeline"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    monkeypatch.chdir(tmp_path)
+    """Such a folder, as the working directory."""
+    monkeypatch.chdir(project(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def efforts(tmp_path_factory):
+    """{effort: {stage: config}}, composed once: all of it takes seconds."""
+    folder = project(tmp_path_factory.mktemp("effort"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return {word: with_effort(folder, word) for word in ("quick", "normal", "thorough")}
 
 
 def with_effort(house: Path, word: str, more: str = "") -> dict[str, dict]:
@@ -32,8 +46,9 @@ def with_effort(house: Path, word: str, more: str = "") -> dict[str, dict]:
     return {stage: plain_all(compose(stage)) for stage in STAGES}
 
 
-def test_more_effort_is_more_of_everything(house):
-    quick, normal, thorough = (with_effort(house, word) for word in ("quick", "normal", "thorough"))
+@pytest.mark.slow
+def test_more_effort_is_more_of_everything(efforts):
+    quick, normal, thorough = efforts.values()
     for stage, key in [
         ("baseline", "seeds"), ("regularize", "seeds"), ("tune", "trials"), ("tune", "trial_seeds"), ("tune", "seeds"),
         ("ensemble", "members"), ("ensemble", "top"), ("ensemble", "longer"),
@@ -43,14 +58,16 @@ def test_more_effort_is_more_of_everything(house):
     assert thorough["regularize"]["further"]
 
 
-def test_effort_changes_no_stage_that_takes_no_number_from_it(house):
-    quick, normal = with_effort(house, "quick"), with_effort(house, "normal")
+@pytest.mark.slow
+def test_effort_changes_no_stage_that_takes_no_number_from_it(efforts):
+    quick, normal = efforts["quick"], efforts["normal"]
     changed = [stage for stage in STAGES if quick[stage] != normal[stage]]
     assert changed == ["baseline", "regularize", "tune", "ensemble"]
 
 
-def test_gates_are_the_same_at_every_effort(house):
-    quick, thorough = with_effort(house, "quick"), with_effort(house, "thorough")
+@pytest.mark.slow
+def test_gates_are_the_same_at_every_effort(efforts):
+    quick, thorough = efforts["quick"], efforts["thorough"]
     for stage in STAGES:
         assert quick[stage]["checks"] == thorough[stage]["checks"]
         assert quick[stage]["waive"] == {}

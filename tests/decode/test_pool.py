@@ -250,6 +250,7 @@ def test_a_file_that_takes_too_long_is_stopped():
     sound(results[1])
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_file_that_only_waits_is_stopped_too():
     def files():

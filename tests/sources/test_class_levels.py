@@ -200,6 +200,7 @@ def test_classes_are_in_the_order_of_the_numbers_in_their_names(tmp_path, names)
     assert Folder(tmp_path, size=8).classes == names
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=6), unique=True))
 def test_any_names_have_one_order(names):
     assert sorted(names, key=label_order) == sorted(reversed(names), key=label_order)

@@ -155,6 +155,7 @@ def test_lists_of_names_and_of_numbers_in_parquet(tmp_path):
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.slow
 @ANY_FILE
 @given(st.lists(st.tuples(finite, finite), min_size=2, max_size=6, unique_by=(lambda v: v[0], lambda v: v[1])))
 def test_every_number_of_a_table_is_stored_to_the_last_bit(tmp_path, values):
@@ -165,6 +166,7 @@ def test_every_number_of_a_table_is_stored_to_the_last_bit(tmp_path, values):
     assert label == [f"{y!r};{z!r}" for y, z in values]
 
 
+@pytest.mark.slow
 @ANY_FILE
 @given(st.lists(st.sets(st.sampled_from(["a", "b c", "3"])), min_size=2, max_size=6))
 def test_names_in_cells_and_columns_of_0_and_1_are_the_same_labels(tmp_path, sets):

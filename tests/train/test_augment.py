@@ -152,6 +152,7 @@ def test_affine_is_random_affine(turned, device):
     assert apart(at_once(AFFINE, IMAGE, 20_000, device), turned) < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -196,6 +197,7 @@ def test_crop_is_random_crop(device):
     )  # along a diagonal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [2, 3])
 def test_cutout_is_random_erasing_on_an_image_with_a_border(device, side):
     image = 0.1 + pictures((3, 8, 6))

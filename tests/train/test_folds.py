@@ -29,6 +29,7 @@ def train(lanes, train, val, mode="auto", **more):
     return engine.train(lanes, train, val, eval_every=10, mode=mode, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 def test_a_lane_of_a_fold_is_the_training_on_its_examples(mode):
     mixed = [replace(lane(make, seed=s), fold=FOLDS[s % 2]) for s in range(4)]

@@ -179,6 +179,7 @@ def test_lanes_that_are_over_leave_the_batch(monkeypatch):
     assert sizes == [3] * 30 + [2] * 30 + [1] * 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 def test_a_lane_stops_when_val_gets_no_better(mode):
     patient, endless = (lane(seed=1, steps=600, patience=p, options={"lr": 0.02}) for p in (3, None))
@@ -195,6 +196,7 @@ def test_a_lane_stops_when_enough_is_learned(mode):
         assert result.curve[-1]["train_loss"] < 0.3 <= result.curve[-2]["train_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "batched"])
 @pytest.mark.parametrize("name", ["mlp", "convnet", "residual, by vmap"])
 def test_half_precision_learns_the_same_to_its_precision(mode, name):

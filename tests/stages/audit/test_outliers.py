@@ -229,6 +229,7 @@ def stripes(classes: int, per: int, seed: int) -> np.ndarray:
     return np.stack(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_many_small_classes_of_several_kinds_are_no_outliers(seed):
     images = stripes(classes=100, per=5, seed=seed)

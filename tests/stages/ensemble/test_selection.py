@@ -165,6 +165,7 @@ def test_without_a_mistake_the_temperature_is_at_its_end_and_not_used():
     assert found.predictions(torch.stack([p, p])).allclose(p)
 
 
+@pytest.mark.slow
 def test_calibration_before_and_after():
     p, y = random(2000, sure=2.0)
     sure = tempered(p, 0.5)

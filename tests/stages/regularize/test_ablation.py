@@ -177,6 +177,7 @@ def test_what_the_model_or_the_data_do_not_have_is_skipped():
     assert ablation.inapplicable(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
 
 
+@pytest.mark.slow
 def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
     cfg = compose("regularize", ROOT)
     for rung in OmegaConf.to_container(cfg.rungs):

@@ -59,6 +59,7 @@ def at_work(monkeypatch, tmp_path):
     return cfg, helper
 
 
+@pytest.mark.slow
 def test_what_a_helper_dies_of_is_said_and_is_no_failure(capfd, tmp_path, monkeypatch):
     cfg, messages = compose("tune"), []
     cfg.runtime.processes = 3
@@ -105,6 +106,7 @@ def test_a_stage_that_is_killed_leaves_no_helper(at_work):
     assert gone(pid)
 
 
+@pytest.mark.slow
 def test_a_helper_whose_config_breaks_off_ends():
     """With the stage that was writing it."""
     half = OmegaConf.to_yaml(compose("tune"))[:500]
