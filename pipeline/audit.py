@@ -13,7 +13,7 @@ from recipe.stages.runner import Report, stage
 from recipe.verdict import checks_of
 
 
-@stage("audit", checks_of(checks))
+@stage("audit", checks_of(*checks.CLAIMS))
 def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     limits, name = FlagLimits(**cfg.flags), data_name(cfg)
@@ -21,7 +21,8 @@ def main(cfg, run):
     result = audit(store, limits, cfg.seed, run.say)
     outputs.write(result, store, name, cfg.seed, run.out)
     drawn = figures.draw(result, store, limits, run.out, cfg.seed)
-    verdicts = run.judge(checks, checks.audited(result, store, cfg.decisions))
+    subject = checks.audited(result, store, cfg.decisions)
+    verdicts = [verdict for claims in checks.CLAIMS for verdict in run.judge(claims, subject)]
     metrics = captions.metrics(result, store.task)
     return Report(
         metrics, verdicts, evidence=captions.EVIDENCE, figures=drawn, summary=captions.summary(metrics, store.task),

@@ -24,6 +24,20 @@ class Rows:
         return self.values[index], int(self.targets[index])
 
 
+class Measured:
+    """A data set of feature rows, or of images, with several labels or with quantities: targets (N, K)."""
+
+    def __init__(self, values, targets, kind="features", **names):
+        self.values, self.targets, self.kind = values, targets, kind
+        vars(self).update(names)  # labels or target_columns, unit, columns, ...
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, index):
+        return self.values[index], self.targets[index].tolist()
+
+
 def audit_of(source, folder) -> tuple[Audit, Store]:
     """Without the probes, which tests/stages/audit/test_probes.py examines."""
     config = {"_target_": type(source).__name__}

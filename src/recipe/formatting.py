@@ -56,8 +56,9 @@ def metric(name: str, value: object) -> str:
     return f"{points(value)} points" if name.endswith(("_sd", "gain", "gap")) else percent(value)
 
 
-def count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+def count(n: int, noun: str, plural: str = "") -> str:
+    """`1 class`, `1,234 classes`; the plural is the noun with an s unless it is given."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"
 
 
 def interval(low: float, high: float, confidence: float = 0.95, decimals: int = 3) -> str:

@@ -16,6 +16,7 @@ from recipe.stages.prepare import checks as prepare_checks
 from recipe.stages.split import checks as split_checks
 from recipe.stages.split.divide import Division, Plan
 from recipe.tasks.classification import Classification
+from recipe.tasks.regression import Regression
 from recipe.verdict import checks_of, run
 
 READING = prepare_checks.Reading(problems={}, noted={}, unrepeatable=0)
@@ -48,16 +49,18 @@ def gain(verdict, value=0.2):
 AUDITED = audit_checks.Audited(
     columns(),
     labels=[0, 1, 2, 0, 1, 2],
-    classes=["a", "b", "c"],
+    task=Classification(("a", "b", "c")),
     floats=True,
     order_gap=1.0,
     order_spread=0.006,
     noise=(0.0, 0.02),
+    entries=6,
     metadata=gain("no", 0.0),
     split=gain("no", 0.01),
     shortcut=Shortcut((0, 4, 4), 0, 0.91, 6),
     table=None,
 )
+AGES = replace(AUDITED, task=Regression(("rings",)), suspects=0, target_outliers=0)
 UNIQUE = Repeats(rows=0, distinct=0, most=1, expected=0.0, count=6)
 COLUMNS = ColumnProblems(constant=[], equal=[], identifiers=[], missing={"age": 0.1}, repeats=UNIQUE)
 TABLE = replace(AUDITED, table=COLUMNS)
@@ -129,7 +132,10 @@ PAIRS = {
     "every_input_is_finite": (AUDITED, replace(AUDITED, columns=columns(finite=np.arange(6) > 0))),
     "one_range": (AUDITED, replace(AUDITED, columns=columns(max=np.array([1, 1, 255, 1, 1, 1.0])))),
     "every_class_has_an_example": (AUDITED, replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0])))),
-    "targets_vary": (replace(AUDITED, classes=()), replace(AUDITED, classes=(), unvaried=["rings"])),
+    "targets_vary": (AGES, replace(AGES, unvaried=["rings"])),
+    "quantities_agree": (AGES, replace(AGES, suspects=1)),
+    "quantities_have_no_outliers": (AGES, replace(AGES, target_outliers=1)),
+    "labels_are_distinct": (AGES, replace(AGES, alike=["`rings` and `age`"])),
     "equal_inputs_have_one_label": (AUDITED, replace(AUDITED, columns=columns(hash=np.array(list("aacdef"))))),
     "classes_are_balanced": (AUDITED, replace(AUDITED, labels=[0] * 10 + [1] * 10 + [2])),
     "no_exact_copies": (AUDITED, flagged("exact copy; other label")),
@@ -160,11 +166,11 @@ PAIRS = {
     "class_shares_agree": (WRITTEN, written(KEPT, train=[0, 1, 2, 3, 5, 7], val=[4, 6], test=[8, 9])),
     "sizes_are_as_asked": (WRITTEN, written(KEPT, train=[0, 1, 2, 3], val=[4, 5, 6, 7], test=[8, 9])),
 }
-CHECKS = checks_of(prepare_checks, audit_checks, split_checks)
+CHECKS = checks_of(prepare_checks, *audit_checks.CLAIMS, split_checks)
 
 
 def test_a_class_without_an_example_is_named():
-    verdict = audit_checks.every_class_has_an_example(
+    verdict = CHECKS["every_class_has_an_example"](
         replace(AUDITED, columns=columns(label=np.array([0, 1, 1, 0, 1, 0])))
     )
     assert (verdict.value, verdict.closes) == ("c", True)
@@ -185,7 +191,7 @@ def test_a_healthy_subject_passes_and_a_sabotaged_one_fails(name):
     assert CHECKS[name](broken).verdict == "fail"
 
 
-@pytest.mark.parametrize("module", [prepare_checks, audit_checks, split_checks])
+@pytest.mark.parametrize("module", [prepare_checks, *audit_checks.CLAIMS, split_checks])
 def test_every_check_says_what_it_claims_and_where_to_look(module):
     for check in checks_of(module).values():
         assert check.fixed["claim"].endswith(".")
@@ -258,7 +264,10 @@ def test_chance_is_no_order():
 
 def test_limits_come_from_conf():
     verdicts = run(
-        checks_of(audit_checks), AUDITED, limits={"classes_are_balanced": {"limit": 1.0}}, where="conf/audit.yaml"
+        checks_of(*audit_checks.CLAIMS),
+        AUDITED,
+        limits={"classes_are_balanced": {"limit": 1.0}},
+        where="conf/audit.yaml",
     )
     assert {v.check: v.verdict for v in verdicts}["classes_are_balanced"] == "fail"
     assert not any(v.closes for v in verdicts)  # a note, shown only

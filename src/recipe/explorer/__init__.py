@@ -37,6 +37,8 @@ def explorer(
     picture: Callable[[int], np.ndarray | None] | None = None,
     text: Sequence[str] | None = None,
     classes: Sequence[str] = (),
+    entry: str = "one",
+    measured: Sequence[str] = (),
     neighbours: np.ndarray | None = None,
     neighbours_heading: str = "Nearest neighbours",
     only_neighbours: np.ndarray | None = None,
@@ -50,6 +52,8 @@ def explorer(
     picture: row -> (H, W) or (H, W, 3) uint8, None where it cannot be read. Sides above 64 pixels are shrunk by area.
     text: the example itself where it is a text; becomes the column `text`.
     classes: every name that a label may have, in the order to show them.
+    entry: how a label is entered: `one` of these names, `any` of them, or a `number` for each of them.
+    measured: of numbers, the columns that hold the given ones.
     neighbours: (N, k) rows, nearest first; -1 where there is none.
     only_neighbours: (N,) bool, examples that are shown beside others, never in the gallery.
     initial_filter: {column of text, or yes or no: the values that pass}; the user can remove it.
@@ -81,6 +85,8 @@ def explorer(
         "initialFilter": {name: list(values) for name, values in (initial_filter or {}).items()},
         "text": text is not None,
         "classes": [str(name) for name in classes],
+        "entry": entry,
+        "measured": list(measured),
         "columns": [encode(c.name, c.meaning, c.values[rows], c.separator) for c in columns],
         "neighbours": _neighbours_on_page(neighbours, rows, total, neighbours_heading),
         "pictures": None if picture is None else sheets(picture, rows.tolist()),

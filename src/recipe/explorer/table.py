@@ -20,9 +20,9 @@ class Column:
 class Roles:
     """Names of the columns that the page uses in a special way; empty where there is none.
 
-    The page has a view of the duplicates where there is a `group`, of label suspects where there are `suspect` and
-    `suggested`, of confusions where there are `label` and `suggested`. With `wrong`, it shows a table of confusions
-    beside the gallery.
+    The page has a view of the duplicates where there is a `group`, of label suspects where there is `suspect` and
+    another label is `suggested` for an example, of confusions where there are `label` and `suggested` of classes. With
+    `wrong`, it shows a table of confusions beside the gallery.
     """
 
     id: str  # text, different for each example: what decisions.csv names
@@ -33,6 +33,8 @@ class Roles:
     wrong: str = ""  # yes or no: `suggested` is not `label`
     order: str = ""  # number: at first the page is sorted by it, the largest first
     caption: str = ""  # below each picture at first; else the label
+    residual: str = ""  # number: of a quantity, shown beside its suspicion
+    doubt: str = ""  # text, empty for most: what may be wrong, shown there too
     guarded: str = ""  # yes or no: a decision about it comes with a warning, which is the meaning of the column
 
 

@@ -230,25 +230,30 @@ def _decimal_commas(rows: TableRows, columns: Mapping[str, Cells]) -> list[Probl
     return [Problem(ASSUMED, rows.file, shown(detail))]
 
 
-def _note_missing_codes(c: _Column, values: np.ndarray) -> None:
-    """Notes values such as -999 far from all others, which often stand for a missing value."""
+def missing_codes(values: np.ndarray) -> dict[float, int]:
+    """{value, such as -999: how often it occurs} of those far from all others: they often stand for a missing value."""
     finite = np.isfinite(values)
-    for code in MISSING_CODES:
-        here = values == code
-        if not here.any():
-            continue
-        rest = values[finite & ~np.isin(values, MISSING_CODES)]
-        if not len(rest) or rest.min() == rest.max():
-            continue
-        low, high = rest.min(), rest.max()
-        far = max(low - code, code - high) > 2 * (high - low)
-        if far or (code < 0 <= low):
-            where = ", ".join(c.rows.places[row].rpartition(", ")[2] for row in np.flatnonzero(here)[:5])
-            more = f" and {n} more" if (n := int(here.sum()) - 5) > 0 else ""
-            c.note(
-                ODD_VALUE,
-                f"{code:g} in {where}{more}, the others are {low:g} to {high:g}: it may stand for a missing value",
-            )
+    rest = values[finite & ~np.isin(values, MISSING_CODES)]
+    if not len(rest) or rest.min() == rest.max():
+        return {}
+    low, high = rest.min(), rest.max()
+    counts = {code: int((values == code).sum()) for code in MISSING_CODES}
+    far = [c for c in MISSING_CODES if max(low - c, c - high) > 2 * (high - low) or c < 0 <= low]
+    return {code: counts[code] for code in far if counts[code]}
+
+
+def _note_missing_codes(c: _Column, values: np.ndarray) -> None:
+    """Notes each of them."""
+    codes = missing_codes(values)
+    rest = values[np.isfinite(values) & ~np.isin(values, MISSING_CODES)]
+    for code, count in codes.items():
+        where = ", ".join(c.rows.places[row].rpartition(", ")[2] for row in np.flatnonzero(values == code)[:5])
+        more = f" and {n} more" if (n := count - 5) > 0 else ""
+        c.note(
+            ODD_VALUE,
+            f"{code:g} in {where}{more}, the others are {rest.min():g} to {rest.max():g}: it may stand for a missing "
+            "value",
+        )
 
 
 # ---- dates and names -----------------------------------------------------------------------------------------------

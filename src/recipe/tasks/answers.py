@@ -19,6 +19,10 @@ class Answers(Protocol):
     """Implemented in class_answers, label_answers and quantity_answers."""
 
     @property
+    def names(self) -> Sequence[str]:
+        """Of the classes, labels or quantities."""
+
+    @property
     def p_columns(self) -> Sequence[str]:
         """The columns of a table that hold p, exactly."""
 
@@ -66,8 +70,9 @@ class Answers(Protocol):
     def wrong(self, p: Tensor, actual: Tensor) -> Tensor:
         """(N,) bool: the prediction is not right, or the quantity is outside of its interval."""
 
-    def options(self, texts: set[str]) -> Sequence[str]:
-        """What a label can be changed to on a page, where `texts` are labels and predictions; none of quantities."""
+    @property
+    def measured(self) -> Sequence[str]:
+        """The columns of `details` that hold the true quantities; none of classes and labels."""
 
     wrong_word: str  # of predictions, as in `5 of 200 predictions are wrong`
     label_meaning: str  # of the columns of that page: what is given

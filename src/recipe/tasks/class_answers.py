@@ -19,6 +19,7 @@ class ClassAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    measured = ()
     shares = ("recall", "precision")
     caption_form = "label → prediction, with its confidence"
     wrong_word = "wrong"
@@ -83,9 +84,6 @@ class ClassAnswers:
             "confidence": ("the ensemble's probability of that class, 0 to 1", p.max(1).values.tolist()),
             "p_label": ("the ensemble's probability of the label, 0 to 1", of_label.tolist()),
         }
-
-    def options(self, texts: set[str]) -> Sequence[str]:
-        return self.names
 
     def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
         return self.wrong(p, actual) & (p.max(1).values >= sure(trained_on))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.scores import TINY, intervals, nlls, quality
 from recipe.tasks.class_answers import ClassAnswers
 from recipe.tasks.labels import ClassNumbers
+
+T = TypeVar("T")
 
 MEASURES = ("NLL", "Brier", "ECE")
 
@@ -37,6 +39,9 @@ class Classification:
     fit_title = "probability of the right class"
     enough = 0.05  # nats
     calibration_names = ("temperature",)
+
+    def choose(self, *, classes: T, labels: T, quantities: T) -> T:
+        return classes
 
     @property
     def classes(self) -> Sequence[str]:

@@ -18,6 +18,7 @@ class LabelAnswers:
 
     names: Sequence[str]
     texts = ("predicted",)
+    measured = ()
     shares = ("recall", "precision", "average_precision")
     caption_form = "+ predicted and not given, − given and not predicted"
     wrong_word = "wrong"
@@ -85,9 +86,6 @@ class LabelAnswers:
             "not predicted": ("labels that are given and not predicted", extra),
             "p_label": ("the ensemble's lowest probability of what a label is, given or not, 0 to 1", lowest),
         }
-
-    def options(self, texts: set[str]) -> Sequence[str]:
-        return sorted(texts)
 
     def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
         return self._contradicted(p, actual, sure(trained_on)).any(1)

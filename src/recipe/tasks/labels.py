@@ -23,6 +23,10 @@ class LabelForm(Protocol):
     """Of a task: `Task.labels`."""
 
     @property
+    def entry(self) -> str:
+        """How a page lets a person enter it: `one` of the names, `any` of them, or a `number` for each."""
+
+    @property
     def meanings(self) -> dict[str, str]:
         """Of the columns `label` and `class` of examples.parquet."""
 
@@ -50,6 +54,7 @@ class ClassNumbers:
     """names: of the classes."""
 
     names: Sequence[str]
+    entry = "one"
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -85,6 +90,7 @@ class LabelSets:
     """names: of the labels, of which an example has any number."""
 
     names: Sequence[str]
+    entry = "any"
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -131,6 +137,7 @@ class Quantities:
 
     names: Sequence[str]
     unit: str = ""
+    entry = "number"
 
     @property
     def meanings(self) -> dict[str, str]:

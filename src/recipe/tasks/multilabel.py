@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from recipe.metrics.scores import TINY, bootstrap
 from recipe.tasks.label_answers import LabelAnswers
 from recipe.tasks.labels import LabelSets
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Multilabel:
@@ -32,6 +34,9 @@ class Multilabel:
     discrete = True
     fit_title = "mean probability of what each label is"
     enough = 0.05  # nats a label
+
+    def choose(self, *, classes: T, labels: T, quantities: T) -> T:
+        return labels
 
     @property
     def classes(self) -> Sequence[str]:

@@ -106,7 +106,7 @@ class QuantityAnswers:
         unit = f", in {self.unit}" if self.unit else ""
         details: dict[str, tuple[str, list]] = {}
         for i, name in enumerate(self.names):
-            of = f" of {name}" if len(self.names) > 1 else ""
+            of = self._of(name)
             details |= {
                 f"true value{of}": (f"the target{unit}, after decisions.csv", actual[:, i].tolist()),
                 f"predicted value{of}": (f"the ensemble's prediction{unit}", p[:, i].tolist()),
@@ -114,8 +114,9 @@ class QuantityAnswers:
             }
         return details
 
-    def options(self, texts: set[str]) -> Sequence[str]:
-        return ()
+    @property
+    def measured(self) -> Sequence[str]:
+        return [f"true value{self._of(name)}" for name in self.names]
 
     def doubted(self, p: Tensor, actual: Tensor, trained_on: bool) -> Tensor:
         return self._beyond(p, actual, FAR)
@@ -140,6 +141,9 @@ class QuantityAnswers:
 
     def _row(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64)
+
+    def _of(self, name: str) -> str:
+        return f" of {name}" if len(self.names) > 1 else ""
 
     def _with_unit(self, value: float) -> str:
         return f"{value:.4g} {self.unit}".rstrip()

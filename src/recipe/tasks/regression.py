@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from recipe.metrics import conformal, regression
 from recipe.metrics.metric import Metric
 from recipe.tasks.labels import Quantities
 from recipe.tasks.quantity_answers import QuantityAnswers
+
+T = TypeVar("T")
 
 STRATA = 10  # quantiles of a quantity that every split should hold alike
 
@@ -36,6 +38,9 @@ class Regression:
     fit_title = "closeness to the target: 1 / (1 + squared error in variances)"
     enough = 0.01  # of the variance: R2 above 0.99
     calibration_names = ()
+
+    def choose(self, *, classes: T, labels: T, quantities: T) -> T:
+        return quantities
 
     @property
     def classes(self) -> Sequence[str]:

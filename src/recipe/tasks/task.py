@@ -6,7 +6,7 @@ or networks and examples.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from recipe.metrics.metric import Metric
 from recipe.tasks.answers import Answers
 from recipe.tasks.labels import LabelForm
 
+T = TypeVar("T")
+
 
 class Task(Protocol):
     """Implemented by the modules beside this one."""
@@ -22,6 +24,9 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """classification, multilabel or regression: the word in conf and in store.json."""
+
+    def choose(self, *, classes: T, labels: T, quantities: T) -> T:
+        """The one of three that is for this task: where a stage measures, writes or draws something else for each."""
 
     @property
     def names(self) -> Sequence[str]:

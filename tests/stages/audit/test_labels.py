@@ -10,7 +10,7 @@ from recipe.errors import RecipeError
 from recipe.sources.digits import Digits
 from recipe.stages.audit.class_balance import balance, confusions, sentence
 from recipe.stages.audit.embeddings import of_columns, of_images, of_texts
-from recipe.stages.audit.labels import folds, out_of_fold, suspects, suspects_by_loss, suspects_from
+from recipe.stages.audit.labels import folds, out_of_fold, suspects, suspects_from
 
 
 @pytest.fixture(scope="module")
@@ -154,17 +154,16 @@ def test_a_class_number_without_examples_breaks_nothing():
     assert result.accuracy > 0.9
 
 
-def test_probabilities_of_another_model_and_losses_of_a_training():
+def test_probabilities_of_another_model():
     rng = np.random.default_rng(0)
     true = rng.integers(0, 4, 800)
     p = np.full((800, 4), 0.02) + 0.92 * np.eye(4)[true] + 0.02 * rng.random((800, 4))
     p /= p.sum(1, keepdims=True)
     labels = planted(true, "sym", 0.1, 0)
-    for result in (suspects_from(p, labels), suspects_by_loss(p, labels)):
-        assert average_precision_score(labels != true, result.score) == pytest.approx(1)
-        assert np.array_equal(result.suggested, true)
-    assert suspects_by_loss(p, labels).rate is None
-    assert suspects_from(p, labels).rate[0] <= 0.1 <= suspects_from(p, labels).rate[1]
+    result = suspects_from(p, labels)
+    assert average_precision_score(labels != true, result.score) == pytest.approx(1)
+    assert np.array_equal(result.suggested, true)
+    assert result.rate[0] <= 0.1 <= result.rate[1]
 
 
 def test_mistakes_are_named():

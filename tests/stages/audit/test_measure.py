@@ -18,7 +18,7 @@ from recipe.verdict import checks_of, run
 def verdicts_of(result, store, folder):
     (folder / "decisions.csv").write_text("id,action,label,reason\n")
     subject = audited(result, store, str(folder / "decisions.csv"))
-    return {v.check: v.verdict for v in run(checks_of(claims), subject, limits={}, waive={}, where="")}
+    return {v.check: v.verdict for v in run(checks_of(*claims.CLAIMS), subject, limits={}, waive={}, where="")}
 
 
 # ---- images --------------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_wrong_labels_are_ranked_first(flawed):
     wrong = planted(source, result, "wrong label")
     first = np.argsort(-result.columns["label_suspicion"], kind="stable")[: 2 * len(wrong)]
     assert len(set(wrong.tolist()) & set(first.tolist())) >= 0.9 * len(wrong)
-    low, high = result.suspects.rate
+    low, high = result.judged.noise
     share = (PLANTED["wrong label"] + PLANTED["copy with another label"]) / len(result.columns["id"])
     assert low <= share <= high
 

@@ -59,7 +59,8 @@ function fillSelects() {
 /** An example of a filter, with columns and values of this page. */
 function sampleQuery() {
   const score = byName.get("outlier") ?? roles.suspect ?? columns.find((column) => column.kind === "number");
-  const name = payload.classes.find((text) => /^[\w-]{1,24}$/.test(text));
+  const names = payload.entry === "one" ? payload.classes : [];
+  const name = names.find((text) => /^[\w-]{1,24}$/.test(text));
   const parts = [];
   if (score?.kind === "number" && /^[\w-]+$/.test(score.name))
     parts.push(`${score.name} > ${formatNumber(quantile(sortedValues(score), 0.95) ?? 0)}`);

@@ -5,7 +5,7 @@ import { change } from "./change.js";
 import { idOf, isGuarded, pictured, roles } from "./data.js";
 import { button, el, foreign, icon } from "./dom.js";
 import { passing } from "./filter.js";
-import { counted, cut } from "./formatting.js";
+import { categoryName, counted, cut } from "./formatting.js";
 import { getNextReason, setNextReason, unmark } from "./marks.js";
 import { state } from "./state.js";
 import { tile } from "./tiles.js";
@@ -151,7 +151,7 @@ function markItem(i, mark, refresh) {
       "div",
       {},
       el("code", {}, id),
-      foreign(mark.action === "relabel" ? `relabel to ${mark.label}` : mark.action, 50),
+      foreign(mark.action === "relabel" ? `relabel to ${categoryName(mark.label)}` : mark.action, 50),
       field,
     ),
     icon("×", `Undo the decision on ${id}`, () => unmark([i])),

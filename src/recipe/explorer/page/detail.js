@@ -20,9 +20,10 @@ import {
 } from "./data.js";
 import { button, el, foreign, icon, svg } from "./dom.js";
 import { duplicatesOf } from "./duplicates.js";
-import { cut, formatPercent } from "./formatting.js";
+import { categoryName, cut, formatPercent } from "./formatting.js";
 import { labelChange } from "./labels.js";
-import { decide, unmark } from "./marks.js";
+import { unmark } from "./marks.js";
+import { decide } from "./relabel.js";
 import { barScale, HEIGHT, skyline, VIEW_BOX, WIDTH } from "./skyline.js";
 import { state } from "./state.js";
 import { drawThumbnail } from "./thumbnails.js";
@@ -53,8 +54,8 @@ export function examplePanel(i) {
       : null,
     roles.label ? labelChange(i, 60) : null,
     decisionButtons(i),
-    strip(payload.neighbours?.heading ?? "", neighboursOf(i), i),
-    strip("Duplicates", duplicatesOf(i), i),
+    strip(payload.neighbours?.heading ?? "", neighboursOf(i), i, payload.entry !== "number"),
+    strip("Duplicates", duplicatesOf(i), i, true),
     el(
       "dl",
       { class: "facts" },
@@ -92,21 +93,23 @@ function decisionButtons(i) {
     offer("relabel", "Relabel ", "r"),
     offer("keep", "Keep ", "c"),
     made ? button(["Undo ", el("kbd", {}, "u")], () => unmark([i])) : null,
-    made?.action === "relabel" ? foreign(`to ${made.label}`, 40) : null,
+    made?.action === "relabel" ? foreign(`to ${categoryName(made.label)}`, 40) : null,
     isGuarded(i) ? el("p", { class: "guard" }, `${roles.guarded?.name}: ${roles.guarded?.meaning}.`) : null,
   );
 }
 
 /**
- * A row of related examples: those with another label are highlighted.
+ * A row of related examples. `compared`: those with another label are highlighted; neighbours need not have equal
+ * numbers.
  * @param {string} heading
  * @param {number[]} examples
  * @param {number} i
+ * @param {boolean} compared
  */
-function strip(heading, examples, i) {
+function strip(heading, examples, i, compared) {
   if (!examples.length || (i >= SHOWN && examples.every((other) => other < 0))) return null;
   /** @param {number} other */
-  const differs = (other) => other >= 0 && labelOf(other) !== labelOf(i);
+  const differs = (other) => compared && other >= 0 && labelOf(other) !== labelOf(i);
   const tiles = examples.slice(0, LISTED_DUPLICATES).map((other) => relatedTile(other, 56, differs(other)));
   const differ = examples.filter(differs).length;
   return el(

@@ -6,7 +6,8 @@ import { moveCursor, toggleSelected } from "./cursor.js";
 import { byId } from "./dom.js";
 import { stage } from "./focus.js";
 import { isHelpOpen, toggleHelp } from "./help.js";
-import { decide, unmark } from "./marks.js";
+import { unmark } from "./marks.js";
+import { decide } from "./relabel.js";
 import { chosenExamples, state } from "./state.js";
 import { views } from "./views.js";
 

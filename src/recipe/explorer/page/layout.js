@@ -162,6 +162,14 @@ function arrangeDuplicates(width) {
   return { rows, summary: `${counted(codes.length, "group")} of duplicates` };
 }
 
+/** @param {number} count of suspects */
+function suspectsSummary(count) {
+  if (roles.wrong) return ["worst first", payload.neighbours?.heading].filter(Boolean).join(" · ");
+  if (payload.entry === "number") return "measured → predicted, the furthest apart first";
+  const differ = count === 1 ? "differs" : "differ";
+  return `${counted(count, "label")} that ${differ} from “${existing(roles.suggested).name}”`;
+}
+
 // ---- suspects: the least credible labels first, each with its neighbours
 
 /** @param {number} width */
@@ -180,8 +188,5 @@ function arrangeSuspects(width) {
     narrow,
     cells: [{ i, x: PAD, width: tileWidth }],
   }));
-  const summary = roles.wrong
-    ? ["worst first", payload.neighbours?.heading].filter(Boolean).join(" · ")
-    : `${counted(examples.length, "label")} that differ from “${existing(roles.suggested).name}”`;
-  return { rows, summary };
+  return { rows, summary: suspectsSummary(examples.length) };
 }

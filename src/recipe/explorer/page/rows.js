@@ -8,15 +8,18 @@ import {
   isMissing,
   labelOf,
   neighboursOf,
+  payload,
   pictured,
   roles,
   suggestedOf,
+  textOf,
 } from "./data.js";
-import { button, el, existing } from "./dom.js";
+import { button, el, existing, foreign } from "./dom.js";
 import { counted, cut, formatNumber } from "./formatting.js";
 import { labelChange } from "./labels.js";
 import { PAD } from "./layout.js";
 import { mark } from "./marks.js";
+import { decide } from "./relabel.js";
 import { state } from "./state.js";
 import { placeAt, relatedTile, tile, updateTile } from "./tiles.js";
 
@@ -127,13 +130,17 @@ function aboutSuspect(i) {
       "p",
       { class: "facts" },
       `${cut(suspect.name, 24)} ${formatNumber(suspect.values[i])} · `,
+      roles.residual ? `${cut(roles.residual.name, 24)} ${formatNumber(roles.residual.values[i])} · ` : "",
+      roles.doubt && !isMissing(roles.doubt, i) ? [foreign(textOf(roles.doubt, i), 60), " · "] : "",
       isGuarded(i) ? `${cut(roles.guarded?.name, 24)} · ` : "",
       el("code", {}, cut(idOf(i), 24)),
     ),
     el(
       "p",
       { class: "acts" },
-      offer("relabel", suggestedOf(i), "Relabel"),
+      payload.entry === "number"
+        ? button("Relabel …", () => decide([i], "relabel"), { "data-act": "relabel" })
+        : offer("relabel", suggestedOf(i), "Relabel"),
       offer("keep", "", "Keep"),
       offer("drop", "", "Drop"),
     ),

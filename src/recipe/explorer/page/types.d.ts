@@ -50,6 +50,8 @@ export interface Roles {
   order: NumberColumn | null;
   caption: Column | null;
   guarded: FlagColumn | null;
+  residual: NumberColumn | null;
+  doubt: TextColumn | null;
 }
 
 export interface Pictures {
@@ -72,7 +74,9 @@ export interface Payload {
   roles: Record<keyof Roles, string>;
   initialFilter: Record<string, string[]>;
   text: boolean;
-  classes: string[];
+  classes: string[]; // or labels, or quantities
+  entry: "one" | "any" | "number"; // how a label is entered: one of them, any of them, or a number for each
+  measured: string[]; // columns with the given numbers
   columns: PackedColumn[];
   neighbours: (Packed & { k: number; heading: string }) | null;
   pictures: Pictures | null;

@@ -1,7 +1,7 @@
 // The views of this page, and what it begins with.
 
 import { isGroupable } from "./categories.js";
-import { byName, columns, payload, pictured, roles } from "./data.js";
+import { byName, columns, isContradicted, payload, pictured, roles, SHOWN } from "./data.js";
 import { largestSide } from "./thumbnails.js";
 
 /** @import { Brush, Column, ViewName } from "./types" */
@@ -19,9 +19,17 @@ function listViews() {
     ["table", "Table"],
   ];
   if (roles.group) list.push(["duplicates", "Duplicates"]);
-  if (roles.suspect && roles.suggested) list.push(["suspects", roles.wrong ? "Mistakes" : "Suspects"]);
-  if (roles.label && roles.suggested) list.push(["confusions", "Confusions"]);
+  if (roles.wrong ? roles.suspect && roles.suggested : anySuspect())
+    list.push(["suspects", roles.wrong ? "Mistakes" : "Suspects"]);
+  if (roles.label && roles.suggested && payload.entry === "one") list.push(["confusions", "Confusions"]);
   return list;
+}
+
+/** Whether another label is suggested for any example. */
+function anySuspect() {
+  if (!roles.suspect) return false;
+  for (let i = 0; i < SHOWN; i++) if (isContradicted(i)) return true;
+  return false;
 }
 
 export const views = listViews();
@@ -33,7 +41,8 @@ function firstPlots() {
   const special = [roles.caption, roles.wrong, roles.guarded];
   /** @type {(Column | null | undefined)[]} */
   const plots = [
-    roles.wrong ?? roles.label, // the table of confusions has the labels
+    // the table of confusions has the labels
+    roles.wrong ?? byName.get(payload.measured[0]) ?? roles.label,
     roles.suspect,
     byName.get("flagged"),
     ...bars.filter((column) => column.kind === "text" && column.separator),

@@ -11,9 +11,9 @@ from recipe.data.store import Store
 from recipe.stages.audit import embeddings, tables, texts
 from recipe.stages.audit.bias import ORDER, Bias, bias, name_columns
 from recipe.stages.audit.duplicates.search import Pair, exact_pairs, find_pairs
+from recipe.stages.audit.explained import Explained
 from recipe.stages.audit.flags import MEANINGS as FLAG_MEANINGS
 from recipe.stages.audit.flags import FlagLimits, flags, fold_groups, neighbour_columns
-from recipe.stages.audit.labels import Suspects, suspects
 from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
 from recipe.stages.audit.order import Order, order_of
 from recipe.stages.audit.outliers import outliers
@@ -21,9 +21,9 @@ from recipe.stages.audit.probes.questions import ProbeResult, run_probes
 from recipe.stages.audit.shortcuts import Shortcut, shortcut
 from recipe.stages.audit.statistics import MEANINGS as PIXEL_MEANINGS
 from recipe.stages.audit.statistics import Statistics, statistics
+from recipe.stages.audit.targets import FEW, Judged, Targets, actual_of, judged, targets_of
 
 SHOWN = 5  # neighbours that the explorer shows
-FEW = 20  # examples below which labels are not judged
 NOT_METADATA = {  # columns of the store that identify an example or are its label, group or split
     "id", "row", "hash", "label", "class", "source", "group", "given_split", "name", "notes", "file_sha256",
 }  # fmt: skip
@@ -59,9 +59,12 @@ class Audit:
     neighbours: np.ndarray  # (N, SHOWN) rows of the most similar other inputs, nearest first, -1 where there are none
     pairs: list[Pair]
     order: Order
-    suspects: Suspects | None
-    metadata_bias: Bias | None  # whether metadata predict the label
-    statistics_bias: Bias | None  # whether single statistics of the input (brightness, ...) predict the label
+    actual: np.ndarray  # (N,) class numbers, or (N, K) labels or quantities
+    judged: Judged | None  # how far the other examples contradict the targets
+    metadata_bias: Bias | Explained | None  # whether metadata predict the label
+    statistics_bias: (
+        Bias | Explained | None
+    )  # whether single statistics of the input (brightness, ...) predict the label
     split_bias: Bias | None  # whether any of these columns predicts the split that the source gives
     probes: list[ProbeResult]
     shortcut: Shortcut | None  # the single number of the input that identifies a class best
@@ -77,9 +80,9 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         measured = MEASURE.get(store.kind, _measure_table)(store, first, columns, seed, say)
         say(f"{len(which):,} examples measured")
         near = nearest(measured.points, measured.residual)
-        kind = (
-            columns["label"] if store.task.classes else np.zeros(len(which), int)
-        )  # the class, where there are classes
+        targets = targets_of(store.task)
+        actual = actual_of(store.task, columns["label"])
+        kind = targets.kinds(actual)
         order = order_of(measured.points, near, kind[first], seed)
         pairs = measured.pairs if store.kind in MEASURE else measured.pairs + _near_rows(near, first, limits)
         columns |= measured.columns
@@ -87,21 +90,21 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         side = min(store.inputs.shape[2:]) if store.kind == IMAGE else 0
         columns |= outliers(columns | {"label": kind}, near, first, which, side, limits.outlier)
         groups = fold_groups(columns)
-        suspect = _suspects(measured.label_features[which], kind, groups, seed)
+        doubts = judged(targets, measured.label_features[which], actual, groups, seed)
         say("labels compared with cross-validated predictions")
-        biases = _biases(store, columns, measured, groups, seed)
+        biases = _biases(store, columns, measured, targets, actual, groups, seed)
         no_shortcut = store.kind == TEXT or not store.task.classes
         best = None if no_shortcut else shortcut(store.inputs, kind, store.columns)
         say("metadata, statistics and single numbers tested as predictors of the label")
         probes = _probes(store, kind, groups, seed, say)
-    columns |= _label_columns(suspect, store.task.classes, len(which))
-    columns["flags"] = flags(columns, suspect, limits)
-    meanings = meanings | measured.meanings | FLAG_MEANINGS
+    columns |= doubts.columns() if doubts else {}
+    columns["flags"] = flags(columns, doubts.marks if doubts else {}, limits)
+    meanings = meanings | measured.meanings | _meanings(doubts)
     columns = {name: columns[name] for name in meanings if name in columns}
     meanings = {name: meanings[name] for name in columns}
     shown = _neighbour_rows(near, first, which)
     return Audit(
-        store.kind, columns, meanings, shown, pairs, order, suspect, *biases, probes, best, measured.pixels,
+        store.kind, columns, meanings, shown, pairs, order, actual, doubts, *biases, probes, best, measured.pixels,
         measured.table,
     )  # fmt: skip
 
@@ -186,26 +189,18 @@ def _near_rows(near: Neighbours, first: np.ndarray, limits: FlagLimits) -> list[
 # ---- common to all kinds -------------------------------------------------------------------------------------------
 
 
-def _suspects(features: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int) -> Suspects | None:
-    if len(labels) < FEW or len(np.unique(labels)) < 2 or len(set(groups)) < 2:
-        return None
-    return suspects(features, labels, groups, seed)
-
-
-def _label_columns(suspect: Suspects | None, classes: Sequence[str], count: int) -> Columns:
-    if suspect is None:
-        return {"label_suspicion": np.full(count, np.nan, np.float32), "suggested": np.full(count, "")}
-    return {
-        "label_suspicion": suspect.score.astype(np.float32),
-        "label_probability": suspect.given.astype(np.float32),
-        "suggested": np.array(classes)[suspect.suggested],
-    }
+def _meanings(doubts: Judged | None) -> dict[str, str]:
+    """Of the columns that are measured for all kinds of data; `flags` is the last."""
+    of_targets = doubts.meanings() if doubts else {}
+    last = FLAG_MEANINGS["flags"] + of_targets.get("flags", "")
+    return {name: text for name, text in (FLAG_MEANINGS | of_targets).items() if name != "flags"} | {"flags": last}
 
 
 def _biases(
-    store: Store, columns: Columns, measured: Measurements, groups: Sequence[str], seed: int
-) -> tuple[Bias | None, Bias | None, Bias | None]:
-    """(metadata as predictors of the class, statistics of the input likewise, both as predictors of the given split)"""
+    store: Store, columns: Columns, measured: Measurements, targets: Targets, actual: np.ndarray,
+    groups: Sequence[str], seed: int,
+) -> tuple[Bias | Explained | None, Bias | Explained | None, Bias | None]:  # fmt: skip
+    """(metadata as predictors of the targets, statistics of the input likewise, both as predictors of the split)"""
     excluded = NOT_METADATA | set(FLAG_MEANINGS) | set(measured.columns)
     metadata = {name: values for name, values in columns.items() if name not in excluded}
     if store.kind == IMAGE and any(columns["name"]):
@@ -216,14 +211,13 @@ def _biases(
     single = {name: values for name, values in measured.columns.items() if name not in SIZE_MEANINGS}
     single, metadata = ({n: v for n, v in part.items() if len(np.unique(v)) > 1} for part in (single, metadata))
 
-    def tested(predictors: Columns, target: str, values: np.ndarray) -> Bias | None:
-        enough = len(np.unique(values)) > 1 and len(values) >= FEW and len(set(groups)) > 1
-        return bias(predictors, target, values.tolist(), groups, seed) if predictors and enough else None
-
+    enough, given = len(actual) >= FEW and len(set(groups)) > 1, columns["given_split"]
     return (
-        tested(metadata, "label", columns["class"]) if store.task.classes else None,
-        tested(single, "label", columns["class"]) if store.task.classes else None,
-        tested(metadata | single, "split", columns["given_split"]),
+        targets.bias(metadata, actual, groups, seed) if metadata and enough else None,
+        targets.bias(single, actual, groups, seed) if single and enough else None,
+        bias(metadata | single, "split", given.tolist(), groups, seed)
+        if enough and (metadata or single) and len(np.unique(given)) > 1
+        else None,
     )
 
 

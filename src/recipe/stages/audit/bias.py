@@ -45,6 +45,32 @@ class ColumnGain:
     verdict: str  # yes (it predicts), no (by less than 5 points), undecided (too few examples to decide)
     n: int
 
+    @property
+    def shown(self) -> str:
+        return f"{self.gain:+.3f} ({self.column})"
+
+    @property
+    def effect(self) -> str:
+        """Of the gain in accuracy, or in balanced accuracy where that is the larger one."""
+        plain = self.gain >= self.balanced
+        value, low, high = self._of(plain)
+        measure, reference = (
+            ("accuracy", "always answering the majority class") if plain else ("balanced accuracy", "chance")
+        )
+        return (
+            f"it changes {measure} by {100 * value:+.0f} points relative to {reference} (95 % CI {100 * low:.0f} to "
+            f"{100 * high:.0f}, n = {self.n:,})"
+        )
+
+    @property
+    def open(self) -> tuple[str, float, float, float]:
+        """Which of the two gains is not decided, with its 95 % CI."""
+        plain = self.high >= MARGIN or self.balanced_high < MARGIN
+        return f"gain in {'accuracy' if plain else 'balanced accuracy'}", *self._of(plain)
+
+    def _of(self, plain: bool) -> tuple[float, float, float]:
+        return (self.gain, self.low, self.high) if plain else (self.balanced, self.balanced_low, self.balanced_high)
+
 
 @dataclass(frozen=True)
 class Bias:
@@ -57,6 +83,14 @@ class Bias:
     main_column: str  # the column without which the forest loses most; empty where the forest gains nothing
     chance: float  # the largest gain of any column on shuffled targets
     balanced_chance: float  # the same of `balanced`
+
+    @property
+    def gains(self) -> tuple[ColumnGain, ...]:
+        return (*self.columns, self.together)
+
+    def predictive(self) -> list[str]:
+        """A sentence on each column that predicts, without a full stop."""
+        return [sentence(gain, self) for gain in self.columns if gain.verdict == "yes"]
 
 
 def bias(
@@ -75,7 +109,7 @@ def bias(
     rng = np.random.default_rng(seed)
     bins = int(np.clip(len(y) // (PER_BIN * len(classes)), 4, BINS))
     coded = {name: codes(np.asarray(column), bins) for name, column in columns.items()}
-    weights, count = _resampled(names, rng), len(set(names))
+    weights, count = resampled(names, rng), len(set(names))
     chance = _chance(coded, y, fold, rng)
     gains = [_gain(name, _histogram(c, y, fold), y, weights, count, chance) for name, c in coded.items()]
     answers, rows, main_column = _forest(columns, coded, y, fold, rng)
@@ -180,7 +214,7 @@ def _histogram(code: np.ndarray, y: np.ndarray, fold: np.ndarray) -> tuple[np.nd
     return plain.argmax(2)[fold, code], (plain / np.maximum(prior, 1)).argmax(2)[fold, code]
 
 
-def _resampled(groups: Sequence[str], rng: np.random.Generator) -> np.ndarray:
+def resampled(groups: Sequence[str], rng: np.random.Generator) -> np.ndarray:
     """(DRAWS, N) how often each example is in a bootstrap sample of groups."""
     _, which = np.unique(groups, return_inverse=True)
     count = which.max() + 1

@@ -1,16 +1,19 @@
 """What the audit shows and says: its evidence and figures, its metrics, its sentences."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from recipe.data.source import IMAGE
-from recipe.stages.audit import class_balance, shortcuts, targets
+from recipe.formatting import count
+from recipe.stages.audit import shortcuts
 from recipe.stages.audit.audit import Audit
-from recipe.stages.audit.bias import Bias, sentence
-from recipe.stages.audit.labels import Suspects
+from recipe.stages.audit.bias import Bias
+from recipe.stages.audit.explained import Explained
 from recipe.stages.audit.probes.results import ProbeResult
+from recipe.stages.audit.targets import targets_of
 from recipe.tasks.task import Task
 
 FOLDER = "pictures"  # which pictures there are depends on the kind of data; DVC keeps the folder
@@ -24,10 +27,12 @@ EVIDENCE = {
     "no_input_is_blank": [f"{FOLDER}/statistics.png"],
     "no_outliers": ["explorer.html"],
     "labels_agree": ["explorer.html"],
+    "labels_are_distinct": [f"{FOLDER}/together.png"],
+    "quantities_agree": ["explorer.html", f"{FOLDER}/suspect_values.png"],
+    "quantities_have_no_outliers": ["explorer.html", f"{FOLDER}/class_counts.png"],
     "metadata_says_nothing": ["probes.json"],
 }
 FIGURES = {
-    "class_counts.png": "Number of examples per class, by the labels of the source.",
     "statistics.png": "Distribution of each statistic over the examples. Examples beyond a dashed line are flagged.",
     "resolution.png": "Accuracy of a linear probe by image size. The bars are 95 % CIs of the change from full size.",
     "variations.png": "Factors by which the images vary: their share of the variance of the pixels, how well each one "
@@ -40,17 +45,11 @@ FIGURES = {
     "suspects.png": "The labels that the other examples contradict most: the given class, and the one they suggest.",
 }
 FIGURES_WITHOUT_CLASSES = {
-    "class_counts.png": "What is to be predicted, by the source: examples of each label, or values of each quantity.",
     "classes.png": "A random sample of the examples, with the ids for decisions.csv and what is to be predicted.",
+    "suspects.png": "The targets that the other examples contradict most: what is given, and what they suggest.",
 }
-PREDICTORS = {  # what the columns are, and what to do where they predict the target
-    "metadata": ("metadata", "Balance the data over such metadata, split by them, or remove them."),
-    "statistics": (
-        "statistics of the input",
-        "Check whether the classes should differ in such statistics where the model will be used.",
-    ),
-    "split": ("metadata and statistics", "The splits differ: find out how they were collected."),
-}
+CLASSES_DIFFER = "Check whether the classes should differ in such statistics where the model will be used."
+TARGETS_DEPEND = "Check whether it should depend on such statistics where the model will be used."
 METRIC_OF_FLAG = {
     "exact copy": "exact_copies",
     "near copy": "near_copies",
@@ -60,9 +59,8 @@ METRIC_OF_FLAG = {
     "outlier": "outliers",
     "suspect label": "suspect_labels",
 }
-NAMED = 3  # columns, factors and confusions that the sentences name
+NAMED = 3  # columns and factors that the sentences name
 CLOSER = 0.03  # of the distance in shuffled files: a smaller difference is not mentioned
-WIDE = 0.15  # an interval of the share of wrong labels that is so wide needs an explanation
 
 
 def metrics(audit: Audit, task: Task) -> dict[str, float]:
@@ -70,40 +68,42 @@ def metrics(audit: Audit, task: Task) -> dict[str, float]:
     flags = [set(text.split("; ")) for text in table["flags"].tolist()]
     numbers = {
         "examples": len(flags),
-        **targets.metrics(task, targets.values(task, table["label"])),
+        **targets_of(task).metrics(audit.actual),
         **{name: sum(flag in f for f in flags) for flag, name in METRIC_OF_FLAG.items()},
         "order_gap": round(audit.order.gap, 4),
         "shuffled_split_gain": round(audit.order.gain, 4),
     }
-    if audit.suspects:
-        numbers["neighbours_accuracy"] = round(audit.suspects.accuracy, 4)
-        if audit.suspects.rate:
-            numbers["label_noise_low"], numbers["label_noise_high"] = audit.suspects.rate
+    numbers |= audit.judged.metrics() if audit.judged else {}
     for probe in audit.probes:
         if probe.value is not None and not probe.factor:
             numbers[f"probe_{probe.probe}"] = round(probe.value, 2)
     return numbers
 
 
-def summary(m: Mapping[str, float], task: Task) -> str:
+def summary(m: Mapping[str, Any], task: Task) -> str:
     return f"{m['examples']:,} examples {'in' if task.classes else 'with'} {counts(m, task)}"
 
 
-def counts(m: Mapping[str, float], task: Task) -> str:
+def counts(m: Mapping[str, Any], task: Task) -> str:
     return (
-        f"{targets.described(task, m)}: "
-        f"{m['exact_copies']:,} exact copies, {m['near_copies']:,} near copies, {m['outliers']:,} outliers, "
-        f"{m['blank']:,} blank inputs, {m['label_conflicts']:,} equal inputs with different labels."
+        f"{targets_of(task).described(m)}: {count(m['exact_copies'], 'exact copy', 'exact copies')}, "
+        f"{count(m['near_copies'], 'near copy', 'near copies')}, {count(m['outliers'], 'outlier')}, "
+        f"{count(m['blank'], 'blank input')}, {count(m['label_conflicts'], 'equal input')} with different labels."
     )
 
 
 def sentences(audit: Audit, task: Task) -> list[str]:
     """What else the audit found, in the order of the recipe's questions."""
-    classes = task.classes
-    texts = [_order(audit), *_outliers(audit), *_labels(audit.suspects, classes), *_missing(audit)]
-    biases = {"metadata": audit.metadata_bias, "statistics": audit.statistics_bias, "split": audit.split_bias}
-    texts += [_bias(bias, *PREDICTORS[name]) for name, bias in biases.items() if bias]
-    texts += [shortcuts.sentence(audit.shortcut, classes)] if audit.shortcut else []
+    texts = [_order(audit), *_outliers(audit), *(audit.judged.sentences() if audit.judged else ())]
+    texts += [*targets_of(task).findings(audit.actual), *_missing(audit)]
+    should = task.choose(classes=CLASSES_DIFFER, labels=TARGETS_DEPEND, quantities=TARGETS_DEPEND)
+    biases = (
+        (audit.metadata_bias, "metadata", "Balance the data over such metadata, split by them, or remove them."),
+        (audit.statistics_bias, "statistics of the input", should),
+        (audit.split_bias, "metadata and statistics", "The splits differ: find out how they were collected."),
+    )
+    texts += [_bias(bias, columns, advice) for bias, columns, advice in biases if bias]
+    texts += [shortcuts.sentence(audit.shortcut, task.classes)] if audit.shortcut else []
     texts += [p.sentence if p.verdict == "undecided" else f"{p.sentence} {p.suggests}" for p in _main_probes(audit)]
     return [text for text in dict.fromkeys(texts) if text]
 
@@ -130,33 +130,16 @@ def _outliers(audit: Audit) -> list[str]:
         more = f", and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
         texts.append(f"Outliers: {reasons}{more}.")
     copies = Counter(table["hash"].tolist())
-    most, count = max(copies.items(), key=lambda item: (item[1], item[0]))
-    if count > 2 and audit.kind == IMAGE:
+    most, times = max(copies.items(), key=lambda item: (item[1], item[0]))
+    if times > 2 and audit.kind == IMAGE:
         same = np.flatnonzero(table["hash"] == most).tolist()
         classes = sorted({str(table["class"][row]) for row in same})
         where = f"class {classes[0]}" if len(classes) == 1 else f"{len(classes)} classes"
         texts.append(
-            f"One picture occurs {count:,} times, all in {where}: `{names[same[0]]}` is the first. "
+            f"One picture occurs {times:,} times, all in {where}: `{names[same[0]]}` is the first. "
             "It may be a placeholder."
         )
     return texts
-
-
-def _labels(suspects: Suspects | None, classes: Sequence[str]) -> list[str]:
-    if suspects is None:
-        return []
-    agreement = f"a cross-validated model agrees with {100 * suspects.accuracy:.1f} % of the labels"
-    if suspects.weak:
-        return [
-            f"Labels: {agreement}, too few to judge single labels by. Rank them by the loss of a trained net instead."
-        ]
-    low, high = suspects.rate if suspects.rate else (0.0, 0.0)
-    overlap = " Overlapping classes look the same as wrong labels." if high - low > WIDE else ""
-    texts = [
-        f"Labels: an estimated {100 * low:.0f} to {100 * high:.0f} % are wrong ({agreement}); "
-        f"suspect labels: {int(suspects.flagged.sum()):,}.{overlap} Check the most suspect ones in the explorer."
-    ]
-    return texts + [f"{class_balance.sentence(c, classes)}." for c in class_balance.confusions(suspects)[:NAMED]]
 
 
 def _missing(audit: Audit) -> list[str]:
@@ -167,14 +150,14 @@ def _missing(audit: Audit) -> list[str]:
     return [f"Values are missing in {len(ranked)} columns, most often in {shares}."] if ranked else []
 
 
-def _bias(bias: Bias, columns: str, advice: str) -> str:
+def _bias(bias: Bias | Explained, columns: str, advice: str) -> str:
     """The columns that predict best, or that none does."""
-    predictive = [g for g in bias.columns if g.verdict == "yes"]
+    predictive = bias.predictive()
     if not predictive:
         names = ", ".join(f"`{g.column}`" for g in bias.columns[:NAMED])
         more = f" and {len(bias.columns) - NAMED} more" if len(bias.columns) > NAMED else ""
         return f"None of the {columns} predicts the {bias.target} (tested: {names}{more})."
-    return "; ".join(_capital(sentence(g, bias)) for g in predictive[:NAMED]) + f". {advice}"
+    return "; ".join(map(_capital, predictive[:NAMED])) + f". {advice}"
 
 
 def _main_probes(audit: Audit) -> list[ProbeResult]:

@@ -34,9 +34,7 @@ def balance(labels: np.ndarray, classes: int) -> Balance:
 
 
 def confusions(suspects: Suspects) -> tuple[Confusion, ...]:
-    """Those that surely happen to 1 % of a class or more, the most frequent first; none where they are unknown."""
-    if suspects.confusion is None:
-        return ()
+    """Those that surely happen to 1 % of a class or more, the most frequent first."""
     low, high = suspects.confusion
     pairs = [(int(true), int(given)) for given, true in np.argwhere(low >= LEAST) if given != true]
     named = [Confusion(true, given, float(low[given, true]), float(high[given, true])) for true, given in pairs]

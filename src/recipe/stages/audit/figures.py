@@ -11,13 +11,13 @@ from recipe.plots import examples
 from recipe.plots.examples import Block
 from recipe.plots.style import ACCENT, BAD, FAINT, INK, drawing
 from recipe.rng import key
-from recipe.stages.audit import targets
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.captions import FIGURES, FIGURES_WITHOUT_CLASSES, FOLDER
 from recipe.stages.audit.duplicates.search import Pair
 from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
 from recipe.stages.audit.statistics import BINS, Statistics, scaled
+from recipe.stages.audit.targets import Judged, targets_of
 
 ACROSS = 14  # tiles in a row
 PAIRS_ACROSS = 7
@@ -33,7 +33,8 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
     """Writes every picture to out/pictures; {file: caption}, in the order of the report."""
     folder = out / FOLDER
     table = audit.columns
-    targets.draw(store.task, targets.values(store.task, table["label"]), folder / "class_counts.png")
+    of_targets = targets_of(store.task).draw(audit.actual, folder)
+    of_targets |= audit.judged.draw(folder) if audit.judged else {}
     finite = table.get("finite", np.ones(len(table["id"]), bool))
     columns = {name: table[name][finite] for name in PANELS[audit.kind]}
     marks = {"outlier": limits.outlier}
@@ -42,10 +43,10 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
     if audit.kind == FEATURES:
         marks["near_ratio"] = limits.near
     examples.distributions(folder / "statistics.png", columns, marks)
-    drawn = ["class_counts.png", "statistics.png", *_draw_probes(audit, folder)]
+    drawn = [*of_targets, "statistics.png", *_draw_probes(audit, folder)]
     if audit.pixels is not None:
         drawn += _draw_sheets(audit, audit.pixels, store, limits, folder, seed)
-    captions = FIGURES if store.task.classes else FIGURES | FIGURES_WITHOUT_CLASSES
+    captions = (FIGURES if store.task.classes else FIGURES | FIGURES_WITHOUT_CLASSES) | of_targets
     return {f"{FOLDER}/{file}": captions[file] for file in drawn}
 
 
@@ -57,11 +58,14 @@ def _draw_sheets(audit: Audit, pixels: Statistics, store: Store, limits: FlagLim
     examples.contact_sheet(out / "classes.png", _class_blocks(audit, pixels, store, seed), ACROSS)
     examples.contact_sheet(out / "outliers.png", [_outliers(audit, pixels, store, limits)], ACROSS)
     examples.contact_sheet(out / "copies.png", _copies(audit, pixels, store), PAIRS_ACROSS)
-    if not store.task.classes:
-        return ["classes.png", "outliers.png", "copies.png"]
-    _intensities(audit, pixels, store.task.classes, out / "intensities.png")
-    examples.contact_sheet(out / "suspects.png", [_suspects(audit, pixels, store)], ACROSS)
-    return ["classes.png", "intensities.png", "outliers.png", "copies.png", "suspects.png"]
+    drawn = ["classes.png", "outliers.png", "copies.png"]
+    if store.task.classes:
+        _intensities(audit, pixels, store.task.classes, out / "intensities.png")
+        drawn.insert(1, "intensities.png")
+    if audit.judged is not None:
+        examples.contact_sheet(out / "suspects.png", [_suspects(audit, audit.judged, pixels, store)], ACROSS)
+        drawn.append("suspects.png")
+    return drawn
 
 
 def _tiles(pixels: Statistics, store: Store, rows: Iterable[int]) -> list[np.ndarray]:
@@ -99,12 +103,11 @@ def _outliers(audit: Audit, pixels: Statistics, store: Store, limits: FlagLimits
     return title, _tiles(pixels, store, rows), lines
 
 
-def _suspects(audit: Audit, pixels: Statistics, store: Store) -> Block:
+def _suspects(audit: Audit, judged: Judged, pixels: Statistics, store: Store) -> Block:
     table = audit.columns
-    rows = np.lexsort((table["id"], -np.nan_to_num(table["label_suspicion"])))[: 2 * ACROSS]
+    rows = np.lexsort((table["id"], -table["label_suspicion"]))[: 2 * ACROSS]
     lines = [f"{table['id'][r]}\n{table['class'][r]}, {table['suggested'][r]}?" for r in rows]
-    count = int(audit.suspects.flagged.sum()) if audit.suspects else 0
-    title = f"{count:,} labels are suspect; the most suspect first"
+    title = f"{int(judged.flagged.sum()):,} labels are suspect; the most suspect first"
     return title, _tiles(pixels, store, rows), lines
 
 

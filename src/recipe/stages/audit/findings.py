@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.stages.audit.bias import ColumnGain
+from recipe.stages.audit.explained import ShareExplained
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems
 
@@ -20,20 +20,10 @@ def of_order(gap: float, spread: float, gain: float, n: int) -> str:
     )
 
 
-def of_column(gain: ColumnGain, target: str, advice: str) -> str:
-    """Of the gain in accuracy, or in balanced accuracy where that is the larger one."""
-    plain = gain.gain >= gain.balanced
-    value, low, high = (
-        (gain.gain, gain.low, gain.high) if plain else (gain.balanced, gain.balanced_low, gain.balanced_high)
-    )
+def of_column(gain: ColumnGain | ShareExplained, target: str, advice: str) -> str:
+    """target: the word for what is predicted."""
     verb = "predicts" if gain.verdict == "yes" else "may predict"
-    measure, reference = (
-        ("accuracy", "always answering the majority class") if plain else ("balanced accuracy", "chance")
-    )
-    return (
-        f"`{gain.column}` alone {verb} the {target}: it changes {measure} by {100 * value:+.0f} points relative to "
-        f"{reference} (95 % CI {100 * low:.0f} to {100 * high:.0f}, n = {gain.n:,}). {advice}"
-    )
+    return f"`{gain.column}` alone {verb} the {target}: {gain.effect}. {advice}"
 
 
 def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
@@ -41,19 +31,6 @@ def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
         f"One threshold on {shortcut.place} identifies class `{classes[shortcut.label]}` almost without error: its "
         f"Youden index is {shortcut.youden:.2f} (n = {shortcut.n:,}). Remove it from the inputs if it will be absent, "
         "or unknown, where the model is used."
-    )
-
-
-def of_equal_rows(bounds: ErrorFloor, classes: bool) -> str:
-    """Of a table, where equal rows need not be a mistake. classes: whether classes are predicted."""
-    if not classes:
-        return (
-            f"{bounds.examples:,} rows equal a row with other targets, so no function of these columns can predict all "
-            "of them."
-        )
-    return (
-        f"{bounds.examples:,} rows equal a row with another label. Every function of these columns is wrong on at "
-        f"least {100 * bounds.error:.2g} % of all rows and has a loss of at least {bounds.loss:.2g} nats."
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from recipe.data import splits
 from recipe.data.groups import linked_groups
 from recipe.stages.audit.duplicates.search import Pair
-from recipe.stages.audit.labels import Suspects
 from recipe.stages.audit.neighbours import Neighbours
 
 MEANINGS = {
@@ -24,9 +23,6 @@ MEANINGS = {
     "outlier": "robust z of the log mean distance to the nearest neighbours, by its values or by its style: high for "
     "what is unlike everything else",
     "outlier_reason": "how it is unlike the rest, where `outlier` is above its limit",
-    "label_suspicion": "rank of how much the other examples contradict the label: 0 least to 1 most; not a probability",
-    "label_probability": "probability of the given label by a model trained on neither the example nor its copies",
-    "suggested": "the class that this model predicts, or the given one where nothing contradicts it",
     "flags": "any of: not finite; blank; exact copy; near copy; other label (than an equal input); across splits (it "
     "has a copy in another split); outlier; suspect label",
 }
@@ -86,8 +82,8 @@ def copy_in_another_split(table: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.array([len(splits_of[group] - {""}) > 1 for group in table["dup_group"].tolist()], bool)
 
 
-def flags(table: Mapping[str, np.ndarray], suspects: Suspects | None, limits: FlagLimits) -> np.ndarray:
-    """(N,) the flags of each example, separated by semicolons."""
+def flags(table: Mapping[str, np.ndarray], of_targets: Mapping[str, np.ndarray], limits: FlagLimits) -> np.ndarray:
+    """(N,) the flags of each example, separated by semicolons. of_targets: {flag: (N,) bool}."""
     count = len(table["id"])
     labels = defaultdict(set)
     for content, label in zip(table["hash"], table["label"], strict=True):
@@ -102,6 +98,6 @@ def flags(table: Mapping[str, np.ndarray], suspects: Suspects | None, limits: Fl
         "other label": np.array([len(labels[content]) > 1 for content in table["hash"]]),
         "across splits": copy_in_another_split(table),
         "outlier": table["outlier"] > limits.outlier,
-        "suspect label": np.zeros(count, bool) if suspects is None else suspects.flagged,
+        **of_targets,
     }
     return np.array(["; ".join(name for name, mark in marks.items() if mark[i]) for i in range(count)])

@@ -41,10 +41,11 @@ class Suspects:
     score: np.ndarray  # (N,) 0..1, the mean of two ranks (or one): 1 is the most suspect; not a probability
     suggested: np.ndarray  # (N,) the most probable class, or the given label where nothing contradicts it
     given: np.ndarray  # (N,) probability of the given label
+    wrong: np.ndarray  # (N,) probability that the label is wrong, under the noise model
     flagged: np.ndarray  # (N,) bool: clearly contradicted, to look at first; none where `weak`
     accuracy: float  # share of examples whose most probable class is the given one
-    rate: tuple[float, float] | None  # bounds of the share of wrong labels, outwards to 0.01; None where unknown
-    confusion: tuple[np.ndarray, np.ndarray] | None  # (K, K) twice, [given, true]: bounds of the share of a true class
+    rate: tuple[float, float]  # bounds of the share of wrong labels, outwards to 0.01
+    confusion: tuple[np.ndarray, np.ndarray]  # (K, K) twice, [given, true]: bounds of the share of a true class
     weak: bool  # the features separate the classes too badly: ranks are poor, and `rate` is only an upper limit
     method: str
 
@@ -74,33 +75,23 @@ def suspects_from(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
     accuracy = float((margin <= 0).mean())
     commonest = float(np.bincount(labels).max() / len(labels))
     weak = accuracy < TRUSTED[0] or accuracy - commonest < ABOVE * (1 - commonest)
-    weight = float(np.clip((accuracy - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1))
+    weight = trust(accuracy)
     posterior = noise_posterior(p, labels)
     wrong = 1 - posterior[rows, labels]
     flagged = (_confident(p, labels) | (wrong > 0.5)) & (not weak)
     suggested = np.where((margin > 0) | flagged, other.argmax(1), labels)
-    ranks = (_rank(margin) + weight * _rank(wrong)) / (1 + weight)
+    ranks = (rank(margin) + weight * rank(wrong)) / (1 + weight)
     least = np.stack([posterior[labels == k].sum(0) for k in range(p.shape[1])])
     most = confident_joint(p, labels)
     return Suspects(
-        ranks, suggested, given, flagged, accuracy, _rate(weight * float(wrong.mean()), most),
+        ranks, suggested, given, wrong, flagged, accuracy, _rate(weight * float(wrong.mean()), most),
         (_wilson(least)[0], _wilson(most)[1]), weak, "log-margin" if weak else "log-margin and noise posterior",
     )  # fmt: skip
 
 
-def suspects_by_loss(probabilities: np.ndarray, labels: np.ndarray) -> Suspects:
-    """Ranks examples by the loss, -log p(label), of a net that was *trained* on them, at the end of that training.
-
-    (N, K) probabilities in evaluation mode, without augmentation. A net first learns the labels that fit the others:
-    those that it has not learned by then are suspect. A label that it has memorised has a low loss, so stop before the
-    training loss vanishes. The rate is not estimated. On natural images this ranks better than any
-    cross-validated model without pretrained features.
-    """
-    p, labels = _probabilities(probabilities, labels)
-    given = p[np.arange(len(labels)), labels]
-    suggested = np.where(given < p.max(1), p.argmax(1), labels)
-    accuracy, none = float((suggested == labels).mean()), np.zeros(len(labels), bool)
-    return Suspects(_rank(-given), suggested, given, none, accuracy, None, None, False, "loss at the end of training")
+def trust(accuracy: float) -> float:
+    """0 to 1: how much the noise posterior of a model with this cross-validated accuracy counts."""
+    return float(np.clip((accuracy - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1))
 
 
 def noise_posterior(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -161,7 +152,7 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: Sequence[str],
         for held_out in np.unique(fold):
             test, train = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
             some = np.sort(rng.choice(train, MOST, replace=False)) if len(train) > MOST else train
-            total[test] = _regression(x[some], labels[some], x[test], classes)
+            total[test] = regression(x[some], labels[some], x[test], classes)
             total[test] += _votes(x[train], labels[train], x[test], classes)
             unknown = test[~np.isin(labels[test], labels[train])]
             total[unknown] = 2 * np.eye(classes)[labels[unknown]]
@@ -170,13 +161,17 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: Sequence[str],
 
 def folds(labels: np.ndarray, groups: Sequence[str], seed: int) -> np.ndarray:
     """(N,) fold numbers: groups whole, each class spread evenly. Raises RecipeError for a single group."""
-    count = min(len(set(groups)), 2 * FOLDS if len(labels) < FEW else FOLDS)
+    return folds_of([(label,) for label in labels.tolist()], groups, seed)
+
+
+def folds_of(strata: Sequence[tuple[int, ...]], groups: Sequence[str], seed: int) -> np.ndarray:
+    """The same of several strata an example: see recipe.data.splits.assign."""
+    count = min(len(set(groups)), 2 * FOLDS if len(strata) < FEW else FOLDS)
     if count < 2:
         raise RecipeError(
             "Labels are judged by examples of other groups, but all examples are in one group (or are copies of one "
             "input). Give the source finer `groups`, or none."
         )
-    strata = [(label,) for label in labels.tolist()]
     return np.array([int(f) for f in assign(strata, groups, {str(i): 1 / count for i in range(count)}, seed)])
 
 
@@ -230,7 +225,7 @@ def _probabilities(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.nd
     return p / p.sum(1, keepdims=True), labels
 
 
-def _regression(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
+def regression(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
     """(n, classes) probabilities of the rows `test`."""
     from sklearn.linear_model import LogisticRegression  # takes a second to import
 
@@ -243,17 +238,21 @@ def _regression(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) ->
     return probabilities
 
 
+def neighbour_count(examples: int) -> int:
+    return NEIGHBOURS[examples >= MANY]
+
+
 def _votes(x: np.ndarray, y: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
     """(n, classes) shares of the classes among the nearest neighbours of the rows `test`."""
     from sklearn.neighbors import NearestNeighbors  # takes a second to import
 
-    k = min(NEIGHBOURS[len(x) >= MANY], len(x))
+    k = min(neighbour_count(len(x)), len(x))
     near = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors(test, return_distance=False)
     votes = y[near] + np.arange(len(test))[:, None] * classes
     return np.bincount(votes.ravel(), minlength=len(test) * classes).reshape(-1, classes) / k
 
 
-def _rank(values: np.ndarray) -> np.ndarray:
+def rank(values: np.ndarray) -> np.ndarray:
     """0..1; equal values share their mean rank."""
     from scipy.stats import rankdata  # scipy.stats takes a second to import
 

@@ -46,7 +46,7 @@ def write_pairs(pairs: Sequence[Pair], ids: np.ndarray, path: Path) -> None:
 def write_probes(audit: Audit, path: Path) -> None:
     """probes.json: every result of a probe and of the search for biases, with its 95 % CI and n."""
     biases = [b for b in (audit.metadata_bias, audit.statistics_bias, audit.split_bias) if b]
-    gains = [{"target": b.target, **asdict(g)} for b in biases for g in (*b.columns, b.together)]
+    gains = [{"target": b.target, **asdict(g)} for b in biases for g in b.gains]
     write_json(path, {"probes": [asdict(p) for p in audit.probes], "gains": _rounded(gains)})
 
 

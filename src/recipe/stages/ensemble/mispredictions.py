@@ -154,7 +154,9 @@ def page(
         f"{on_test.wrong.sum():,} of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in "
         f"doubt; {len(final.system.members)} members are averaged",
         picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
-        classes=on_val.answers.options({*columns[1].values, *columns[2].values}),
+        classes=on_val.answers.names,
+        entry=final.system.task.labels.entry,
+        measured=on_val.answers.measured,
         neighbours=neighbours,
         neighbours_heading=f"Nearest training examples, by {space}",
         only_neighbours=neighbours_only,
