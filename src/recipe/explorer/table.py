@@ -33,7 +33,7 @@ class Roles:
     wrong: str = ""  # yes or no: `suggested` is not `label`
     order: str = ""  # number: at first the page is sorted by it, the largest first
     caption: str = ""  # below each picture at first; else the label
-    residual: str = ""  # number: of a quantity, shown beside its suspicion
+    residual: str = ""  # number: of a quantity, shown in place of its suspicion
     doubt: str = ""  # text, empty for most: what may be wrong, shown there too
     guarded: str = ""  # yes or no: a decision about it comes with a warning, which is the meaning of the column
 

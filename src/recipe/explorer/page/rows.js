@@ -119,7 +119,7 @@ function drawSuspect(row, node, { layout }) {
 
 /** @param {number} i */
 function aboutSuspect(i) {
-  const suspect = existing(roles.suspect);
+  const score = roles.residual ?? existing(roles.suspect);
   /** @param {Action} action @param {string} label @param {string} text */
   const offer = (action, label, text) => button(text, () => mark([i], action, label), { "data-act": action });
   return el(
@@ -129,9 +129,8 @@ function aboutSuspect(i) {
     el(
       "p",
       { class: "facts" },
-      `${cut(suspect.name, 24)} ${formatNumber(suspect.values[i])} · `,
-      roles.residual ? `${cut(roles.residual.name, 24)} ${formatNumber(roles.residual.values[i])} · ` : "",
-      roles.doubt && !isMissing(roles.doubt, i) ? [foreign(textOf(roles.doubt, i), 60), " · "] : "",
+      `${cut(score.name, 24)} ${formatNumber(score.values[i])} · `,
+      roles.doubt && !isMissing(roles.doubt, i) ? [foreign(textOf(roles.doubt, i), 26), " · "] : "",
       isGuarded(i) ? `${cut(roles.guarded?.name, 24)} · ` : "",
       el("code", {}, cut(idOf(i), 24)),
     ),

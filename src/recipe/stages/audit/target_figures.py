@@ -13,6 +13,7 @@ MOST_LABELS = 30  # of a table
 WRITTEN = 16  # labels up to which each cell has its number
 MOST_POINTS = 3000
 COLUMNS = 3  # quantities
+WILD = 10.0  # times the range of the predictions: measured values of a wider range are drawn on a logarithmic axis
 
 
 def together(path: Path, names: Sequence[str], c: Cooccurrence) -> str:
@@ -55,6 +56,6 @@ def predicted(path: Path, names: Sequence[str], actual: np.ndarray, judged: Sequ
             axis.plot(ends, ends, color=FAINT, lw=1)
             for rows, colour, size in ((usual, ACCENT, 6), (flagged, BAD, 14)):
                 axis.scatter(r.predicted[rows], values[rows], s=size, color=colour, alpha=0.5, lw=0)
-            if r.flagged.any() and ends[1] > 20 * max(float(np.abs(np.median(values))), 1e-9):
-                axis.set_yscale("symlog", linthresh=max(float(np.median(np.abs(values))), 1e-9))
+            if np.ptp(values) > WILD * max(float(np.ptp(r.predicted)), 1e-12):
+                axis.set_yscale("symlog", linthresh=float(np.abs(r.predicted).max()))
             axis.set(title=f"{name}: {len(flagged):,} suspect", xlabel="predicted", ylabel="measured")

@@ -92,7 +92,8 @@ def quantities_have_no_outliers(a: Audited) -> Verdict:
     """No quantity is far from all the others.
 
     Common causes: a code for a missing value (-999), a shifted decimal point, another unit. The distance is in robust
-    standard deviations, on each side of the median and on a logarithmic scale where the residuals are skewed. Drop or relabel the wrong ones in decisions.csv, or confirm them there with `keep`.
+    standard deviations, on each side of the median and on a logarithmic scale where the residuals are skewed. Drop or
+    relabel the wrong ones in decisions.csv, or confirm them there with `keep`.
     """
     if a.target_outliers is None:
         return skip(NO_QUANTITIES)
