@@ -37,30 +37,50 @@ def resolved(clone: Clone, stage: str = "baseline") -> dict:
     return yaml.safe_load(clone.read(f"resolved/{stage}.yaml"))
 
 
-FORMS = {
-    "model=mlp": lambda c: c["model"]["_target_"] == "recipe.models.plain.mlp",
-    "model.name=mlp": lambda c: c["model"]["_target_"] == "recipe.models.plain.mlp",
-    "model.width=8": lambda c: (
-        c["model"] == {"_target_": "recipe.models.plain.convnet", "width": 8} | {"dropout": 0.0, "dropout2d": 0.0}
-    ),
-    "optimizer.lr=0.01": lambda c: c["optimizer"]["lr"] == 0.01 and c["optimizer"]["_target_"] == "torch.optim.AdamW",
-    "train.batch_size=64": lambda c: c["train"]["batch_size"] == 64,
-    "seed=3": lambda c: c["seed"] == 3,
-    "+baseline.seeds=2": lambda c: c["seeds"] == 2,
-    "+optimizer.eps=1.0e-6": None,  # conf/optimizer/adam.yaml has no such key
-}
+def is_mlp(config: dict) -> bool:
+    return config["model"]["_target_"] == "recipe.models.plain.mlp"
+
+
+# {form: what is then true of the config}: those that set different parameters are set in one experiment, which takes
+# seconds
+EXPERIMENTS = [
+    {
+        "model=mlp": is_mlp,
+        "optimizer.lr=0.01": lambda c: (
+            c["optimizer"]["lr"] == 0.01 and c["optimizer"]["_target_"] == "torch.optim.AdamW"
+        ),
+        "seed=3": lambda c: c["seed"] == 3,
+    },
+    {
+        "model.name=mlp": is_mlp,
+        "train.batch_size=64": lambda c: c["train"]["batch_size"] == 64,
+        "+baseline.seeds=2": lambda c: c["seeds"] == 2,
+    },
+    {
+        "model.width=8": lambda c: (
+            c["model"] == {"_target_": "recipe.models.plain.convnet", "width": 8} | {"dropout": 0.0, "dropout2d": 0.0}
+        ),
+    },
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
-def test_an_experiment_sets_a_parameter_in_the_form_of_dvcs_documentation(house, form):
-    said = house.dvc("exp", "run", "--set-param", form, "compose", code=None)
-    if FORMS[form] is None:
-        assert "baseline has no `optimizer.eps`" in said.text
-        return
-    assert said.code == 0, said.text
-    assert FORMS[form](resolved(house))
+@pytest.mark.parametrize("forms", EXPERIMENTS, ids=" ".join)
+def test_an_experiment_sets_a_parameter_in_the_form_of_dvcs_documentation(house, forms):
+    before = resolved(house)
+    house.dvc("exp", "run", *(word for form in forms for word in ("--set-param", form)), "compose")
+    after = resolved(house)
+    for form, holds in forms.items():
+        assert not holds(before), form
+        assert holds(after), form
     assert house.repro("compose").stages == []  # params.yaml and resolved/ agree
+
+
+@pytest.mark.slow
+def test_an_experiment_cannot_set_a_parameter_that_conf_does_not_have(house):
+    said = house.dvc("exp", "run", "--set-param", "+optimizer.eps=1.0e-6", "compose", code=None)
+    assert said.code != 0
+    assert "baseline has no `optimizer.eps`" in said.text
 
 
 @pytest.mark.slow
@@ -203,12 +223,14 @@ def test_in_the_workspace_nothing_is_left_behind(checkout, monkeypatch):
 def test_an_experiment_in_a_checkout_says_what_git_lacks(house):
     for file, text in OWN.items():
         house.write(file, text)
-    for file in OWN:
+    config, _, *code = OWN
+    for lacking in (config, code[-1]):  # test_a_config_or_code_that_git_lacks_is_named_with_git_add has each of them
         said = house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose", code=None)
         assert said.code != 0
-        assert re.search(rf"(?m)^.*{file}.* not in git, and ", said.text)
+        assert re.search(rf"(?m)^.*{lacking}.* not in git, and ", said.text)
         assert "Traceback" not in said.text
-        house.git("add", file)
+        house.git("add", *(file for file in OWN if file != code[-1]))
+    house.git("add", code[-1])
     house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose")
     house.git("reset", "--quiet")
 
