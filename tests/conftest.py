@@ -11,8 +11,12 @@ from clone import Clone, fresh
 
 from recipe.config.compose import STAGES
 
-# Fixtures that take over a second, so that a test that needs one of them is slow, however short it is itself.
-SLOW_FIXTURES = {"whole", "animals", "audited_digits", "flawed", "ran", "searched", "wheel"}
+# Fixtures that take over a second. A test that needs one of them is slow, however short it is itself, and all of them
+# run in one worker of pytest-xdist, which makes it once (with --dist loadgroup).
+SLOW_FIXTURES = {
+    "animals", "audited_digits", "efforts", "flawed", "logged", "prepared", "ran", "searched", "shipped", "site",
+    "wheel",
+}  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
@@ -21,8 +25,10 @@ def pytest_collection_modifyitems(items):
     whole run that many need; nobody waits for it, for those that need none come meanwhile.
     """
     for item in items:
-        if SLOW_FIXTURES & set(item.fixturenames):
+        for name in SLOW_FIXTURES & set(item.fixturenames):
+            which = item.callspec.indices.get(name, 0) if hasattr(item, "callspec") else 0
             item.add_marker("slow")
+            item.add_marker(pytest.mark.xdist_group(f"{name} {which}"))
     making = "test_a_forced_repro_leaves_git_status_clean"
     rank = {item: 0 if item.name == making else 2 for item in items if "whole" in item.fixturenames}
     items.sort(key=lambda item: rank.get(item, 1 if item.get_closest_marker("slow") else 3))

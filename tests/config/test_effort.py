@@ -46,7 +46,6 @@ def with_effort(house: Path, word: str, more: str = "") -> dict[str, dict]:
     return {stage: plain_all(compose(stage)) for stage in STAGES}
 
 
-@pytest.mark.slow
 def test_more_effort_is_more_of_everything(efforts):
     quick, normal, thorough = efforts.values()
     for stage, key in [
@@ -58,14 +57,12 @@ def test_more_effort_is_more_of_everything(efforts):
     assert thorough["regularize"]["further"]
 
 
-@pytest.mark.slow
 def test_effort_changes_no_stage_that_takes_no_number_from_it(efforts):
     quick, normal = efforts["quick"], efforts["normal"]
     changed = [stage for stage in STAGES if quick[stage] != normal[stage]]
     assert changed == ["baseline", "regularize", "tune", "ensemble"]
 
 
-@pytest.mark.slow
 def test_gates_are_the_same_at_every_effort(efforts):
     quick, thorough = efforts["quick"], efforts["thorough"]
     for stage in STAGES:
