@@ -1,7 +1,7 @@
 """The audit of a store: each example is measured, compared with the others, and its label judged by theirs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -83,7 +83,8 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         targets = targets_of(store.task)
         actual = actual_of(store.task, columns["label"])
         kind = targets.kinds(actual)
-        order = order_of(measured.points, near, kind[first], seed)
+        order = order_of(measured.points, near, targets.sorted_by(actual)[first], seed)
+        order = order if store.task.classes else replace(order, gain=0.0)  # no accuracy of a class
         pairs = measured.pairs if store.kind in MEASURE else measured.pairs + _near_rows(near, first, limits)
         columns |= measured.columns
         columns |= neighbour_columns(columns, near, first, which, pairs)

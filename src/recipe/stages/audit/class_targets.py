@@ -88,6 +88,9 @@ class ClassTargets:
     def kinds(self, actual: np.ndarray) -> np.ndarray:
         return actual
 
+    def sorted_by(self, actual: np.ndarray) -> np.ndarray:
+        return actual
+
     def unvaried(self, actual: np.ndarray) -> list[str]:
         return []
 

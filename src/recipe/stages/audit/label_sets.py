@@ -6,7 +6,7 @@ are then ranked together, and an example is as suspect as its most suspect entry
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -26,6 +26,10 @@ from recipe.stages.audit.quantities import neighbours_of_other_folds
 
 ENTRIES = 4 * MOST  # examples times labels that the regressions of one fold learn from
 FEWEST = 1_000  # examples for each of them at least
+# Share of the errors of always answering the commoner of yes and no that a model must avoid for a label to be flagged.
+# Below it, examples that could be either way look the same as wrong labels: of the healthy ones of a set of overlapping
+# labels 10 % would be flagged (benchmarks/audit_targets.py).
+CLEAR = 0.5
 SURELY = 10.0  # examples that two labels would share by chance from which it means something that they share none
 
 
@@ -60,10 +64,7 @@ def label_suspects(
     given = actual.astype(int)
     p = out_of_fold(features, given, strata, groups, seed)
     varied = [len(np.unique(column)) > 1 for column in given.T]
-    judged = [
-        suspects_from(np.stack([1 - q, q], 1), column) if both else None
-        for q, column, both in zip(p.T, given.T, varied, strict=True)
-    ]
+    judged = [_judged(q, column) if both else None for q, column, both in zip(p.T, given.T, varied, strict=True)]
     kept = [s for s in judged if s is not None]
     margin = np.stack([np.log1p(-s.given) - np.log(s.given) for s in kept], 1)
     wrong = np.stack([s.wrong for s in kept], 1)
@@ -79,6 +80,14 @@ def label_suspects(
         rank(ranks.max(1)), p, flagged & (given == 0), flagged & (given == 1), suggested, judged,
         float(np.mean([s.accuracy for s in kept])), (math.floor(100 * low) / 100, math.ceil(100 * high) / 100),
     )  # fmt: skip
+
+
+def _judged(p: np.ndarray, given: np.ndarray) -> Suspects:
+    """One label by its probability (N,). Where too little is known of it, examples are ranked and none is flagged."""
+    found, commoner = suspects_from(np.stack([1 - p, p], 1), given), max(given.mean(), 1 - given.mean())
+    if found.accuracy - commoner >= CLEAR * (1 - commoner):
+        return found
+    return replace(found, weak=True, flagged=np.zeros(len(given), bool), suggested=given)
 
 
 def out_of_fold(

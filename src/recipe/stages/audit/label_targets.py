@@ -15,6 +15,7 @@ from recipe.stages.audit.label_sets import LabelSuspects, cooccurrence, label_su
 from recipe.tasks.task import Task
 
 NAMED = 3  # labels and pairs that a sentence names
+SETS = 20  # sets of labels, the commonest ones
 JOINT = "; "
 MEANINGS = {
     "label_suspicion": "rank of how much the other examples contradict the most suspect of its labels, given or not: 0 "
@@ -104,6 +105,12 @@ class LabelTargets:
 
     def kinds(self, actual: np.ndarray) -> np.ndarray:
         return np.zeros(len(actual), int)
+
+    def sorted_by(self, actual: np.ndarray) -> np.ndarray:
+        """The set of labels: one of the SETS commonest, or another."""
+        _, which, times = np.unique(actual, axis=0, return_inverse=True, return_counts=True)
+        place = np.argsort(np.argsort(-times, kind="stable"))
+        return np.minimum(place, SETS)[which]
 
     def unvaried(self, actual: np.ndarray) -> list[str]:
         return [name for name, column in zip(self.task.names, actual.T, strict=True) if len(np.unique(column)) < 2]

@@ -17,6 +17,7 @@ from recipe.tasks.task import Task
 
 NAMED = 3  # quantities and examples that the sentences name
 OUTLIER = "target outlier"
+SLICES = 20  # of a quantity
 ALIKE = 1 - 1e-9  # correlation from which two quantities are the same up to their unit
 
 
@@ -145,6 +146,11 @@ class QuantityTargets:
 
     def kinds(self, actual: np.ndarray) -> np.ndarray:
         return np.zeros(len(actual), int)
+
+    def sorted_by(self, actual: np.ndarray) -> np.ndarray:
+        """The slice of the first quantity, of SLICES with equally many examples."""
+        inner = np.quantile(actual[:, 0], np.linspace(0, 1, SLICES + 1)[1:-1])
+        return np.searchsorted(np.unique(inner), actual[:, 0], side="right")
 
     def unvaried(self, actual: np.ndarray) -> list[str]:
         return [name for name, column in zip(self.task.names, actual.T, strict=True) if len(np.unique(column)) < 2]

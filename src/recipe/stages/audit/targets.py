@@ -57,6 +57,9 @@ class Targets(Protocol):
     def kinds(self, actual: np.ndarray) -> np.ndarray:
         """(N,) what an example is only compared within: its class; 0 for all where there are no classes."""
 
+    def sorted_by(self, actual: np.ndarray) -> np.ndarray:
+        """(N,) whole numbers by which a file may be sorted, such as the class: its order is tested within each."""
+
     def unvaried(self, actual: np.ndarray) -> list[str]:
         """The labels and quantities that are the same for all examples; `every_class_has_an_example` judges classes."""
 
