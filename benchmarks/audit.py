@@ -3,9 +3,10 @@
     python benchmarks/audit.py --data DIR                            # everything, about an hour on one core
     python benchmarks/audit.py --data DIR --only whole labels        # parts, see PARTS
 
-DIR holds cifar10/, fashion_mnist/, natural_ants_bees/, text/; what is absent is left out, with a message. Each part is
-a separate script beside this one. `whole` is measured here: CIFAR-10 as JPEGs from prepare to the explorer, at several
-sizes, each in a separate process, with the CPU seconds and the largest memory of that process and its workers.
+DIR holds cifar10/, fashion_mnist/, natural_ants_bees/, tabular/, text/; what is absent is left out, with a message.
+Each part is a separate script beside this one. `whole` is measured here: CIFAR-10 as JPEGs from prepare to the
+explorer, at several sizes, each in a separate process, with the CPU seconds and the largest memory of that process and
+its workers.
 """
 
 import argparse
@@ -22,6 +23,7 @@ PARTS = {  # part -> its script and how it takes the folder
     "files": ["audit_files.py", "{data}"],
     "duplicates": ["audit_duplicates.py", "--data", "{data}"],
     "labels": ["audit_labels.py", "--data", "{data}"],
+    "targets": ["audit_targets.py", "--data", "{data}"],
     "probes": ["audit_probes.py", "--data", "{data}"],
     "explorer": ["audit_explorer.py"],
 }

@@ -95,12 +95,17 @@ def wrong_labels(labels: np.ndarray, missing: float, surplus: float, seed: int) 
 
 def judged_quantity(x: np.ndarray, values: np.ndarray, seed: int) -> Residuals:
     strata = [(int(b),) for b in np.searchsorted(np.quantile(values, TENTHS), values)]
-    return residuals(of_columns(x), values[:, None], strata, [str(i) for i in range(len(values))], seed)[0]
+    return residuals(of_columns(x), values[:, None], strata, copies(x), seed)[0]
 
 
 def judged_labels(x: np.ndarray, labels: np.ndarray, seed: int) -> LabelSuspects:
     strata = [tuple(np.flatnonzero(row)) or (labels.shape[1],) for row in labels]
-    return label_suspects(x, labels, strata, [str(i) for i in range(len(labels))], seed)
+    return label_suspects(x, labels, strata, copies(x), seed)
+
+
+def copies(x: np.ndarray) -> list[str]:
+    """A name per row, the same for equal rows, which are in one fold."""
+    return [str(i) for i in np.unique(x, axis=0, return_inverse=True)[1]]
 
 
 def ap(wrong: np.ndarray, score: np.ndarray) -> float:

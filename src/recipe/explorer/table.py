@@ -20,9 +20,9 @@ class Column:
 class Roles:
     """Names of the columns that the page uses in a special way; empty where there is none.
 
-    The page has a view of the duplicates where there is a `group`, of label suspects where there is `suspect` and
-    another label is `suggested` for an example, of confusions where there are `label` and `suggested` of classes. With
-    `wrong`, it shows a table of confusions beside the gallery.
+    The page has a view of the duplicates where a `group` has several examples, of label suspects where there is
+    `suspect` and another label is `suggested` for an example, of confusions where there are `label` and `suggested` of
+    classes. With `wrong`, it shows a table of confusions beside the gallery.
     """
 
     id: str  # text, different for each example: what decisions.csv names

@@ -2,6 +2,7 @@
 
 import { isGroupable } from "./categories.js";
 import { byName, columns, isContradicted, payload, pictured, roles, SHOWN } from "./data.js";
+import { duplicateGroups } from "./duplicates.js";
 import { largestSide } from "./thumbnails.js";
 
 /** @import { Brush, Column, ViewName } from "./types" */
@@ -18,7 +19,7 @@ function listViews() {
     ["gallery", payload.text ? "Texts" : pictured ? "Gallery" : "Cards"],
     ["table", "Table"],
   ];
-  if (roles.group) list.push(["duplicates", "Duplicates"]);
+  if (duplicateGroups().size) list.push(["duplicates", "Duplicates"]);
   if (roles.wrong ? roles.suspect && roles.suggested : anySuspect())
     list.push(["suspects", roles.wrong ? "Mistakes" : "Suspects"]);
   if (roles.label && roles.suggested && payload.entry === "one") list.push(["confusions", "Confusions"]);

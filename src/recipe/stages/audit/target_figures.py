@@ -52,10 +52,12 @@ def predicted(path: Path, names: Sequence[str], actual: np.ndarray, judged: Sequ
         for axis, name, values, r in zip(axes[0], names, actual.T, judged, strict=False):
             usual, flagged = np.flatnonzero(~r.flagged), np.flatnonzero(r.flagged)
             usual = usual[np.linspace(0, len(usual) - 1, min(MOST_POINTS, len(usual))).astype(int)]
-            ends = np.array([min(values.min(), r.predicted.min()), max(values.max(), r.predicted.max())])
+            wild = np.ptp(values) > WILD * max(float(np.ptp(r.predicted)), 1e-12)
+            both = r.predicted if wild else np.concatenate([values, r.predicted])
+            ends = np.array([both.min(), both.max()])
             axis.plot(ends, ends, color=FAINT, lw=1)
             for rows, colour, size in ((usual, ACCENT, 6), (flagged, BAD, 14)):
                 axis.scatter(r.predicted[rows], values[rows], s=size, color=colour, alpha=0.5, lw=0)
-            if np.ptp(values) > WILD * max(float(np.ptp(r.predicted)), 1e-12):
+            if wild:
                 axis.set_yscale("symlog", linthresh=float(np.abs(r.predicted).max()))
             axis.set(title=f"{name}: {len(flagged):,} suspect", xlabel="predicted", ylabel="measured")
