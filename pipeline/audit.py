@@ -25,8 +25,8 @@ def main(cfg, run):
     verdicts = [verdict for claims in checks.CLAIMS for verdict in run.judge(claims, subject)]
     metrics = captions.metrics(result, store.task)
     return Report(
-        metrics, verdicts, evidence=captions.EVIDENCE, figures=drawn, summary=captions.summary(metrics, store.task),
-        findings=captions.sentences(result, store.task),
+        metrics, verdicts, evidence=captions.evidence(drawn), figures=drawn,
+        summary=captions.summary(metrics, store.task), findings=captions.sentences(result, store.task),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, make_friedman1
 from recipe.files import read_table
 from recipe.stages.audit import checks as claims
 from recipe.stages.audit import outputs
-from recipe.stages.audit.captions import metrics, sentences, summary
+from recipe.stages.audit.captions import evidence, metrics, sentences, summary
 from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
 from recipe.stages.audit.label_targets import LabelTargets
@@ -103,6 +103,9 @@ def test_files_and_pictures_of_quantities(wrong):
     figures = draw(result, store, LIMITS, folder, seed=0)
     assert list(figures) == [f"pictures/{n}.png" for n in ("class_counts", "suspect_values", "statistics")]
     assert all((folder / file).stat().st_size > 5_000 for file in figures)
+    shown = evidence(figures)
+    assert shown["quantities_agree"] == ["explorer.html", "pictures/suspect_values.png"]
+    assert all((folder / file).is_file() for files in shown.values() for file in files)
 
 
 def test_several_quantities_have_their_own_columns(tmp_path):
@@ -184,6 +187,7 @@ def test_claims_page_and_pictures_of_labels(sets):
     assert {c["name"]: c.get("separator") for c in page["columns"]}["class"] == "; "
     figures = draw(result, store, LIMITS, folder, seed=0)
     assert {f"pictures/{n}.png" for n in ("class_counts", "together", "classes", "suspects")} <= set(figures)
+    assert evidence(figures)["quantities_agree"] == ["explorer.html"]  # no picture of another task
 
 
 def test_labels_that_are_classes_and_labels_that_imply_others():

@@ -1,7 +1,7 @@
 """What the audit shows and says: its evidence and figures, its metrics, its sentences."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,14 @@ METRIC_OF_FLAG = {
 }
 NAMED = 3  # columns and factors that the sentences name
 CLOSER = 0.03  # of the distance in shuffled files: a smaller difference is not mentioned
+
+
+def evidence(drawn: Collection[str]) -> dict[str, list[str]]:
+    """{check: files that show what it found}; of the pictures those that were drawn for this task."""
+    return {
+        check: [file for file in files if file in drawn or not file.startswith(FOLDER)]
+        for check, files in EVIDENCE.items()
+    }
 
 
 def metrics(audit: Audit, task: Task) -> dict[str, float]:
