@@ -14,6 +14,7 @@ from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems
 from recipe.stages.prepare import checks as prepare_checks
 from recipe.stages.split import checks as split_checks
+from recipe.stages.split import validation
 from recipe.stages.split.divide import Division, Plan
 from recipe.tasks.classification import Classification
 from recipe.tasks.regression import Regression
@@ -191,7 +192,7 @@ def test_a_healthy_subject_passes_and_a_sabotaged_one_fails(name):
     assert CHECKS[name](broken).verdict == "fail"
 
 
-@pytest.mark.parametrize("module", [prepare_checks, *audit_checks.CLAIMS, split_checks])
+@pytest.mark.parametrize("module", [prepare_checks, *audit_checks.CLAIMS, split_checks, validation])
 def test_every_check_says_what_it_claims_and_where_to_look(module):
     for check in checks_of(module).values():
         assert check.fixed["claim"].endswith(".")

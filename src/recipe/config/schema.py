@@ -21,6 +21,7 @@ class Reason:
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
+Folds = Annotated[int, Ge(2), Le(10), Reason("of every comparison each fold is a training")]
 AtLeastTwo = Annotated[int, Ge(2)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
@@ -202,6 +203,7 @@ class Split(Base):
     by: Literal["random", "time", "group"]
     column: str | None
     rare: Literal["ask", "drop", "train"]
+    folds: Folds | None
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Divides examples by the shares of their strata, groups whole, and writes the lists that every later stage reads."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from recipe.rng import key
 from recipe.tasks.labels import LabelForm
 
 COLUMNS = ["id", "row", "label"]
+FOLD_COLUMNS = ["id", "fold"]
 
 
 def shares(val: float, test: float, missing: Sequence[str] = ("val", "test")) -> dict[str, float]:
@@ -89,6 +90,20 @@ def write_split(splits: dict[str, list[dict[str, Any]]], task_names: Sequence[st
         write_csv(out / f"{name}.csv", [{k: row[k] for k in COLUMNS} for row in rows], COLUMNS)
     names = [{"label": label, "class": name} for label, name in enumerate(task_names)]
     write_csv(out / "classes.csv", names, ["label", "class"])
+
+
+def write_folds(folds: Mapping[str, int | None], out: Path) -> None:
+    """Writes folds.csv from {id: the fold that validates the example; None: it is in train in every fold}.
+
+    Without folds it has its header alone.
+    """
+    rows = [{"id": name, "fold": "" if fold is None else fold} for name, fold in folds.items()]
+    write_csv(out / "folds.csv", rows, FOLD_COLUMNS)
+
+
+def read_folds(out: Path) -> list[tuple[str, int | None]]:
+    """(id, fold) of each line that `write_folds` wrote."""
+    return [(row["id"], int(row["fold"]) if row["fold"] else None) for row in read_csv(out / "folds.csv")]
 
 
 def read_names(out: Path) -> list[str]:

@@ -8,8 +8,9 @@ from recipe.data.decisions import ACTIONS, COLUMNS, Decision
 from recipe.data.split_names import NAMES
 from recipe.data.splits import group_ids
 from recipe.files import write_csv
+from recipe.formatting import count
 from recipe.problems import shown
-from recipe.stages.split.divide import FEWEST, Division, in_several_splits
+from recipe.stages.split.divide import Division, in_several_splits
 from recipe.stages.split.timeline import Moment
 
 EVIDENCE = {name: ["classes.png"] for name in ("class_shares_agree", "every_class_is_in_every_split")}
@@ -41,7 +42,24 @@ def sentences(division: Division) -> list[str]:
     """How the examples were divided, where it was not simply a random division of all of them."""
     empty = ", ".join(map(shown, division.empty[:NAMED])) + (", ..." if len(division.empty) > NAMED else "")
     removed = f"Classes without an example after decisions.csv were removed: {empty}." if division.empty else ""
-    return [text for text in (_of_given(division), _of_time(division), _of_rare(division), removed) if text]
+    return [
+        text
+        for text in (_of_given(division), _of_time(division), _of_folds(division), _of_rare(division), removed)
+        if text
+    ]
+
+
+def _of_folds(division: Division) -> str:
+    if not division.folds:
+        return ""
+    sizes = Counter(fold for fold in division.folds.values() if fold is not None)
+    always = sum(fold is None for fold in division.folds.values())
+    kept = f"; {count(always, 'example')} of train validate{'s' * (always == 1)} in none" if always else ""
+    return (
+        f"Train and val are divided into {division.plan.folds} folds of {min(sizes.values()):,} to "
+        f"{max(sizes.values()):,} examples{kept}: regularize, tune and ensemble validate on each fold what was trained "
+        "on the others; baseline and overfit use the first fold, which is val."
+    )
 
 
 def _of_given(division: Division) -> str:
@@ -95,8 +113,9 @@ def _of_rare(division: Division) -> str:
     elif any(e["class"] in division.rare for name in NAMES[1:] for e in division.parts[name]):
         done = "are in train, except those that the source gives to another split"
     return (
-        f"The {sum(division.rare.values()):,} examples of classes with fewer than {FEWEST} examples (copies and groups "
-        f"count once) {done}, because of `rare: {division.plan.rare}`: {', '.join(classes[:NAMED])}{more}."
+        f"The {sum(division.rare.values()):,} examples of classes with fewer than {division.plan.fewest} examples "
+        f"(copies and groups count once) {done}, because of `rare: {division.plan.rare}`: "
+        f"{', '.join(classes[:NAMED])}{more}."
     )
 
 

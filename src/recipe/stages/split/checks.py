@@ -11,7 +11,7 @@ from recipe.data import expected_repeats
 from recipe.data.expected_repeats import Repeats
 from recipe.data.source import FEATURES
 from recipe.data.split_names import NAMES
-from recipe.data.splits import read_split
+from recipe.data.splits import read_folds, read_split
 from recipe.data.store import Store
 from recipe.stages.split.divide import Division, Example, in_several_splits
 from recipe.stages.split.timeline import Moment
@@ -29,6 +29,7 @@ class Written:
     division: Division
     date_features: Sequence[str] = ()  # columns of a table that are features made from a date, and not metadata
     repeats: Repeats | None = None  # of the rows of a table
+    folds: Sequence[tuple[str, int | None]] = ()  # (id, fold) of each line of folds.csv
 
     @property
     def names(self) -> Sequence[str]:
@@ -69,10 +70,10 @@ class Written:
 def written(out: Path, division: Division, store: Store) -> Written:
     """The lists that were written to `out`, read back."""
     rows = expected_repeats.count_repeats(store.inputs) if store.kind == FEATURES and division.given else None
-    return Written(read_split(out, division.task.labels), division, store.dates(), rows)
+    return Written(read_split(out, division.task.labels), division, store.dates(), rows, read_folds(out))
 
 
-def _none_of(names: Sequence[str], finding: str) -> Verdict:
+def none_of(names: Sequence[str], finding: str) -> Verdict:
     """The claim that there are none of these; the value is their number, and the first ones by name."""
     more = f"; and {len(names) - NAMED} more" if len(names) > NAMED else ""
     verdict = exactly(len(names), 0, finding=finding)
@@ -111,7 +112,7 @@ def no_copies_across_splits(w: Written) -> Verdict:
         f"the copies (`recipe decide runs/split/copies.csv`), or {ANEW}."
     )
     names = [", ".join(f"{ids[0]} in {name}" for name, ids in splits.items()) for splits in copies.values()]
-    verdict = _none_of(names, finding)
+    verdict = none_of(names, finding)
     if copies and w.repeats and not w.repeats.excess and not copies.keys() - w.groups_of_equal_rows():
         expected = f"{w.repeats.rows:,} rows of this table equal an earlier one, and about {w.repeats.expected:,.0f}"
         needed = f"{expected} are expected from the values of its columns. An identifier of each row would decide."
@@ -135,7 +136,7 @@ def no_group_across_splits(w: Written) -> Verdict:
         f"{len(groups):,} groups are in more than one of the given splits, so the score is that on known groups. Move "
         f"their examples to one split, or {ANEW}."
     )
-    return _none_of([f"{group} in {', '.join(splits)}" for group, splits in groups.items()], finding)
+    return none_of([f"{group} in {', '.join(splits)}" for group, splits in groups.items()], finding)
 
 
 @check(source="Kaufman et al. 2012, leakage in data mining")
@@ -232,7 +233,7 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
         f"{len(lacking)} of {len(w.names)} classes are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
         "more examples, merge the class into another, or set `split: {rare: drop}` in params.yaml."
     )
-    return _none_of(lacking, finding)
+    return none_of(lacking, finding)
 
 
 @check(source="Recipe 1, imbalance", gate=False)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from recipe.data.splits import assign, group_ids, shares
 from recipe.errors import RecipeError
 from recipe.problems import shown
 from recipe.stages.split import timeline
+from recipe.stages.split.folds import FOLDS_NEED, fold_numbers
 from recipe.stages.split.timeline import Moment
 from recipe.tasks.task import Task
 
@@ -23,7 +24,10 @@ Example = dict[str, Any]  # a row of examples.parquet
 
 @dataclass(frozen=True)
 class Plan:
-    """conf/split.yaml, whose values recipe.config checks. val, test: shares of the examples that are divided."""
+    """conf/split.yaml, whose values recipe.config checks. val, test: shares of the examples that are divided.
+
+    folds: of a cross-validation of train and val; None: there are none.
+    """
 
     val: float
     test: float
@@ -32,6 +36,12 @@ class Plan:
     by: str = "random"
     column: str | None = None
     rare: str = "ask"
+    folds: int | None = None
+
+    @property
+    def fewest(self) -> int:
+        """Sets of examples that stay together; a class with fewer cannot be in test and in each part validated on."""
+        return self.folds + 1 if self.folds else FEWEST
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Division:
     rare: dict[str, int]  # {class: examples} that was left out, or is only in train, as `plan.rare` requests
     empty: list[str]  # classes that decisions.csv left without an example, and that were removed
     moments: dict[str, Moment]  # {id: the latest time among the examples it stays with}; empty unless by time
+    folds: dict[str, int | None] = field(default_factory=dict)  # {id: fold that validates it; None: always in train}
 
     @cached_property
     def strata(self) -> dict[str, tuple[int, ...]]:
@@ -91,6 +102,11 @@ def divide(examples: Sequence[Example], task: Task, plan: Plan) -> Division:
     empty = [name for name in task.classes if name not in present]
     examples, task, rare = _rare(list(examples), task, plan)
     given = _given(examples) if plan.given == "obey" else set()
+    if plan.folds and "val" in given:
+        raise RecipeError(
+            f"conf/split.yaml: `folds: {plan.folds}` divides train and val anew, but the source gives a val split, "
+            f"which is obeyed. {FOLDS_NEED}"
+        )
     requested = shares(plan.val, plan.test, [name for name in NAMES[1:] if name not in given])
     units = group_ids(examples)
     latest = _latest(examples, units, plan.column) if plan.by == "time" and plan.column else {}
@@ -109,13 +125,29 @@ def divide(examples: Sequence[Example], task: Task, plan: Plan) -> Division:
             made = assign(task.strata(labels), of_pool, requested, plan.seed)
         for i, name in zip(pool, made, strict=True):
             names[i] = name
+    fold_of: dict[int, int] = {}
+    if plan.folds:
+        validated = [i for i in pool if names[i] != "test"]
+        strata = task.strata([task.labels.parsed(examples[i]["label"]) for i in validated])
+        numbers = fold_numbers(strata, [units[i] for i in validated], plan.folds, plan.seed)
+        fold_of = dict(zip(validated, numbers, strict=True))
+        for i, number in fold_of.items():
+            names[i] = "train" if number else "val"
+        requested = _with_folds(requested, plan.folds)
     parts: dict[str, list[Example]] = {name: [] for name in NAMES}
     for example, name in zip(examples, names, strict=True):
         parts[name].append(example)
     parts = {name: sorted(rows, key=lambda e: e["row"]) for name, rows in parts.items()}
     moments = {e["id"]: latest[unit] for e, unit in zip(examples, units, strict=True)} if latest else {}
     divided = frozenset(examples[i]["id"] for i in pool)
-    return Division(plan, parts, examples, task, requested, divided, rare, empty, moments)
+    folds = {e["id"]: fold_of.get(i) for i, e in enumerate(examples) if plan.folds and names[i] != "test"}
+    return Division(plan, parts, examples, task, requested, divided, rare, empty, moments, folds)
+
+
+def _with_folds(requested: Mapping[str, float], folds: int) -> dict[str, float]:
+    """The shares of the splits where val is the first of `folds` equal parts of train and val."""
+    val = (requested["train"] + requested["val"]) / folds
+    return {**requested, "train": (folds - 1) * val, "val": val}
 
 
 def in_several_splits(
@@ -148,6 +180,11 @@ def _check(plan: Plan) -> None:
         raise RecipeError(
             "conf/split.yaml: `rare: train` would put examples into train that are later than val and test; with "
             "`by: time` set `rare` to ask or drop."
+        )
+    if plan.folds and plan.by == "time":
+        raise RecipeError(
+            f"conf/split.yaml: `folds: {plan.folds}` would validate networks on examples that are earlier than those "
+            f"they were trained on. {FOLDS_NEED}"
         )
 
 
@@ -235,7 +272,7 @@ def _rare(examples: list[Example], task: Task, plan: Plan) -> tuple[list[Example
     sets, count = defaultdict(set), Counter(e["class"] for e in examples)
     for example, unit in zip(examples, group_ids(examples), strict=True):
         sets[example["class"]].add(unit)
-    few = [name for name in task.classes if 0 < len(sets[name]) < FEWEST]
+    few = [name for name in task.classes if 0 < len(sets[name]) < plan.fewest]
     rare = {name: count[name] for name in few} if plan.rare != "ask" else {}
     left = [name for name in task.classes if count[name] and (plan.rare != "drop" or name not in rare)]
     number = {name: label for label, name in enumerate(left)}
