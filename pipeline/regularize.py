@@ -1,6 +1,6 @@
 """Regularize: which changes help on validation, by more than seed noise? And what would more data do?
 
-Reads   runs/prepare/, runs/split/{train,val}.csv, runs/baseline/exact.json, runs/overfit/best.yaml
+Reads   runs/prepare/, runs/split/{train,val,folds}.csv, runs/baseline/exact.json, runs/overfit/best.yaml
 Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, figures
 """
 
@@ -14,7 +14,7 @@ from recipe.verdict import checks_of
 
 @stage("regularize", CHECKS | checks_of(checks))
 def main(cfg, run):
-    data = load_data(run)
+    data = load_data(run, folds=True)
     verdicts, closed_gates = augmentations.augmentation_checks(cfg, data, run)
     base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
     result = ablation.run_ablation(cfg, data, base, run, closed_gates)

@@ -1,6 +1,6 @@
 """Tune: does a search find something better than the accepted recipe?
 
-Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/regularize/{best.yaml,report.json}
+Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val,folds}.csv, runs/regularize/{best.yaml,report.json}
 Writes  runs/tune/best.yaml, finished.yaml (configurations that trained to their end, the best first), trials.csv,
         report.json, best_so_far.png, slices.png, parallel.png, importances.png
 """
@@ -20,7 +20,7 @@ from recipe.verdict import checks_of
 @stage("tune", checks_of(checks))
 def main(cfg, run):
     accepted = read_yaml("runs/regularize/best.yaml")
-    search = open_search(cfg, load_data(run), accepted, run.code_and_data, run.home, run.say)
+    search = open_search(cfg, load_data(run, folds=True), accepted, run.code_and_data, run.home, run.say)
     with kept_until_done(search):
         with worker_processes(cfg, run.say):
             take_part(search, partial(log_trials, search.setup, run))

@@ -91,7 +91,7 @@ def test_two_arms_that_both_stop_early_are_both_judged_crosswise():
 @given(numbers, st.integers(2, 10))
 def test_overlapping_training_sets_widen_the_interval(differences, folds):
     """Nadeau and Bengio's correction: the variance of the mean is s^2 (1 / n + n_val / n_train)."""
-    n, plain, ours = len(differences), paired_gain(differences, 0.95), paired_gain(differences, 0.95, 1 / (folds - 1))
+    n, plain, ours = len(differences), paired_gain(differences, 0.95), paired_gain(differences, 0.95, folds)
     assert ours.mean == plain.mean
     wider = (1 + n / (folds - 1)) ** 0.5
     assert ours.high - ours.low == pytest.approx(wider * (plain.high - plain.low))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.source import FEATURES, TEXT
-from recipe.data.splits import read_names
+from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
 from recipe.errors import RecipeError
@@ -26,15 +26,22 @@ from recipe.tasks.task import Task
 class Split:
     """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: as Task.targets.
 
-    A training part may have soft targets instead: y (N, K), probabilities of each class.
+    A training part may have soft targets instead: y (N, K), probabilities of each class. folds: of a test split, the
+    same examples standardised like each fold of the data.
     """
 
     x: Tensor | StreamedInputs
     y: Tensor
     ids: list[str]
+    folds: tuple["Split", ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def parts(self) -> tuple["Split", ...]:
+        """As each fold has it; without folds, the split alone."""
+        return self.folds or (self,)
 
     def to(self, device: str) -> "Split":
         return Split(self.x.to(device), self.y.to(device), self.ids)
@@ -42,7 +49,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The splits, and the mean and standard deviation that restore an input: x * std + mean; images in 0..1."""
+    """The splits, and the mean and standard deviation that restore an input: x * std + mean; images in 0..1.
+
+    With folds, all else is that of the first fold: its validation part is the val split.
+    """
 
     train: Split
     val: Split
@@ -52,6 +62,16 @@ class Data:
     std: Tensor
     fingerprint: str
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
+
+    @property
+    def parts(self) -> tuple["Data", ...]:
+        """The folds; without any, these data alone."""
+        return self.folds or (self,)
+
+    @property
+    def actual_held_out(self) -> Tensor:
+        """The targets of all validation parts, fold by fold, as `Task.actual`, on the CPU; the first are val's."""
+        return torch.cat([part.task.actual(part.val.y.cpu()) for part in self.parts])
 
     def pictures(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in 0..1; features as a square of grey, in reading order, from -3 to 3 standard deviations."""
@@ -66,6 +86,7 @@ def load(
     config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"), metric: str | UserFunction = AUTO,
+    folds: bool = False,
 ) -> Data:  # fmt: skip
     """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
@@ -73,8 +94,9 @@ def load(
 
     A missing feature gets the mean of its column, which is 0 after standardisation. memory: GiB that the splits may
     take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
-    Neither changes a bit of any value. metric: a name, or a user's function. Raises RecipeError for texts, and for a
-    metric that is not of the task.
+    Neither changes a bit of any value. metric: a name, or a user's function. folds: whether folds.csv is read, and
+    each of its folds gets its own standardisation, by the examples that it trains on. Raises RecipeError for texts, and
+    for a metric that is not of the task.
     """
     store = Store.open(config, folder)
     if store.kind == TEXT:
@@ -82,16 +104,36 @@ def load(
             f"{config['_target_']} gives texts, and no model of the recipe reads texts yet: prepare stores them, but "
             "training needs numbers. Make a table of features, such as word counts, and use data: table."
         )
-    file = InputsFile(store.inputs)
     task = store.task.with_names(read_names(lists))
-    listed = {name: _listed(lists / f"{name}.csv", task, len(store.inputs)) for name in ("train", "val")}
-    task = task.scaled(listed["train"][1])
-    scale = _scale(file, listed["train"][0], store.kind == FEATURES, workers)
-    streamed = {name: StreamedInputs(file, rows, scale, device, workers) for name, (rows, *_) in listed.items()}
+    train, val = (_listed(lists / f"{name}.csv", task, len(store.inputs)) for name in ("train", "val"))
+    others = _other_folds(train, val, lists) if folds else []
+    memory /= 1 + len(others)
+
+    def standardised(train: _Listed, val: _Listed, metric: str | UserFunction, say: Callable[[str], None]) -> Data:
+        return _data(
+            store, task.scaled(train.actual), {"train": train, "val": val}, metric, device, memory, workers, say
+        )
+
+    data = standardised(train, val, metric, say)
+    if not others:
+        return data
+    # every fold has the metric of the first, whose classes may be a little more even
+    same = metric if isinstance(metric, UserFunction) else data.metric.name
+    return replace(data, folds=(data, *(standardised(*each, same, lambda text: None) for each in others)))
+
+
+def _data(
+    store: Store, task: Task, listed: dict[str, "_Listed"], metric: str | UserFunction, device: str, memory: float,
+    workers: int, say: Callable[[str], None],
+) -> Data:  # fmt: skip
+    """Train and val, standardised by train; the task is scaled by it already."""
+    file = InputsFile(store.inputs)
+    scale = _scale(file, listed["train"].rows, store.kind == FEATURES, workers)
+    streamed = {name: StreamedInputs(file, part.rows, scale, device, workers) for name, part in listed.items()}
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
     splits = {
-        name: Split((streamed | in_memory)[name], task.targets(actual).to(device), ids)
-        for name, (_, actual, ids) in listed.items()
+        name: Split((streamed | in_memory)[name], task.targets(part.actual).to(device), part.ids)
+        for name, part in listed.items()
     }
     chosen = chosen_metric(task, splits["train"].y, metric)
     return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint)
@@ -103,13 +145,18 @@ def read_test(
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"),
 ) -> Split:  # fmt: skip
     """The test split, prepared like `data`, whose splits in memory count against `memory`. Read it once, and last."""
+    if data.folds:
+        share = memory / len(data.folds)
+        more: dict[str, Any] = {"memory": share, "workers": workers, "say": say, "lists": lists, "folder": folder}
+        folds = tuple(read_test(fold, config, device, **more) for fold in data.folds)
+        return replace(folds[0], folds=folds)
     store = Store.open(config, folder)
-    file, (rows, actual, ids) = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
+    file, listed = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
     scale = Standardization(_top(file), data.mean, data.std, store.kind == FEATURES)
-    streamed = StreamedInputs(file, rows, scale, device, workers)
+    streamed = StreamedInputs(file, listed.rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
-    return Split(streamed.whole() if fits else streamed, data.task.targets(actual).to(device), ids)
+    return Split(streamed.whole() if fits else streamed, data.task.targets(listed.actual).to(device), listed.ids)
 
 
 def _fitting(inputs: dict[str, StreamedInputs], memory: float, workers: int, say: Callable[[str], None]) -> list[str]:
@@ -145,8 +192,20 @@ def _top(file: InputsFile) -> Tensor:
     return torch.tensor(255.0 if file.dtype == np.uint8 else 1.0)
 
 
-def _listed(path: Path, task: Task, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
-    """(rows of the store, targets as `Task.actual`, ids) of a split. count: rows of the store."""
+@dataclass(frozen=True)
+class _Listed:
+    """The examples of a split: rows of the store, targets as `Task.actual`, and ids."""
+
+    rows: np.ndarray
+    actual: Tensor
+    ids: list[str]
+
+    def __getitem__(self, which: np.ndarray) -> "_Listed":
+        return _Listed(self.rows[which], self.actual[torch.from_numpy(which)], [self.ids[i] for i in which])
+
+
+def _listed(path: Path, task: Task, count: int) -> _Listed:
+    """count: rows of the store."""
     listed = read_csv(path)
     if not listed:
         raise RecipeError(f"{path} lists no example")
@@ -154,7 +213,18 @@ def _listed(path: Path, task: Task, count: int) -> tuple[np.ndarray, Tensor, lis
     if rows.max() >= count:
         raise RecipeError(f"{path} lists row {rows.max()}, but inputs.npy has {count}. Run `dvc repro split`.")
     actual = task.labels.tensor([task.labels.parsed(example["label"]) for example in listed])
-    return rows, actual, [example["id"] for example in listed]
+    return _Listed(rows, actual, [example["id"] for example in listed])
+
+
+def _other_folds(train: _Listed, val: _Listed, lists: Path) -> list[tuple[_Listed, _Listed]]:
+    """(train, val) of each fold after the first, in the order of the store; empty where folds.csv is."""
+    fold_of = dict(read_folds(lists))
+    rows, actual = np.concatenate([train.rows, val.rows]), torch.cat([train.actual, val.actual])
+    both = _Listed(rows, actual, train.ids + val.ids)[np.argsort(rows, kind="stable")]
+    if fold_of and fold_of.keys() != set(both.ids):
+        raise RecipeError(f"{lists / 'folds.csv'} lists other examples than train and val. Run `dvc repro split`.")
+    of = np.array([fold if (fold := fold_of.get(name)) is not None else -1 for name in both.ids])
+    return [(both[np.flatnonzero(of != k)], both[np.flatnonzero(of == k)]) for k in range(1, of.max() + 1)]
 
 
 def batches(split: Split, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

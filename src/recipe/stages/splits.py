@@ -6,9 +6,9 @@ from recipe.data.batches import Data, Split
 from recipe.stages.runner import Run
 
 
-def load_data(run: Run) -> Data:
-    """Train and val, standardised by train; MLflow gets their fingerprint."""
-    data = batches.load(plain(run.cfg, "data"), run.device, metric=metric(run.cfg), **_reading(run))
+def load_data(run: Run, folds: bool = False) -> Data:
+    """Train and val, standardised by train; MLflow gets their fingerprint. folds: whether the folds are read too."""
+    data = batches.load(plain(run.cfg, "data"), run.device, metric=metric(run.cfg), folds=folds, **_reading(run))
     run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
     return data
 

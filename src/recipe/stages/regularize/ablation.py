@@ -141,7 +141,9 @@ def _prepare(
         ):
             level.skipped = reason
         elif _same_trainings(level.change, cfg, result.changes):
-            level.arm = Arm(level.name, changes, result.accepted.lanes, bool(changes["train.early_stopping"]))
+            level.arm = Arm(
+                level.name, changes, result.accepted.lanes, bool(changes["train.early_stopping"]), len(data.folds)
+            )
         else:
             arms[level.name] = changes
     return arms

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from recipe.experiment.arms import TEST
+from recipe.experiment.arms import TEST, TEST_OF_FOLDS
 from recipe.formatting import count
 from recipe.metrics.metric import Metric
 from recipe.stages.regularize import learning_curve
@@ -41,7 +41,9 @@ def metrics(result: Ablation, metric: Metric) -> dict:
 
 def summary(result: Ablation, cfg: DictConfig) -> str:
     tried = sum(candidate.best is not None for candidate in result.candidates)
-    how = f"({TEST}, {100 * cfg.confidence:.4g} % CI, n = {cfg.seeds} seeds)"
+    n, folds = len(result.base.lanes), result.base.folds
+    sample = f"n = {n} trainings in {folds} folds" if folds else f"n = {n} seeds"
+    how = f"({TEST_OF_FOLDS if folds else TEST}, {100 * cfg.confidence:.4g} % CI, {sample})"
     if not result.kept:
         return f"None of {count(tried, 'candidate change')} lowers validation loss by more than seed noise {how}."
     return (
@@ -51,7 +53,10 @@ def summary(result: Ablation, cfg: DictConfig) -> str:
 
 
 def findings(result: Ablation, curves: list[LearningCurve], cfg: DictConfig) -> list[str]:
-    return [*learning_curve.sentences(curves, cfg.seeds, cfg.confidence), false_positives(result, cfg.confidence)]
+    return [
+        *learning_curve.sentences(curves, len(result.base.lanes), cfg.confidence),
+        false_positives(result, cfg.confidence),
+    ]
 
 
 def false_positives(result: Ablation, confidence: float) -> str:

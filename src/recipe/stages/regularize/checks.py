@@ -40,9 +40,10 @@ def pick_beats_the_baseline(r: Regularized, errors: float = 2.0) -> Verdict:
 
     The overfitted model lost what the baseline had learned: it is too large and no candidate change was kept, it was
     trained for too many steps without early stopping, or a change that was kept is harmful beyond val. The interval is
-    over validation examples.
+    over validation examples. With folds both are compared in the first one, on val.
     """
-    loss, bound = r.result.accepted.score()["val_loss"], min(score["val_loss"] for score in r.baseline.values())
+    loss = r.result.accepted.in_first_fold().score()["val_loss"]
+    bound = min(score["val_loss"] for score in r.baseline.values())
     excess = Estimate(loss - bound, r.error, r.examples)
     half = excess.margin(power.Z95)
     sample = f"{interval(excess.value - half, excess.value + half)}, n = {r.examples:,} validation examples"
@@ -94,9 +95,7 @@ def something_helped(r: Regularized) -> Verdict:
         value = ", ".join(kept) or "none"
         return Verdict(PASS, value, bound) if kept else Verdict(FAIL, value, bound, finding=finding)
     gain, _ = max(possible, key=lambda of: of[0].mean)
-    estimate = power.of_interval(gain.mean, gain.low, gain.high, gain.n)
-    more = power.about(estimate, abs(gain.mean), power.Z95, "seeds")
-    return undecided("none", bound, f"The interval of the best change contains 0. {more}", finding=finding)
+    return undecided("none", bound, f"The interval of the best change contains 0. {gain.needed}", finding=finding)
 
 
 @check(source="Recipe 4, visualize the first-layer weights; Moran 1950, for the statistic", gate=False)

@@ -4,6 +4,9 @@ A power law a + b n^-c (Hestness et al. 2017, Deep learning scaling is predictab
 is fitted to the mean over seeds at each share. Every training has the same number of steps, and is read at the step of
 early stopping, cross-validated between the two halves of val: with equal epochs a small share would be cut off before
 it has learned; at the last step it would have been overfitted for longer than the whole.
+
+With folds, the trainings are spread over them, and only the loss is extrapolated: their validation examples differ, so
+there is no bootstrap over them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
-from recipe.experiment.arms import Arm, best_rows_by_half, cross_validated_loss, paired_gain, train_arms
+from recipe.experiment.arms import Arm, best_rows_by_half, cross_validated_loss, overlap, paired_gain, train_arms
 from recipe.formatting import interval
 from recipe.stages.regularize.ablation import BASE
 from recipe.stages.runner import Run
@@ -65,14 +68,15 @@ def train_shares(cfg: DictConfig, data: Data, start: dict, run: Run) -> tuple[Ar
     """The base arm, and the curves of error and loss over it and smaller shares of the training set."""
     shares = sorted({float(s) for s in cfg.shares if s < 1})
     changes = {BASE: start} | {f"{s:.1%} of the training set": start | {"train.share": s} for s in shares}
-    base, *smaller = train_arms(cfg, data, changes, run, label="more data", main=BASE, watch=len(data.val)).values()
+    watch = 0 if data.folds else len(data.val)
+    base, *smaller = train_arms(cfg, data, changes, run, label="more data", main=BASE, watch=watch).values()
     ordered = [*smaller, base]
     sizes = [max(1, round(share * len(data.train))) for share in (*shares, 1.0)]
     if lost := [text for arm in ordered for text in arm.lost]:
         return base, [LearningCurve("loss", sizes, np.empty((0, len(sizes))), refused=f"a training ended: {lost[0]}")]
     seeds = list(zip(*(arm.lanes for arm in ordered), strict=True))  # of each, its lanes by size
     losses = np.array([[cross_validated_loss(lane) for lane in lanes] for lanes in seeds])
-    curves = [learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed)]
+    curves = [learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed, folds=len(data.folds))]
     errors = [[_cross_validated_errors(lane, data) for lane in lanes] for lanes in seeds if not data.folds]
     if errors and all(e is not None for of_seed in errors for e in of_seed):
         by_example = np.array(errors)
@@ -96,8 +100,10 @@ def learning_curve(
     confidence: float,
     seed: int = 0,
     per_example: np.ndarray | None = None,
+    folds: int = 0,
 ) -> LearningCurve:
-    """values: (seeds, sizes). per_example: (seeds, sizes, N), the same of every validation example.
+    """values: (seeds, sizes). per_example: (seeds, sizes, N), the same of every validation example. folds: over which
+    the seeds are spread.
 
     Nothing is extrapolated from too few sizes or seeds, where more data did not lower the metric over the measured
     sizes, or where no power law fits.
@@ -105,11 +111,11 @@ def learning_curve(
     values, count = np.asarray(values, float), len(values)
     if len(sizes) < SIZES or count < SEEDS:
         return LearningCurve(metric, sizes, values, refused=f"it takes {SIZES} sizes and {SEEDS} seeds")
-    fall = paired_gain((values[:, 0] - values[:, -1]).tolist(), confidence)
+    fall = paired_gain((values[:, 0] - values[:, -1]).tolist(), confidence, folds)
     if not fall.low > 0:
         refused = f"more data did not lower the {metric} by more than the noise of seeds"
         return LearningCurve(metric, sizes, values, refused=refused)
-    replicas, variance = _replicas(values, per_example, confidence, seed)
+    replicas, variance = _replicas(values, per_example, confidence, seed, folds)
     law = fit(sizes, values.mean(0)[None], 1 / variance)[0]
     if (p := _misfit(law, sizes, values, variance)) < MISFIT:
         return LearningCurve(metric, sizes, values, refused=f"no power law fits (p = {p:.1g})")
@@ -131,22 +137,22 @@ def _extrapolate(law: Law, laws: list[Law], sizes: list[int], confidence: float)
 
 
 def _replicas(
-    values: np.ndarray, per_example: np.ndarray | None, confidence: float, seed: int
+    values: np.ndarray, per_example: np.ndarray | None, confidence: float, seed: int, folds: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(DRAWS, sizes) bootstrap replicas of the mean, and the variance of the mean.
 
-    The bootstrap is over seeds, widened to Student's t since they are few; and, where `per_example` is given, over
-    validation examples as well.
+    The bootstrap is over seeds, widened to Student's t since they are few, and with folds by the factor of
+    `paired_gain`; and, where `per_example` is given, over validation examples as well.
     """
     from scipy.stats import norm, t  # scipy.stats takes seconds to import
 
     count, generator = len(values), np.random.default_rng(seed)
-    mean = values.mean(0)
+    mean, shared = values.mean(0), 1 + count * overlap(folds)
     tail = (1 + confidence) / 2
-    wider = t.ppf(tail, count - 1) / norm.ppf(tail) * np.sqrt(count / (count - 1))
+    wider = t.ppf(tail, count - 1) / norm.ppf(tail) * np.sqrt(count / (count - 1) * shared)
     seeds = generator.integers(count, size=(DRAWS, count))
     replicas = mean + wider * (values[seeds].mean(1) - mean)
-    variance = values.var(0, ddof=1) / count
+    variance = values.var(0, ddof=1) / count * shared
     if per_example is not None:
         columns = per_example.mean(0)  # (sizes, N): over seeds, the contribution of an example
         total = columns.shape[1]

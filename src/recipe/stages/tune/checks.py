@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from recipe.metrics import power
 from recipe.stages.tune.results import SearchResults
 from recipe.verdict import FAIL, PASS, Verdict, bounded, check, exactly, undecided
 
@@ -54,12 +53,11 @@ def gain_is_more_than_noise(s: SearchResults) -> Verdict:
     The accepted recipe is kept. The best of many trials always looks better on its own seeds.
     """
     g, level = s.tuned.gain, f"{100 * s.confidence:.4g} %"
-    bound = f"above 0 with the whole {level} CI ({g.low:.4f} to {g.high:.4f}, n = {g.n} seeds)"
+    bound = f"above 0 with the whole {level} CI ({g.low:.4f} to {g.high:.4f}, n = {g.sample})"
     effect = f"The best of {len(s.all_trials)} trials {s.tuned.effect}"
     if g.low <= 0 <= g.high and g.n > 1:
-        more = power.about(power.of_interval(g.mean, g.low, g.high, g.n), abs(g.mean), power.Z95, "seeds")
         finding = f"{effect}: the interval includes zero, so the accepted recipe is kept."
-        return undecided(g.mean, bound, f"The {level} CI over seeds includes zero. {more}", finding=finding)
+        return undecided(g.mean, bound, f"The {level} CI over {g.over} includes zero. {g.needed}", finding=finding)
     return bounded(PASS if g.significant else FAIL, g.mean, bound, finding=f"{effect}: the accepted recipe is kept.")
 
 

@@ -36,7 +36,8 @@ class TunedRecipe:
     def effect(self) -> str:
         """`lowers validation loss by 0.026 (95 % CI 0.016 to 0.037, 6 new seeds)`."""
         g = self.gain
-        return lowering(g.mean, g.low, g.high, "validation loss", f"{g.n} new seeds", self.confidence)
+        sample = f"{g.sample}, new seeds" if g.folds else f"{g.n} new seeds"
+        return lowering(g.mean, g.low, g.high, "validation loss", sample, self.confidence)
 
 
 def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:

@@ -104,7 +104,7 @@ def _trained(
 ) -> dict[Key, Trial]:  # fmt: skip
     early = {key: setup.stops_early(params) for key, params in cohort.items()}
     factor = setup.cfg.halving.factor if setup.cfg.halving else math.nan
-    judge = CohortJudge(keys=list(cohort), seeds=setup.cfg.trial_seeds, factor=factor, early=early, past=past)
+    judge = CohortJudge(keys=list(cohort), seeds=len(setup.seeds), factor=factor, early=early, past=past)
     trained = engine.train(
         [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
         eval_every=setup.cfg.train.eval_every, metric=setup.data.metric, folder=folder,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
-from recipe.experiment.arms import lane_of
+from recipe.experiment.arms import lane_of, lane_seeds
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, changes
 from recipe.train.lane import Lane, Trained
@@ -18,8 +18,9 @@ Key = tuple[int, int]  # repeat, index: which trial of a sampler's search
 class Trial:
     """A finished trial. state: complete, pruned (value: where it was stopped) or failed (value: None).
 
-    value: mean over seeds of the validation loss; spread: its standard deviation, None of one seed. rungs: {step:
-    value} of the rungs at which it was judged, with text keys. curve: {column: values}, means over seeds.
+    value: mean over seeds, and with folds over those, of the validation loss; spread: its standard deviation, None of
+    one seed. rungs: {step: value} of the rungs at which it was judged, with text keys. curve: {column: values}, means
+    over seeds.
     """
 
     sampler: str
@@ -90,10 +91,14 @@ class TrialSetup:
     say: Callable[[str], None]
 
     def lanes(self, params: dict) -> list[Lane]:
-        """One lane per seed, with these values of the searched keys."""
+        """One lane per seed, with these values of the searched keys; with folds each fold has equally many."""
         changed = changes(self.space, self.start, params)
-        seeds = [100 * self.cfg.seed + i for i in range(self.cfg.trial_seeds)]
-        return [lane_of(self.cfg, self.data, seed, changed) for seed in seeds]
+        return [lane_of(self.cfg, self.data, seed, changed) for seed in self.seeds]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of each trial."""
+        return lane_seeds(self.cfg, self.data, self.cfg.trial_seeds)
 
     def stops_early(self, params: dict) -> bool:
         return bool((self.start | params).get("train.early_stopping", self.cfg.train.early_stopping))

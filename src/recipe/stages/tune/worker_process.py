@@ -34,8 +34,9 @@ def run_worker(cfg: DictConfig) -> None:
 
     device = prepare_torch(cfg)
     data = load(
-        plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say, metric=metric(cfg)
-    )
+        plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say, metric=metric(cfg),
+        folds=True,
+    )  # fmt: skip
     accepted = cast(dict, read_yaml("runs/regularize/best.yaml"))
     search = open_search(cfg, data, accepted, code_and_data("tune", cfg), home(), say, create=False)
     try:
