@@ -1,6 +1,6 @@
 """Ensemble: average and calibrate what validation chooses, then read the test set once.
 
-Reads   runs/prepare/, runs/split/{train,val,test}.csv, runs/baseline/baselines/, runs/tune/{best,finished}.yaml
+Reads   runs/prepare/, runs/split/{train,val,test,folds}.csv, runs/baseline/baselines/, runs/tune/{best,finished}.yaml
 Writes  runs/ensemble/: members/, choice.yaml, system/ (what `recipe predict` loads), tables and figures, report.json,
         mispredictions.html, suspects.csv (proposed lines for decisions.csv)
 """
@@ -17,9 +17,9 @@ from recipe.verdict import checks_of
 
 @stage("ensemble", checks_of(checks))
 def main(cfg, run):
-    data = load_data(run)
+    data = load_data(run, folds=True)
     pool = train_pool(cfg, data, read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), run)
-    weights = member_weights.choose(data.task, pool, data.val.y.cpu(), run.out / "choice.yaml")
+    weights = member_weights.choose(data.task, pool, data.actual_held_out, run.out / "choice.yaml")
     trusted = final_system.save(cfg, data, pool, weights, run)
     extended, student = extend_training(cfg, data, pool[0], run), distil(cfg, data, pool, weights, run)
 

@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -49,17 +49,38 @@ BATCH = 1000  # inputs at a time
 @dataclass(frozen=True)
 class System:
     """Members whose predictions are averaged. counts: how often each of them counts. calibration: parameters of
-    `Task.calibrated`. half_widths: of the 90 % intervals of quantities; empty of other tasks."""
+    `Task.calibrated`. half_widths: of the 90 % intervals of quantities; empty of other tasks.
+
+    scales, tasks: of each fold of a cross-validation, what standardises the inputs and turns outputs into predictions;
+    without folds one of each. folds: of each member, which of them it was trained in.
+    """
 
     form: InputForm
-    task: Task
-    scale: Standardization
+    scales: list[Standardization]
+    tasks: list[Task]
     training_range: TrainingRange
     members: list[nn.Module]
+    folds: list[int]
     counts: list[int]
     calibration: tuple[float, ...]
     half_widths: tuple[float, ...]
     device: str
+
+    @property
+    def task(self) -> Task:
+        return self.tasks[0]
+
+    @property
+    def scale(self) -> Standardization:
+        return self.scales[0]
+
+    def of_fold(self, fold: int) -> "System":
+        """The members of one fold, none of which was trained on its validation part; without folds 0 has them all."""
+        its = [i for i, of in enumerate(self.folds) if of == fold]
+        return replace(
+            self, members=[self.members[i] for i in its], counts=[self.counts[i] for i in its], folds=[0] * len(its),
+            scales=[self.scales[fold]], tasks=[self.tasks[fold]],
+        )  # fmt: skip
 
     @property
     def answers(self) -> Answers:
@@ -73,24 +94,27 @@ class System:
         if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
             raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
-        batches = [self.average(self.member_predictions(self._entering(part))) for part in parts]
+        batches = [self.average(self.member_predictions(*self._entering(part))) for part in parts]
         return torch.cat(batches) if batches else torch.empty(0, self.task.width, dtype=torch.float64)
 
     def drift(self, inputs: np.ndarray) -> list[str]:
         """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
         return drift(self.training_range, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
-    def member_predictions(self, x: Tensor) -> Tensor:
-        """Each member's predictions (M, N, K), float64, of inputs as they enter the net: standardised."""
+    def member_predictions(self, *x: Tensor) -> Tensor:
+        """Each member's predictions (M, N, K), float64. x: the inputs as they enter the nets, standardised like each
+        fold."""
         with torch.no_grad():
-            return torch.stack([self.task.predict(member(x)).cpu() for member in self.members])
+            each = zip(self.members, self.folds, strict=True)
+            return torch.stack([self.tasks[fold].predict(member(x[fold])).cpu() for member, fold in each])
 
     def average(self, p: Tensor) -> Tensor:
         """The system's predictions (N, K) from the members' p (M, N, K)."""
         return self.task.calibrated(weighted(p, self.counts), self.calibration)
 
-    def _entering(self, raw: np.ndarray) -> Tensor:
-        return self.scale(torch.from_numpy(raw).to(self.device))
+    def _entering(self, raw: np.ndarray) -> list[Tensor]:
+        """Like each fold."""
+        return [scale(torch.from_numpy(raw).to(self.device).clone()) for scale in self.scales]
 
 
 # ---- to a folder and back --------------------------------------------------------------------------------------
@@ -99,12 +123,13 @@ class System:
 def save(
     folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
     calibration: Sequence[float] = (), half_widths: Sequence[float] = (), prepared: Path = Path("runs/prepare"),
+    folds: Sequence[int] = (),
 ) -> list[str]:  # fmt: skip
     """Writes the system anew; gives the names of user-defined code that must be trusted to load it.
 
     members: (changes of cfg, weights or a safetensors file of them, how often the member counts). calibration: by
     default none. half_widths: of the intervals of quantities. prepared: the folder of the store that `data` was read
-    from.
+    from. folds: of each member, the fold of `data` that it was trained in, where there are any.
     """
     shutil.rmtree(folder / "members", ignore_errors=True)
     entries, hashes = [], {}
@@ -114,7 +139,8 @@ def save(
         hashes[file] = sha256(folder / file)
         changed = change(cfg, changes)
         model = OmegaConf.to_container(changed.model, resolve=True)
-        entries.append({"weights": file, "count": count, "model": model, "input_size": changed.train.input_size})
+        entry = {"weights": file, "count": count, "model": model, "input_size": changed.train.input_size}
+        entries.append(entry | ({"fold": folds[i]} if folds else {}))
     facts = read_json(prepared / "store.json")
     write_description(
         folder / "system.yaml",
@@ -125,6 +151,7 @@ def save(
             "inputs": {name: facts[name] for name in FACTS},
             "mean": data.mean.flatten().tolist(),
             "std": data.std.flatten().tolist(),
+            **({"further_folds": [_scaling(fold) for fold in data.folds[1:]]} if data.folds else {}),
             "seen": asdict(training_range(data)),
             "members": entries,
             "files": hashes,
@@ -133,6 +160,11 @@ def save(
         },
     )
     return sorted({one.target for entry in entries for one in refused_targets(entry["model"], "model")})
+
+
+def _scaling(data: Data) -> dict:
+    """What standardises inputs, and quantities, as the system has them of the first fold."""
+    return {"task": data.task.facts(), "mean": data.mean.flatten().tolist(), "std": data.std.flatten().tolist()}
 
 
 def _version() -> str:
@@ -156,16 +188,19 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     trust = {*trust, *os.environ.get(VARIABLE, "").replace(",", " ").split()}
     try:
         form = InputForm.of_facts(facts["inputs"])
-        scale, expected = _scale(facts, form, device), TrainingRange(**facts["seen"])
-        entries, task = facts["members"], task_of(facts["task"])
+        described, expected = [facts, *facts.get("further_folds", ())], TrainingRange(**facts["seen"])
+        scales, tasks = [_scale(one, form, device) for one in described], [task_of(one["task"]) for one in described]
+        entries = facts["members"]
+        folds = [int(entry.get("fold", 0)) for entry in entries]
         calibration, half_widths = (tuple(map(float, facts[name])) for name in ("calibration", "half_widths"))
         counts = [int(entry["count"]) for entry in entries]
         named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
         sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
-        sound = _sound(task, calibration, half_widths) and min(counts) > 0
+        sound = all(_sound(task, calibration, half_widths) for task in tasks) and min(counts) > 0
+        sound = sound and set(folds) <= set(range(len(described))) and len({task.names for task in tasks}) == 1
         sound = sound and all(isinstance(facts[name], list) for name in ("calibration", "half_widths"))
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
-        sound = sound and len(facts["mean"]) == len(facts["std"]) == form.shape[0]
+        sound = sound and all(len(one["mean"]) == len(one["std"]) == form.shape[0] for one in described)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
     if not sound:
@@ -176,11 +211,11 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     members = [
-        _member(folder, model, size, files[name], form, task.width, device)
+        _member(folder, model, size, files[name], form, tasks[0].width, device)
         for (_, model, name), size in zip(named, sizes, strict=True)
     ]
     return System(
-        form=form, task=task, scale=scale, training_range=expected, members=members, counts=counts,
+        form=form, scales=scales, tasks=tasks, training_range=expected, members=members, folds=folds, counts=counts,
         calibration=calibration, half_widths=half_widths, device=device,
     )  # fmt: skip
 

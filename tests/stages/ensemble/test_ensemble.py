@@ -86,7 +86,7 @@ def ran(tmp_path_factory) -> Ran:
     floor = Baseline("linear", [untuned], [], {"model": LINEAR, "train.input_size": None})
     save_baselines(run.out / "baselines", [Baseline("constant", [], [], {}), floor])
     pool = train_pool(cfg, DATA, ACCEPTED, FINISHED, run)
-    weights = member_weights.choose(DIGITS, pool, DATA.val.y, run.out / "choice.yaml")
+    weights = member_weights.choose(DIGITS, pool, DATA.actual_held_out, run.out / "choice.yaml")
     extended = extend_training(cfg, DATA, pool[0], run)
     student = distillation.distil(cfg, DATA, pool, weights, run)
     candidates = Candidates(pool, weights, extended, student, run.out, run.out / "baselines")
@@ -112,8 +112,8 @@ def test_the_pool_has_every_seed_and_configuration_once(ran):
     ]  # fmt: skip
     assert len({m.p_val.numpy().tobytes() for m in ran.pool}) == 5
     for m in ran.pool:
-        assert saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.file, DATA.val).equal(m.p_val)
-        assert quality(m.p_val, DATA.val.y).nll == pytest.approx(m.row()["val_loss"], abs=1e-5)
+        assert saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.files[0], DATA.val).equal(m.p_val)
+        assert quality(m.p_val, DATA.val.y).nll == pytest.approx(m.rows()[0]["val_loss"], abs=1e-5)
     assert ran.run.messages[0] == "members: 5 lanes together"  # one call, though rates differ
 
 
@@ -162,7 +162,7 @@ def test_the_choice_knows_val_alone(ran):
 def test_left_training_the_constant_arm_repeats_the_member_first(ran):
     extended, member = ran.results.extended, ran.pool[0]
     constant, cooled = extended.trained.values()
-    for row in member.trained.curve:
+    for row in member.trained[0].curve:
         same = next(r for r in constant.curve if r["step"] == row["step"])
         assert same == pytest.approx(row, abs=1e-5)
     assert constant.curve[-1]["step"] == cooled.curve[-1]["step"] == 160
@@ -170,7 +170,7 @@ def test_left_training_the_constant_arm_repeats_the_member_first(ran):
     for a, b in zip(constant.curve, cooled.curve, strict=True):
         assert (a == b) == (a["step"] <= before)
     assert extended.gains["constant rate"][0] == pytest.approx(
-        member.trained.curve[-1]["val_loss"] - constant.curve[-1]["val_loss"], abs=1e-5
+        member.trained[0].curve[-1]["val_loss"] - constant.curve[-1]["val_loss"], abs=1e-5
     )
     assert len(read_csv(ran.run.out / "longer.csv")) == len(constant.curve) + len(cooled.curve)
     assert "for 160 instead of 80 steps" in extended.sentence()
@@ -184,7 +184,7 @@ def test_both_trainings_lost_is_no_gain(ran):
 
 def test_the_student_learns_what_the_teacher_says(tmp_path, ran):
     """A teacher that takes every digit for the next one: so does its student, and no label told it."""
-    liars = [dataclasses.replace(m, file=str(ran.run.out / m.file)) for m in ran.pool]
+    liars = [dataclasses.replace(m, files=(str(ran.run.out / m.files[0]),)) for m in ran.pool]
     wrong = torch.nn.functional.one_hot((DATA.train.y + 1) % 10, 10).double() * 0.9 + 0.01
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distillation, "saved_predictions", lambda *args: wrong)
@@ -324,7 +324,9 @@ def chosen_on_test(ran):
     """Members and temperature were fitted to the test set; the rest of the stage is as it should be."""
     file = ran.run.out / "choice.yaml"
     saved = file.read_text()
-    p_test = torch.stack([saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.file, TEST) for m in ran.pool])
+    p_test = torch.stack(
+        [saved_predictions(ran.cfg, DATA, m.changes, ran.run.out / m.files[0], TEST) for m in ran.pool]
+    )
     peeked = member_weights.choose_weights(DIGITS, p_test, TEST.y, 3)
     write_yaml(file, member_weights.content(peeked, ran.pool))
     evidence = ran.evidence()

@@ -182,7 +182,9 @@ def test_the_nearest_are_the_nearest_and_of_equals_the_first():
 
 def neighbours_of(trained, net) -> tuple[np.ndarray, str]:
     made, final, _ = trained
-    return mispredictions._neighbours(np.arange(20), replace(final, members=[net], counts=[1]), made.data, made.unseen)
+    return mispredictions._neighbours(
+        np.arange(20), replace(final, members=[net], counts=[1], folds=[0]), made.data, made.unseen
+    )
 
 
 def test_they_are_told_by_what_enters_the_last_matrix(trained):
@@ -224,7 +226,9 @@ def test_many_features_are_projected_and_copies_stay_nearest(trained):
     wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 3000), nn.Linear(3000, 10))
     train, val = made.data.train, made.data.val
     data = replace(made.data, val=Split(train.x[:20].clone(), train.y[:20], val.ids[:20]))
-    index, _ = mispredictions._neighbours(np.arange(20), replace(final, members=[wide], counts=[1]), data, made.unseen)
+    index, _ = mispredictions._neighbours(
+        np.arange(20), replace(final, members=[wide], counts=[1], folds=[0]), data, made.unseen
+    )
     assert np.array_equal(index[:20, 0] - 20 - len(made.unseen), np.arange(20))
 
 

@@ -69,8 +69,8 @@ def ran(request, tmp_path_factory) -> Ran:
     )
     save_baselines(run.out / "baselines", [Baseline("mlp", [untuned], [], {"model": MLP, "train.input_size": None})])
     pool = train_pool(cfg, data, ACCEPTED, [OTHER], run)
-    weights = member_weights.choose(data.task, pool, data.val.y, run.out / "choice.yaml")
-    members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, weights.counts, strict=True) if n]
+    weights = member_weights.choose(data.task, pool, data.actual_held_out, run.out / "choice.yaml")
+    members = [(m.changes, run.out / m.files[0], n) for m, n in zip(pool, weights.counts, strict=True) if n]
     system.save(
         run.out / "system", cfg, data, members, weights.calibration, weights.half_widths, made.root / "runs/prepare"
     )
@@ -177,7 +177,7 @@ def test_the_student_learns_what_the_teacher_says(ran, tmp_path):
     """A teacher whose outputs are the opposite of a member's: so are its student's, and no target told it."""
     data, task = ran.made.data, ran.made.data.task
     net = build.model(ran.cfg, data, seed=0).eval()
-    net.load_state_dict(ran.pool[0].trained.last)
+    net.load_state_dict(ran.pool[0].trained[0].last)
     with torch.no_grad():
         opposite, expected = (task.predict(-net(split.x)) for split in (data.train, data.val))
     with pytest.MonkeyPatch.context() as patch:

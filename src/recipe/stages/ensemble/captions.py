@@ -60,12 +60,23 @@ def findings(r: Results) -> list[str]:
         or c.other.endswith(final_evaluation.UNTUNED)
     ]
     unit = r.metric.unit if r.coverage else ""
-    sentences = [choice(r), ensemble_size(r.sizes, r.task.loss_name)]
+    sentences = [of_folds(r)] if r.folds else []
+    sentences += [choice(r), ensemble_size(r.sizes, r.task.loss_name)]
     sentences += [calibrated(r)] if r.weights.fitted else []
-    sentences += [c.sentence(unit) for c in r.coverage] or [lowest(r)]
+    sentences += [c.sentence(unit, r.folds) for c in r.coverage] or [lowest(r)]
     sentences += [other_metrics(r)]
     sentences += [f"On test, {c.sentence()}." for c in compared]
     return sentences + ([r.extended.sentence()] if r.extended else [])
+
+
+def of_folds(r: Results) -> str:
+    """What a member is where there are folds."""
+    return (
+        f"A member is {r.folds} networks, one trained in each fold. Members are chosen and calibrated on all "
+        f"{len(r.actual_val):,} examples of train and val, each predicted by the networks that were not trained on it; "
+        "a new example is predicted by the mean of all networks. The networks of baseline, one distilled and one "
+        "trained for longer are of the first fold alone, and so their validation scores are of val."
+    )
 
 
 def lowest(r: Results) -> str:
@@ -96,11 +107,12 @@ def choice(r: Results) -> str:
     networks, others = (sum(n > 0 for n in counts) for counts in (picked, picked[seeds:]))
     effect = lowering(*weights.greedy_gain, f"cross-validated {loss}", f"{len(r.actual_val):,} validation examples")
     how = f", {_temperature(weights)}" if weights.fitted else ""
+    pooled = f"{len(pool)} {'members' if r.folds else 'networks'}"
     both = ", without and with a temperature" if weights.fitted else ""
     return (
         f"Chosen on validation: {weights.name}{how}. Cross-validated {loss} in five folds{both}: {_held_out(weights)}. "
-        f"Greedy selection picked {networks} of {len(pool)} networks, {others} of them of other configurations, and "
-        f"{effect}; on the examples that chose it, its {loss} is {weights.greedy_path[-1]:.4f}."
+        f"Greedy selection picked {networks} of {pooled}, {others} of them of other configurations, and {effect}; "
+        f"on the examples that chose it, its {loss} is {weights.greedy_path[-1]:.4f}."
     )
 
 

@@ -32,12 +32,15 @@ class Coverage:
         values = {"value": self.share, "low": self.low, "high": self.high}
         return {"split": "test", "calibration": f"interval of {self.target}", "measure": "coverage"} | values
 
-    def sentence(self, unit: str) -> str:
+    def sentence(self, unit: str, folds: int = 0) -> str:
+        how = "split-conformal, from the residuals of validation"
+        if folds:
+            how = f"from the residuals of {folds} folds, and a little wide: all networks together predict better"
+        ends = interval(100 * self.low, 100 * self.high, decimals=1)
         width = f"{self.half_width:.4g} {unit}".rstrip()
         return (
-            f"The {100 * SHARE:g} % interval of {self.target} is the prediction ± {width} (split-conformal, from the "
-            f"residuals of validation); on test it contains {self.share:.1%} of the true values "
-            f"({interval(100 * self.low, 100 * self.high, decimals=1)} %, n = {self.count:,})."
+            f"The {100 * SHARE:g} % interval of {self.target} is the prediction ± {width} ({how}); on test it "
+            f"contains {self.share:.1%} of the true values ({ends} %, n = {self.count:,})."
         )
 
 

@@ -3,6 +3,7 @@
 The teacher's predictions are the student's targets. The members have nearly learned the training set by heart, so of
 classes their probabilities there are nearly one-hot: the temperature of the teacher brings out which wrong classes it
 considers less wrong. With augmentation, the student sees changed inputs with the predictions for the unchanged ones.
+With folds, teacher and student are of the first fold, so that neither was trained on val.
 """
 
 from collections.abc import Callable
@@ -49,8 +50,8 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeigh
     lane.model.load_state_dict(trained.weights(early))
     save_weights(lane.model.state_dict(), run.out / FILE)
     return Member(
-        arm=f"{BEST}, distilled", changes=member.changes, seed=seed, file=FILE, trained=trained, early_stopping=early,
-        p_val=predictions(data.task, lane.model, data.val),
+        arm=f"{BEST}, distilled", changes=member.changes, seed=seed, files=(FILE,), trained=(trained,),
+        early_stopping=early, p_val=predictions(data.task, lane.model, data.val),
     )  # fmt: skip
 
 
@@ -63,5 +64,5 @@ def _is_usual(loss: Callable, task: Task) -> bool:
 def _teacher(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeights, run: Run) -> Tensor:
     """The chosen members' mean predictions on the training set (N, K)."""
     used = [i for i, n in enumerate(weights.counts) if n]
-    p = [saved_predictions(cfg, data, pool[i].changes, run.out / pool[i].file, data.train) for i in used]
+    p = [saved_predictions(cfg, data, pool[i].changes, run.out / pool[i].files[0], data.train) for i in used]
     return weighted(torch.stack(p), [weights.counts[i] for i in used])

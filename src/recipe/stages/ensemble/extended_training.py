@@ -1,7 +1,7 @@
 """Extended training: what a multiple of the steps gains, at a constant rate and with a cooldown at the end.
 
 Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration is trained for longer, not
-the best member: that one was chosen for a lucky end of its training.
+the best member: that one was chosen for a lucky end of its training. With folds, in the first fold.
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
     lanes = [build.lane(cfg, data, member.seed, c) for c in changes.values()]
     trained = dict(zip(ARMS, build.train(cfg, data, lanes, run, "longer"), strict=True))
     task, actual = data.task, data.task.actual(data.val.y.cpu())
-    before, gains = task.losses(member.p_val, actual), {}
+    before, gains = task.losses(member.p_val[: len(actual)], actual), {}
     for (arm, result), lane in zip(trained.items(), lanes, strict=True):
         run.lane(f"{cfg.longer} times the steps, {arm}", result, {**changes[arm], "seed": member.seed})
         if not result.lost:  # the model has its last weights

@@ -17,7 +17,7 @@ from recipe.metrics.scores import weighted
 from recipe.models.boosting import BOOSTING, fit_boosting
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.member_weights import MemberWeights
-from recipe.stages.ensemble.members import Member, best_member, saved_predictions, stack
+from recipe.stages.ensemble.members import Member, best_member, member_on_test, saved_predictions, stack
 from recipe.tasks.answers import Answers
 from recipe.tasks.task import Task
 
@@ -39,7 +39,11 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ScoredSystem:
-    """A system that predicts. networks: how many are averaged; p_val and p_test: its predictions (N, K)."""
+    """A system that predicts. networks: how many are averaged; p_val and p_test: its predictions (N, K).
+
+    p_val: with folds, of all validation parts, each by what was trained on the others; of what was trained in the first
+    fold alone, of val.
+    """
 
     name: str
     networks: int
@@ -47,10 +51,10 @@ class ScoredSystem:
     p_test: Tensor
 
     def score(self, task: Task, metric: Metric, val: Tensor, test: Tensor) -> dict:
-        """A row of the score ladder; val, test: the targets there."""
+        """A row of the score ladder; val, test: the targets of all validation parts and of test."""
         low, high = metric.interval(self.p_test, test)
         row: dict = {"system": self.name, "seeds": self.networks}
-        for split, p, actual in (("val", self.p_val, val), ("test", self.p_test, test)):
+        for split, p, actual in (("val", self.p_val, val[: len(self.p_val)]), ("test", self.p_test, test)):
             row[f"{split}_loss"] = task.losses(p, actual).mean().item()
             row[f"{split}_{metric.name}"] = metric.of(p, actual)
         row |= {"test_low": low, "test_high": high}
@@ -59,8 +63,7 @@ class ScoredSystem:
 
 def pool_on_test(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -> Tensor:
     """(M, N, K): the pool's predictions on test. Each network is read from its file, so what was saved is scored."""
-    files = [(m.changes, candidates.out / m.file) for m in candidates.pool]
-    return torch.stack([saved_predictions(cfg, data, changes, file, test) for changes, file in files])
+    return torch.stack([member_on_test(cfg, data, m, candidates.out, test) for m in candidates.pool])
 
 
 def score_systems(
@@ -72,15 +75,15 @@ def score_systems(
     """
     pool, weights, student = candidates.pool, candidates.weights, candidates.student
     systems = _baseline_systems(cfg, data, test, candidates.baselines)
-    p_val = stack(pool)
-    best, _ = best_member(data.task, pool, data.task.actual(data.val.y.cpu()))
-    systems.append(ScoredSystem(BEST_MEMBER, 1, p_val[best], p_test[best]))
+    p_val, each = stack(pool), len(data.parts)
+    best, _ = best_member(data.task, pool, data.actual_held_out)
+    systems.append(ScoredSystem(BEST_MEMBER, each, p_val[best], p_test[best]))
     if student:
-        p = saved_predictions(cfg, data, student.changes, candidates.out / student.file, test)
+        p = member_on_test(cfg, data, student, candidates.out, test)
         systems.append(ScoredSystem(STUDENT, 1, student.p_val, p))
     for name in sorted(weights.options, key=lambda n: n == weights.name):
         counts = weights.options[name]
-        networks = sum(n > 0 for n in counts)
+        networks = each * sum(n > 0 for n in counts)
         systems.append(ScoredSystem(name, networks, weighted(p_val, counts), weighted(p_test, counts)))
     if weights.calibrated:
         both = weights.predictions(p_val), weights.predictions(p_test)
@@ -89,13 +92,18 @@ def score_systems(
 
 
 def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) -> list[ScoredSystem]:
-    """The constant answer, boosting of a table, and the networks of the baseline stage, the configured model last."""
-    constant = data.task.predict(data.task.constant(data.train.y)).cpu()
-    systems = [ScoredSystem("constant", 0, constant.expand(len(data.val), -1), constant.expand(len(test), -1))]
-    rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor) and part.x.ndim == 2]
-    if len(rows) == 3:  # columns of a table, all in memory
-        trees = fit_boosting(data.task, rows[0], data.train.y, cfg.seed)
-        systems.append(ScoredSystem(BOOSTING, 0, trees.predict(rows[1]), trees.predict(rows[2])))
+    """The constant answer, boosting of a table, and the networks of the baseline stage, the configured model last.
+
+    The first two are fitted in every fold, and averaged as networks are.
+    """
+    pairs = zip(data.parts, test.parts, strict=True)
+    constants = [part.task.predict(part.task.constant(part.train.y)).cpu() for part in data.parts]
+    systems = [_of_folds("constant", [
+        (p.expand(len(part.val), -1), p.expand(len(test), -1)) for p, part in zip(constants, data.parts, strict=True)
+    ])]  # fmt: skip
+    boosted = [_boosted(part, on_test, cfg.seed) for part, on_test in pairs]
+    if known := [predicted for predicted in boosted if predicted]:
+        systems.append(_of_folds(BOOSTING, known))
     baselines = read_baselines(folder)
     for baseline in baselines:
         name = baseline["system"] + (UNTUNED if baseline is baselines[-1] else "")
@@ -104,6 +112,21 @@ def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) ->
         )
         systems.append(ScoredSystem(name, 1, p_val, p_test))
     return systems
+
+
+def _boosted(data: Data, test: Split, seed: int) -> tuple[Tensor, Tensor] | None:
+    """Predictions on val and test of gradient boosting; None where these are not columns of a table in memory."""
+    rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor) and part.x.ndim == 2]
+    if len(rows) < 3:
+        return None
+    trees = fit_boosting(data.task, rows[0], data.train.y, seed)
+    return trees.predict(rows[1]), trees.predict(rows[2])
+
+
+def _of_folds(name: str, predicted: list[tuple[Tensor, Tensor]]) -> ScoredSystem:
+    """What is no network, from its predictions of each fold's validation part and of test."""
+    on_val, on_test = zip(*predicted, strict=True)
+    return ScoredSystem(name, 0, torch.cat(on_val), torch.stack(on_test).mean(0))
 
 
 def compare_systems(

@@ -30,8 +30,11 @@ class FinalSystem:
 
 def save(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeights, run: Run) -> list[str]:
     """Writes the system; gives the names of user-defined code that must be trusted to load it."""
-    members = [(m.changes, run.out / m.file, n) for m, n in zip(pool, weights.counts, strict=True) if n]
-    names = system.save(run.out / "system", cfg, data, members, weights.calibration, weights.half_widths)
+    used = [(m, n) for m, n in zip(pool, weights.counts, strict=True) if n]
+    members = [(m.changes, run.out / file, n) for m, n in used for file in m.files]
+    folds = [fold for m, _ in used for fold in range(len(m.files))] if data.folds else []
+    calibrated = weights.calibration, weights.half_widths
+    names = system.save(run.out / "system", cfg, data, members, *calibrated, folds=folds)
     if names:
         flags = " ".join(f"--trust {name}" for name in names)
         run.say(f"the system is built from user-defined code, which needs consent: recipe predict {flags} ...")

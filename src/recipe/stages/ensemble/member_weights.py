@@ -49,9 +49,9 @@ class MemberWeights:
         return self.task.calibrated(weighted(p, self.counts), self.calibration)
 
 
-def choose(task: Task, pool: list[Member], y: Tensor, file: Path) -> MemberWeights:
-    """Chooses on val, whose targets are y, and writes the choice to `file`."""
-    weights = choose_weights(task, stack(pool), task.actual(y), count_seeds(pool))
+def choose(task: Task, pool: list[Member], actual: Tensor, file: Path) -> MemberWeights:
+    """Chooses on val, or on all validation parts, whose targets these are, and writes the choice to `file`."""
+    weights = choose_weights(task, stack(pool), actual, count_seeds(pool))
     write_yaml(file, content(weights, pool))
     return weights
 
@@ -88,10 +88,15 @@ def choose_weights(task: Task, p: Tensor, actual: Tensor, seeds: int) -> MemberW
 def content(weights: MemberWeights, pool: list[Member]) -> dict:
     """What choice.yaml holds: all that is needed to compute the final system's predictions."""
     members = [
-        {"weights": m.file, "times": n, "arm": m.arm, "seed": m.seed, "changes": {**m.changes}}
+        {"weights": _named(m.files), "times": n, "arm": m.arm, "seed": m.seed, "changes": {**m.changes}}
         for m, n in zip(pool, weights.counts, strict=True)
         if n
     ]
     calibration = dict(zip(weights.task.calibration_names, weights.calibration, strict=True))
     widths = dict(zip(weights.task.names, weights.half_widths, strict=False))
     return {"system": weights.name, "calibration": calibration, "half_widths": widths, "members": members}
+
+
+def _named(files: tuple[str, ...]) -> str | list[str]:
+    """The one file, or with folds those of all of them."""
+    return files[0] if len(files) == 1 else list(files)

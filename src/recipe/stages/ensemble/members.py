@@ -1,5 +1,13 @@
-"""The pool of networks that an ensemble can be made of: their configurations, trained, saved and read back."""
+"""The pool of networks that an ensemble can be made of: their configurations, trained, saved and read back.
 
+With folds, a member of the pool is one network in each fold. It predicts a new example by the mean of its networks
+(Breiman 1996, Stacked regressions; the bagging of AutoGluon, Erickson et al. 2020, and of many Kaggle winners), and an
+example of train or val by the one network that was not trained on it: so it is chosen and calibrated on all of them. As
+the mean of several networks is better than one, intervals that are calibrated so are a little wide (Barber et al. 2021,
+Predictive inference with the jackknife+).
+"""
+
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +29,22 @@ BEST = "best recipe"
 
 @dataclass(frozen=True)
 class Member:
-    """One network of the pool. file: its weights, in the stage's folder; p_val: its predictions on val (N, K)."""
+    """One network of the pool, or with folds one in each. seed: of the first; the others have the next ones.
+
+    files: their weights, in the stage's folder. p_val: predictions (N, K) of the validation parts, fold by fold, each
+    by the network of that fold; of a network of the first fold alone, of val.
+    """
 
     arm: str  # the name of its configuration
     changes: dict
     seed: int
-    file: str
-    trained: Trained
+    files: tuple[str, ...]
+    trained: tuple[Trained, ...]
     early_stopping: bool
     p_val: Tensor
 
-    def row(self) -> dict:
-        return self.trained.row(self.early_stopping)
+    def rows(self) -> list[dict]:
+        return [trained.row(self.early_stopping) for trained in self.trained]
 
 
 def configurations(best: dict, finished: list[dict], top: int) -> dict[str, dict]:
@@ -45,32 +57,47 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
     """`cfg.members` seeds of the best configuration, then one of each other; writes weights to run.out/members/.
 
     best: its changes; finished: the changes of all that the search trained to their end, the best first. None of the
-    seeds has chosen a configuration. A training that was lost is left out, with a message.
+    seeds has chosen a configuration. A training that was lost is left out, with a message. With folds there are about
+    as many networks as without, and so fewer members; of the best configuration two at least.
     """
-    arms = configurations(best, finished, cfg.top)
-    pairs = [(BEST, best)] * cfg.members + [(name, changes) for name, changes in arms.items() if name != BEST]
-    seeds = [100 * cfg.seed + 50 + i for i in range(len(pairs))]
-    lanes = [build.lane(cfg, data, seed, changes) for seed, (_, changes) in zip(seeds, pairs, strict=True)]
+    parts = data.parts
+    members, top = (math.ceil(number / len(parts)) for number in (cfg.members, cfg.top))
+    members = max(2, members)
+    arms = configurations(best, finished, top)
+    pairs = [(BEST, best)] * members + [(name, changes) for name, changes in arms.items() if name != BEST]
+    seeds = [100 * cfg.seed + 50 + i for i in range(len(pairs) * len(parts))]
+    changes_of = [changes for _, changes in pairs for _ in parts]
+    fold_of = [fold for _ in pairs for fold in data.folds or (None,)]
+    lanes = [
+        build.lane(cfg, fold or data, seed, changes, fold=fold)
+        for seed, changes, fold in zip(seeds, changes_of, fold_of, strict=True)
+    ]
     trained = build.train(cfg, data, lanes, run, "members")
     pool: list[Member] = []
-    for (arm, changes), seed, lane, result in zip(pairs, seeds, lanes, trained, strict=True):
-        early = stops_early(cfg, changes)
-        run.lane(f"{arm}, seed {seed}", result, {**changes, "seed": seed}, early_stopping=early, main=lane is lanes[0])
-        if result.lost:
-            run.say(f"{arm}, seed {seed}: left out, {result.ended}")
+    for n, (arm, changes) in enumerate(pairs):
+        early, its = stops_early(cfg, changes), range(n * len(parts), (n + 1) * len(parts))
+        for i in its:
+            params = {**changes, "seed": seeds[i]}
+            run.lane(f"{arm}, seed {seeds[i]}", trained[i], params, early_stopping=early, main=i == 0)
+        if lost := [trained[i].ended for i in its if trained[i].lost]:
+            run.say(f"{arm}, seed {seeds[its[0]]}: left out, {lost[0]}")
             continue
-        lane.model.load_state_dict(result.weights(early))
-        file = f"members/{len(pool)}.safetensors"
-        save_weights(lane.model.state_dict(), run.out / file)
+        files: list[str] = []
+        p_val: list[Tensor] = []
+        for i, part in zip(its, parts, strict=True):
+            lanes[i].model.load_state_dict(trained[i].weights(early))
+            files.append(f"members/{len(pool)}{f'_{len(files)}' if data.folds else ''}.safetensors")
+            save_weights(lanes[i].model.state_dict(), run.out / files[-1])
+            p_val.append(predictions(part.task, lanes[i].model, part.val))
         pool.append(
             Member(
-                arm=arm, changes=changes, seed=seed, file=file, trained=result, early_stopping=early,
-                p_val=predictions(data.task, lane.model, data.val),
+                arm=arm, changes=changes, seed=seeds[its[0]], files=tuple(files),
+                trained=tuple(trained[i] for i in its), early_stopping=early, p_val=torch.cat(p_val),
             )
         )  # fmt: skip
     if count_seeds(pool) < 2:
         raise RecipeError(
-            f"fewer than two of {cfg.members} trainings of the best recipe came to their end ({trained[0].ended}); "
+            f"fewer than two of {members} trainings of the best recipe came to their end ({trained[0].ended}); "
             "an ensemble needs two."
         )
     return pool
@@ -82,7 +109,7 @@ def count_seeds(pool: list[Member]) -> int:
 
 
 def stack(pool: list[Member]) -> Tensor:
-    """Predictions on val (M, N, K)."""
+    """Predictions on val, or on all validation parts (M, N, K)."""
     return torch.stack([m.p_val for m in pool])
 
 
@@ -107,3 +134,12 @@ def saved_predictions(cfg: DictConfig, data: Data, changes: dict, weights: Path,
     """(N, K): predictions on `split` of a network that is read from its file."""
     net = load_weights(build.model(change(cfg, changes), data, seed=0), weights)
     return predictions(data.task, net, split)
+
+
+def member_on_test(cfg: DictConfig, data: Data, member: Member, folder: Path, test: Split) -> Tensor:
+    """(N, K): the mean of its networks, each of which gets the examples standardised like its fold."""
+    p = [
+        saved_predictions(cfg, part, member.changes, folder / file, split)
+        for part, file, split in zip(data.parts, member.files, test.parts, strict=False)
+    ]
+    return torch.stack(p).mean(0)

@@ -1,7 +1,9 @@
 """The mispredictions of the final system: an explorer page over val and test, and the labels that it contradicts.
 
 Karpathy, "become one with the data": a net is a compressed version of the data set, so its mispredictions show where
-they come from. Each one is shown with the training examples that the net considers the most similar.
+they come from. Each one is shown with the training examples that the net considers the most similar. With folds, val
+and train of the page are those of the first fold, predicted by its networks, and test is predicted by all; labels are
+doubted in every fold, each by the networks that were not trained on it.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,11 +69,15 @@ class SplitPredictions:
 
 def write(run: Run, final: FinalSystem, data: Data, test: Split) -> str:
     """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt."""
-    predicted = [predict_split(final.system, name, split) for name, split in splits(data, test).items()]
+    whole, first = final.system, final.system.of_fold(0)
+    predicted = [
+        predict_split(whole if name == "test" else first, name, split) for name, split in splits(data, test).items()
+    ]
+    each_fold = [predict_split(whole.of_fold(k), "val", fold.val) for k, fold in enumerate(data.folds)]
     html = page(predicted, final, data, test, title=data_name(run.cfg), seed=run.cfg.seed)
     write_text(run.out / "mispredictions.html", html)
-    write_csv(run.out / "suspects.csv", proposals(predicted), COLUMNS)
-    return sentence(predicted)
+    write_csv(run.out / "suspects.csv", proposals(each_fold or predicted), COLUMNS)
+    return sentence_of_folds(each_fold, predicted[1]) if each_fold else sentence(predicted)
 
 
 def splits(data: Data, test: Split) -> dict[str, Split]:
@@ -81,8 +87,8 @@ def splits(data: Data, test: Split) -> dict[str, Split]:
 
 def predict_split(system: System, name: str, split: Split) -> SplitPredictions:
     answers, batches = system.answers, []
-    for x in split.x.split(BATCH):
-        members = system.member_predictions(x)
+    for x in zip(*(part.x.split(BATCH) for part in split.parts), strict=True):
+        members = system.member_predictions(*x)
         averaged = system.average(members)
         batches.append((averaged, answers.agreement(members, system.counts, averaged)))
     p, agreement = (torch.cat(parts) for parts in zip(*batches, strict=True))
@@ -120,6 +126,15 @@ def sentence(predicted: list[SplitPredictions]) -> str:
         f"The ensemble contradicts {counts['train']} labels of train {answers.doubt(True)}, although it was trained on "
         f"them, and {counts['val']} of val {answers.doubt(False)}. They are in suspects.csv: inspect them, then give "
         f"the wrong ones to `recipe decide`. It also contradicts {counts['test']} labels of test, for inspection only."
+    )
+
+
+def sentence_of_folds(each: list[SplitPredictions], on_test: SplitPredictions) -> str:
+    return (
+        f"In {len(each)} folds, the networks contradict {sum(len(p.doubted) for p in each)} labels of train and val "
+        f"{on_test.answers.doubt(False)}, on none of which they were trained. They are in suspects.csv: inspect them, "
+        f"then give the wrong ones to `recipe decide`. All networks together also contradict {len(on_test.doubted)} "
+        "labels of test, for inspection only."
     )
 
 
@@ -231,7 +246,8 @@ def _store_columns(store: Store, rows: list[int]) -> list[Column]:
 
 def _neighbours(chosen: np.ndarray, system: System, data: Data, test: Split) -> tuple[np.ndarray, str]:
     """((val + test + train, NEIGHBOURS) rows of these three in that order, -1 where not chosen; the space)."""
-    net = system.members[int(np.argmax(system.counts))]
+    first = system.of_fold(0)  # its networks take these inputs
+    net = first.members[int(np.argmax(first.counts))]
     layer = _last_matrix(net, data.val.x[:2])
     before = len(data.val) + len(test)
     index = np.full((before + len(data.train), NEIGHBOURS), -1)

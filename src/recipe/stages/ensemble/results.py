@@ -34,8 +34,9 @@ from recipe.tasks.task import Task
 
 @dataclass(frozen=True)
 class Results:
-    """systems: the final one last. actual_val, actual_test: the targets. calibration_on_val, calibration_on_test: of
-    the members averaged. coverage: on test, of the intervals of quantities."""
+    """systems: the final one last. actual_val, actual_test: the targets, with folds those of all validation parts.
+    calibration_on_val, calibration_on_test: of the members averaged. coverage: on test, of the intervals of quantities.
+    """
 
     task: Task
     metric: Metric
@@ -60,6 +61,11 @@ class Results:
     @property
     def answers(self) -> Answers:
         return self.task.answers(self.weights.half_widths)
+
+    @property
+    def folds(self) -> int:
+        """How many networks a member is, one in each fold; 0 without folds."""
+        return len(self.pool[0].files) if len(self.pool[0].files) > 1 else 0
 
     @property
     def extended(self) -> ExtendedTraining | None:
@@ -102,7 +108,7 @@ class Results:
 def evaluate(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -> Results:
     """Everything on test at once, after every choice is made; writes predictions.parquet."""
     task, metric = data.task, data.metric
-    on_val, on_test = (task.actual(part.y.cpu()) for part in (data.val, test))
+    on_val, on_test = data.actual_held_out, task.actual(test.y.cpu())
     pool, weights = candidates.pool, candidates.weights
     p_test = final_evaluation.pool_on_test(cfg, data, test, candidates)
     systems = final_evaluation.score_systems(cfg, data, test, candidates, p_test)
@@ -180,7 +186,7 @@ def write_tables(out: Path, r: Results) -> None:
 
 def scores(r: Results) -> list[dict]:
     """Rows of the score ladder: one member on train and val, then every system on test."""
-    member = score(f"{BEST}, one member", [m.row() for m in r.pool[: count_seeds(r.pool)]])
+    member = score(f"{BEST}, one member", [row for m in r.pool[: count_seeds(r.pool)] for row in m.rows()])
     return [member, *[s.score(r.task, r.metric, r.actual_val, r.actual_test) for s in r.systems]]
 
 
