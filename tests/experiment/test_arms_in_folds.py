@@ -1,5 +1,6 @@
 """Arms over folds: each training in the fold of its seed, paired by both, with Nadeau and Bengio's interval."""
 
+import functools
 import math
 
 import pytest
@@ -18,10 +19,14 @@ MLP = {"_target_": "recipe.models.plain.mlp", "width": 8, "depth": 1, "dropout":
 WEAK = {"optimizer.weight_decay": 0.5}
 
 
-def config(stage="regularize", **more):
-    cfg = compose(stage)
+@functools.cache
+def shipped():
+    return compose("regularize")
+
+
+def config(**more):
     small = {"seeds": FOLDS + 1, "train": {"steps": 60, "eval_every": 20, "batch_size": 16}, **more}
-    return OmegaConf.merge(cfg, {"model": None}, {"model": MLP}, small)
+    return OmegaConf.merge(shipped(), {"model": None}, {"model": MLP}, small)
 
 
 @pytest.fixture(scope="module")
