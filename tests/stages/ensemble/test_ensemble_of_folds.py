@@ -17,6 +17,7 @@ from recipe.data.store import Store
 from recipe.experiment import build
 from recipe.experiment.saved import save_baselines
 from recipe.files import read_csv, read_yaml
+from recipe.metrics.calibration import fit_temperature
 from recipe.metrics.conformal import half_widths
 from recipe.metrics.scores import weighted
 from recipe.models.boosting import BOOSTING
@@ -27,7 +28,7 @@ from recipe.stages.ensemble import checks as claims
 from recipe.stages.ensemble.extended_training import extend_training
 from recipe.stages.ensemble.final_evaluation import Candidates
 from recipe.stages.ensemble.final_system import FinalSystem, save
-from recipe.stages.ensemble.members import BEST, saved_predictions, stack, train_pool
+from recipe.stages.ensemble.members import BEST, member_on_test, saved_predictions, stack, train_pool
 from recipe.verdict import ERROR, checks_of
 from recipe.verdict import run as run_checks
 
@@ -180,3 +181,20 @@ def test_a_lost_network_leaves_its_member_out(ran, tmp_path, monkeypatch):
     cfg = OmegaConf.merge(ran.cfg, {"members": 3 * FOLDS, "top": 0})
     pool = train_pool(cfg, ran.data, ACCEPTED, [], SilentRun(tmp_path))
     assert [m.seed for m in pool] == [50, 58]
+
+
+def test_the_temperature_of_classes_is_fitted_to_all_held_out_examples(tmp_path, monkeypatch):
+    data, test = loaded(listed(tmp_path, classes=True))
+    assert all(fold.train.y.unique().tolist() == [0, 1] for fold in data.folds)
+    cfg, run = config(), SilentRun(tmp_path)
+    pool = train_pool(cfg, data, ACCEPTED, [], run)
+    actual = data.actual_held_out
+    weights = member_weights.choose(data.task, pool, actual, tmp_path / "choice.yaml")
+    assert weights.fitted == (fit_temperature(weighted(stack(pool), weights.counts), actual),)
+    monkeypatch.chdir(tmp_path)
+    save(cfg, data, pool, weights, run)
+    final, store = system.load(tmp_path / "system"), Store.open(CONFIG)
+    p_test = torch.stack([member_on_test(cfg, data, m, tmp_path, test) for m in pool])
+    p = final.predict(store.inputs[store.rows(test.ids)])
+    assert p.numpy() == pytest.approx(weights.predictions(p_test).numpy(), abs=1e-6)
+    assert p.sum(1).numpy() == pytest.approx(1)
