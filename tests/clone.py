@@ -25,13 +25,20 @@ SMALL = {
     "optimizer": {"name": "adam", "lr": 0.003},
     "baseline": {"seeds": 1, "train": {"steps": 60, "eval_every": 20}},
     "overfit": {
-        "enough": 0.1,
+        "enough": 0.25,
         "ladder": {"values": [4, 16]},
-        "train": {"steps": 600},
+        "train": {"steps": 600, "eval_every": 50},
     },
-    "regularize": {"seeds": 2, "train": {"steps": 300}},
-    "tune": {"trials": 4, "repeats": 2, "generation": 2, "trial_seeds": 1, "seeds": 2, "train": {"steps": 300}},
-    "ensemble": {"members": 2, "top": 1, "longer": 2, "train": {"steps": 300}},
+    "regularize": {"seeds": 2},  # the steps of this stage and the next two come from overfit: 150
+    "tune": {
+        "trials": 4,
+        "repeats": 2,
+        "generation": 2,
+        "trial_seeds": 1,
+        "seeds": 2,
+        "train": {"eval_every": 50},  # at 100, halving has nothing to compare before the end
+    },
+    "ensemble": {"members": 2, "top": 1, "longer": 2},
 }
 
 
