@@ -7,25 +7,10 @@ import sys
 
 import pytest
 import yaml
-from clone import Clone, fresh
+from clone import Clone
 
 pytestmark = pytest.mark.slow
 LONG = "waive.nothing_is_lost=" + "long" * 100
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Clone:
-    """A clone that is ready for the split stage."""
-    clone = fresh(tmp_path_factory.mktemp("by_hand") / "clone")
-    clone.by_hand("compose")
-    clone.by_hand("source")
-    clone.as_dvc("prepare", "audit")
-    return clone
-
-
-@pytest.fixture
-def clone(house, tmp_path) -> Clone:
-    return house.copy(tmp_path / "clone")
 
 
 def overrides(clone: Clone, folder: str) -> list[str]:
@@ -95,13 +80,13 @@ CANNOT_START = {
 
 
 @pytest.mark.parametrize("word", CANNOT_START)
-def test_a_multirun_that_cannot_start_ends_with_its_error_alone(house, word):
-    said = house.by_hand("split", "-m", word, "seed=0,1", code=1)
+def test_a_multirun_that_cannot_start_ends_with_its_error_alone(clone, word):
+    said = clone.by_hand("split", "-m", word, "seed=0,1", code=1)
     assert CANNOT_START[word] in said.text
     assert "Traceback" not in said.text
     assert "job was" not in said.text
     assert "http" not in said.text, "a link to compare no jobs"
-    assert not [f for f in files(house) if f.endswith("report.json")]
+    assert not [f for f in files(clone) if f.endswith("report.json")]
 
 
 def test_each_job_that_fails_is_named_at_the_end_and_the_others_run(clone):
@@ -143,7 +128,6 @@ def test_ctrl_c_between_two_jobs_ends_a_multirun_without_a_stack_trace(clone):
     assert parent.info.status == "FAILED"
 
 
-def test_a_multirun_in_dvcs_form_is_refused(house):
-    house.as_dvc("split")
-    said = house.by_hand("split", "-cp", "../resolved", "-cn", "split", "-m", "val=0.9", code=1)
+def test_a_multirun_in_dvcs_form_is_refused(clone):
+    said = clone.by_hand("split", "-cp", "../resolved", "-cn", "split", "-m", "val=0.9", code=1)
     assert "-cp is DVC's form, for one run. A multirun is: python pipeline/split.py -m" in said.text
