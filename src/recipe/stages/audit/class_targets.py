@@ -10,6 +10,7 @@ from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.plots import examples
 from recipe.stages.audit import class_balance
 from recipe.stages.audit.bias import Bias, bias
+from recipe.stages.audit.flags import SUSPECT
 from recipe.stages.audit.labels import Suspects, suspects
 from recipe.tasks.task import Task
 
@@ -35,7 +36,7 @@ class JudgedClasses:
 
     @property
     def marks(self) -> Mapping[str, np.ndarray]:
-        return {"suspect label": self.flagged}
+        return {SUSPECT: self.flagged}
 
     @property
     def noise(self) -> tuple[float, float] | None:

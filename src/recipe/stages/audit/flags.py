@@ -11,6 +11,7 @@ from recipe.data.groups import linked_groups
 from recipe.stages.audit.duplicates.search import Pair
 from recipe.stages.audit.neighbours import Neighbours
 
+SUSPECT = "suspect label"  # the flag of a label, or of a quantity, that the other examples contradict
 MEANINGS = {
     "dup_group": "smallest id among its copies, exact or near; its own id where it has no copy",
     "dup_kind": "how its most similar copy differs: exact (not at all), the change that was made, or none (no copy)",

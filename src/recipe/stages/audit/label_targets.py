@@ -11,6 +11,7 @@ from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.plots import examples
 from recipe.stages.audit import target_figures
 from recipe.stages.audit.explained import Explained, explained
+from recipe.stages.audit.flags import SUSPECT
 from recipe.stages.audit.label_sets import LabelSuspects, cooccurrence, label_suspects
 from recipe.tasks.task import Task
 
@@ -38,7 +39,7 @@ class JudgedLabels:
 
     @property
     def marks(self) -> Mapping[str, np.ndarray]:
-        return {"suspect label": self.flagged}
+        return {SUSPECT: self.flagged}
 
     @property
     def noise(self) -> tuple[float, float] | None:

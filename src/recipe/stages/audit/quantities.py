@@ -18,11 +18,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recipe.sources.columns import missing_codes
-from recipe.stages.audit.labels import MOST, folds_of, rank
+from recipe.stages.audit.labels import MOST, folds_of, rank, scaled
 
 NEIGHBOURS = 20
 QUARTER = NEIGHBOURS // 4  # of the neighbours, the highest and the lowest do not count
-PENALTIES = 0.001, 0.01, 0.1, 1.0  # of the ridge, on standardised features, for each example
+PENALTIES = 0.001, 0.01, 0.1, 1.0  # of the ridge, for each example, on features with a mean variance of 1
 WEIGHTS = 0.0, 0.25, 0.5, 0.75, 1.0  # of the neighbours in the prediction
 FAR, ODD = 4.0, 5.0  # robust standard deviations of the residuals, and of the values, from which one is flagged
 PULLED = 3.0  # robust standard deviations to which values are pulled in before a model is fitted
@@ -31,6 +31,7 @@ MIDDLE_Z = 0.6745  # the median of the deviations on one side in a normal distri
 LEAST = 0.01  # of the interquartile range of the quantity: smaller residuals do not count
 LARGEST = 1e6  # robust standard deviations: larger distances say no more
 LESS_SKEWED = 0.05  # by how much the skewness must fall for the logarithmic scale
+NEGATIVE = 0.1  # share of negative values above which no logarithmic scale is tried
 SLIPS = {  # what may have happened: by what the value was multiplied
     "10 times too large": 10.0, "100 times too large": 100.0, "1,000 times too large": 1000.0,
     "10 times too small": 0.1, "100 times too small": 0.01, "1,000 times too small": 0.001, "of the wrong sign": -1.0,
@@ -70,8 +71,8 @@ class Scale:
     def of(self, values: np.ndarray) -> np.ndarray:
         return np.arcsinh(values / self.unit) if self.unit else values
 
-    def back(self, scaled: np.ndarray) -> np.ndarray:
-        return self.unit * np.sinh(scaled) if self.unit else scaled
+    def back(self, transformed: np.ndarray) -> np.ndarray:
+        return self.unit * np.sinh(transformed) if self.unit else transformed
 
 
 def residuals(
@@ -83,9 +84,7 @@ def residuals(
     equal where examples (copies, a patient) must be in one fold.
     """
     fold = folds_of(strata, groups, seed)
-    x = features.astype(np.float64)
-    spread = x.std(0)
-    x = (x - x.mean(0)) / np.where(spread > 0, spread, 1)
+    x = scaled(features.astype(np.float32)).astype(np.float64) * features.shape[1] ** 0.5
     with threadpool_limits(1):
         near = neighbours_of_other_folds(x, fold, seed)
         return [_judged(x, fold, near, column) for column in values.T]
@@ -109,24 +108,29 @@ def neighbours_of_other_folds(x: np.ndarray, fold: np.ndarray, seed: int) -> np.
 def _judged(x: np.ndarray, fold: np.ndarray, near: np.ndarray, values: np.ndarray) -> Residuals:
     codes = missing_codes(values)
     known = ~np.isin(values, [*codes])
-    positive = np.abs(values[known & (values != 0)])
-    scales = [Scale()] + (
-        [Scale(float(np.median(positive)) / 3)] if len(positive) and (values >= 0).mean() > 0.9 else []
-    )
+    scales = _scales(values[known])
     fits = [_fitted(x, fold, near, scale.of(values), known) for scale in scales]
     skews = [_skewness((scale.of(values) - p)[known]) for scale, (p, _) in zip(scales, fits, strict=True)]
     best = len(scales) - 1 if skews[-1] < skews[0] - LESS_SKEWED else 0
     scale, (predicted, explained) = scales[best], fits[best]
-    scaled = scale.of(values)
-    least = LEAST * max(float(np.subtract(*np.quantile(scaled[known], (0.75, 0.25)))), 1e-12)
-    away = _Sides(scaled[known] - predicted[known], least)
-    z = np.where(known, away.z(scaled - predicted), LARGEST)
+    transformed = scale.of(values)
+    least = LEAST * max(float(np.subtract(*np.quantile(transformed[known], (0.75, 0.25)))), 1e-12)
+    away = _Sides(transformed[known] - predicted[known], least)
+    z = np.where(known, away.z(transformed - predicted), LARGEST)
     slip = np.full(len(values), "", dtype=np.array(list(SLIPS)).dtype)
     for words, factor in SLIPS.items():
         fits_well = away.z(scale.of(values / factor) - predicted) < FITS
         slip[(z > FAR) & known & fits_well & (slip == "")] = words
-    outlier = np.where(known, _Sides(scaled[known], least).z(scaled), LARGEST)
+    outlier = np.where(known, _Sides(transformed[known], least).z(transformed), LARGEST)
     return Residuals(rank(z), scale.back(predicted), z, outlier, slip, explained, codes)
+
+
+def _scales(values: np.ndarray) -> list[Scale]:
+    """The scales to choose from: a quantity that is often negative has no logarithmic one."""
+    nonzero = np.abs(values[values != 0])
+    if not len(nonzero) or (values < 0).mean() > NEGATIVE:
+        return [Scale()]
+    return [Scale(), Scale(float(np.median(nonzero)) / 3)]
 
 
 class _Sides:
@@ -156,11 +160,11 @@ def _skewness(deviations: np.ndarray) -> float:
 
 
 def _fitted(
-    x: np.ndarray, fold: np.ndarray, near: np.ndarray, scaled: np.ndarray, known: np.ndarray
+    x: np.ndarray, fold: np.ndarray, near: np.ndarray, transformed: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """(predictions out of fold (N,), the share of the variance that they explain), wild values pulled in."""
-    sides, middle = _Sides(scaled[known], 0.0), float(np.median(scaled[known]))
-    pulled = np.clip(scaled, middle - PULLED * sides.below, middle + PULLED * sides.above)
+    sides, middle = _Sides(transformed[known], 0.0), float(np.median(transformed[known]))
+    pulled = np.clip(transformed, middle - PULLED * sides.below, middle + PULLED * sides.above)
     pulled = np.where(known, pulled, middle)
     ordered = np.sort(pulled[near], axis=1)
     inner = ordered[:, QUARTER : near.shape[1] - QUARTER] if near.shape[1] == NEIGHBOURS else ordered

@@ -11,6 +11,7 @@ from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.plots import examples
 from recipe.stages.audit import target_figures
 from recipe.stages.audit.explained import Explained, explained
+from recipe.stages.audit.flags import SUSPECT
 from recipe.stages.audit.labels import rank
 from recipe.stages.audit.quantities import Residuals, residuals
 from recipe.tasks.task import Task
@@ -35,7 +36,7 @@ class JudgedQuantities:
 
     @property
     def marks(self) -> Mapping[str, np.ndarray]:
-        return {"suspect label": self.flagged, OUTLIER: np.any([r.odd for r in self.of], axis=0)}
+        return {SUSPECT: self.flagged, OUTLIER: np.any([r.odd for r in self.of], axis=0)}
 
     @property
     def noise(self) -> None:

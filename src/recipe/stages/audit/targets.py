@@ -15,7 +15,6 @@ from recipe.stages.audit.quantity_targets import QuantityTargets
 from recipe.tasks.task import Task
 
 FEW = 20  # examples below which targets are not judged
-SUSPECT = "suspect label"  # the flag of `Judged.flagged`
 
 
 class Judged(Protocol):

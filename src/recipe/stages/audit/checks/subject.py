@@ -12,10 +12,11 @@ from recipe.data.store import Store
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.bias import ORDER, Bias, ColumnGain
 from recipe.stages.audit.explained import Explained, ShareExplained
+from recipe.stages.audit.flags import SUSPECT
 from recipe.stages.audit.quantity_targets import OUTLIER
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems
-from recipe.stages.audit.targets import SUSPECT, actual_of, targets_of
+from recipe.stages.audit.targets import actual_of, targets_of
 from recipe.tasks.task import Task
 
 NO_CLASSES = "labels or quantities are predicted, not classes"
