@@ -1,6 +1,6 @@
 """The axes of the report's inline drawings."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recipe import formatting
@@ -35,6 +35,16 @@ def test_a_better_score_of_another_metric_never_stands_further_left(scores):
     assert places == sorted(places)
     assert axis_scale.LEFT <= places[0] <= places[-1] <= axis_scale.RIGHT
     assert 1 <= len(axis.ticks) <= 10
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=8))
+@example([5e-324])  # the least number above zero, which no factor of about one changes
+@example([0.0])
+def test_a_lower_loss_never_stands_further_right(losses):
+    axis = axis_scale.loss_scale(losses)
+    places = [float(axis.place(v)[:-1]) for v in sorted(losses)]
+    assert places == sorted(places)
+    assert axis_scale.LEFT <= places[0] <= places[-1] <= axis_scale.RIGHT
 
 
 def test_a_metric_that_is_an_error_has_the_axis_of_a_loss():

@@ -1,6 +1,7 @@
 """The place of a number on an axis, in per cent of its width: what the pages' inline drawings need."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -67,8 +68,11 @@ def share_scale(values: Iterable[float]) -> AxisScale:
 
 
 def loss_scale(values: Iterable[float]) -> AxisScale:
-    """Logarithmic in the loss; what is not positive is at the left end."""
-    positive = [v for v in values if finite(v) and v > 0]
+    """Logarithmic in the loss; what is not positive is at the left end.
+
+    So are subnormal numbers, below 2.2e-308: rounding leaves no room around them.
+    """
+    positive = [v for v in values if finite(v) and v >= sys.float_info.min]
     low, high = 0.8 * min(positive, default=0.1), 1.25 * max(positive, default=1.0)
     low = max(low, high * 1e-6)
 
