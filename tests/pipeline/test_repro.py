@@ -206,10 +206,10 @@ def test_several_processes_change_no_byte(clone):
 
 def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
     """With the words of its command line; without them, or with others, there is no such search."""
-    words, worker = ("trials=24",), (sys.executable, "-m", "recipe.cli", "worker")
+    words, worker = ("trials=12",), (sys.executable, "-m", "recipe.cli", "worker")
     stage = clone.start(sys.executable, "pipeline/tune.py", *words)
     until(stage, "the search can be watched")
-    others = clone.start(*worker, "trials=25")
+    others = clone.start(*worker, "trials=13")
     said = clone.run(*worker, *words).text
     assert int(re.search(r"no trials are left; this worker finished (\d+)", said)[1]) > 0
     assert stage.poll() is None, "it was over too early to say anything of the others"
