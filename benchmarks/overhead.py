@@ -102,18 +102,18 @@ def with_twins(train, watch: Stopwatch, found: dict):
     """`train`, and after each call the same lanes bare. Side by side in time, for shared cores change their speed."""
     import torch
 
-    def both(lanes, part, val, *, eval_every, **more):
+    def both(lanes, part, val, **more):
         began = clock()
         twins = deepcopy(lanes)  # before their first step
         watch.spent["apart"] += clock() - began
-        trained = train(lanes, part, val, eval_every=eval_every, **more)
+        trained = train(lanes, part, val, **more)
         began = clock()
         mode = torch.get_deterministic_debug_mode()
         torch.set_deterministic_debug_mode("default")
         with torch.random.fork_rng():
             started = clock()
             for lane, done in zip(twins, trained, strict=True):
-                bare(lane, part, val, done.curve[-1]["step"], eval_every)
+                bare(lane, part, val, done.curve[-1]["step"], max(1, round(lane.eval_every)))
             found["bare"] += clock() - started
         torch.set_deterministic_debug_mode(mode)
         found["lanes"] += len(lanes)

@@ -85,8 +85,7 @@ def config(net: str, data: Data, **own):
     cfg.model = OmegaConf.create({"_target_": target, "width": width, "dropout": 0.0})
     adam = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-3, "weight_decay": 1e-2, "fused": True}
     cfg.optimizer, cfg.space = OmegaConf.create(adam), OmegaConf.create(SPACE)
-    one = -(-len(data.train) // BATCH)  # a pass
-    train = {"batch_size": BATCH, "steps": PASSES * one, "eval_every": one, "early_stopping": False}
+    train = {"batch_size": BATCH, "epochs": PASSES, "eval_every": 1, "early_stopping": False}
     return OmegaConf.merge(cfg, {"train": train, "repeats": 1, "trial_seeds": 1, **own})
 
 
@@ -315,7 +314,7 @@ def samplers(
         where = folder / title
         where.mkdir()
         cfg = config(net, data, samplers=names, trials=trials, repeats=5, generation=4, together=64, halving=None)
-        cfg.train.steps = passes * cfg.train.eval_every
+        cfg.train.epochs = passes
         found = searched(cfg, data, where)
         rows.append([title, *(f"{statistics.fmean(best_of_repeats(mine)):.4f}" for mine in found.values())])
         rows[-1].append("; ".join(p["measured"] for p in sampler_predictions(cfg, found)))

@@ -1,4 +1,4 @@
-"""Overfit: which is the smallest model that learns the training set by heart?
+"""Overfit: which is the smallest model that learns the training set by heart, or overfits it?
 
 Reads   runs/prepare/{inputs.npy,store.json}, runs/split/{train,val}.csv, runs/baseline/exact.json
 Writes  runs/overfit/best.yaml, model.safetensors, history.csv, report.json, ladder.png
@@ -22,8 +22,8 @@ def main(cfg, run):
     data = load_data(run)
     irreducible = ladder.irreducible_loss(data)
     models = ladder.train_ladder(cfg, data, run, enough := ladder.enough_loss(cfg, data, irreducible))
-    best = ladder.smallest_that_learned(models, enough)
-    changes = ladder.changes_for_later_stages(cfg, best)
+    best = ladder.smallest_that_fits(models, enough)
+    changes = ladder.changes_for_later_stages(cfg, best, enough)
     verdicts = examined(run, setup_from(change(cfg, changes), data), only=OF_THE_MODEL)
     verdicts += run.judge(checks, checks.subject(cfg, models, best, irreducible, enough))
     write_yaml(run.out / "best.yaml", changes)

@@ -23,20 +23,20 @@ MADE = ("dvc.lock", "runs", "resolved")  # by `dvc repro`: a clone makes its own
 # On top of the project's own choices: small enough for a test, large enough for every gate to open.
 SMALL = {
     "optimizer": {"name": "adam", "lr": 0.003},
-    "baseline": {"seeds": 1, "train": {"steps": 60, "eval_every": 20}},
+    "baseline": {"seeds": 1, "train": {"epochs": 1.8, "eval_every": 0.6}},
     "overfit": {
         "enough": 0.25,
         "ladder": {"values": [4, 16]},
-        "train": {"steps": 600, "eval_every": 50},
+        "train": {"epochs": 18, "eval_every": 1.5},
     },
-    "regularize": {"seeds": 2},  # the steps of this stage and the next two come from overfit: 150
+    "regularize": {"seeds": 2},  # the passes of this stage and the next two come from overfit: 4.5
     "tune": {
         "trials": 4,
         "repeats": 2,
         "generation": 2,
         "trial_seeds": 1,
         "seeds": 2,
-        "train": {"eval_every": 50},  # at 100, halving has nothing to compare before the end
+        "train": {"eval_every": 1.5},  # at 3, halving has nothing to compare before the end
     },
     "ensemble": {"members": 2, "top": 1, "longer": 2},
 }

@@ -34,7 +34,7 @@ def lanes():
 
 
 def train(folder: Path | None, mode: str):
-    return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, watch=3)
+    return engine.train(lanes(), *parts(), eval_every=9.7, mode=mode, folder=folder, watch=3)
 
 
 def kill_at(evaluation: int) -> list:

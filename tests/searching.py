@@ -49,7 +49,7 @@ def linear(**more):
     model = {"model": {"_target_": "recipe.models.plain.linear"}}
     cfg = config({"optimizer.lr": {"low": 1e-3, "high": 0.3, "log": True}}, **more)
     cfg.model = model["model"]
-    cfg.train.steps, cfg.train.eval_every, cfg.train.batch_size = 30, 5, 16
+    cfg.train.epochs, cfg.train.eval_every, cfg.train.batch_size = 5, 5 / 6, 16
     return OmegaConf.merge(cfg, {"halving": {"first": 0.15, "factor": 3}, "trial_seeds": 2})
 
 

@@ -108,8 +108,8 @@ def test_a_mapping_sets_values_on_top_of_a_choice(house):
 
 
 def test_a_section_adds_to_a_mapping_that_every_stage_gets(house):
-    ask(house, "train: {batch_size: 64}\nbaseline: {train: {steps: 60}}\n")
-    assert (compose("baseline").train.batch_size, compose("baseline").train.steps) == (64, 60)
+    ask(house, "train: {batch_size: 64}\nbaseline: {train: {epochs: 1.5}}\n")
+    assert (compose("baseline").train.batch_size, compose("baseline").train.epochs) == (64, 1.5)
     assert compose("overfit").train.batch_size == 64
 
 
@@ -118,7 +118,8 @@ def test_a_value_may_be_left_to_conf(house):
     """The key is there for `dvc exp run -S`; what it says follows the file that is chosen."""
     plain = {stage: compose(stage) for stage in STAGES}
     ask(
-        house, "train: {steps: from_conf}\ntune: {trials: from_conf, optimizer: {lr: from_conf, momentum: from_conf}}\n"
+        house,
+        "train: {epochs: from_conf}\ntune: {trials: from_conf, optimizer: {lr: from_conf, momentum: from_conf}}\n",
     )
     assert {stage: compose(stage) for stage in STAGES} == plain
     left = "model: {name: mlp, width: from_conf, depth: 3, dropout2d: from_conf}"
@@ -147,7 +148,7 @@ MISTAKES = {
     "a leftover of another choice": ("tune: {optimizer: {name: adam, momentum: 0.9}}\n", ["optimizer.momentum"]),
     "text for a number": ("tune: {trials: many}\n", ["trials", "'many'", "whole number"]),
     "a fraction for a whole number": ("tune: {trials: 2.5}\n", ["trials", "2.5", "whole number"]),
-    "a negative number of steps": ("tune: {train: {steps: -1}}\n", ["train.steps", "-1", "at least 1"]),
+    "a negative number of passes": ("tune: {train: {epochs: -1}}\n", ["train.epochs", "-1", "above 0"]),
     "a share above all": ("tune: {failures: 1.5}\n", ["failures", "1.5", "at least 0 and at most 1"]),
     "an interval that is certain": ("regularize: {confidence: 1}\n", ["confidence", "at least 0.5 and below 1"]),
     "a share of nothing": ("regularize: {shares: [0.5, -1]}\n", ["shares[1]: -1", "above 0 and at most 1"]),
@@ -348,10 +349,10 @@ def test_a_word_that_yaml_takes_for_a_switch_is_explained(house, word, expected)
         ("train=1", r"`train: 1` is a whole number, it must be a mapping"),
         ("waive=null", r"`waive: null` is nothing, it must be a mapping"),
         ("trials=???", r"`trials` has no value yet"),
-        ("train.steps=${oc.env:HOME}", r"`train.steps: '.+'` is text, it must be a whole number"),
+        ("train.epochs=${oc.env:HOME}", r"`train.epochs: '.+'` is text, it must be a number"),
         ("samplers=[1]", r"`samplers\[0\]: 1` is a whole number, it must be text"),
         ("train.share=0", r"`train.share: 0` must be above 0 and at most 1"),
-        ("train.steps={a: 1}", r"`train.steps: {'a': 1}` is a mapping, it must be a whole number"),
+        ("train.epochs={a: 1}", r"`train.epochs: {'a': 1}` is a mapping, it must be a number"),
         ("trails=3", r"tune has no `trails`; did you mean `trials`\?"),
     ],
 )

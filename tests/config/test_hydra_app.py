@@ -14,7 +14,7 @@ from recipe.config.hydra_app import _jobs, check_command_line, new_folder
 from recipe.errors import RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = st.sampled_from(["seed", "val", "model", "+own", "++train.steps"])
+KEYS = st.sampled_from(["seed", "val", "model", "+own", "++train.epochs"])
 VALUE = st.sampled_from(["-3", "0", "2", "0.5", "true", "word", "'a,b'", "[1,2]", "{a: 1}"])
 CHOICES = st.lists(VALUE, min_size=1, max_size=3)
 VALUES = st.one_of(

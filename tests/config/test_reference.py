@@ -51,7 +51,7 @@ def test_comments_belong_to_their_keys():
 @pytest.mark.parametrize(
     "row",
     [
-        "| `train.steps` | a whole number | at least 1 | `1000` |",
+        "| `train.epochs` | a number | above 0 | `20` |",
         "| `halving` | a mapping or null |  |  |",
         "| `halving.factor` | a number | above 1 | `4` |",
         "| `rare` | text | ask, drop, train | `ask` |",

@@ -53,7 +53,7 @@ def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):
     made = divide(rows, Store.open(CONFIG, tmp_path).task, Plan(0.2, 0.2))
     write_split(made.parts, made.task.names, tmp_path)
     data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
-    cfg = change(compose("baseline"), {"seeds": 1, "train.steps": 200, "train.eval_every": 100})
+    cfg = change(compose("baseline"), {"seeds": 1, "train.epochs": 18, "train.eval_every": 9})
     cfg.model = OmegaConf.load("conf/model/mlp.yaml")
     run = SimpleNamespace(lane=lambda *args, **more: None, checkpoints=None, say=lambda text: None)
     baselines = train_baselines(cfg, data, run)

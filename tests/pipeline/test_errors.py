@@ -34,8 +34,8 @@ def one_message(said, *words: str) -> None:
 ON_THE_COMMAND_LINE = {
     "model=convnte": ("conf/model/ has no `convnte`", "did you mean `convnet`?", "linear, mlp"),
     "seeed=1": ("overfit has no `seeed`", "did you mean `seed`?", "optimizer, runtime, sampler, seed, stage"),
-    "train.stesp=3": ("overfit has no `train.stesp`", "did you mean `train.steps`?"),
-    "train.steps=-1": ("overfit: `train.steps: -1` must be at least 1",),
+    "train.epohcs=3": ("overfit has no `train.epohcs`", "did you mean `train.epochs`?"),
+    "train.epochs=-1": ("overfit: `train.epochs: -1` must be above 0",),
     "seed=many": ("overfit: `seed: 'many'` is text, it must be a whole number",),
     "seed=[1": ("the command line", "key=value"),
 }
@@ -90,7 +90,7 @@ def test_a_range_upside_down(tree):
 def test_a_search_that_failed_is_begun_anew(tree):
     """What failed may have been short of memory, or what was mended outside: no rerun tells old failures again."""
     tree.write("conf/space/mad.yaml", "optimizer.lr: {low: 1.0e+20, high: 1.0e+30, log: true}\n")
-    words = ("space=mad", "samplers=[random]", "repeats=1", "train.steps=40", "train.eval_every=20")
+    words = ("space=mad", "samplers=[random]", "repeats=1", "train.epochs=1.2", "train.eval_every=0.6")
     for _ in range(2):
         said = tree.by_hand("tune", *words, code=1).text
         assert "Traceback" not in said

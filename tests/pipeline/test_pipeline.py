@@ -241,7 +241,7 @@ def untouched(clone: Clone) -> None:
 
 
 def test_a_sweep_is_one_run_with_a_child_per_job(clone):
-    said = clone.by_hand("baseline", "-m", "model=linear,convnet", "seed=0,1", "train.steps=20")
+    said = clone.by_hand("baseline", "-m", "model=linear,convnet", "seed=0,1", "train.epochs=0.6")
     assert "Traceback" not in said.text
     (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%model=linear,convnet%'")
     jobs = children(clone, parent)
@@ -251,7 +251,7 @@ def test_a_sweep_is_one_run_with_a_child_per_job(clone):
     assert {parent.info.status} | {j.info.status for j in jobs} == {"FINISHED"}
     for job in jobs:
         assert {"val_loss", "val_accuracy", "train_loss"} <= set(job.data.metrics)
-        assert job.data.params["train.steps"] == "20"
+        assert job.data.params["train.epochs"] == "0.6"
     losses = {j.data.metrics["val_loss"] for j in jobs}
     assert len(losses) == 4, "two jobs gave the same result"
     untouched(clone)

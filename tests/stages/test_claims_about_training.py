@@ -10,8 +10,10 @@ from recipe.metrics.power import Estimate
 from recipe.stages.baseline import checks as baseline_checks
 from recipe.stages.baseline.baselines import Baseline, over_constant
 from recipe.stages.overfit import checks as overfit_checks
+from recipe.stages.overfit.capacity_ladder import SizedModel
 from recipe.stages.regularize import checks as regularize_checks
 from recipe.tasks.classification import Classification
+from recipe.train.lane import Trained
 
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
@@ -21,14 +23,17 @@ def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), boosting=(0.1, 0.02), n=
     return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, tabular)
 
 
-def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", irreducible=0.0, losses=()):
-    best, baseline = SimpleNamespace(train_loss=loss, name="width 8"), {"train_loss": of_baseline}
-    models = [sized_model(v) for v in losses]
+def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", irreducible=0.0, losses=(), val=()):
+    """val: validation losses of the best model, from its best evaluation on."""
+    best, baseline = sized_model(loss, *val), {"train_loss": of_baseline}
+    models = [sized_model(v) for v in losses or (loss,)]
     return overfit_checks.CapacityLadder(models, best, baseline, lr, optimizer, irreducible, 0.05 + irreducible)
 
 
-def sized_model(loss):
-    return SimpleNamespace(trained=SimpleNamespace(curve=[{"train_loss": loss}]))
+def sized_model(loss, *val):
+    losses = [(loss + 0.1 * (len(val) - 1 - i), v) for i, v in enumerate(val)] or [(loss, 1.0)]
+    curve = [{"step": 10 * i, "train_loss": train, "val_loss": v} for i, (train, v) in enumerate(losses)]
+    return SizedModel("width 8", 8, 100, Trained(curve))
 
 
 def arm(train_loss=0.1, val_loss=0.1):
@@ -53,6 +58,7 @@ def regularized(accepted=None, baseline=0.2, error=0.0, examples=0, gains=()):
         (baseline_checks.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
         (baseline_checks.model_beats_gradient_boosting, baselines(), baselines(boosting=(-0.2, 0.02))),
         (overfit_checks.training_set_is_learned, ladder(), ladder(loss=0.2)),
+        (overfit_checks.training_set_is_learned, ladder(0.2, val=(0.4, 0.5)), ladder(0.2, val=(0.4, 0.41))),
         (
             overfit_checks.training_set_is_learned,
             ladder(loss=0.2, irreducible=0.16),

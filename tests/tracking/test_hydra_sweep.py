@@ -27,12 +27,12 @@ def python(tmp_path_factory) -> str:
 
 def test_hydras_optuna_sweeper_minimises_the_validation_loss_of_a_stage(clone, python):
     words = ["hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", "seeds=1", "model=linear"]
-    words += ["optimizer.lr=choice(0.003,1e9)", "train.steps=40"]
+    words += ["optimizer.lr=choice(0.003,1e9)", "train.epochs=1.2"]
     said = clone.run(python, "pipeline/baseline.py", "-m", *words, code=1)
     assert "baseline: 1 of 2 jobs failed" in said.text  # its gates closed, so that it has no value
     assert "Best parameters: {'optimizer.lr': 0.003}" in said.text
     (best,) = re.findall(r"Best value: (\S+)", said.text)
-    runs = clone.runs("params.`optimizer.lr` = '0.003' AND params.`train.steps` = '40'")
+    runs = clone.runs("params.`optimizer.lr` = '0.003' AND params.`train.epochs` = '1.2'")
     (job,) = [run for run in runs if "recipe.lane" not in run.data.tags]
     assert float(best) == pytest.approx(job.data.metrics["val_loss"])
 

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,6 +50,16 @@ def _leaves(node: dict[str, Any], at: str = "") -> dict[str, Any]:
         path = f"{at}.{key}".lstrip(".")
         values |= {path: None} | _leaves(value, path) if isinstance(value, dict) else {path: value}
     return values
+
+
+def multiplied(value: Any, present: Any) -> Any:
+    """`x2` is twice the present number, a whole one where that is whole; every other value is itself."""
+    if not isinstance(value, str) or not isinstance(present, (int, float)) or isinstance(present, bool):
+        return value
+    if not (times := re.fullmatch(r"x(\d*\.?\d+)", value)):
+        return value
+    new = present * float(times[1])
+    return max(1, round(new)) if isinstance(present, int) else new
 
 
 def change(cfg: DictConfig, changes: dict[str, Any], groups: list[str] | None = None) -> DictConfig:

@@ -92,7 +92,7 @@ def requested(stage: str, base: Path) -> tuple[dict[str, str], dict[str, Any]]:
     params = load(base / "params.yaml")
     section = params.get(stage)
     if section is not None and not isinstance(section, dict):
-        raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{steps: 100}}`.")
+        raise RecipeError(f"params.yaml: `{stage}: {section}` must be a mapping, as in `{stage}: {{seeds: 4}}`.")
     if RUNTIME in params or RUNTIME in (section or {}):  # DVC's runs would not see it
         raise RecipeError(
             f"params.yaml: `{RUNTIME}` says where a run happens and is not part of an experiment. Set it in "

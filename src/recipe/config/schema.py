@@ -140,8 +140,8 @@ class UserMetric(Part):
 class Train:
     share: PositiveShare
     batch_size: PositiveInt
-    steps: PositiveInt
-    eval_every: PositiveInt
+    epochs: PositiveFloat
+    eval_every: PositiveFloat | None
     input_size: PositiveInt | None
     augment: bool
     mixup: NonNegativeFloat
@@ -216,6 +216,7 @@ class Baseline(Learn):
 class CapacityLadder:
     key: str
     values: list[Any]
+    growth: NonNegativeFloat
 
 
 @dataclass

@@ -134,6 +134,10 @@ class StreamedInputs:
     def to(self, device: str) -> "StreamedInputs":
         return StreamedInputs(self.file, self.rows, self.scale, device, self.workers)
 
+    def subset(self, which: Tensor) -> "StreamedInputs":
+        """Only these inputs, by number."""
+        return StreamedInputs(self.file, self.rows[which.numpy()], self.scale, str(self.device), self.workers)
+
     def size(self, dim: int) -> int:
         return self.shape[dim]
 

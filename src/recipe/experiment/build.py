@@ -20,6 +20,7 @@ from recipe.rng import seeded
 from recipe.train import augment, engine
 from recipe.train import sampler as sampling
 from recipe.train.augment import Augmentation
+from recipe.train.evaluations import usual_eval_every
 from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
 from recipe.train.losses import completed
@@ -107,12 +108,19 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
         )
     if cfg.train.decay > 1:
         raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
+    in_pass = len(data.train) / cfg.train.batch_size
+    steps, every = max(1, round(cfg.train.epochs * in_pass)), eval_every(cfg, data) * in_pass
     settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
     return Lane(
-        net, optimizer(cfg, net), loss(cfg, data), cfg.train.steps, cfg.train.batch_size, seed,
+        net, optimizer(cfg, net), loss(cfg, data), steps, cfg.train.batch_size, seed, eval_every=max(1.0, every),
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), sampler=sampler(cfg, data),
         **settings | kwargs,
     )  # fmt: skip
+
+
+def eval_every(cfg: DictConfig, data: Data) -> float:
+    """Passes between two evaluations."""
+    return float(cfg.train.eval_every or usual_eval_every(len(data.train), len(data.val)))
 
 
 def augmentation(cfg: DictConfig, data: Data) -> Augmentation:
@@ -138,6 +146,5 @@ def train(cfg: DictConfig, data: Data, lanes: list[Lane], run: Any, name: str, *
 
     folder = run.checkpoints and run.checkpoints / fingerprint(name)
     return engine.train(
-        lanes, data.train, data.val, eval_every=cfg.train.eval_every, metric=data.metric, folder=folder, say=say,
-        **kwargs,
+        lanes, data.train, data.val, metric=data.metric, folder=folder, say=say, **kwargs,
     )  # fmt: skip

@@ -17,9 +17,9 @@ def curves(path: Path, lanes: dict[str, list[list[dict]]], metrics: Sequence[str
         for axis, metric in zip(axes[0], metrics, strict=True):
             for colour, (system, seeds) in zip(COLOURS * 9, lanes.items(), strict=False):
                 for i, curve in enumerate(seeds):
-                    xy = ([r["step"] for r in curve], [r[metric] for r in curve])
+                    xy = ([r["epoch"] for r in curve], [r[metric] for r in curve])
                     axis.plot(*xy, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
-            axis.set(title=TITLES.get(metric, metric), xlabel="step", yscale="log" if "loss" in metric else "linear")
+            axis.set(title=TITLES.get(metric, metric), xlabel="passes", yscale="log" if "loss" in metric else "linear")
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
 
@@ -42,15 +42,15 @@ def pictures(path: Path, images: Any, titles: list[str], columns: int = 12, bad:
             axis.set_title(title, fontsize=7.5, loc="center", color=BAD if i in bad else INK, pad=2)
 
 
-def dynamics(path: Path, steps: list[float], fit: Tensor, labels: list[str], title: str) -> None:
-    """Recipe 2, prediction dynamics: how well the predictions for a fixed batch fit, 0 to 1. fit: (steps, B)."""
+def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], title: str) -> None:
+    """Recipe 2, prediction dynamics: how well the predictions for a fixed batch fit, 0 to 1. fit: (evaluations, B)."""
     with drawing(path, width=7.8, height=4.2) as (figure, axis):
         picture = axis.imshow(fit.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-        at = sorted({round(i * (len(steps) - 1) / 8) for i in range(9)})
-        axis.set_xticks(at, [steps[i] for i in at])
+        at = sorted({round(i * (len(passes) - 1) / 8) for i in range(9)})
+        axis.set_xticks(at, [f"{passes[i]:.3g}" for i in at])
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
         axis.set(
-            xlabel="step",
+            xlabel="passes",
             ylabel="target of a fixed validation example",
             title=title,
         )

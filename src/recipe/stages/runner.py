@@ -91,7 +91,7 @@ class Run:
         metric = f"val_{metric_of(row)}"
         shown = ("train_loss", "val_loss", metric)
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
-        self.say(f"{name:<30} {row['step']:>5} steps  {numbers}  {trained.ended}")
+        self.say(f"{name:<30} {row['epoch']:>6.4g} passes  {numbers}  {trained.ended}")
         curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
         first = ("val_loss", metric, "train_loss")  # MLflow's compare view starts with the first
         metrics = {k: row[k] for k in first} | {f"best/{k}": best[k] for k in ("step", *first)}

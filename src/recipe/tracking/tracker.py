@@ -357,5 +357,5 @@ def _points(curve: Sequence[dict[str, Any]]) -> "list[Metric]":
         Metric(f"curve/{key}", float(value), now, int(row["step"]))
         for row in curve
         for key, value in row.items()
-        if key != "step" and value is not None
+        if key not in ("step", "epoch") and value is not None
     ]

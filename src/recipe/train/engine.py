@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from recipe.data.batches import Split
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.metric import Metric
 from recipe.train.checkpoint import load_progress, save_progress
+from recipe.train.evaluations import fixed_sample, sample_size, step_of
 from recipe.train.lane import Lane, Row, Trained
 from recipe.train.lanes import Lanes, NotBatchable
 from recipe.train.loop import PlainLane
@@ -25,11 +27,14 @@ Judge = Callable[[int, list[Trained]], dict[int, str]]
 
 
 def train(
-    lanes: list[Lane], part: Split, val: Split, *, eval_every: int, metric: Metric = ACCURACY, mode: str = "auto",
-    watch: int = 0, folder: Path | None = None, say: Say = lambda text: None,
-    rungs: Sequence[int] = (), judge: Judge = lambda step, known: {},
+    lanes: list[Lane], part: Split, val: Split, *, eval_every: float = 50, metric: Metric = ACCURACY,
+    mode: str = "auto", watch: int = 0, folder: Path | None = None, say: Say = lambda text: None,
+    rungs: Sequence[int] = (), judge: Judge = lambda number, known: {},
 ) -> list[Trained]:  # fmt: skip
-    """Trains every lane; each is evaluated on the whole of train and val every `eval_every` steps, first and last.
+    """Trains every lane; each is evaluated every `eval_every` steps, or as it says itself, first and last.
+
+    Evaluation k is after round(k eval_every) steps, on the whole of val, and on a fixed sample of the training set; the
+    last one of a lane, or where its loss is below `enough`, on the whole of it.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
     lowest validation loss, or on a loss that is not finite: only that lane ends, and its result says why. metric: what
@@ -37,13 +42,12 @@ def train(
     watch: the number of val's examples whose outputs are kept at each evaluation. folder: of checkpoints, for these
     lanes alone; a training that was killed resumes there with the same bits.
 
-    rungs: steps, in order and multiples of eval_every, at which lanes wait for each other, whether they are computed
-    together or not. There judge(step, what is known of every lane by that step) says which lanes end, and why; it is
-    called again for rungs that lie before a checkpoint, and must give the same answer.
+    rungs: numbers of evaluations, in order, at which lanes wait for each other, whether they are computed together or
+    not. There judge(number, what is known of every lane by that evaluation) says which lanes end, and why; it is called
+    again for rungs that lie before a checkpoint, and must give the same answer.
     """
-    if wrong := [step for step in rungs if step % eval_every]:
-        raise ValueError(f"rungs {wrong} are not multiples of eval_every, {eval_every}")
-    call = _Call(lanes, part, val, eval_every, metric, watch, folder, set(rungs), [Trained() for _ in lanes])
+    lanes = [lane if lane.eval_every else replace(lane, eval_every=eval_every) for lane in lanes]
+    call = _Call(lanes, part, val, metric, watch, folder, set(rungs), [Trained() for _ in lanes])
     groups = (pair for group in plan(lanes, part, mode) for pair in _groups_in_training(group, lanes, part, say))
     running = (_GroupTraining(call, numbers, work).run() for numbers, work in groups)
     if rungs:
@@ -64,7 +68,6 @@ class _Call:
     lanes: list[Lane]
     part: Split
     val: Split
-    eval_every: int
     metric: Metric
     watch: int
     folder: Path | None
@@ -106,7 +109,10 @@ def _run_with_judge(running: list[Iterator[int]], call: _Call, rungs: Sequence[i
         for n, steps in enumerate(running):
             while at[n] < rung:
                 at[n] = next(steps, math.inf)
-        known = [_known_by(lane, result, rung) for lane, result in zip(call.lanes, call.results, strict=True)]
+        known = [
+            _known_by(lane, result, step_of(rung, _every(lane)))
+            for lane, result in zip(call.lanes, call.results, strict=True)
+        ]
         call.stopped.update(judge(rung, known))
     for steps in running:
         for _ in steps:
@@ -132,6 +138,9 @@ class _GroupTraining:
         self.call, self.numbers, self.work = call, numbers, work
         fold = call.lanes[numbers[0]].fold  # lanes of a group share it
         self.train, self.val = (fold.train, fold.val) if fold else (call.part, call.val)
+        self.sample = fixed_sample(self.train, sample_size(len(self.train), len(self.val)))
+        self.every = _every(call.lanes[numbers[0]])  # and this, too
+        self.number = 0  # of the next evaluation
         self.metric = fold.metric if fold else call.metric
         self.alive = numbers
         self.identity = [call.lanes[i].identity for i in numbers]
@@ -144,17 +153,19 @@ class _GroupTraining:
         while self.alive:
             over = self._evaluate_at(at)
             self._end(over)
-            if at in self.call.rungs:
-                yield at
-                stopped = self.call.stopped
-                judged = {j: stopped[i] for j, i in enumerate(self.alive) if i in stopped and j not in over}
-                self._end(judged)
-                over |= judged
+            if at == step_of(self.number, self.every):
+                self.number += 1
+                if self.number - 1 in self.call.rungs:
+                    yield self.number - 1
+                    stopped = self.call.stopped
+                    judged = {j: stopped[i] for j, i in enumerate(self.alive) if i in stopped and j not in over}
+                    self._end(judged)
+                    over |= judged
             self._remove(over)
             if self._saves_now(saved):
                 self._save()
                 saved = time.monotonic()
-            at = self._next_evaluation(at)
+            at = self._next_evaluation()
 
     def _resume(self) -> int:
         """The step of the first evaluation: 0, or that after the checkpoint."""
@@ -168,17 +179,20 @@ class _GroupTraining:
         if not self.alive:
             return progress.done
         self.work.restore(progress.state, progress.done)
-        return self._next_evaluation(progress.done)
+        while step_of(self.number, self.every) <= progress.done:
+            self.number += 1
+        return self._next_evaluation()
 
     def _evaluate_at(self, at: int) -> dict[int, str]:
         """Trains to step `at` and evaluates there; {place in `alive`: reason} of the lanes that end."""
         started = time.monotonic()
         totals = self.work.advance(at).tolist() if at > self.work.done else [0.0] * len(self.alive)
         rows, logits = self._evaluate(at)
+        self._complete(rows)
         over, better = {}, []
         for j, i in enumerate(self.alive):
             lane, result = self.call.lanes[i], self.call.results[i]
-            if at % self.call.eval_every and at != lane.steps:
+            if at not in (lane.steps, step_of(self.number, self.every)):
                 continue  # another lane's last step
             if not math.isfinite(totals[j]):
                 over[j] = f"the training loss is {totals[j]} by step {at}"
@@ -194,19 +208,37 @@ class _GroupTraining:
 
     def _evaluate(self, at: int) -> tuple[list[Row], Tensor]:
         """A row per lane, and the outputs on val (M, N, K)."""
-        work, train, val, metric = self.work, self.train, self.val, self.metric
-        on_train, on_val = work.outputs(train), work.outputs(val)
-        columns = {
-            "train_loss": work.losses(on_train, train.y),
-            f"train_{metric.name}": metric.of_networks(on_train, train.y),
+        work, val, metric = self.work, self.val, self.metric
+        on_val = work.outputs(val)
+        columns = self._on_train(self.sample) | {
             "val_loss": work.losses(on_val, val.y),
             f"val_{metric.name}": metric.of_networks(on_val, val.y),
             # the two halves let early stopping be judged on examples that did not choose the step
             "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
             "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
         }
-        numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
-        return [{"step": at} | dict(zip(columns, row, strict=True)) for row in numbers], on_val
+        passes = round(at * self.call.lanes[self.alive[0]].batch_size / len(self.train), 4)
+        return [{"step": at, "epoch": passes} | row for row in _rows(columns)], on_val
+
+    def _on_train(self, part: Split) -> dict[str, Tensor]:
+        out = self.work.outputs(part)
+        metric = self.metric
+        return {
+            "train_loss": self.work.losses(out, part.y),
+            f"train_{metric.name}": metric.of_networks(out, part.y),
+        }
+
+    def _complete(self, rows: list[Row]) -> None:
+        """Evaluates the lanes that end by their steps or by their training loss on the whole of the training set."""
+        lanes = [self.call.lanes[i] for i in self.alive]
+        ending = [
+            j for j, (lane, row) in enumerate(zip(lanes, rows, strict=True))
+            if row["step"] == lane.steps or row["train_loss"] < lane.enough
+        ]  # fmt: skip
+        if ending and self.sample is not self.train:
+            whole = _rows(self._on_train(self.train))
+            for j in ending:
+                rows[j] |= whole[j]
 
     def _record(self, result: Trained, row: Row, logits: Tensor) -> bool:
         """Appends an evaluation; whether it is the best so far. The untrained model does not count."""
@@ -241,10 +273,20 @@ class _GroupTraining:
             results = {i: self.call.results[i] for i in self.numbers}
             save_progress(self.path, self.identity, self.alive, self.work, results)
 
-    def _next_evaluation(self, at: int) -> int:
-        """The step of the next evaluation: a multiple of eval_every, or a lane's last."""
-        every = self.call.eval_every
-        return min([(at // every + 1) * every, *(self.call.lanes[i].steps for i in self.alive)])
+    def _next_evaluation(self) -> int:
+        """The step of the next evaluation: of all lanes, or one lane's last."""
+        return min([step_of(self.number, self.every), *(self.call.lanes[i].steps for i in self.alive)])
+
+
+def _every(lane: Lane) -> float:
+    """Steps between evaluations of a lane in training, where `train` has set it."""
+    return cast(float, lane.eval_every)
+
+
+def _rows(columns: dict[str, Tensor]) -> list[dict[str, float]]:
+    """{name: a value per lane (M,)} -> a row per lane."""
+    numbers = torch.stack([column.double() for column in columns.values()], 1).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in numbers]
 
 
 def _reason_to_end(lane: Lane, result: Trained) -> str:
@@ -253,9 +295,9 @@ def _reason_to_end(lane: Lane, result: Trained) -> str:
     if row["step"] == lane.steps:
         return "all steps done"
     if row["train_loss"] < lane.enough:
-        return f"stopped at step {row['step']}"
+        return f"stopped after {row['epoch']:.3g} passes"
     if lane.patience and result.best_row is not None:
         since = len(result.curve) - 1 - result.best_row
         if since >= lane.patience:
-            return f"stopped at step {row['step']}: {since} evaluations without a lower validation loss"
+            return f"stopped after {row['epoch']:.3g} passes: {since} evaluations without a lower validation loss"
     return ""

@@ -13,7 +13,7 @@ from recipe.data.batches import Data
 from recipe.train.augment import Augmentation
 from recipe.train.sampler import Sampler
 
-Row = dict[str, float]  # an evaluation: step, train_loss, val_loss, val_<metric>, ...; two halves of val
+Row = dict[str, float]  # an evaluation: step, epoch (passes so far), train_loss, val_loss, val_<metric>, ...
 
 
 def metric_of(row: Row) -> str:
@@ -42,6 +42,7 @@ class Lane:
     patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
     decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
+    eval_every: float | None = None  # steps between evaluations, also fractions; None: as the call of `train` has it
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
     fold: Data | None = None  # of a cross-validation: its own train, val and metric in place of the call's
     step: Callable | None = None  # user-defined: (model, optimizer, inputs, targets, loss) -> loss before the step
@@ -58,6 +59,7 @@ class Lane:
             self.patience,
             self.enough,
             self.decay,
+            self.eval_every,
             self.precision,
         ]
 

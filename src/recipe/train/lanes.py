@@ -15,11 +15,11 @@ from recipe.data.batches import Split, batches
 from recipe.train import augment, dropout, layers, mixup, order
 from recipe.train.convolution import IN_CACHE
 from recipe.train.lane import Lane
-from recipe.train.loop import autocast, outputs
+from recipe.train.loop import autocast, outputs, rows_together
 from recipe.train.updates import Update
 from recipe.verdict import cause
 
-CHUNK = 256  # examples of an evaluation that are computed together, for all lanes
+TOGETHER = 2**14  # input values of an evaluation that are computed together, for all lanes: see loop.rows_together
 BLOCK = 64  # steps whose batches are listed at once
 
 
@@ -177,11 +177,9 @@ class Lanes:
     def outputs(self, part: Split) -> Tensor:
         """(M, N, K), in eval mode."""
         self.base.eval()
-        tensors = self._weights(self.flat) | self.held
+        tensors, rows = self._weights(self.flat) | self.held, rows_together(part.x, TOGETHER)
         with torch.no_grad():
-            return torch.cat(
-                [self.forward(tensors, x.expand(len(self.flat), *x.shape)) for x in part.x.split(CHUNK)], 1
-            )
+            return torch.cat([self.forward(tensors, x.expand(len(self.flat), *x.shape)) for x in part.x.split(rows)], 1)
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (M,) of logits (M, N, K)."""

@@ -1,6 +1,7 @@
 """The plain loop: one lane, with torch's own modules and optimizer. lanes.py does the same for many."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -15,7 +16,9 @@ from recipe.data.streaming import StreamedInputs
 from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane, cooled
 
-CHUNK = 1000  # examples of an evaluation that are computed together
+# An evaluation computes as many examples together as have so many input values: with their activations they fit a CPU's
+# cache, beyond which each takes twice as long or more (benchmarks/scale.py). A GPU wants many.
+IN_CACHE, ON_GPU, MOST = 2**16, 2**24, 512
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -33,12 +36,18 @@ def channels_last(x: Tensor | StreamedInputs) -> bool:
     return x.ndim == 4 and min(x.shape[2:]) >= 16
 
 
-def outputs(model: nn.Module, x: Tensor | StreamedInputs, chunk: int = CHUNK) -> Tensor:
+def rows_together(x: Tensor | StreamedInputs, in_cache: int = IN_CACHE) -> int:
+    """Examples of x (N, ...) that an evaluation computes together."""
+    values = ON_GPU if x.device.type == "cuda" else in_cache
+    return max(1, min(MOST, values // math.prod(x.shape[1:])))
+
+
+def outputs(model: nn.Module, x: Tensor | StreamedInputs) -> Tensor:
     """(N, K) of all of x in eval mode; leaves every module in the mode it was in."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([full(model(part)) for part in x.split(chunk)])
+        logits = torch.cat([full(model(part)) for part in x.split(rows_together(x))])
     for module, training in modes.items():
         module.training = training
     return logits

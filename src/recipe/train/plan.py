@@ -109,7 +109,7 @@ def _likeness(lane: Lane) -> tuple:
         loss,
         lane.batch_size,
         augment.structure(lane.augment),
-        (lane.step, lane.precision, id(lane.fold)),
+        (lane.step, lane.precision, id(lane.fold), lane.eval_every),
     )
 
 

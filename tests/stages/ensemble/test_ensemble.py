@@ -49,7 +49,7 @@ FINISHED = [ACCEPTED, {"optimizer.lr": 2e-3}, {"optimizer.lr": 1e-3}]  # the bes
 
 
 def config(**more):
-    small = {"members": 3, "top": 2, "train": {"steps": 80, "eval_every": 40}, "longer": 2, **more}
+    small = {"members": 3, "top": 2, "train": {"epochs": 8.55, "eval_every": 4.27}, "longer": 2, **more}
     cfg = compose("ensemble", ROOT)
     return OmegaConf.merge(cfg, {"model": None}, {"model": LINEAR}, small)
 
@@ -173,7 +173,7 @@ def test_left_training_the_constant_arm_repeats_the_member_first(ran):
         member.trained[0].curve[-1]["val_loss"] - constant.curve[-1]["val_loss"], abs=1e-5
     )
     assert len(read_csv(ran.run.out / "longer.csv")) == len(constant.curve) + len(cooled.curve)
-    assert "for 160 instead of 80 steps" in extended.sentence()
+    assert "for 17.1 instead of 8.55 passes" in extended.sentence()
 
 
 def test_both_trainings_lost_is_no_gain(ran):
@@ -280,7 +280,7 @@ def test_what_it_found_is_told(ran):
         "averaged have",
         "temperature",
         "untuned",
-        "instead of 80 steps",
+        "instead of 8.55 passes",
     ):
         assert any(word in s for s in sentences), word
     assert {p["outcome"] for p in results.predictions(ran.results)} <= {"confirmed", "refuted"}
@@ -395,8 +395,8 @@ def too_narrow():
 
 
 def too_short(ran):
-    """Members that ended after a few steps."""
-    cfg = config(train={"steps": 10}, longer=10)
+    """Members that ended after a pass."""
+    cfg = config(train={"epochs": 1.1}, longer=10)
     pool = train_pool(cfg, DATA, ACCEPTED, [], SilentRun(ran.run.out / "short"))
     return extend_training(cfg, DATA, pool[0], SilentRun(ran.run.out))
 

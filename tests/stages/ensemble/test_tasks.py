@@ -86,7 +86,7 @@ def ran(request, tmp_path_factory) -> Ran:
 
 
 def config():
-    small = {"members": 3, "top": 1, "train": {"steps": 120, "eval_every": 60}, "longer": 2}
+    small = {"members": 3, "top": 1, "train": {"epochs": 10, "eval_every": 5}, "longer": 2}
     return OmegaConf.merge(compose("ensemble", ROOT), {"model": None}, {"model": MLP}, small)
 
 

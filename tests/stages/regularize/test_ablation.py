@@ -138,9 +138,9 @@ def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
 def test_a_value_can_be_a_multiple_of_what_it_is_by_then():
     cfg = config()
     done = ablation.resolved(
-        cfg, {"model.width": 5}, {"model.width": "x0.5", "train.steps": "x2", "optimizer.lr": "x3"}
+        cfg, {"model.width": 5}, {"model.width": "x0.5", "train.epochs": "x2", "optimizer.lr": "x3"}
     )
-    assert done == {"model.width": 2, "train.steps": 2000, "optimizer.lr": pytest.approx(9e-4)}
+    assert done == {"model.width": 2, "train.epochs": 40, "optimizer.lr": pytest.approx(9e-4)}
 
 
 FLIP = {"_target_": "recipe.train.augment.Flip", "share": 0.5}
@@ -164,7 +164,7 @@ def test_an_augmentation_comes_on_top_of_those_that_were_kept():
     assert two == {"_target_": ablation.COMPOSE, "_convert_": "all", "augments": [FLIP, CUTOUT]}
     three = ablation.resolved(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
     assert three["augments"] == [FLIP, CUTOUT, FLIP]
-    lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.steps": 2})
+    lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.epochs": 0.1})
     assert len(build.train(cfg, DATA, [lane], Silent(), "three")[0].curve) == 2
 
 

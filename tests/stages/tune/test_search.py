@@ -98,9 +98,16 @@ def test_a_space_is_read_on_top_of_what_was_accepted():
 
 
 def test_a_chosen_group_takes_the_place_of_what_was_accepted():
-    space = read_space(config(GROUP | {"optimizer.lr": LR}), {"optimizer.lr": 0.5, "train.steps": 9})
-    found = changes(space, {"optimizer.lr": 0.5, "train.steps": 9}, {"optimizer": "sgd", "optimizer.lr": 0.1})
-    assert list(found.items()) == [("train.steps", 9), ("optimizer", SGD), ("optimizer.lr", 0.1)]
+    space = read_space(config(GROUP | {"optimizer.lr": LR}), {"optimizer.lr": 0.5, "train.epochs": 9})
+    found = changes(space, {"optimizer.lr": 0.5, "train.epochs": 9}, {"optimizer": "sgd", "optimizer.lr": 0.1})
+    assert list(found.items()) == [("train.epochs", 9), ("optimizer", SGD), ("optimizer.lr", 0.1)]
+
+
+def test_choices_may_be_factors_of_the_accepted_value():
+    space = read_space(config({"model.width": {"choices": ["x0.5", "x1", "x2", 7]}}), {"model.width": 64})
+    assert space["model.width"].choices == (32, 64, 128, 7)
+    with pytest.raises(RecipeError, match="has a value twice"):
+        read_space(config({"model.width": {"choices": ["x1", 64]}}), {"model.width": 64})
 
 
 # ---- samplers ------------------------------------------------------------------------------------------------
@@ -204,23 +211,23 @@ def test_survivors_are_the_best_share_and_never_none(values, factor):
 
 
 @pytest.mark.parametrize(
-    ("first", "factor", "steps", "rungs"),
+    ("first", "factor", "evaluations", "rungs"),
     [
-        (0.1, 3, 900, [100, 300]),
-        (0.1, 3, 1000, [100, 300, 900]),
-        (0.01, 2, 900, [100, 200, 300, 600]),
-        (0.5, 3, 100, []),
+        (0.1, 3, 9, [1, 3]),
+        (0.1, 3, 10, [1, 3, 9]),
+        (0.01, 2, 9, [1, 2, 3, 6]),
+        (0.5, 3, 1, []),
     ],
 )
-def test_rungs_are_evaluations_before_the_end(first, factor, steps, rungs):
+def test_rungs_are_evaluations_before_the_end(first, factor, evaluations, rungs):
     cfg = config(halving={"first": first, "factor": factor})
-    assert halving.rungs_of(cfg, steps) == rungs
+    assert halving.rungs_of(cfg, evaluations) == rungs
 
 
 def test_halving_can_be_off():
     cfg = config()
     cfg.halving = None
-    assert halving.rungs_of(cfg, 900) == []
+    assert halving.rungs_of(cfg, 9) == []
 
 
 # ---- what is made of trials ----------------------------------------------------------------------------------

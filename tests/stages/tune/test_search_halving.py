@@ -28,21 +28,21 @@ def lanes():
 
 
 def best_third(step, seen):
-    """By the newest validation loss; asked at 20 and 40."""
+    """By the newest validation loss; asked at evaluations 2 and 4."""
     going = [i for i, t in enumerate(seen) if not t.ended]
     ranked = sorted(going, key=lambda i: seen[i].curve[-1]["val_loss"])
     return {i: f"not among the best at {step}" for i in ranked[-(-len(ranked) // 3) :]}
 
 
 def trained(mode: str, folder=None, judge=best_third):
-    return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, rungs=(20, 40), judge=judge)
+    return engine.train(lanes(), *parts(), eval_every=10, mode=mode, folder=folder, rungs=(2, 4), judge=judge)
 
 
 @pytest.mark.slow
 def test_the_same_lanes_survive_in_a_batch_and_one_after_the_other():
     plain, batched = trained("plain"), trained("batched")
     assert [t.ended for t in plain] == [t.ended for t in batched]
-    assert {t.ended for t in plain} >= {"not among the best at 20", "not among the best at 40", "all steps done"}
+    assert {t.ended for t in plain} >= {"not among the best at 2", "not among the best at 4", "all steps done"}
     assert plain[5].lost
     for a, b in zip(plain, batched, strict=True):
         assert [r["step"] for r in a.curve] == [r["step"] for r in b.curve]
@@ -80,12 +80,7 @@ def test_killed_with_9_at_any_evaluation_the_same_lanes_survive(tmp_path, monkey
 
     again = trained(mode, tmp_path, judge)
     assert all(same(a, b) for a, b in zip(again, whole, strict=True))
-    assert asked == [20, 40]  # also where a checkpoint lies behind
-
-
-def test_rungs_must_be_evaluations():
-    with pytest.raises(ValueError, match="not multiples of eval_every, 10"):
-        engine.train(lanes()[:1], *parts(), eval_every=10, rungs=(15,))
+    assert asked == [2, 4]  # also where a checkpoint lies behind
 
 
 # ---- trials --------------------------------------------------------------------------------------------------
@@ -102,11 +97,12 @@ def cohort(*rates: float, repeat: int = 0) -> dict:
 
 def test_one_in_three_goes_on_at_each_rung():
     done = train_cohort(work(), "random", cohort(1e-3, 3e-3, 0.01, 0.03, 0.06, 0.1), {}, None)
-    assert sorted(t.steps for t in done) == [5, 5, 5, 5, 15, 30]
+    assert sorted(t.curve["step"][-1] for t in done) == [5, 5, 5, 5, 15, 30]
+    assert sorted({t.epochs for t in done}) == [pytest.approx(5 / 6, abs=1e-3), 2.5, 5]
     assert [t.state for t in done].count("complete") == 1
     (top,) = (t for t in done if t.state == "complete")
-    assert set(top.rungs) == {"5", "15"}
-    for rung in ("5", "15"):
+    assert set(top.rungs) == {"1", "3"}
+    for rung in ("1", "3"):
         values = {t.key: t.rungs[rung] for t in done if rung in t.rungs}
         assert min(values, key=values.get) == top.key
     assert top.spread > 0
@@ -114,11 +110,11 @@ def test_one_in_three_goes_on_at_each_rung():
 
 
 def test_trials_are_judged_against_earlier_ones_of_their_repeat_alone():
-    past = [Trial("tpe", 0, i, {}, "complete", 0.1, rungs={"5": 0.1, "15": 0.1}) for i in range(9)]
+    past = [Trial("tpe", 0, i, {}, "complete", 0.1, rungs={"1": 0.1, "3": 0.1}) for i in range(9)]
     known = {t.key: t for t in past}
     mine = {(0, 9): {"optimizer.lr": 0.01}, (1, 9): {"optimizer.lr": 0.01}}
     first, other = train_cohort(work(), "tpe", mine, known, None)
-    assert (first.state, first.steps) == ("pruned", 5)
+    assert (first.state, first.curve["step"][-1]) == ("pruned", 5)
     assert other.state == "complete"
 
 
@@ -126,7 +122,7 @@ def test_without_halving_every_trial_trains_to_its_end():
     cfg = work()
     cfg.cfg.halving = None
     done = train_cohort(cfg, "random", cohort(1e-3, 0.01, 0.1), {}, None)
-    assert [t.steps for t in done] == [30, 30, 30]
+    assert [t.epochs for t in done] == [5, 5, 5]
 
 
 class Burns(nn.Module):
@@ -146,7 +142,7 @@ def burning() -> TrialSetup:
     cfg = config(trials=5)
     cfg.model = {"_target_": "test_search_halving.Burns", "width": 1.0}
     cfg.space = {"model.width": {"choices": [1, 2, 3]}}
-    cfg.train.steps, cfg.train.eval_every = 20, 10
+    cfg.train.epochs, cfg.train.eval_every = 6, 3
     return TrialSetup(cfg, SMALL, {}, read_space(cfg, {}), lambda text: None)
 
 

@@ -44,15 +44,15 @@ class Baseline:
 
     name: str
     trained: list[Trained]
-    dynamics: list[tuple[float, Tensor]]  # (step, outputs (B, K))
+    dynamics: list[tuple[float, Tensor]]  # (passes, outputs (B, K))
     changes: dict
     val_outputs: list[Tensor] = field(default_factory=list)  # outputs (N, K) of each seed's last weights
 
     def learning_of_a_batch(self, data: Data) -> tuple[list[float], Tensor, list[str], str]:
-        """(steps, how well the prediction fits (steps, B), targets, what is shown) of the fixed batch."""
+        """(passes, how well the prediction fits (evaluations, B), targets, what is shown) of the fixed batch."""
         y = data.val.y[: len(self.dynamics[0][1])].cpu()
         fit = torch.stack([data.task.fit(outputs, y) for _, outputs in self.dynamics])
-        return [step for step, _ in self.dynamics], fit, data.task.shown(data.task.actual(y)), data.task.fit_title
+        return [passes for passes, _ in self.dynamics], fit, data.task.shown(data.task.actual(y)), data.task.fit_title
 
     def score(self) -> dict:
         return score(self.name, [t.curve[-1] for t in self.trained])
@@ -83,7 +83,7 @@ def boosting(cfg: DictConfig, data: Data) -> Baseline | None:
 def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, on_val: Tensor) -> Baseline:
     """on_train, on_val: outputs (N, K)."""
     loss = judged(build.loss(cfg, data))
-    row: Row = {"step": 0}
+    row: Row = {"step": 0, "epoch": 0}
     for name_of, split, answers in (("train", data.train, on_train), ("val", data.val, on_val)):
         row[f"{name_of}_loss"] = loss(answers, split.y).item()
         row[f"{name_of}_{data.metric.name}"] = data.metric.of_networks(answers[None], split.y).item()
@@ -114,7 +114,7 @@ def _train(cfg: DictConfig, name: str, data: Data, run: Run) -> Baseline:
     for seed, lane in zip(seeds, trained, strict=True):
         run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=configured and seed == seeds[0])
     first = trained[0]
-    dynamics = [(row["step"], outputs.cpu()) for row, outputs in zip(first.curve, first.watched, strict=True)]
+    dynamics = [(row["epoch"], outputs.cpu()) for row, outputs in zip(first.curve, first.watched, strict=True)]
     changes = {"model": plain(cfg, "model"), "train.input_size": cfg.train.input_size}
     net = build.model(cfg, data, seeds[0])
     val_outputs = [outputs(_loaded(net, t.last), data.val.x) for t in trained if not t.lost]

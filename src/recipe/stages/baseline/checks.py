@@ -69,7 +69,7 @@ def model_beats_the_linear_floor(b: Baselines, errors: float = 2.0) -> Verdict:
     """
     if b.over_linear is None:
         return skip("the configured model is the linear one")
-    advice = "Where it is the linear model, look at the configured model's size and its number of steps."
+    advice = "Where it is the linear model, look at the configured model's size and its number of passes."
     return _lower_loss(b.over_linear, "the linear model", advice, errors)
 
 

@@ -1,4 +1,4 @@
-"""Extended training: what a multiple of the steps gains, at a constant rate and with a cooldown at the end.
+"""Extended training: what a multiple of the passes gains, at a constant rate and with a cooldown at the end.
 
 Recipe 6: nets keep training for unintuitively long. The first seed of the best configuration is trained for longer, not
 the best member: that one was chosen for a lucky end of its training. With folds, in the first fold.
@@ -16,18 +16,18 @@ from recipe.stages.ensemble.members import Member, predictions
 from recipe.stages.runner import Run
 from recipe.train.lane import Trained
 
-COOLDOWN = 0.2  # share of the steps: Hägele et al. 2024 find no gain beyond it
+COOLDOWN = 0.2  # share of the training: Hägele et al. 2024 find no gain beyond it
 ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
 
 
 @dataclass(frozen=True)
 class ExtendedTraining:
-    """steps: of the member. gains: by how much the loss on val at the end of each arm is lower than the member's, with
-    its paired 95 % bootstrap interval over examples; one seed, so the interval does not include the noise of seeds.
-    member_loss: on val. metric: the name of the one in the curves.
+    """epochs: passes of the member's training. gains: by how much the loss on val at the end of each arm is lower than
+    the member's, with its paired 95 % bootstrap interval over examples; one seed, so the interval does not include the
+    noise of seeds. member_loss: on val. metric: the name of the one in the curves.
     """
 
-    steps: int
+    epochs: float
     times: int
     trained: dict[str, Trained]
     gains: dict[str, tuple[float, float, float]]
@@ -54,7 +54,7 @@ class ExtendedTraining:
 
     def prediction(self) -> dict:
         return {
-            "change": f"{self.times} times the steps, the better of {' and '.join(self.trained)}",
+            "change": f"{self.times} times the passes, the better of {' and '.join(self.trained)}",
             "expected": "lower validation loss",
             "measured": self.effect(self.best_gain),
             "outcome": "confirmed" if self.best_gain[1] > 0 else "refuted",
@@ -63,26 +63,26 @@ class ExtendedTraining:
     def sentence(self) -> str:
         effects = "; ".join(f"{arm}: {self.effect(gain)}" for arm, gain in self.gains.items())
         return (
-            f"Training one network for {self.times * self.steps} instead of {self.steps} steps (validation loss "
-            f"{self.member_loss:.4f}): {effects or 'both trainings were lost'}."
+            f"Training one network for {self.times * self.epochs:.3g} instead of {self.epochs:.3g} passes "
+            f"(validation loss {self.member_loss:.4f}): {effects or 'both trainings were lost'}."
         )
 
 
 def columns(metric: str) -> list[str]:
     """Of the table of curves."""
-    return ["arm", "step", "train_loss", f"train_{metric}", "val_loss", f"val_{metric}"]
+    return ["arm", "epoch", "train_loss", f"train_{metric}", "val_loss", f"val_{metric}"]
 
 
 def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> ExtendedTraining | None:
-    """`cfg.longer` times the member's steps from its seed, in both arms; without patience, and judged at its end.
+    """`cfg.longer` times the member's passes from its seed, in both arms; without patience, and judged at its end.
 
     None where conf turns it off.
     """
     if not cfg.longer:
         return None
-    steps = member.changes.get("train.steps", cfg.train.steps)
+    epochs = member.changes.get("train.epochs", cfg.train.epochs)
     changes = {
-        arm: member.changes | {"train.steps": cfg.longer * steps, "train.patience": None, "train.decay": decay}
+        arm: member.changes | {"train.epochs": cfg.longer * epochs, "train.patience": None, "train.decay": decay}
         for arm, decay in ARMS.items()
     }
     lanes = [build.lane(cfg, data, member.seed, c) for c in changes.values()]
@@ -90,10 +90,10 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
     task, actual = data.task, data.task.actual(data.val.y.cpu())
     before, gains = task.losses(member.p_val[: len(actual)], actual), {}
     for (arm, result), lane in zip(trained.items(), lanes, strict=True):
-        run.lane(f"{cfg.longer} times the steps, {arm}", result, {**changes[arm], "seed": member.seed})
+        run.lane(f"{cfg.longer} times the passes, {arm}", result, {**changes[arm], "seed": member.seed})
         if not result.lost:  # the model has its last weights
             gains[arm] = gained(before, task.losses(predictions(task, lane.model, data.val), actual))
     return ExtendedTraining(
-        steps=steps, times=cfg.longer, trained=trained, gains=gains,
+        epochs=epochs, times=cfg.longer, trained=trained, gains=gains,
         member_loss=before.mean().item(), examples=len(actual), metric=data.metric.name,
     )  # fmt: skip

@@ -108,7 +108,7 @@ def shares(path: Path, rows: list[dict[str, str | float]], names: Sequence[str])
 
 
 def extended_training(path: Path, extended: ExtendedTraining | None) -> None:
-    """Losses of both arms; the end of the member's training, and the step that early stopping would choose."""
+    """Losses of both arms; the end of the member's training, and the evaluation that early stopping would choose."""
     if not extended:  # DVC requires every output
         with drawing(path, width=4.0, height=0.5) as (_, axis):
             axis.axis("off")
@@ -116,17 +116,17 @@ def extended_training(path: Path, extended: ExtendedTraining | None) -> None:
         return
     with drawing(path, width=8.2, height=3.8) as (_, axis):
         for colour, (arm, lane) in zip(COLOURS, extended.trained.items(), strict=False):
-            steps = [r["step"] for r in lane.curve]
-            axis.plot(steps, [r["train_loss"] for r in lane.curve], color=colour, lw=0.9, ls=":", alpha=0.9)
-            axis.plot(steps, [r["val_loss"] for r in lane.curve], color=colour, lw=1.6, label=f"validation, {arm}")
+            passes = [r["epoch"] for r in lane.curve]
+            axis.plot(passes, [r["train_loss"] for r in lane.curve], color=colour, lw=0.9, ls=":", alpha=0.9)
+            axis.plot(passes, [r["val_loss"] for r in lane.curve], color=colour, lw=1.6, label=f"validation, {arm}")
             best = lane.best_evaluation
-            axis.plot(best["step"], best["val_loss"], "o", ms=8, mfc="none", mec=colour, mew=1.4)
+            axis.plot(best["epoch"], best["val_loss"], "o", ms=8, mfc="none", mec=colour, mew=1.4)
         axis.plot([], [], color=INK, lw=0.9, ls=":", label="training")
         axis.plot([], [], "o", ms=8, mfc="none", mec=INK, label="lowest validation loss: early stopping")
-        axis.axvline(extended.steps, color=FAINT, ls="--", lw=1)
-        place = {"xy": (extended.steps, 1), "xytext": (4, -9), "xycoords": ("data", "axes fraction")}
+        axis.axvline(extended.epochs, color=FAINT, ls="--", lw=1)
+        place = {"xy": (extended.epochs, 1), "xytext": (4, -9), "xycoords": ("data", "axes fraction")}
         axis.annotate("end of the members' training", textcoords="offset points", fontsize=8, color=INK, **place)
-        axis.set(xlabel="step", ylabel="loss", yscale="log", title=f"trained for {extended.times} times the steps")
+        axis.set(xlabel="passes", ylabel="loss", yscale="log", title=f"trained for {extended.times} times the passes")
         axis.legend(fontsize=8)
         gridded(axis)
 

@@ -1,7 +1,13 @@
-"""A ladder of capacities: the smallest model that learns the training set by heart."""
+"""A ladder of capacities: the smallest model that learns the training set by heart, or that overfits it.
+
+Recipe 3: first a model that is large enough to overfit. Clean images are learned by heart; of rows of a table that say
+little about their target, a model learns the noise only after hundreds of passes, long after its validation loss has
+begun to rise. That rise is what the later stages need.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from omegaconf import DictConfig
 from torch import Tensor
@@ -12,17 +18,23 @@ from recipe.data.expected_repeats import row_codes
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.stages.runner import Run
-from recipe.train.lane import Row, Trained
+from recipe.train.cost import multiplications
+from recipe.train.lane import Lane, Row, Trained
+
+RISE = 0.05  # of the validation loss above its lowest, as a share of it, from which on a model counts as overfitted
+BACKWARD = 3  # a training step costs as much as so many forward passes
 
 
 @dataclass
 class SizedModel:
-    """One model of the ladder. value: of the ladder's key; None where the model has no such setting."""
+    """One model of the ladder. value: of the ladder's key; None where the model has no such setting. grown: larger than
+    the configured ones."""
 
     name: str
-    value: object
+    value: Any
     parameters: int
     trained: Trained
+    grown: bool = False
 
     @property
     def train_loss(self) -> float:
@@ -30,6 +42,12 @@ class SizedModel:
 
     def learned(self, enough: float) -> bool:
         return self.train_loss < enough
+
+    @property
+    def overfits(self) -> bool:
+        """Since its best evaluation the validation loss has risen while the training loss fell."""
+        best, last = self.trained.best_evaluation, self.trained.curve[-1]
+        return last["val_loss"] > (1 + RISE) * best["val_loss"] and last["train_loss"] < best["train_loss"]
 
 
 def irreducible_loss(data: Data) -> float:
@@ -45,47 +63,81 @@ def enough_loss(cfg: DictConfig, data: Data, irreducible: float) -> float:
 
 
 def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:
-    """Trains one model per value of `cfg.ladder.key`, to a training loss below `enough` or for all steps.
+    """Trains one model per value of `cfg.ladder.key`, to a training loss below `enough` or for all passes, and larger
+    ones where none of them gets there.
 
-    Every model is trained, also those above the smallest that learns: that a larger model fits better is a claim.
+    Every configured model is trained, also those above the smallest that learns: that a larger model fits better is a
+    claim.
     """
-    values = list(cfg.ladder["values"])
+    values, key = list(cfg.ladder["values"]), cfg.ladder.key
     if values != sorted(values) or not values:
         raise RecipeError(f"conf/overfit.yaml: ladder.values must rise, it is {values}.")
-    if cfg.ladder.key not in leaves(cfg):
-        run.say(f"{cfg.model._target_} has no {cfg.ladder.key}: the ladder has one model")
+    if key not in leaves(cfg):
+        run.say(f"{cfg.model._target_} has no {key}: the ladder has one model")
         values = [None]
-    changes = [{} if value is None else {cfg.ladder.key: value} for value in values]
-    lanes = [build.lane(cfg, data, cfg.seed, c, enough=enough) for c in changes]
-    results = build.train(cfg, data, lanes, run, "ladder")
-    models = []
-    for value, change, lane, trained in zip(values, changes, lanes, results, strict=True):
-        parameters = sum(p.numel() for p in lane.model.parameters())
-        models.append(SizedModel(_name(cfg.ladder.key, value), value, parameters, trained))
-        run.lane(models[-1].name, trained, {**change, "parameters": parameters}, main=value == values[-1])
+    changes = [{} if value is None else {key: value} for value in values]
+    models = _train(cfg, data, run, changes, enough)
+    epochs = cfg.train.epochs
+    while not any(m.learned(enough) for m in models) and isinstance(models[-1].value, int):
+        epochs *= 2
+        larger = {key: 2 * models[-1].value, "train.epochs": epochs}
+        if (cost := _cost(build.lane(cfg, data, cfg.seed, larger), data)) > cfg.ladder.growth:
+            run.say(f"{_name(key, larger[key])} is not tried: {cost:.1g} multiplications, ladder.growth allows fewer")
+            break
+        models += _train(cfg, data, run, [larger], enough, grown=True)
     return models
+
+
+def _train(
+    cfg: DictConfig, data: Data, run: Run, changes: list[dict], enough: float, grown: bool = False
+) -> list[SizedModel]:
+    key = cfg.ladder.key
+    lanes = [build.lane(cfg, data, cfg.seed, c, enough=enough) for c in changes]
+    name = f"larger, {_name(key, changes[0][key])}" if grown else "ladder"
+    models = []
+    for change, lane, trained in zip(changes, lanes, build.train(cfg, data, lanes, run, name), strict=True):
+        value, parameters = change.get(key), sum(p.numel() for p in lane.model.parameters())
+        models.append(SizedModel(_name(key, value), value, parameters, trained, grown))
+        run.lane(models[-1].name, trained, {**change, "parameters": parameters}, main=change is changes[-1])
+    return models
+
+
+def _cost(lane: Lane, data: Data) -> float:
+    """Multiplications of a training."""
+    return float(BACKWARD * multiplications(lane.model, data.train.x) * lane.steps * lane.batch_size)
 
 
 def _name(key: str, value: object) -> str:
     return "as configured" if value is None else f"{key.rsplit('.', 1)[-1]} {value}"
 
 
-def smallest_that_learned(models: list[SizedModel], enough: float) -> SizedModel:
-    """The smallest that learned the training set; where none did, the one with the lowest training loss."""
-    return next((m for m in models if m.learned(enough)), min(models, key=lambda m: m.train_loss))
+def smallest_that_fits(models: list[SizedModel], enough: float) -> SizedModel:
+    """The model for the later stages: the smallest configured one that learned the training set by heart.
+
+    Where none did, the smallest that overfits or learned it; where there is none, that of the lowest training loss.
+    """
+    configured = [m for m in models if m.learned(enough) and not m.grown]
+    fitting = configured or [m for m in models if m.learned(enough) or m.overfits]
+    return fitting[0] if fitting else min(models, key=lambda m: m.train_loss)
 
 
-def changes_for_later_stages(cfg: DictConfig, best: SizedModel) -> dict:
+def changes_for_later_stages(cfg: DictConfig, best: SizedModel, enough: float) -> dict:
     """The size of the best model, and a training that is long enough to overfit it.
 
-    A model that does not overfit cannot be regularised. 1.5 times the steps, since a regularised model learns slower.
+    A model that does not overfit cannot be regularised. 1.5 times the passes until it learned the training set by
+    heart, since a regularised model learns slower; where it only overfits, 1.5 times those until its lowest validation
+    loss, and not fewer than here.
     """
-    steps = {"train.steps": round(1.5 * best.trained.curve[-1]["step"])}
-    return steps if best.value is None else {cfg.ladder.key: best.value} | steps
+    if best.learned(enough) and not best.grown:
+        epochs = 1.5 * best.trained.curve[-1]["epoch"]
+    else:
+        epochs = max(1.5 * best.trained.best_evaluation["epoch"], cfg.train.epochs)
+    passes = {"train.epochs": round(epochs, 2)}
+    return passes if best.value is None else {cfg.ladder.key: best.value} | passes
 
 
 def predictions(models: list[SizedModel], key: str) -> list[dict]:
-    """Recipe 2: more capacity, lower training loss - compared after the same number of steps."""
+    """Recipe 2: more capacity, lower training loss - compared after the same number of passes."""
     rows = []
     for small, large in pairwise(models):
         a, b = rows_at_same_step(small, large)
@@ -93,7 +145,7 @@ def predictions(models: list[SizedModel], key: str) -> list[dict]:
             {
                 "change": f"{key} {small.value} → {large.value}",
                 "expected": "train_loss falls",
-                "measured": f"{a['train_loss']:.4f} → {b['train_loss']:.4f} at step {a['step']}",
+                "measured": f"{a['train_loss']:.4f} → {b['train_loss']:.4f} after {a['epoch']:.3g} passes",
                 "outcome": "confirmed" if b["train_loss"] < a["train_loss"] else "refuted",
             }
         )
@@ -101,9 +153,10 @@ def predictions(models: list[SizedModel], key: str) -> list[dict]:
 
 
 def rows_at_same_step(small: SizedModel, large: SizedModel) -> tuple[Row, Row]:
-    """The rows of both at the last step that both reached."""
-    at = min(len(small.trained.curve), len(large.trained.curve)) - 1
-    return small.trained.curve[at], large.trained.curve[at]
+    """The rows of both at the last step at which both were evaluated."""
+    of_small, of_large = ({row["step"]: row for row in model.trained.curve} for model in (small, large))
+    at = max(of_small.keys() & of_large.keys())
+    return of_small[at], of_large[at]
 
 
 def history(models: list[SizedModel]) -> list[dict]:

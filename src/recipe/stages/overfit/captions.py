@@ -14,13 +14,19 @@ def score_row(best: SizedModel) -> dict:
 
 def metrics(best: SizedModel, score: dict, metric: Metric) -> dict:
     scores = {name: score[name] for name in ("train_loss", "val_loss", f"val_{metric.name}")}
-    return scores | {"parameters": best.parameters, "steps": best.trained.curve[-1]["step"]}
+    return scores | {"parameters": best.parameters, "epochs": best.trained.curve[-1]["epoch"]}
 
 
 def summary(best: SizedModel, enough: float) -> str:
     """enough: the training loss below which a model has learned the training set."""
-    model = f"{best.name} ({best.parameters:,} parameters)"
-    reached = f"a training loss of {best.train_loss:.3f} after {best.trained.curve[-1]['step']} steps"
+    model, last = f"{best.name} ({best.parameters:,} parameters)", best.trained.curve[-1]
+    reached = f"a training loss of {best.train_loss:.3f} after {last['epoch']:.3g} passes"
     if best.learned(enough):
         return f"{model} is the smallest model of the ladder that learns the training set by heart: {reached}."
+    if best.overfits:
+        lowest = best.trained.best_evaluation
+        return (
+            f"{model} is the smallest model of the ladder that overfits: {reached}, while its validation loss has "
+            f"risen from {lowest['val_loss']:.3f} after {lowest['epoch']:.3g} passes to {last['val_loss']:.3f}."
+        )
     return f"No model of the ladder learns the training set by heart; {model} comes nearest: {reached}."

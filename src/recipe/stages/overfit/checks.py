@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from recipe.files import read_json
 from recipe.stages.overfit.capacity_ladder import SizedModel, rows_at_same_step
-from recipe.verdict import FAIL, Verdict, below, check, skip, undecided
+from recipe.verdict import FAIL, PASS, Verdict, below, bounded, check, skip, undecided
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,26 @@ def subject(
 
 @check(source="Recipe 3, overfit")
 def training_set_is_learned(r: CapacityLadder) -> Verdict:
-    """A model of the ladder learns the training set by heart, as far as equal inputs have equal targets.
+    """A model of the ladder learns the training set by heart, or overfits it: its validation loss rises meanwhile.
 
-    If the loss was still falling, there are too few steps or the ladder is too small (`overfit: {ladder: ..., train:
-    {steps: ...}}` in params.yaml); else the learning rate is off, or regularisation is still on. Rows of a table that
-    say little about their target need a larger model and more steps. `overfit: {enough: ...}` sets the bound.
+    As far as equal inputs have equal targets. If the loss was still falling, there are too few passes or the ladder is
+    too small (`overfit: {ladder: {values: ..., growth: ...}, train: {epochs: ...}}` in params.yaml); else the learning
+    rate is off, or regularisation is still on. `overfit: {enough: ...}` sets the bound.
     """
     finding = (
         f"The best model of the ladder, {r.best.name}, reaches a training loss of {r.best.train_loss:.3f}, above "
-        f"{r.enough:.3f}: it does not learn the training set by heart. Give it more steps, or enlarge the ladder."
+        f"{r.enough:.3f}, and its validation loss does not rise: it neither learns the training set by heart nor "
+        "overfits it. Give it more passes, or enlarge the ladder."
     )
-    return below(r.best.train_loss, r.enough, finding=finding)
+    lowest = min(m.train_loss for m in r.models)
+    if lowest < r.enough:
+        return below(lowest, r.enough)
+    return bounded(PASS if r.best.overfits else FAIL, lowest, f"< {r.enough:.4g}, or overfitted", finding=finding)
 
 
 @check(source="Recipe 2, verify decreasing training loss")
 def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdict:
-    """The largest model of the ladder fits the training set better than the smallest, after the same steps.
+    """The largest model of the ladder fits the training set better than the smallest, after the same passes.
 
     Otherwise the setting does not reach the model, a bottleneck elsewhere holds it back, or the larger model needs
     another learning rate.
@@ -66,7 +70,7 @@ def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdic
         return skip("the model has no setting for its capacity")
     small, large = (row["train_loss"] for row in rows_at_same_step(r.models[0], r.models[-1]))
     finding = (
-        f"After the same steps the largest model of the ladder has a training loss of {large:.4f}, the smallest "
+        f"After the same passes the largest model of the ladder has a training loss of {large:.4f}, the smallest "
         f"{small:.4f}: capacity does not help. See whether the setting reaches the model."
     )
     verdict = below(large, small, finding=finding)
@@ -80,11 +84,11 @@ def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdic
 def training_loss_is_below_the_baselines(r: CapacityLadder) -> Verdict:
     """The best model of the ladder has a lower training loss than the baseline's model, or has learned it by heart.
 
-    Otherwise it is smaller than the baseline's model, or was trained for fewer steps.
+    Otherwise it is smaller than the baseline's model, or was trained for fewer passes.
     """
     finding = (
         f"The best model of the ladder has a training loss of {r.best.train_loss:.3f}, the baseline's model "
-        f"{r.baseline['train_loss']:.3f}. Enlarge the ladder, or train for more steps."
+        f"{r.baseline['train_loss']:.3f}. Enlarge the ladder, or train for more passes."
     )
     return below(r.best.train_loss, max(r.enough, r.baseline["train_loss"] + 1e-3), finding=finding)
 

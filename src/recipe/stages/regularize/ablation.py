@@ -1,13 +1,12 @@
 """Candidate changes, one at a time on top of those that were kept; kept where the gain exceeds seed noise."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.changes import TRAINING, leaves, merge_changes
+from recipe.config.changes import TRAINING, leaves, merge_changes, multiplied
 from recipe.config.changes import change as changed
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
@@ -217,12 +216,8 @@ def resolved(cfg: DictConfig, kept: dict, change: dict) -> dict:
     for key, value in change.items():
         if key == "+augment":
             values["augment"] = _added(now, value)
-        elif isinstance(value, str) and (times := re.fullmatch(r"x(\d*\.?\d+)", value)):
-            old = OmegaConf.select(now, key)
-            new = old * float(times[1])
-            values[key] = max(1, round(new)) if isinstance(old, int) else new
         else:
-            values[key] = value
+            values[key] = multiplied(value, OmegaConf.select(now, key))
     return values
 
 

@@ -39,7 +39,7 @@ def pick_beats_the_baseline(r: Regularized, errors: float = 2.0) -> Verdict:
     """The accepted recipe has a validation loss below that of every baseline, or above it by no more than chance.
 
     The overfitted model lost what the baseline had learned: it is too large and no candidate change was kept, it was
-    trained for too many steps without early stopping, or a change that was kept is harmful beyond val. The interval is
+    trained for too many passes without early stopping, or a change that was kept is harmful beyond val. The interval is
     over validation examples. With folds both are compared in the first one, on val.
     """
     loss = r.result.accepted.in_first_fold().score()["val_loss"]
@@ -102,7 +102,7 @@ def something_helped(r: Regularized) -> Verdict:
 def first_layer_is_not_noise(r: Regularized, errors: float = 3.0) -> Verdict:
     """Adjacent weights in the first layer are more alike than the same weights in random order.
 
-    Otherwise they still look like the random numbers that they were initialised with: too few steps or too low a rate
+    Otherwise they still look like the random numbers that they were initialised with: too few passes or too low a rate
     to move them, inputs whose pixels are in no order, or labels that do not depend on the inputs. The value is in
     standard errors of noise, over the filters of all seeds; of 3x3 filters that moved little it can be small in a
     network that works.

@@ -103,7 +103,7 @@ def _interval(axis: Any, at: int, gain: Gain, colour: str, reach: tuple[float, f
 
 
 def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> None:
-    """{name: a curve per seed}, a panel each: train and val loss against steps, val of the first name in grey."""
+    """{name: a curve per seed}, a panel each: train and val loss against passes, val of the first name in grey."""
     across, base = min(4, len(lanes)), next(iter(lanes.values()))
     down = -(-len(lanes) // across)
     grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
@@ -114,12 +114,12 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
             kinds = ((base, "val_loss", FAINT, "val, no regularisation"), (seeds, "train_loss", COLOURS[1], "train"))
             for shown, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
                 for i, curve in enumerate(shown):
-                    xy = [r["step"] for r in curve], [r[metric] for r in curve]
+                    xy = [r["epoch"] for r in curve], [r[metric] for r in curve]
                     axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
             axis.set_title(name, fontsize=9)
             axis.set(yscale="log")
             axis.grid(color=GRID, lw=0.6)
-        figure.supxlabel("step", fontsize=9.5)
+        figure.supxlabel("passes", fontsize=9.5)
         figure.supylabel("loss", fontsize=9.5)
         axes[0][0].legend(fontsize=7.5)
 

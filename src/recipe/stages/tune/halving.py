@@ -1,4 +1,4 @@
-"""Successive halving: at each rung of steps, the trials that are not among the best end (Li et al. 2018, ASHA)."""
+"""Successive halving: at each rung of passes, the trials that are not among the best end (Li et al. 2018, ASHA)."""
 
 import math
 from collections.abc import Mapping
@@ -9,16 +9,15 @@ from omegaconf import DictConfig
 K = TypeVar("K")
 
 
-def rungs_of(cfg: DictConfig, steps: int) -> list[int]:
-    """Steps (of evaluations) at which trials are judged: `first` of all steps, then `factor` times as many, etc."""
+def rungs_of(cfg: DictConfig, evaluations: float) -> list[int]:
+    """Numbers of the evaluations at which trials are judged: `first` of all, then `factor` times as many, etc."""
     if cfg.halving is None:
         return []
-    first, factor, every = cfg.halving.first, cfg.halving.factor, cfg.train.eval_every
     rungs: list[int] = []
-    step = first * steps
-    while (rung := math.ceil(step / every - 1e-9) * every) < steps:
+    exact = cfg.halving.first * evaluations
+    while (rung := max(1, math.ceil(exact - 1e-9))) < evaluations:
         rungs += [rung] if rung not in rungs else []
-        step *= factor
+        exact *= cfg.halving.factor
     return rungs
 
 

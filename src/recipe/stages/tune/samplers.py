@@ -158,5 +158,5 @@ def _frozen(space: Space, earlier: Trial | dict) -> FrozenTrial:
         value=earlier.value if complete else None,
         params=earlier.params,
         distributions=distributions(space, earlier.params),
-        intermediate_values={int(step): value for step, value in earlier.rungs.items()},
+        intermediate_values={int(rung): value for rung, value in earlier.rungs.items()},
     )

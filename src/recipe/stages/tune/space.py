@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.config.changes import TRAINING, change, is_group, leaves, merge_changes, nearest
+from recipe.config.changes import TRAINING, change, is_group, leaves, merge_changes, multiplied, nearest
 from recipe.config.schema import Tune
 from recipe.config.type_check import check_types, kind_of
 from recipe.errors import RecipeError
@@ -170,6 +170,8 @@ def _range(cfg: DictConfig, key: str, range_: dict, present, groups: dict | None
         choices = range_["choices"]
         if not isinstance(choices, (list, dict)) or not choices:
             raise RecipeError(f"{where}: choices must be a list that is not empty.")
+        if isinstance(choices, list):
+            choices = [multiplied(c, present) for c in choices]
         if not all(isinstance(c, (int, float, str, bool, type(None))) for c in choices):
             raise RecipeError(f"{where}: choices must be numbers, words, true, false or null.")
         if len(set(map(repr, choices))) < len(choices):

@@ -79,8 +79,8 @@ class SamplerStudy:
     def write_result(self, row: int, trial: Trial) -> None:
         """Raises ClaimLost where the row no longer belongs to this worker."""
         try:
-            for step, value in trial.rungs.items():
-                self.storage.set_trial_intermediate_value(row, int(step), value)
+            for rung, value in trial.rungs.items():
+                self.storage.set_trial_intermediate_value(row, int(rung), value)
             self.storage.set_trial_user_attr(row, "result", result_of(trial))
             values = None if trial.value is None else [trial.value]
             self.storage.set_trial_state_values(row, STATES[trial.state], values)

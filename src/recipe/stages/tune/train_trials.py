@@ -61,7 +61,7 @@ class CohortJudge:
     factor: float
     early: dict[Key, bool]
     past: dict[Key, Trial]
-    rungs: dict[Key, dict[str, float]] = field(default_factory=dict)  # of each trial {step: value}
+    rungs: dict[Key, dict[str, float]] = field(default_factory=dict)  # of each trial {evaluation: value}
     pruned: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -71,22 +71,22 @@ class CohortJudge:
         """Numbers of the lanes of the n-th trial."""
         return range(n * self.seeds, (n + 1) * self.seeds)
 
-    def __call__(self, step: int, trained: list[Trained]) -> dict[int, str]:
+    def __call__(self, number: int, trained: list[Trained]) -> dict[int, str]:
         ending: dict[int, str] = {}
         for repeat in {key[0] for key in self.keys}:
-            ending |= self._judge_repeat(repeat, step, trained)
+            ending |= self._judge_repeat(repeat, number, trained)
         return ending
 
-    def _judge_repeat(self, repeat: int, step: int, trained: list[Trained]) -> dict[int, str]:
+    def _judge_repeat(self, repeat: int, number: int, trained: list[Trained]) -> dict[int, str]:
         """Trials are compared within their repeat."""
         ending: dict[int, str] = {}
-        rung = str(step)
+        rung = str(number)
         values = {t.key: t.rungs[rung] for t in self.past.values() if t.repeat == repeat and rung in t.rungs}
         rivals = [(n, key) for n, key in enumerate(self.keys) if key[0] == repeat and key not in self.pruned]
         for n, key in rivals:
             value = statistics.fmean(_value(trained[i], self.early[key]) for i in self.lanes_of(n))
             if not math.isfinite(value):
-                ending |= dict.fromkeys(self.lanes_of(n), f"stopped at step {step}: another seed was lost")
+                ending |= dict.fromkeys(self.lanes_of(n), "stopped: another seed was lost")
             else:
                 values[key] = self.rungs[key][rung] = value
         staying = survivors(values, self.factor)
@@ -94,7 +94,8 @@ class CohortJudge:
             in_training = any(not trained[i].ended for i in self.lanes_of(n))
             if key in values and key not in staying and in_training:
                 self.pruned.add(key)
-                ending |= dict.fromkeys(self.lanes_of(n), f"stopped at step {step}: halving")
+                passes = max(trained[i].curve[-1]["epoch"] for i in self.lanes_of(n))
+                ending |= dict.fromkeys(self.lanes_of(n), f"stopped after {passes:.3g} passes: halving")
         return ending
 
 
@@ -107,9 +108,9 @@ def _trained(
     judge = CohortJudge(keys=list(cohort), seeds=len(setup.seeds), factor=factor, early=early, past=past)
     trained = engine.train(
         [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
-        eval_every=setup.cfg.train.eval_every, metric=setup.data.metric, folder=folder,
+        metric=setup.data.metric, folder=folder,
         say=lambda text: setup.say(f"{sampler}: {text}"),
-        rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
+        rungs=rungs_of(setup.cfg, setup.evaluations), judge=judge,
     )  # fmt: skip
     trials = {}
     for n, (key, params) in enumerate(cohort.items()):
@@ -128,7 +129,7 @@ def _trial(trial: Trial, seeds: list[Trained], early: bool) -> Trial:
     """The trial with what its seeds have measured; failed where a loss is not finite."""
     values, rows = [_value(t, early) for t in seeds], [t.row(early) for t in seeds if t.curve]
     trial = replace(
-        trial, steps=int(max((t.curve[-1]["step"] for t in seeds if t.curve), default=0)),
+        trial, epochs=max((t.curve[-1]["epoch"] for t in seeds if t.curve), default=0.0),
         seconds=sum(t.seconds for t in seeds), curve=_mean_curve(seeds),
     )  # fmt: skip
     if not all(map(math.isfinite, values)):
@@ -147,8 +148,8 @@ def _mean_curve(seeds: list[Trained]) -> dict[str, list]:
     common = min(len(t.curve) for t in seeds)
     if not common:
         return {}
-    columns = [c for c in seeds[0].curve[0] if c != "step" and not c.startswith("val_loss_")]
-    curve: dict[str, list] = {"step": [row["step"] for row in seeds[0].curve[:common]]}
+    columns = [c for c in seeds[0].curve[0] if c not in ("step", "epoch") and not c.startswith("val_loss_")]
+    curve: dict[str, list] = {c: [row[c] for row in seeds[0].curve[:common]] for c in ("step", "epoch")}
     return curve | {c: [statistics.fmean(t.curve[r][c] for t in seeds) for r in range(common)] for c in columns}
 
 
@@ -164,15 +165,15 @@ def train_again(setup: TrialSetup, cohort: list[Trial], top: Trial) -> float:
     numbers = sorted({i for group in groups if any(pairs[n][1] is top for n in group) for i in group})
     lanes, trials = [pairs[i][0] for i in numbers], [pairs[i][1] for i in numbers]
 
-    def ended(t: Trial, step: int) -> bool:
-        return (t.state == "pruned" and t.steps == step) or (t.state == "failed" and str(step) not in t.rungs)
+    def ended(t: Trial, rung: str) -> bool:
+        return (t.state == "pruned" and rung == list(t.rungs)[-1]) or (t.state == "failed" and rung not in t.rungs)
 
-    def judge(step: int, trained: list[Trained]) -> dict[int, str]:
-        return {i: "as before" for i, t in enumerate(trials) if ended(t, step)}
+    def judge(number: int, trained: list[Trained]) -> dict[int, str]:
+        return {i: "as before" for i, t in enumerate(trials) if ended(t, str(number))}
 
     trained = engine.train(
-        lanes, setup.data.train, setup.data.val, eval_every=setup.cfg.train.eval_every, metric=setup.data.metric,
-        rungs=rungs_of(setup.cfg, setup.steps), judge=judge,
+        lanes, setup.data.train, setup.data.val, metric=setup.data.metric,
+        rungs=rungs_of(setup.cfg, setup.evaluations), judge=judge,
     )  # fmt: skip
     early = setup.stops_early(top.params)
     return statistics.fmean(_value(t, early) for t, trial in zip(trained, trials, strict=True) if trial is top)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
+from recipe.experiment import build
 from recipe.experiment.arms import lane_of, lane_seeds
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, changes
@@ -19,8 +20,8 @@ class Trial:
     """A finished trial. state: complete, pruned (value: where it was stopped) or failed (value: None).
 
     value: mean over seeds, and with folds over those, of the validation loss; spread: its standard deviation, None of
-    one seed. rungs: {step: value} of the rungs at which it was judged, with text keys. curve: {column: values}, means
-    over seeds.
+    one seed. rungs: {number of the evaluation: value} of the rungs at which it was judged, with text keys, in order.
+    curve: {column: values}, means over seeds.
     """
 
     sampler: str
@@ -31,7 +32,7 @@ class Trial:
     value: float | None = None
     spread: float | None = None
     metric: float | None = None  # on val; mean over seeds
-    steps: int = 0
+    epochs: float = 0.0  # passes that were trained
     cause: str = ""
     rungs: dict[str, float] = field(default_factory=dict)
     curve: dict[str, list] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Trial:
         row |= {key: self.params.get(key) for key in space}
         return row | {
             "state": self.state, "val_loss": self.value, "spread": self.spread, f"val_{metric}": self.metric,
-            "steps": self.steps, "cause": self.cause,
+            "epochs": self.epochs, "cause": self.cause,
         }  # fmt: skip
 
     def trained(self) -> Trained:
@@ -104,8 +105,10 @@ class TrialSetup:
         return bool((self.start | params).get("train.early_stopping", self.cfg.train.early_stopping))
 
     @property
-    def steps(self) -> int:
-        return self.start.get("train.steps", self.cfg.train.steps)
+    def evaluations(self) -> float:
+        """Of a training with the accepted recipe."""
+        epochs = self.start.get("train.epochs", self.cfg.train.epochs)
+        return float(epochs / build.eval_every(self.cfg, self.data))
 
 
 def log_trials(setup: TrialSetup, run: Run, trials: list[Trial]) -> None:
