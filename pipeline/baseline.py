@@ -8,7 +8,7 @@ from recipe.checks.examine import CHECKS
 from recipe.checks.measurements.batch_capture import captured_batches
 from recipe.experiment.saved import save_baselines
 from recipe.plots import training as figures
-from recipe.stages.baseline import captions, checks
+from recipe.stages.baseline import captions, checks, scattered_copies
 from recipe.stages.baseline.baselines import subject_of, train_baselines
 from recipe.stages.runner import Report, stage
 from recipe.stages.setup_from_config import examined, setup_from
@@ -31,6 +31,7 @@ def main(cfg, run):
     return Report(
         captions.metrics(scores, data.metric), verdicts, scores=scores, metric=data.metric,
         evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(scores, data.metric),
+        findings=scattered_copies.findings(data, cfg.seed),
     )  # fmt: skip
 
 
