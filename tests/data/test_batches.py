@@ -59,6 +59,7 @@ def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):
     baselines = train_baselines(cfg, data, run)
     assert [baseline.name for baseline in baselines] == [
         "constant",
+        "logistic regression",
         "gradient boosting",
         "linear",
         "mlp",

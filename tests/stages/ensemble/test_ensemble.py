@@ -379,8 +379,8 @@ PLANTED = {
     "final_beats_the_untuned_baseline": [
         replaced(untuned=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test))
     ],
-    "final_beats_gradient_boosting": [
-        replaced(boosting=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test))
+    "final_beats_simple_models": [
+        replaced(simple=lambda ran: compare("a", ran.results.systems[0].p_test, "b", ran.results.final.p_test))
     ],
     "intervals_cover": [replaced(coverage=lambda ran: too_narrow())],
     "training_was_long_enough": [replaced(extended=lambda ran: too_short(ran))],

@@ -14,7 +14,7 @@ from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
 from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
-from recipe.models.boosting import BOOSTING, fit_boosting
+from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE, fit_baselines
 from recipe.stages.baseline.checks import Baselines
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
@@ -70,14 +70,16 @@ def constant(cfg: DictConfig, data: Data) -> Baseline:
     return _without_network(cfg, data, "constant", answer.repeat(len(data.train), 1), answer.repeat(len(data.val), 1))
 
 
-def boosting(cfg: DictConfig, data: Data) -> Baseline | None:
-    """Gradient boosting of trees; None where the inputs are not columns of a table, or do not fit into memory."""
+def fitted(cfg: DictConfig, data: Data) -> list[Baseline]:
+    """Those of scikit-learn; none where the inputs are not columns of a table, or do not fit into memory."""
     x_train, x_val, task = data.train.x, data.val.x, data.task
     if x_train.ndim != 2 or not isinstance(x_train, Tensor) or not isinstance(x_val, Tensor):
-        return None
-    trees = fit_boosting(task, x_train, data.train.y, cfg.seed)
-    on_train, on_val = (task.outputs_of(trees.predict(x)).float().to(data.train.y.device) for x in (x_train, x_val))
-    return _without_network(cfg, data, BOOSTING, on_train, on_val)
+        return []
+    done = []
+    for name, model in fit_baselines(task, x_train, data.train.y, cfg.seed).items():
+        on_train, on_val = (task.outputs_of(model.predict(x)).float().to(data.train.y.device) for x in (x_train, x_val))
+        done.append(_without_network(cfg, data, name, on_train, on_val))
+    return done
 
 
 def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, on_val: Tensor) -> Baseline:
@@ -91,11 +93,11 @@ def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, o
 
 
 def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
-    """The constant, boosting of a table, each baseline of conf that differs from the configured model, and that model.
+    """The constant, those fitted to a table, each baseline of conf that is not the configured model, and that one.
 
     Rows of features have no neighbouring pixels, so the convnet is left out for them.
     """
-    baselines = [b for b in (constant(cfg, data), boosting(cfg, data)) if b]
+    baselines = [constant(cfg, data), *fitted(cfg, data)]
     for baseline in baselines:
         run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
     images = data.train.x.ndim == 4
@@ -138,7 +140,7 @@ def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baseli
         regularizers=regularizers(cfg),
         lost=[t.ended for b in baselines for t in b.trained if t.lost],
         over_constant=over_constant(data, model, constant) if model.val_outputs else None,
-        over_linear=lower_loss(data, model, named.get("linear")),
+        over_linear=lower_loss(data, model, named.get(RIDGE) or named.get(LOGISTIC) or named.get("linear")),
         over_boosting=lower_loss(data, model, named.get(BOOSTING)),
         tabular=data.train.x.ndim == 2,
     )

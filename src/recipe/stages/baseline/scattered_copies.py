@@ -14,7 +14,7 @@ from recipe.data.batches import Data
 from recipe.data.expected_repeats import row_codes
 from recipe.formatting import lowering
 from recipe.metrics.scores import gained
-from recipe.models.boosting import fit_boosting
+from recipe.models.fitted import fit_boosting
 from recipe.rng import generator
 
 FOLDS = 5

@@ -3,7 +3,7 @@
 import math
 
 from recipe.formatting import count, interval, lowering
-from recipe.models.boosting import BOOSTING
+from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE
 from recipe.stages.ensemble import final_evaluation
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect
 from recipe.stages.ensemble.member_weights import GREEDY, MemberWeights
@@ -15,7 +15,7 @@ EVIDENCE = {
     "temperature_helps_where_it_was_not_fitted": ["reliability.png"],
     "intervals_cover": ["reliability.png"],
     "final_beats_the_untuned_baseline": ["systems.png"],
-    "final_beats_gradient_boosting": ["systems.png"],
+    "final_beats_simple_models": ["systems.png"],
     "final_score_beats_the_constant": ["mispredictions.html"],
     "training_was_long_enough": ["longer.png"],
 }
@@ -56,7 +56,7 @@ def findings(r: Results) -> list[str]:
     compared = [
         c
         for c in r.comparisons
-        if c.other in (BOOSTING, final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
+        if c.other in (BOOSTING, LOGISTIC, RIDGE, final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
         or c.other.endswith(final_evaluation.UNTUNED)
     ]
     unit = r.metric.unit if r.coverage else ""

@@ -14,7 +14,7 @@ from recipe.files import write_table
 from recipe.metrics.comparison import Comparison, compare
 from recipe.metrics.metric import Metric
 from recipe.metrics.scores import weighted
-from recipe.models.boosting import BOOSTING, fit_boosting
+from recipe.models.fitted import fit_baselines
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.member_weights import MemberWeights
 from recipe.stages.ensemble.members import Member, best_member, member_on_test, saved_predictions, stack
@@ -92,18 +92,17 @@ def score_systems(
 
 
 def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) -> list[ScoredSystem]:
-    """The constant answer, boosting of a table, and the networks of the baseline stage, the configured model last.
+    """The constant answer, those fitted to a table, and networks of the baseline stage, the configured model last.
 
-    The first two are fitted in every fold, and averaged as networks are.
+    The first ones are fitted in every fold, and averaged as networks are.
     """
     pairs = zip(data.parts, test.parts, strict=True)
     constants = [part.task.predict(part.task.constant(part.train.y)).cpu() for part in data.parts]
     systems = [_of_folds("constant", [
         (p.expand(len(part.val), -1), p.expand(len(test), -1)) for p, part in zip(constants, data.parts, strict=True)
     ])]  # fmt: skip
-    boosted = [_boosted(part, on_test, cfg.seed) for part, on_test in pairs]
-    if known := [predicted for predicted in boosted if predicted]:
-        systems.append(_of_folds(BOOSTING, known))
+    fitted = [_fitted(part, on_test, cfg.seed) for part, on_test in pairs]
+    systems += [_of_folds(name, [of_fold[name] for of_fold in fitted]) for name in fitted[0]]
     baselines = read_baselines(folder)
     for baseline in baselines:
         name = baseline["system"] + (UNTUNED if baseline is baselines[-1] else "")
@@ -114,13 +113,13 @@ def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) ->
     return systems
 
 
-def _boosted(data: Data, test: Split, seed: int) -> tuple[Tensor, Tensor] | None:
-    """Predictions on val and test of gradient boosting; None where these are not columns of a table in memory."""
+def _fitted(data: Data, test: Split, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """{model: its predictions on val and on test}; empty where these are not columns of a table in memory."""
     rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor) and part.x.ndim == 2]
     if len(rows) < 3:
-        return None
-    trees = fit_boosting(data.task, rows[0], data.train.y, seed)
-    return trees.predict(rows[1]), trees.predict(rows[2])
+        return {}
+    models = fit_baselines(data.task, rows[0], data.train.y, seed)
+    return {name: (model.predict(rows[1]), model.predict(rows[2])) for name, model in models.items()}
 
 
 def _of_folds(name: str, predicted: list[tuple[Tensor, Tensor]]) -> ScoredSystem:

@@ -18,7 +18,7 @@ from recipe.metrics.comparison import Comparison
 from recipe.metrics.metric import Metric
 from recipe.metrics.power import share_saved
 from recipe.metrics.scores import weighted
-from recipe.models.boosting import BOOSTING
+from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE
 from recipe.stages.ensemble import extended_training, final_evaluation, member_weights
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect, calibration_effect
 from recipe.stages.ensemble.checks import FinalSystemEvidence
@@ -86,9 +86,14 @@ class Results:
         return next(c for c in self.comparisons if c.other.endswith(final_evaluation.UNTUNED))
 
     @property
-    def boosting(self) -> Comparison | None:
-        """The final system compared with gradient boosting, on test."""
-        return next((c for c in self.comparisons if c.other == BOOSTING), None)
+    def simple(self) -> Comparison | None:
+        """The final system compared, on test, with the better one of a table's simple models on validation."""
+        losses = {
+            s.name: self.task.losses(s.p_val, self.actual_val).mean().item()
+            for s in self.systems if s.name in (BOOSTING, LOGISTIC, RIDGE)
+        }  # fmt: skip
+        best = min(losses, key=losses.__getitem__, default=None)
+        return next((c for c in self.comparisons if c.other == best), None)
 
     @property
     def student(self) -> Comparison | None:
@@ -169,7 +174,7 @@ def evidence(data: Data, test: Split, r: Results, reloaded: Tensor) -> FinalSyst
         saved_on_val=on_val,
         is_tabular=data.train.x.ndim == 2,
         untuned=r.untuned,
-        boosting=r.boosting,
+        simple=r.simple,
         extended=r.extended,
     )
 

@@ -1,10 +1,10 @@
-"""Gradient boosting as a baseline, for every task."""
+"""The models that scikit-learn fits to a table, for every task."""
 
 import numpy as np
 import pytest
 import torch
 
-from recipe.models.boosting import fit_boosting
+from recipe.models.fitted import fit_baselines, fit_boosting, fit_linear
 from recipe.tasks.classification import Classification
 from recipe.tasks.multilabel import Multilabel
 from recipe.tasks.regression import Regression
@@ -56,3 +56,24 @@ def test_the_outputs_of_predictions_give_them_back():
     ):
         p = torch.tensor([[0.25, 0.75], [0.9, 0.1]], dtype=torch.float64)
         assert task.predict(task.outputs_of(p)).numpy() == pytest.approx(p.numpy())
+
+
+def test_the_ridge_is_that_of_scikit_learn_in_the_unit_of_the_quantity():
+    from sklearn.linear_model import RidgeCV
+
+    noise = torch.randn(300, generator=torch.Generator().manual_seed(1))
+    q = (100 + 20 * X[:, 0] + 30 * noise).double()[:, None]
+    task = Regression(("a",)).scaled(q)
+    p = fit_linear(task, X, task.targets(q)).predict(X)
+    known = RidgeCV(np.geomspace(1e-3, 1e4, 15)).fit(X.numpy(), q[:, 0].numpy()).predict(X.numpy())
+    assert p[:, 0].numpy() == pytest.approx(known, rel=1e-4)
+
+
+def test_each_task_has_its_linear_model_before_its_trees():
+    y = (X[:, 0] > 0).long()
+    names = list(fit_baselines(Classification(("a", "b")), X, y, 0))
+    assert names == ["logistic regression", "gradient boosting"]
+    task = Regression(("a",)).scaled(X[:, :1])
+    assert next(iter(fit_baselines(task, X, task.targets(X[:, :1]), 0))) == "ridge regression"
+    p = fit_linear(Multilabel(("a", "b")), X, torch.stack([y.float(), 1 - y.float()], 1)).predict(X)
+    assert p.sum(1).numpy() == pytest.approx(1, abs=1e-6)
