@@ -25,7 +25,7 @@ def shipped():
 
 
 def config(**more):
-    small = {"seeds": FOLDS + 1, "train": {"steps": 60, "eval_every": 20, "batch_size": 16}, **more}
+    small = {"seeds": FOLDS + 1, "train": {"epochs": 13.5, "eval_every": 4.5, "batch_size": 16}, **more}
     return OmegaConf.merge(shipped(), {"model": None}, {"model": MLP}, small)
 
 

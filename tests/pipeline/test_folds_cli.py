@@ -24,7 +24,8 @@ def clone(tmp_path_factory) -> Clone:
     params |= {"data": {"name": "table", "file": "data/diabetes.csv", "target": "target"}, "model": "mlp"}
     params["overfit"] |= {
         "waive": dict.fromkeys(("training_set_is_learned", "training_loss_is_below_the_baselines"), NOTHING_LEARNED),
-        "train": {"steps": 200},
+        "train": {"epochs": 75},
+        "ladder": {"values": [4, 16], "growth": 0},
     }
     params["regularize"] |= {
         "rungs": [{"name": "dropout", "change": {"model.dropout": 0.25}, "expected": "val_loss falls"}]

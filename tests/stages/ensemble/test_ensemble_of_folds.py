@@ -20,7 +20,7 @@ from recipe.files import read_csv, read_yaml
 from recipe.metrics.calibration import fit_temperature
 from recipe.metrics.conformal import half_widths
 from recipe.metrics.scores import weighted
-from recipe.models.boosting import BOOSTING
+from recipe.models.fitted import BOOSTING
 from recipe.serve import system
 from recipe.stages.baseline.baselines import Baseline
 from recipe.stages.ensemble import captions, distillation, figures, member_weights, mispredictions, results
@@ -38,7 +38,7 @@ ACCEPTED, OTHER = {"optimizer.lr": 0.02}, {"optimizer.lr": 0.01}
 
 
 def config():
-    small = {"members": 5, "top": 3, "train": {"steps": 120, "eval_every": 60}, "longer": 2, "distil": True}
+    small = {"members": 5, "top": 3, "train": {"epochs": 54, "eval_every": 27}, "longer": 2, "distil": True}
     cfg = OmegaConf.merge(compose("ensemble"), {"model": None}, {"model": MLP}, small)
     cfg.data = OmegaConf.create(CONFIG)
     return cfg

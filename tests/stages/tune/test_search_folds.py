@@ -33,18 +33,15 @@ def test_the_value_of_a_trial_is_the_mean_over_folds(data, tmp_path):
     search = open_search(cfg, data, {}, {}, tmp_path, lambda text: None)
     take_part(search)
     trials = trials_of(search)["random"]
-    judged = {step for t in trials for step in t.rungs}
+    judged = {rung for t in trials for rung in t.rungs}
     assert judged
     assert {t.state for t in trials} == {"complete", "pruned"}
     complete = next(t for t in trials if t.state == "complete")
-    alone = engine.train(
-        search.setup.lanes(complete.params), data.train, data.val, eval_every=cfg.train.eval_every, metric=data.metric
-    )
+    alone = engine.train(search.setup.lanes(complete.params), data.train, data.val, metric=data.metric)
     assert complete.value == pytest.approx(statistics.fmean(t.curve[-1]["val_loss"] for t in alone), rel=1e-5)
     assert complete.spread == pytest.approx(statistics.stdev(t.curve[-1]["val_loss"] for t in alone), rel=1e-4)
-    at = {row["step"]: n for n, row in enumerate(alone[0].curve)}
-    for step, value in complete.rungs.items():
-        expected = statistics.fmean(t.curve[at[int(step)]]["val_loss"] for t in alone)
+    for rung, value in complete.rungs.items():
+        expected = statistics.fmean(t.curve[int(rung)]["val_loss"] for t in alone)
         assert value == pytest.approx(expected, rel=1e-5)
     tuned = compare(search, trials, SilentRun(tmp_path))
     assert tuned.repeated_loss == complete.value or tuned.best is not complete
