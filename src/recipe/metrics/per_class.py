@@ -12,13 +12,12 @@ from recipe.metrics.weighted import Array, average_precision, roc_auc
 Row = dict[str, str | float]
 
 
-def by_class(p: Array, y: Array, names: Sequence[str]) -> list[Row]:
-    """A row per class of probabilities (N, K) against classes (N,), also of those without an example.
+def by_class(predicted: Array, y: Array, names: Sequence[str]) -> list[Row]:
+    """A row per class of predicted classes (N,) against true ones (N,), also of those without an example.
 
     recall: the share of the class's examples that are predicted as it; precision: the share of those predicted as it
     that belong to it; each with Wilson's 95 % interval, and empty where it is a share of nothing.
     """
-    predicted = p.argmax(1)
     return [_shares("class", name, predicted == c, y == c) for c, name in enumerate(names)]
 
 

@@ -42,14 +42,16 @@ from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 4
+FORMAT = 5
 BATCH = 1000  # inputs at a time
+CHOSEN = "calibration", "half_widths", "thresholds"  # on validation
 
 
 @dataclass(frozen=True)
 class System:
     """Members whose predictions are averaged. counts: how often each of them counts. calibration: parameters of
-    `Task.calibrated`. half_widths: of the 90 % intervals of quantities; empty of other tasks.
+    `Task.calibrated`. half_widths: of the 90 % intervals of quantities; thresholds: from which labels, or one of two
+    classes, are predicted; each empty of other tasks.
 
     scales, tasks: of each fold of a cross-validation, what standardises the inputs and turns outputs into predictions;
     without folds one of each. folds: of each member, which of them it was trained in.
@@ -64,6 +66,7 @@ class System:
     counts: list[int]
     calibration: tuple[float, ...]
     half_widths: tuple[float, ...]
+    thresholds: tuple[float, ...]
     device: str
 
     @property
@@ -84,7 +87,7 @@ class System:
 
     @property
     def answers(self) -> Answers:
-        return self.task.answers(self.half_widths)
+        return self.task.answers(self.half_widths, self.thresholds)
 
     def predict(self, inputs: np.ndarray) -> Tensor:
         """Predictions (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
@@ -123,13 +126,14 @@ class System:
 def save(
     folder: Path, cfg: DictConfig, data: Data, members: Iterable[tuple[dict, Path | dict, int]],
     calibration: Sequence[float] = (), half_widths: Sequence[float] = (), prepared: Path = Path("runs/prepare"),
-    folds: Sequence[int] = (),
+    folds: Sequence[int] = (), thresholds: Sequence[float] = (),
 ) -> list[str]:  # fmt: skip
     """Writes the system anew; gives the names of user-defined code that must be trusted to load it.
 
     members: (changes of cfg, weights or a safetensors file of them, how often the member counts). calibration: by
-    default none. half_widths: of the intervals of quantities. prepared: the folder of the store that `data` was read
-    from. folds: of each member, the fold of `data` that it was trained in, where there are any.
+    default none. half_widths: of the intervals of quantities; thresholds: of labels, or of one of two classes.
+    prepared: the folder of the store that `data` was read from. folds: of each member, the fold of `data` that it was
+    trained in, where there are any.
     """
     shutil.rmtree(folder / "members", ignore_errors=True)
     entries, hashes = [], {}
@@ -157,6 +161,7 @@ def save(
             "files": hashes,
             "calibration": [float(v) for v in calibration or [1.0] * len(data.task.calibration_names)],
             "half_widths": [float(v) for v in half_widths],
+            "thresholds": [float(v) for v in thresholds],
         },
     )
     return sorted({one.target for entry in entries for one in refused_targets(entry["model"], "model")})
@@ -192,13 +197,13 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         scales, tasks = [_scale(one, form, device) for one in described], [task_of(one["task"]) for one in described]
         entries = facts["members"]
         folds = [int(entry.get("fold", 0)) for entry in entries]
-        calibration, half_widths = (tuple(map(float, facts[name])) for name in ("calibration", "half_widths"))
+        calibration, half_widths, thresholds = (tuple(map(float, facts[name])) for name in CHOSEN)
         counts = [int(entry["count"]) for entry in entries]
         named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
         sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
-        sound = all(_sound(task, calibration, half_widths) for task in tasks) and min(counts) > 0
+        sound = all(_sound(task, calibration, half_widths, thresholds) for task in tasks) and min(counts) > 0
         sound = sound and set(folds) <= set(range(len(described))) and len({task.names for task in tasks}) == 1
-        sound = sound and all(isinstance(facts[name], list) for name in ("calibration", "half_widths"))
+        sound = sound and all(isinstance(facts[name], list) for name in CHOSEN)
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
         sound = sound and all(len(one["mean"]) == len(one["std"]) == form.shape[0] for one in described)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
@@ -216,11 +221,13 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     ]
     return System(
         form=form, scales=scales, tasks=tasks, training_range=expected, members=members, folds=folds, counts=counts,
-        calibration=calibration, half_widths=half_widths, device=device,
+        calibration=calibration, half_widths=half_widths, thresholds=thresholds, device=device,
     )  # fmt: skip
 
 
-def _sound(task: Task, calibration: tuple[float, ...], half_widths: tuple[float, ...]) -> bool:
+def _sound(
+    task: Task, calibration: tuple[float, ...], half_widths: tuple[float, ...], thresholds: tuple[float, ...]
+) -> bool:
     """Names and numbers of a task's description that it can predict with."""
     named = len(task.names) > 0 and all(isinstance(name, str) for name in task.names)
     return (
@@ -229,6 +236,8 @@ def _sound(task: Task, calibration: tuple[float, ...], half_widths: tuple[float,
         and all(math.isfinite(v) and v >= 0 for v in half_widths)
         and len(calibration) == len(task.calibration_names)
         and len(half_widths) in (0, len(task.names))
+        and all(0 <= v <= 1 for v in thresholds)
+        and len(thresholds) in (0, task.choose(classes=1, labels=len(task.names), quantities=0))
         and bool(task.predict(torch.zeros(1, task.width)).isfinite().all())
     )
 

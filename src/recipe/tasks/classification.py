@@ -16,6 +16,7 @@ from recipe.metrics.calibration import fit_temperature, tempered
 from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.scores import TINY, intervals, nlls, quality
+from recipe.metrics.thresholds import HALF, helpful_threshold
 from recipe.tasks.class_answers import ClassAnswers
 from recipe.tasks.labels import ClassNumbers
 
@@ -145,8 +146,16 @@ class Classification:
     def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
         return ()
 
-    def answers(self, half_widths: Sequence[float] = ()) -> ClassAnswers:
-        return ClassAnswers(self.names)
+    def thresholds(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        """Of two classes with over IMBALANCE times the examples of the other: the highest F1 of the rarer one."""
+        if self.width != 2 or not IMBALANCE < self.imbalance(actual) < math.inf:
+            return ()
+        rare = int(torch.bincount(actual, minlength=2).argmin())
+        least = helpful_threshold(p[:, rare].numpy(), actual.numpy() == rare)
+        return () if least == HALF else (least if rare else 1 - least,)
+
+    def answers(self, half_widths: Sequence[float] = (), thresholds: Sequence[float] = ()) -> ClassAnswers:
+        return ClassAnswers(self.names, *thresholds)
 
     def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
         return tempered(p, temperature).float()

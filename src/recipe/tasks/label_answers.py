@@ -14,16 +14,18 @@ TOP = 8  # labels that are shown of a single example, with their probabilities
 
 @dataclass(frozen=True)
 class LabelAnswers:
-    """names: of the labels, of which an example has any number. A label is predicted from a probability of 0.5 on."""
+    """names: of the labels, of which an example has any number. thresholds: the probabilities from which they are
+    predicted."""
 
     names: Sequence[str]
+    thresholds: Sequence[float]
     texts = ("predicted",)
     measured = ()
     shares = ("recall", "precision", "average_precision")
     caption_form = "+ predicted and not given, − given and not predicted"
     wrong_word = "wrong"
     label_meaning = "the labels, after decisions.csv, joined by `; `"
-    predicted_meaning = "the labels to which the ensemble gives a probability of 0.5 or more, joined by `; `"
+    predicted_meaning = "the labels whose probability by the ensemble is at least their threshold, joined by `; `"
     loss_meaning = "mean over labels of -log of the probability of what each is, nats"
     wrong_meaning = "a predicted label is not given, or a given one is not predicted"
     agreement_meaning = (
@@ -37,7 +39,10 @@ class LabelAnswers:
 
     @property
     def meanings(self) -> dict[str, str]:
-        fixed = {"predicted": "the labels with a probability of 0.5 or more, joined by `; `"}
+        least = ", ".join(f"{n} from {t:.3g}" for n, t in zip(self.names, self.thresholds, strict=True))
+        if len({*self.thresholds}) == 1:
+            least = f"{self.thresholds[0]:.3g} or more"
+        fixed = {"predicted": f"the labels with a probability of {least}, joined by `; `"}
         return fixed | {f"p_{name}": f"the probability of the label {name}" for name in self.names}
 
     def columns(self, p: Tensor) -> dict[str, list]:
@@ -53,13 +58,13 @@ class LabelAnswers:
         return [JOINT.join(self._named(row > 0.5)) for row in actual]
 
     def decided(self, p: Tensor) -> Tensor:
-        return (p >= 0.5).double()
+        return (p >= p.new_tensor(self.thresholds)).double()
 
     def claims(self, p: Tensor, actual: Tensor) -> tuple[Tensor, Tensor]:
         return p.flatten(), actual.flatten()
 
     def by_target(self, p: Tensor, actual: Tensor) -> list[dict[str, str | float]]:
-        return by_label(p.numpy(), actual.numpy(), self.names)
+        return by_label(p.numpy(), actual.numpy(), self.names, self.thresholds)
 
     def captions(self, p: Tensor, actual: Tensor) -> list[str]:
         signs = {1.0: "+", -1.0: "−"}

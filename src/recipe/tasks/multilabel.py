@@ -16,6 +16,7 @@ from recipe.metrics.metric import Metric
 from recipe.metrics.repeated_inputs import error_floor
 from recipe.metrics.resampling import percentiles
 from recipe.metrics.scores import TINY, bootstrap
+from recipe.metrics.thresholds import HALF, helpful_threshold
 from recipe.tasks.label_answers import LabelAnswers
 from recipe.tasks.labels import LabelSets
 
@@ -140,8 +141,13 @@ class Multilabel:
     def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
         return ()
 
-    def answers(self, half_widths: Sequence[float] = ()) -> LabelAnswers:
-        return LabelAnswers(self.names)
+    def thresholds(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        """The highest F1 of each label; empty where 0.5 is as good for all."""
+        least = tuple(helpful_threshold(a, b) for a, b in zip(p.T.numpy(), actual.T.numpy() > HALF, strict=True))
+        return () if set(least) == {HALF} else least
+
+    def answers(self, half_widths: Sequence[float] = (), thresholds: Sequence[float] = ()) -> LabelAnswers:
+        return LabelAnswers(self.names, thresholds or (HALF,) * self.width)
 
     def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
         """Without a temperature: a single label has no other classes whose order it could bring out."""

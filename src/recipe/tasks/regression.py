@@ -146,7 +146,10 @@ class Regression:
     def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
         return conformal.half_widths(p, actual)
 
-    def answers(self, half_widths: Sequence[float] = ()) -> QuantityAnswers:
+    def thresholds(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        return ()
+
+    def answers(self, half_widths: Sequence[float] = (), thresholds: Sequence[float] = ()) -> QuantityAnswers:
         return QuantityAnswers(self.names, self.unit, self.std, tuple(half_widths))
 
     def soft_targets(self, p: Tensor, temperature: float) -> Tensor:

@@ -154,8 +154,13 @@ class Task(Protocol):
     def half_widths(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
         """Of the 90 % interval of each quantity, from predictions of examples that were not trained on; else empty."""
 
-    def answers(self, half_widths: Sequence[float] = ()) -> Answers:
-        """What predictions say to a person; half_widths: of their intervals, where there are any."""
+    def thresholds(self, p: Tensor, actual: Tensor) -> tuple[float, ...]:
+        """The probability from which each label, or the second of two uneven classes, is predicted, from predictions of
+        examples that were not trained on; empty where the likeliest answer is predicted, and of quantities."""
+
+    def answers(self, half_widths: Sequence[float] = (), thresholds: Sequence[float] = ()) -> Answers:
+        """What predictions say to a person; half_widths: of their intervals, where there are any. thresholds: see
+        above."""
 
     def soft_targets(self, p: Tensor, temperature: float) -> Tensor:
         """y of a student: the predictions p (N, K) of its teacher in place of the targets.

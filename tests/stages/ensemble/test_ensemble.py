@@ -29,6 +29,7 @@ from recipe.stages.ensemble.coverage import coverage
 from recipe.stages.ensemble.extended_training import COOLDOWN, extend_training
 from recipe.stages.ensemble.final_evaluation import Candidates
 from recipe.stages.ensemble.members import BEST, configurations, saved_predictions, stack, train_pool
+from recipe.tasks.class_answers import ClassAnswers
 from recipe.tasks.classification import Classification
 from recipe.verdict import ERROR, FAIL, PASS, SKIP, UNDECIDED, checks_of
 from recipe.verdict import run as run_checks
@@ -268,7 +269,9 @@ def test_agreement_counts_members_as_often_as_they_count():
 
 def test_the_most_confident_mistake_comes_first():
     p = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.6, 0.4]])
-    assert final_evaluation.worst_first(Classification(("a", "b")), p, torch.tensor([0, 0, 0, 1])).tolist() == [2, 1, 3]
+    assert final_evaluation.worst_first(
+        Classification(("a", "b")), ClassAnswers(("a", "b")), p, torch.tensor([0, 0, 0, 1])
+    ).tolist() == [2, 1, 3]
 
 
 def test_what_it_found_is_told(ran):

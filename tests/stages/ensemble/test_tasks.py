@@ -72,7 +72,14 @@ def ran(request, tmp_path_factory) -> Ran:
     weights = member_weights.choose(data.task, pool, data.actual_held_out, run.out / "choice.yaml")
     members = [(m.changes, run.out / m.files[0], n) for m, n in zip(pool, weights.counts, strict=True) if n]
     system.save(
-        run.out / "system", cfg, data, members, weights.calibration, weights.half_widths, made.root / "runs/prepare"
+        run.out / "system",
+        cfg,
+        data,
+        members,
+        weights.calibration,
+        weights.half_widths,
+        made.root / "runs/prepare",
+        thresholds=weights.thresholds,
     )
     student = distillation.distil(cfg, data, pool, weights, run)
     candidates = Candidates(
@@ -195,6 +202,7 @@ def test_the_saved_system_predicts_the_same(ran):
     assert ran.final.predictions(ran.made.unseen).allclose(ran.results.final.p_test, rtol=0, atol=1e-6)
     assert ran.final.system.task == ran.made.data.task
     assert ran.final.system.half_widths == ran.results.weights.half_widths
+    assert ran.final.system.thresholds == ran.results.weights.thresholds
 
 
 def test_recipe_predict_gives_the_columns_of_the_task(ran, tmp_path):

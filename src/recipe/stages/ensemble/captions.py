@@ -4,7 +4,7 @@ import math
 
 from recipe.formatting import count, interval, lowering
 from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE
-from recipe.stages.ensemble import final_evaluation
+from recipe.stages.ensemble import final_evaluation, threshold_effect
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect
 from recipe.stages.ensemble.member_weights import GREEDY, MemberWeights
 from recipe.stages.ensemble.results import Results
@@ -64,6 +64,8 @@ def findings(r: Results) -> list[str]:
     sentences += [choice(r), ensemble_size(r.sizes, r.task.loss_name)]
     sentences += [calibrated(r)] if r.weights.fitted else []
     sentences += [c.sentence(unit, r.folds) for c in r.coverage] or [lowest(r)]
+    decided = threshold_effect.sentence(r.task, r.weights.thresholds, r.final.p_test, r.actual_test)
+    sentences += [decided] if decided else []
     sentences += [other_metrics(r)]
     sentences += [f"On test, {c.sentence()}." for c in compared]
     return sentences + ([r.extended.sentence()] if r.extended else [])

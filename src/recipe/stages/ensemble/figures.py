@@ -33,7 +33,7 @@ def draw(out: Path, r: Results, data: Data, test: Split) -> None:
         quantity_figures.draw(out, r)
     else:
         reliabilities(out / "reliability.png", r)
-        pictures(out / "mispredictions.png", *wrong_pictures(r.final.p_test, test, data), columns=8)
+        pictures(out / "mispredictions.png", *wrong_pictures(r.answers, r.final.p_test, test, data), columns=8)
 
 
 def size_curves(path: Path, sizes: list[EnsembleSize], greedy: list[float], metric: Metric, loss: str) -> None:

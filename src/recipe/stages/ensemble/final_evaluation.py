@@ -176,14 +176,16 @@ def write_predictions(
     write_table(path, columns, meanings)
 
 
-def worst_first(task: Task, p: Tensor, actual: Tensor) -> Tensor:
+def worst_first(task: Task, answers: Answers, p: Tensor, actual: Tensor) -> Tensor:
     """Indices of the wrong predictions, the greatest loss first."""
-    wrong = task.answers().wrong(p, actual).nonzero().flatten()
+    wrong = answers.wrong(p, actual).nonzero().flatten()
     return wrong[task.losses(p, actual)[wrong].argsort(descending=True, stable=True)]
 
 
-def wrong_pictures(p: Tensor, test: Split, data: Data, most: int = 48) -> tuple[Tensor, list[str]]:
+def wrong_pictures(
+    answers: Answers, p: Tensor, test: Split, data: Data, most: int = 48
+) -> tuple[Tensor, list[str]]:  # fmt: skip
     """(pictures, titles `label → prediction`) of wrong predictions on test, the greatest loss first."""
     actual = data.task.actual(test.y.cpu())
-    index = worst_first(data.task, p, actual)[:most]
-    return data.pictures(test.x[index]), data.task.answers().captions(p[index], actual[index])
+    index = worst_first(data.task, answers, p, actual)[:most]
+    return data.pictures(test.x[index]), answers.captions(p[index], actual[index])

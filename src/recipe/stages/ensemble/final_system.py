@@ -33,8 +33,10 @@ def save(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeights
     used = [(m, n) for m, n in zip(pool, weights.counts, strict=True) if n]
     members = [(m.changes, run.out / file, n) for m, n in used for file in m.files]
     folds = [fold for m, _ in used for fold in range(len(m.files))] if data.folds else []
-    calibrated = weights.calibration, weights.half_widths
-    names = system.save(run.out / "system", cfg, data, members, *calibrated, folds=folds)
+    names = system.save(
+        run.out / "system", cfg, data, members, weights.calibration, weights.half_widths, thresholds=weights.thresholds,
+        folds=folds,
+    )  # fmt: skip
     if names:
         flags = " ".join(f"--trust {name}" for name in names)
         run.say(f"the system is built from user-defined code, which needs consent: recipe predict {flags} ...")

@@ -1,6 +1,6 @@
 """The final system: how often each member counts, and its calibration. All is chosen on validation alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -28,6 +28,7 @@ class MemberWeights:
     name: str  # of the option that is used
     fitted: tuple[float, ...]  # the calibration, on all of val: see Task.calibrate
     half_widths: tuple[float, ...]  # of the intervals of quantities: see Task.half_widths
+    thresholds: tuple[float, ...]  # from which labels, or one of two classes, are predicted: see Task.thresholds
     greedy_path: list[float]  # loss on val after each greedy pick
 
     @property
@@ -73,7 +74,7 @@ def choose_weights(task: Task, p: Tensor, actual: Tensor, seeds: int) -> MemberW
     greedy_gain = gained(losses[mean][0], losses[GREEDY][0])
     name = GREEDY if greedy_gain[1] > 0 else mean
     averaged = weighted(p, options[name])
-    return MemberWeights(
+    weights = MemberWeights(
         task=task,
         options=options,
         held_out={way: (plain.mean().item(), other.mean().item()) for way, (plain, other) in losses.items()},
@@ -81,8 +82,10 @@ def choose_weights(task: Task, p: Tensor, actual: Tensor, seeds: int) -> MemberW
         name=name,
         fitted=task.calibrate(averaged, actual),
         half_widths=task.half_widths(averaged, actual),
+        thresholds=(),
         greedy_path=greedy(task, p, actual)[1],
     )
+    return replace(weights, thresholds=task.thresholds(weights.predictions(p), actual))
 
 
 def content(weights: MemberWeights, pool: list[Member]) -> dict:
@@ -94,7 +97,8 @@ def content(weights: MemberWeights, pool: list[Member]) -> dict:
     ]
     calibration = dict(zip(weights.task.calibration_names, weights.calibration, strict=True))
     widths = dict(zip(weights.task.names, weights.half_widths, strict=False))
-    return {"system": weights.name, "calibration": calibration, "half_widths": widths, "members": members}
+    fixed = {"system": weights.name, "calibration": calibration, "half_widths": widths}
+    return fixed | {"thresholds": list(weights.thresholds), "members": members}
 
 
 def _named(files: tuple[str, ...]) -> str | list[str]:

@@ -60,7 +60,7 @@ class Results:
 
     @property
     def answers(self) -> Answers:
-        return self.task.answers(self.weights.half_widths)
+        return self.task.answers(self.weights.half_widths, self.weights.thresholds)
 
     @property
     def folds(self) -> int:
@@ -118,7 +118,7 @@ def evaluate(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -
     p_test = final_evaluation.pool_on_test(cfg, data, test, candidates)
     systems = final_evaluation.score_systems(cfg, data, test, candidates, p_test)
     averaged = next(s for s in systems if s.name == weights.name)
-    answers = task.answers(weights.half_widths)
+    answers = task.answers(weights.half_widths, weights.thresholds)
     agreement = answers.agreement(p_test, weights.counts, averaged.p_test)
     final_evaluation.write_predictions(
         candidates.out / "predictions.parquet", test, task, answers, systems, agreement
