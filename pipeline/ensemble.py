@@ -1,8 +1,7 @@
 """Ensemble: average and calibrate what validation chooses, then read the test set once.
 
 Reads   runs/prepare/, runs/split/{train,val,test,folds}.csv, runs/baseline/baselines/, runs/tune/{best,finished}.yaml
-Writes  runs/ensemble/: members/, choice.yaml, system/ (what `recipe predict` loads), tables and figures, report.json,
-        mispredictions.html, suspects.csv (proposed lines for decisions.csv)
+Writes  runs/ensemble/{members/,choice.yaml,system/,report.json,mispredictions.html,suspects.csv}, tables and figures
 """
 
 from recipe.files import read_yaml
@@ -28,12 +27,12 @@ def main(cfg, run):
     results.write_tables(run.out, tested)
     figures.draw(run.out, tested, data, test)
     final = final_system.load_and_log(cfg, run, trusted)
-    doubts = mispredictions.write(run, final, data, test)
     return Report(
         results.metrics(tested),
         run.judge(checks, results.evidence(data, test, tested, final.predictions(test))),
         results.predictions(tested), captions.EVIDENCE, captions.figure_captions(tested), results.scores(tested),
-        captions.summary(tested), [*captions.findings(tested), doubts], metric=data.metric,
+        captions.summary(tested),
+        [*captions.findings(tested), mispredictions.write(run, final, data, test)], metric=data.metric,
     )  # fmt: skip
 
 

@@ -20,20 +20,18 @@ from recipe.verdict import checks_of
 @stage("overfit", CHECKS | checks_of(checks))
 def main(cfg, run):
     data = load_data(run)
-    irreducible = ladder.irreducible_loss(data)
-    models = ladder.train_ladder(cfg, data, run, enough := ladder.enough_loss(cfg, data, irreducible))
+    models = ladder.train_ladder(cfg, data, run, enough := ladder.enough_loss(cfg, data))
     best = ladder.smallest_that_fits(models, enough)
     changes = ladder.changes_for_later_stages(cfg, best, enough)
     verdicts = examined(run, setup_from(change(cfg, changes), data), only=OF_THE_MODEL)
-    verdicts += run.judge(checks, checks.subject(cfg, models, best, irreducible, enough))
+    verdicts += run.judge(checks, checks.subject(cfg, data, models, best, enough))
     write_yaml(run.out / "best.yaml", changes)
     save_weights(best.trained.last, run.out / "model.safetensors")
     write_csv(run.out / "history.csv", ladder.history(models))
     figures.curves(run.out / "ladder.png", {m.name: [m.trained.curve] for m in models})
-    row = captions.score_row(best)
     return Report(
-        captions.metrics(best, row, data.metric), verdicts, ladder.predictions(models, cfg.ladder.key), scores=[row],
-        metric=data.metric,
+        captions.metrics(best, data.metric), verdicts, ladder.predictions(models, cfg.ladder.key),
+        scores=[captions.score_row(best)], metric=data.metric,
         evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, enough),
     )  # fmt: skip
 

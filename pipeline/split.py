@@ -27,14 +27,12 @@ def main(cfg, run):
     write_folds(division.folds, run.out)
     captions.write_proposals(division, run.out / "copies.csv")
     written = checks.written(run.out, division, store)
-    verdicts = run.judge(checks, written) + run.judge(validation, written)
-    figures = draw(written, run.out)
     summary, sentences = captions.summary(division, decisions), captions.sentences(division)
-    for text in (summary, *sentences):
-        run.say(text)
+    run.say(summary, *sentences)
     return Report(
-        captions.metrics(division, decisions), verdicts, evidence=captions.EVIDENCE,
-        figures=figures, summary=summary, findings=[*sentences, *captions.reasons(decisions)],
+        captions.metrics(division, decisions), run.judge(checks, written) + run.judge(validation, written),
+        evidence=captions.EVIDENCE, figures=draw(written, run.out), summary=summary,
+        findings=[*sentences, *captions.reasons(decisions)],
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from sklearn.datasets import load_diabetes
 
 from recipe.files import read_csv, read_yaml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("folds by commands")]  # one test after the other, in one clone
 FOLDS, ROWS = 3, 160
 LISTS = ("train", "val", "test", "classes", "folds")
 NOTHING_LEARNED = "a few rows, and a few steps"

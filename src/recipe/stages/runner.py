@@ -78,8 +78,10 @@ class Run:
     def home(self) -> Path:
         return home()
 
-    def say(self, text: str) -> None:
-        print(f"{self.stage:<10} {text}", flush=True)
+    def say(self, *texts: str) -> None:
+        """A line of progress for each."""
+        for text in texts:
+            print(f"{self.stage:<10} {text}", flush=True)
 
     def lane(
         self, name: str, trained: "Trained", params: dict, *, early_stopping: bool = False, main: bool = False

@@ -57,9 +57,9 @@ def irreducible_loss(data: Data) -> float:
     return data.task.lowest_loss(row_codes(data.train.x.cpu().numpy()), data.train.y.cpu())
 
 
-def enough_loss(cfg: DictConfig, data: Data, irreducible: float) -> float:
+def enough_loss(cfg: DictConfig, data: Data) -> float:
     """The training loss at which the training set counts as learned: conf's, or the task's, above what is reachable."""
-    return irreducible + (data.task.enough if cfg.enough is None else float(cfg.enough))
+    return irreducible_loss(data) + (data.task.enough if cfg.enough is None else float(cfg.enough))
 
 
 def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:

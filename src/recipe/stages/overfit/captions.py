@@ -12,7 +12,8 @@ def score_row(best: SizedModel) -> dict:
     return score(f"overfit, {best.name}", [best.trained.curve[-1]])
 
 
-def metrics(best: SizedModel, score: dict, metric: Metric) -> dict:
+def metrics(best: SizedModel, metric: Metric) -> dict:
+    score = score_row(best)
     scores = {name: score[name] for name in ("train_loss", "val_loss", f"val_{metric.name}")}
     return scores | {"parameters": best.parameters, "epochs": best.trained.curve[-1]["epoch"]}
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
+from recipe.data.batches import Data
 from recipe.files import read_json
-from recipe.stages.overfit.capacity_ladder import SizedModel, rows_at_same_step
+from recipe.stages.overfit.capacity_ladder import SizedModel, irreducible_loss, rows_at_same_step
 from recipe.verdict import FAIL, PASS, Verdict, below, bounded, check, skip, undecided
 
 
@@ -25,8 +26,8 @@ class CapacityLadder:
 
 
 def subject(
-    cfg: DictConfig, models: list[SizedModel], best: SizedModel, irreducible: float, enough: float
-) -> CapacityLadder:
+    cfg: DictConfig, data: Data, models: list[SizedModel], best: SizedModel, enough: float
+) -> CapacityLadder:  # fmt: skip
     """What the checks look at."""
     content = read_json("runs/baseline/exact.json")
     return CapacityLadder(
@@ -35,7 +36,7 @@ def subject(
         baseline=content["scores"][-1],
         lr=cfg.optimizer.get("lr"),
         optimizer=cfg.optimizer._target_,
-        irreducible=irreducible,
+        irreducible=irreducible_loss(data),
         enough=enough,
     )
 
