@@ -108,7 +108,7 @@ def describe(source: Any) -> Description:
 
 
 def _task(source: Any, name: str) -> Task:
-    """Of the attribute that says what the targets are; `labels` that are no names, as torchvision's, are not one."""
+    """Of the attribute that says what the targets are; `labels` that are not names, as torchvision's, are not one."""
     offered = {a: getattr(source, a, None) for a in NOUNS}
     lists = {a: list(value) for a, value in offered.items() if value is not None and len(value)}
     named = {a: values for a, values in lists.items() if a == "classes" or isinstance(values[0], str)}

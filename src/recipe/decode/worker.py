@@ -49,7 +49,7 @@ def read(path: bytes | None) -> bytes:
 
 def main(pixels: int, seconds: float, memory: int, value_range: list[float] | None = None) -> None:
     """value_range: the stored values of black and white that the user gave."""
-    import simplejpeg  # noqa: F401 - here, so that a missing package ends the worker and is no problem of a file
+    import simplejpeg  # noqa: F401 - here, so that a missing package ends the worker and is not a problem of a file
     from PIL import Image
 
     warnings.simplefilter("error", Image.DecompressionBombWarning)

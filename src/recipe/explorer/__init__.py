@@ -137,6 +137,6 @@ def _neighbours_on_page(
 
 
 def _embedded(payload: dict[str, Any]) -> str:
-    """JSON in ASCII that no text in it can end: a `<` in it is no tag."""
+    """JSON in ASCII that no text in it can end: a `<` in it is not a tag."""
     text = json.dumps(payload, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,6 +1,6 @@
 """Metrics of predicted quantities (N, T) against targets (N, T) in their unit, as scikit-learn's; means over columns.
 
-A mean is no quantile, and the pinball loss of the median is half of the mean absolute error: it is measured of what
+A mean is not a quantile, and the pinball loss of the median is half of the mean absolute error: it is measured of what
 predicts quantiles, the ends of prediction intervals (`of_intervals`).
 """
 

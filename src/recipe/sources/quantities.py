@@ -22,7 +22,7 @@ def read_quantities(
 ) -> tuple[list[Any], list[str], str]:  # fmt: skip
     """(a tuple of floats per row, the names of the quantities, their unit where all have the same one).
 
-    One column of lists of one length is as many quantities. A missing number is None and a cell that is no number stays
+    One column of lists of one length is as many quantities. A missing number is None and a cell that is not a number stays
     a text: `prepare` lists both as unknown labels. Raises RecipeError for a column of texts, one with a single value
     and one whose numbers can be read in two ways.
     """
@@ -48,7 +48,7 @@ def _unpacked(rows: TableRows, column: str) -> tuple[list[str], list[list]]:
 
 
 def _numbers(rows: TableRows, name: str, values: Sequence, decimal: str | None) -> tuple[list[Any], str]:
-    """(a float per row, None where it is missing, a text where it is no number; the unit)"""
+    """(a float per row, None where it is missing, a text where it is not a number; the unit)"""
     cells, place = Cells(values), _place(rows, name)
     if not cells.present:
         raise RecipeError(f"{place}: all its values are missing.")

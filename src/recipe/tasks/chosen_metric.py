@@ -20,7 +20,7 @@ def chosen_metric(task: Task, y: Tensor, choice: str | UserFunction = AUTO) -> M
     name = task.usual_metric(y) if choice == AUTO else choice
     if name not in task.metrics:
         raise RecipeError(
-            f"`metric: {name}` is no metric of the task {task.name}; it has {', '.join(sorted(task.metrics))}. "
+            f"`metric: {name}` is not a metric of the task {task.name}; it has {', '.join(sorted(task.metrics))}. "
             f"`auto` is {task.usual_metric(y)}. For a function of yours: `metric: {{_target_: own.module.function}}`."
         )
     return task.metrics[name]

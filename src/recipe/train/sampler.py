@@ -53,7 +53,7 @@ def _drawn(members: Tensor, quota: int, generator: Generator) -> Tensor:
 
 
 def completed(sampler: Any, task: Task, y: Tensor) -> Sampler | None:
-    """What conf names, for these training targets. Raises RecipeError where it is no sampler."""
+    """What conf names, for these training targets. Raises RecipeError where it is not a sampler."""
     if not callable(sampler):
         raise RecipeError("conf/sampler: it needs the line `_partial_: true`.")
     made = sampler(task=task, y=y)

@@ -123,7 +123,7 @@ def _fitted(data: Data, test: Split, seed: int) -> dict[str, tuple[Tensor, Tenso
 
 
 def _of_folds(name: str, predicted: list[tuple[Tensor, Tensor]]) -> ScoredSystem:
-    """What is no network, from its predictions of each fold's validation part and of test."""
+    """What is not a network, from its predictions of each fold's validation part and of test."""
     on_val, on_test = zip(*predicted, strict=True)
     return ScoredSystem(name, 0, torch.cat(on_val), torch.stack(on_test).mean(0))
 
