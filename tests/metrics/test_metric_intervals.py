@@ -174,7 +174,7 @@ def test_the_usual_metric_follows_from_the_imbalance(counts, name):
 def test_a_metric_of_another_task_is_one_message_that_lists_those_that_fit():
     y = torch.tensor([0, 1])
     assert chosen_metric(TWO, y, "roc_auc").name == "roc_auc"
-    with pytest.raises(RecipeError, match=r"`metric: rmse` is no metric.*classification.*balanced_accuracy, brier"):
+    with pytest.raises(RecipeError, match=r"`metric: rmse` is not a metric.*classification.*balanced_accuracy, brier"):
         chosen_metric(TWO, y, "rmse")
 
 

@@ -65,4 +65,4 @@ def test_a_metric_of_a_users_own_leads_the_scores(clone):
     clone.write("src/own/scores.py", "def missed(targets, predictions):\n    return targets.median()\n")
     assert "metric `missed` failed on targets" in clone.repro("baseline", code=None).text
     clone.choose(metric="rmse")
-    assert "`metric: rmse` is no metric of the task classification" in clone.repro("baseline", code=None).text
+    assert "`metric: rmse` is not a metric of the task classification" in clone.repro("baseline", code=None).text
