@@ -23,8 +23,8 @@ def read_quantities(
     """(a tuple of floats per row, the names of the quantities, their unit where all have the same one).
 
     One column of lists of one length is as many quantities. A missing number is None and a cell that is not a number
-    stays a text: `prepare` lists both as unknown labels. Raises RecipeError for a column of texts, one with a single value
-    and one whose numbers can be read in two ways.
+    stays a text: `prepare` lists both as unknown labels. Raises RecipeError for a column of texts, one with a single
+    value and one whose numbers can be read in two ways.
     """
     if len(columns) == 1 and any(isinstance(cell, list | tuple) for cell in rows.columns[columns[0]]):
         columns, parts = _unpacked(rows, columns[0])
