@@ -46,25 +46,31 @@ def assign(strata: Sequence[Sequence[int]], groups: Sequence[str], shares: dict[
 
     strata: of each example, such as its class, its labels or the quantile of its quantity. Groups are assigned, largest
     first and otherwise in an order drawn from `seed`, to the split that is furthest below its share in the strata of
-    the group; a split that still lacks a stratum comes first where few groups with that stratum are left. The result
-    does not depend on the order of the examples.
+    the group; a split that still lacks a stratum comes first where few groups with that stratum are left. Shares are of
+    the groups of one size and above, so that every split has its share of groups of each size: patients of whom there
+    are many pictures, or rows with many copies. The result does not depend on the order of the examples.
     """
     members = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    totals: Counter[int] = Counter(stratum for inside in strata for stratum in inside)
+    of_size: defaultdict[int, list[str]] = defaultdict(list)
+    for group in sorted(members, key=lambda g: key(seed, "split", g)):
+        of_size[len(members[group])].append(group)
+    totals: Counter[int] = Counter()  # of the groups of this size and above
     have: Counter[tuple[str, int]] = Counter()  # {(split, stratum): examples}
     left = Counter(stratum for inside in members.values() for stratum in {s for i in inside for s in strata[i]})
     assigned = [""] * len(strata)
-    for group in sorted(members, key=lambda g: (-len(members[g]), key(seed, "split", g))):
-        count = sorted(Counter(stratum for i in members[group] for stratum in strata[i]).items())
-        needs = {name: _need(name, count, shares, totals, have, left) for name in shares}
-        neediest = max(needs, key=needs.__getitem__)
-        for index in members[group]:
-            assigned[index] = neediest
-        for stratum, n in count:
-            have[neediest, stratum] += n
-            left[stratum] -= 1
+    for size in sorted(of_size, reverse=True):
+        totals.update(stratum for group in of_size[size] for i in members[group] for stratum in strata[i])
+        for group in of_size[size]:
+            count = sorted(Counter(stratum for i in members[group] for stratum in strata[i]).items())
+            needs = {name: _need(name, count, shares, totals, have, left) for name in shares}
+            neediest = max(needs, key=needs.__getitem__)
+            for index in members[group]:
+                assigned[index] = neediest
+            for stratum, n in count:
+                have[neediest, stratum] += n
+                left[stratum] -= 1
     return assigned
 
 
