@@ -58,6 +58,23 @@ def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], ti
 
 
 def first_batch(path: Path, batch: Any, data: Any) -> None:
-    """The images that entered the network, in their original values, with their targets. batch: a BatchCapture."""
-    targets = data.task.actual(batch.loaded[0][1])
-    pictures(path, data.pictures(batch.entered[0]), data.task.shown(targets))
+    """What entered the network, with its targets: images in their original values, rows of a table as they are.
+
+    batch: a BatchCapture.
+    """
+    entered, targets = batch.entered[0], data.task.shown(data.task.actual(batch.loaded[0][1]))
+    if entered.ndim == 4:
+        pictures(path, data.pictures(entered), targets)
+    else:
+        rows_of_a_table(path, entered.flatten(1).cpu(), targets)
+
+
+def rows_of_a_table(path: Path, rows: Tensor, targets: list[str]) -> None:
+    """Standardised rows (B, F) as a heat map, white at the mean of each column."""
+    with drawing(path, width=min(11.0, 3.2 + 0.28 * rows.shape[1]), height=1.0 + 0.2 * len(rows)) as (figure, axis):
+        picture = axis.imshow(rows, aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3, interpolation="nearest")
+        axis.set_yticks(
+            range(len(rows)), [text if len(text) < 24 else f"{text[:22]} ..." for text in targets], fontsize=7
+        )
+        axis.set(xlabel="column", ylabel="target")
+        figure.colorbar(picture, ax=axis, pad=0.02, label="standard deviations from the mean")

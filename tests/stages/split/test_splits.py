@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from statistics import fmean
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,21 @@ def test_shares_hold_with_large_groups():
     labels = [draw.randrange(10) for _ in groups]
     count = Counter(assign([(label,) for label in labels], groups, SHARES, seed=0))
     assert {name: round(count[name] / 1800, 1) for name in SHARES} == SHARES
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_of_every_size_are_shared_alike(seed):
+    """Most rows have no copy, some have one, a few have many; patients differ in how many pictures they have."""
+    draw = random.Random(seed)
+    copied = [size for size in (1, 2, 3, 6) for _ in range({1: 600, 2: 300, 3: 150, 6: 50}[size])]
+    patients = [1 + int(draw.expovariate(0.1)) for _ in range(400)]
+    for sizes, near in ((copied, 0.02), (patients, 0.1)):
+        groups = [str(g) for g, size in enumerate(sizes) for _ in range(size)]
+        made = assign([(draw.randrange(3),) for _ in groups], groups, SHARES, seed)
+        of_group = dict(zip(groups, made, strict=True))
+        means = [fmean(size for g, size in enumerate(sizes) if of_group[str(g)] == name) for name in SHARES]
+        assert means == pytest.approx([fmean(sizes)] * 3, rel=near)
+        assert {name: round(made.count(name) / len(made), 2) for name in SHARES} == SHARES
 
 
 def test_another_seed_is_another_split():

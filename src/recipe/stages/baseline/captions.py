@@ -5,7 +5,8 @@ from recipe.stages.baseline.baselines import Baseline
 
 EVIDENCE = {"inputs_are_scaled": ["door.png"], "beats_a_blind_model": ["dynamics.png"]}
 FIGURES = {
-    "door.png": "the first training batch as it enters the network, in the original pixel values, with its labels",
+    "door.png": "the first training batch as it enters the network, with its targets: images in their original pixel "
+    "values, rows of a table in standard deviations from the mean of each column",
     "curves.png": "losses of each trained baseline and of the configured model, one line per seed",
     "dynamics.png": "prediction dynamics: how well the predictions for a fixed validation batch fit during training",
 }
