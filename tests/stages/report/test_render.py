@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,8 @@ from recipe.files import fingerprint, read_json, write_json
 from recipe.stages.report import checks
 from recipe.stages.report.evidence import read_evidence
 from recipe.stages.report.render import render_report
+from recipe.stages.report.scores import gaps
+from recipe.stages.report.shown_metric import ShownMetric
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,15 @@ def test_a_metric_is_shown_with_its_name_and_unit(tmp_path):
             assert shown in text
             assert "accuracy" not in re.split(r"\b1\.? prepare", text)[0]
         assert f"{title[0].upper()}{title[1:]} on validation and, once, on test" in words(page).replace(" .", ".")
+
+
+@pytest.mark.parametrize(("higher", "train", "val"), [(False, 2.0, 2.5), (True, 2.5, 2.0)])
+def test_a_gap_is_by_how_much_validation_is_worse(higher, train, val):
+    row = {"system": "a", "train_score": train, "val_score": val, "train_loss": 1.0, "val_loss": 1.5}
+    stage = SimpleNamespace(name="tune", scores=[row])
+    metric = ShownMetric("score", "score", higher_is_better=higher)
+    (gap,) = gaps(SimpleNamespace(metric=metric, ran=[stage])).rows
+    assert (gap.metric_gap, gap.loss_gap) == ("0.5", "0.5")
 
 
 def test_every_stage_check_and_figure_is_shown(whole):

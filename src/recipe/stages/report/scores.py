@@ -110,7 +110,7 @@ class Gap:
     system: str
     train_metric: str
     val_metric: str
-    metric_gap: str  # of shares in percentage points
+    metric_gap: str  # by how much val is worse; of shares in percentage points
     train_loss: str
     val_loss: str
     loss_gap: str
@@ -136,13 +136,13 @@ def _gap(stage: str, row: dict, metric: ShownMetric, axis: AxisScale) -> Gap:
     train: tuple[Any, Any]
     val: tuple[Any, Any]
     train, val = ((row.get(f"{side}_{metric.name}"), row.get(f"{side}_loss")) for side in ("train", "val"))
-    loss = _both(row, "loss")
+    loss, sign = _both(row, "loss"), 1 if metric.higher_is_better else -1
     return Gap(
         stage,
         line(row.get("system"), 60) or "unnamed",
         metric.shown(train[0]),
         metric.shown(val[0]),
-        metric.difference(train[0] - val[0]) if _both(row, metric.name) else "",
+        metric.difference(sign * (train[0] - val[0])) if _both(row, metric.name) else "",
         number(train[1]),
         number(val[1]),
         difference(train[1], val[1]) if loss else "",
