@@ -131,8 +131,8 @@ def put(folder, **facts) -> None:
 
 
 def test_a_newer_format(folder):
-    put(folder, format=5, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 5, written by recipe 9\.0; this one reads up to 4"):
+    put(folder, format=6, recipe="9.0")
+    with pytest.raises(RecipeError, match=r"has the format 6, written by recipe 9\.0; this one reads up to 5"):
         load(folder)
 
 
