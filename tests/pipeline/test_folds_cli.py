@@ -7,7 +7,7 @@ from sklearn.datasets import load_diabetes
 
 from recipe.files import read_csv, read_yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("folds by commands")]  # one test after the other, in one clone
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("folds by commands")]  # one clone for all
 FOLDS, ROWS = 3, 160
 LISTS = ("train", "val", "test", "classes", "folds")
 NOTHING_LEARNED = "a few rows, and a few steps"
@@ -34,17 +34,17 @@ def clone(tmp_path_factory) -> Clone:
     clone.write("params.yaml", yaml.safe_dump(params, sort_keys=False))
     clone.repro("split")
     clone.without = {name: clone.read(f"runs/split/{name}.csv") for name in LISTS}
+    clone.note = clone.verdict("split", "validation_can_decide")
+    clone.choose(split={"folds": FOLDS})
+    clone.text = clone.repro().text
     return clone
 
 
 def test_a_whole_pipeline_over_folds(clone):
-    note = clone.verdict("split", "validation_can_decide")
-    assert (note["verdict"], note["gate"]) == ("fail", False)
-    assert "set `split: {folds: 5}` in params.yaml" in note["finding"]
+    assert (clone.note["verdict"], clone.note["gate"]) == ("fail", False)
+    assert "set `split: {folds: 5}` in params.yaml" in clone.note["finding"]
     assert clone.without["folds"] == b"id,fold\n"
-
-    clone.choose(split={"folds": FOLDS})
-    assert "Traceback" not in clone.repro().text
+    assert "Traceback" not in clone.text
     assert clone.read("runs/split/test.csv") == clone.without["test"]
     folds = {row["id"]: row["fold"] for row in read_csv(clone.root / "runs/split/folds.csv")}
     validated = {row["id"] for row in read_csv(clone.root / "runs/split/val.csv")}
@@ -76,11 +76,14 @@ def test_with_folds_everything_is_up_to_date_and_without_them_the_split_is_as_be
     clone.choose(split={"folds": None})
     clone.repro("split")
     assert {name: clone.read(f"runs/split/{name}.csv") for name in LISTS} == clone.without
+    clone.choose(split={"folds": FOLDS})  # as the other tests need it
+    clone.repro("split")
 
 
 def test_folds_that_cannot_be_are_one_clear_message(clone):
     clone.choose(split={"folds": 1})
     said = clone.repro("split", code=None).text
+    clone.choose(split={"folds": FOLDS})
     assert "Traceback" not in said
     assert "folds" in said
     assert "at least 2" in said

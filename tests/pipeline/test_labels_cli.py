@@ -7,7 +7,7 @@ from clone import Clone, fresh
 
 from recipe.files import read_csv, read_yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("labels by commands")]  # one test after the other, in one clone
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("labels by commands")]  # one clone for both
 ROWS = 600
 LABELS = ("rain", "wind", "hail")
 
