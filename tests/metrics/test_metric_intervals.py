@@ -155,6 +155,17 @@ def test_a_users_metric_names_a_column(name):
         UserFunction(cost, name)
 
 
+@pytest.mark.parametrize("name", ["low", "high", "coverage"])
+def test_a_users_metric_has_not_the_name_of_another_number(name):
+    with pytest.raises(RecipeError, match=f"test_{name}: choose another name"):
+        UserFunction(cost, name)
+
+
+def test_a_users_metric_has_not_the_name_of_one_of_the_task():
+    with pytest.raises(RecipeError, match=r"`metric.name: accuracy` is a metric of the task classification already"):
+        chosen_metric(TWO, torch.tensor([0, 1]), UserFunction(cost, "accuracy"))
+
+
 # ---- which metric ------------------------------------------------------------------------------------------------
 
 

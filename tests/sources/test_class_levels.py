@@ -106,6 +106,14 @@ def test_metadata_and_levels_stand_side_by_side(tmp_path):
     assert source.groups == source.metadata["level_1"]
 
 
+def test_a_column_may_not_have_the_name_of_a_level(tmp_path):
+    put(tmp_path, *crossed(["siteA", "siteB"], ["cat", "dog"], files=1))
+    put(tmp_path, "metadata.csv", content=b"file_name,level_1\nsiteA/cat/0.png,3\n")
+    assert "level_1" in Folder(tmp_path, size=8).metadata
+    with pytest.raises(RecipeError, match="column `level_1` has the name of a level of folders: rename it"):
+        Folder(tmp_path, size=8, classes_at=2)
+
+
 def test_what_lies_less_deep_than_the_classes_is_listed(tmp_path):
     put(tmp_path, "siteA/cat/1.png", "siteB/dog/1.png", "siteA/plan.png", "1.png")
     (tmp_path / "siteC").mkdir()

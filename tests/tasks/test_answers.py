@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from recipe.serve.predict import Prediction
 from recipe.tasks.classification import Classification
 from recipe.tasks.multilabel import Multilabel
 from recipe.tasks.regression import Regression
@@ -55,7 +56,8 @@ def test_quantities_have_intervals_in_their_unit():
     p, true = of([42.0, 3.0], [60.0, 9.5]), of([40.0, 3.5], [40.0, 9.0])
     columns = AGES.columns(p)
     assert list(columns) == list(AGES.meanings)
-    assert (columns["age_low"], columns["age"], columns["age_high"]) == ([37.0, 55.0], [42.0, 60.0], [47.0, 65.0])
+    assert (columns["low_age"], columns["high_age"]) == ([37.0, 55.0], [47.0, 65.0])
+    assert columns["predicted_age"] == [42.0, 60.0]
     assert AGES.lines(p[0]) == ["age    42 years  (90 % interval 37 to 47)", "price  3 years  (90 % interval 2 to 4)"]
     assert AGES.wrong(p, true).tolist() == [False, True]
     assert AGES.doubted(p, true, trained_on=False).tolist() == [False, True]
@@ -64,6 +66,30 @@ def test_quantities_have_intervals_in_their_unit():
     assert label == "60;9.0"  # the price is not in doubt: its exact value
     assert reason == "the ensemble predicts age 60 years, the label is 40 years"
     assert AGES.targets(true) == {"true age": [40.0, 40.0], "true price": [3.5, 9.0]}
+
+
+# names that columns of tables of predictions have, and names that differ from others by what is put before or behind
+NAMES = (
+    "name", "unlike", "problem", "id", "agreement", "loss", "label", "predicted", "confidence", "p_label", "x", "x_low",
+    "low_x", "predicted_x", "high_predicted_x", "true x", "p_x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (Classification(NAMES).answers(), len(NAMES) + 2),
+        (Multilabel(NAMES).answers(), len(NAMES) + 1),
+        (Regression(NAMES, "", (0.0,) * len(NAMES), (1.0,) * len(NAMES)).answers((1.0,) * len(NAMES)), 3 * len(NAMES)),
+    ],
+    ids=["classes", "labels", "quantities"],
+)
+def test_no_name_of_a_target_is_another_column_of_a_table_of_predictions(answers, expected):
+    columns = answers.columns(torch.full((1, len(NAMES)), 1.0, dtype=torch.float64))
+    assert len(columns) == len(answers.meanings) == expected
+    assert len(Prediction("", None).row(answers)) == expected + len(("name", "unlike", "problem"))
+    of_test = {"id", "label", "agreement", "loss", "loss of constant", "predicted by constant"}  # predictions.parquet
+    assert not set(columns) & (of_test | {f"true {name}" for name in NAMES})
 
 
 @pytest.mark.parametrize("answers", [CLASSES, LABELS], ids=["classes", "labels"])

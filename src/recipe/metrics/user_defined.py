@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = r"(?!loss)[a-z][a-z0-9_]*"  # `val_loss` is a column of its own
+TAKEN = ("low", "high", "coverage")  # test_<name> is a column or a number that every report may have
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class UserFunction:
             raise RecipeError(
                 f"`metric.name: {self.name}` names columns such as val_<name>: it must consist of small letters, "
                 "digits and underscores, begin with a letter, and not with `loss`."
+            )
+        if self.name in TAKEN:
+            raise RecipeError(
+                f"`metric.name: {self.name}` is the name of another number, test_{self.name}: choose another name."
             )
 
     def metric(self, networks: "Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]") -> Metric:

@@ -275,6 +275,8 @@ class Folder:
         elif group is not None:
             self.groups = joined[rows.name_of(group)]
         self._take_splits(joined, split and rows.name_of(split), where)
+        if twice := [name for name in joined if name in self.metadata]:
+            raise RecipeError(f"{where}: the column `{twice[0]}` has the name of a level of folders: rename it.")
         self.metadata |= joined
 
     def _take_splits(self, joined: dict[str, list], split: str | None, where: str) -> None:

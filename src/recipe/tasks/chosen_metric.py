@@ -13,9 +13,15 @@ AUTO = "auto"
 def chosen_metric(task: Task, y: Tensor, choice: str | UserFunction = AUTO) -> Metric:
     """y: the training targets, by which the usual metric is chosen.
 
-    Raises RecipeError that lists the metrics of the task where it has none of that name.
+    Raises RecipeError that lists the metrics of the task where it has none of that name, and where a user's function
+    has the name of one of them.
     """
     if isinstance(choice, UserFunction):
+        if choice.name in task.metrics:
+            raise RecipeError(
+                f"`metric.name: {choice.name}` is a metric of the task {task.name} already, which every report shows "
+                f"beside yours: choose another name, or write `metric: {choice.name}` for that one."
+            )
         return choice.metric(lambda outputs, targets: (task.predict(outputs), task.actual(targets)))
     name = task.usual_metric(y) if choice == AUTO else choice
     if name not in task.metrics:

@@ -35,25 +35,25 @@ class QuantityAnswers:
 
     @property
     def p_columns(self) -> Sequence[str]:
-        return list(self.names)
+        return [f"predicted_{name}" for name in self.names]
 
     @property
     def meanings(self) -> dict[str, str]:
         unit = f", in {self.unit}" if self.unit else ""
         meanings: dict[str, str] = {}
         for name in self.names:
-            meanings[name] = f"predicted{unit}"
+            meanings[f"predicted_{name}"] = f"the predicted {name}{unit}"
             if self.half_widths:
-                meanings |= {f"{name}_{end}": f"{end} end of its 90 % interval{unit}" for end in ("low", "high")}
+                meanings |= {f"{end}_{name}": f"{end} end of its 90 % interval{unit}" for end in ("low", "high")}
         return meanings
 
     def columns(self, p: Tensor) -> dict[str, list]:
         columns: dict[str, list] = {}
         for i, name in enumerate(self.names):
-            columns[name] = p[:, i].tolist()
+            columns[f"predicted_{name}"] = p[:, i].tolist()
             if self.half_widths:
-                columns[f"{name}_low"] = (p[:, i] - self.half_widths[i]).tolist()
-                columns[f"{name}_high"] = (p[:, i] + self.half_widths[i]).tolist()
+                columns[f"low_{name}"] = (p[:, i] - self.half_widths[i]).tolist()
+                columns[f"high_{name}"] = (p[:, i] + self.half_widths[i]).tolist()
         return columns
 
     def lines(self, p: Tensor) -> list[str]:

@@ -111,10 +111,18 @@ def test_files_and_pictures_of_quantities(wrong):
 def test_several_quantities_have_their_own_columns(tmp_path):
     y = np.stack([Y, 1000 * Y, X[:, 0]], 1)
     result, store = audit_of(Measured(X, y, target_columns=["a", "b", "c"], columns=COLUMNS), tmp_path)
-    assert {"label_suspicion", "label_suspicion_b", "residual_c", "target_outlier_a"} <= set(result.columns)
+    assert {"label_suspicion", "label_suspicion of b", "residual of c", "target_outlier of a"} <= set(result.columns)
     assert "residual" not in payload(explorer_page(result, store, "three", seed=0))["roles"]["residual"]
     found = verdicts_of(result, store, tmp_path)["labels_are_distinct"]
     assert (found.verdict, found.value) == ("fail", "1 (`a` and `b`)")
+
+
+def test_a_quantity_may_have_a_name_that_begins_like_a_column():
+    task, y = Regression(("a", "z_a", "a_z")), np.stack([Y, X[:, 0], X[:, 1]], 1)[:60]
+    judged = QuantityTargets(task).judge(X[:60], y, [str(i) for i in range(60)], 0)
+    columns = judged.columns()
+    assert list(columns) == list(judged.meanings())[: len(columns)]
+    assert len(columns) == 1 + 5 * 3 + 2
 
 
 def test_few_quantities_are_not_judged_and_have_no_empty_columns(tmp_path):

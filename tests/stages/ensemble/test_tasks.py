@@ -209,8 +209,8 @@ def test_recipe_predict_gives_the_columns_of_the_task(ran, tmp_path):
     expected = {
         "classes": ["predicted", "confidence", "p_small", "p_large", "p_odd"],
         "labels": ["predicted", "p_tall", "p_heavy", "p_deep"],
-        "quantity": ["age", "age_low", "age_high"],
-        "quantities": ["age", "age_low", "age_high", "price", "price_low", "price_high"],
+        "quantity": ["predicted_age", "low_age", "high_age"],
+        "quantities": ["predicted_age", "low_age", "high_age", "predicted_price", "low_price", "high_price"],
     }[ran.kind]
     path = ran.made.root / "rows.csv"
     loaded = ran.final.system
@@ -226,7 +226,7 @@ def test_recipe_predict_gives_the_columns_of_the_task(ran, tmp_path):
     assert held == pytest.approx(p, abs=1e-6)
     if ran.results.coverage:
         width = loaded.half_widths[0]
-        assert [float(r["age_high"]) - float(r["age"]) for r in rows] == pytest.approx([width] * len(rows))
+        assert [float(r["high_age"]) - float(r["predicted_age"]) for r in rows] == pytest.approx([width] * len(rows))
     assert all(loaded.answers.lines(torch.tensor(row)) for row in p[:3])
     frame = predict.prediction_frame(loaded, pandas.read_csv(path))
     assert list(frame.columns) == [*expected, "unlike", "problem"]

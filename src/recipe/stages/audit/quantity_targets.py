@@ -49,14 +49,14 @@ class JudgedQuantities:
     def columns(self) -> dict[str, np.ndarray]:
         predicted = np.stack([r.predicted for r in self.of], 1)
         columns = {"label_suspicion": rank(np.max([r.z for r in self.of], axis=0))}
-        for i, (ending, _, r) in enumerate(self._each()):
+        for i, (of, r) in enumerate(self._each()):
             if len(self.of) > 1:
-                columns[f"label_suspicion{ending}"] = r.score
+                columns[f"label_suspicion{of}"] = r.score
             columns |= {
-                f"predicted_value{ending}": r.predicted,
-                f"residual{ending}": self.actual[:, i] - r.predicted,
-                f"residual_z{ending}": r.z,
-                f"target_outlier{ending}": r.outlier,
+                f"predicted_value{of}": r.predicted,
+                f"residual{of}": self.actual[:, i] - r.predicted,
+                f"residual_z{of}": r.z,
+                f"target_outlier{of}": r.outlier,
             }
         columns = {name: values.astype(np.float32) for name, values in columns.items()}
         return columns | {
@@ -70,15 +70,15 @@ class JudgedQuantities:
             "label_suspicion": "rank of how far the value is from what similar examples have: 0 least to 1 most; not a "
             "probability" + ("; of the most suspect quantity" if len(self.of) > 1 else "")
         }
-        for ending, of, _ in self._each():
+        for of, _ in self._each():
             if len(self.of) > 1:
-                meanings[f"label_suspicion{ending}"] = f"the same{of} alone"
+                meanings[f"label_suspicion{of}"] = f"the same{of} alone"
             meanings |= {
-                f"predicted_value{ending}": f"value{of} that a model predicts which was trained on neither the example "
+                f"predicted_value{of}": f"value{of} that a model predicts which was trained on neither the example "
                 f"nor its copies{unit}",
-                f"residual{ending}": f"measured less predicted value{of}{unit}",
-                f"residual_z{ending}": f"its size{of}, in robust standard deviations of the residuals on its side",
-                f"target_outlier{ending}": f"distance{of} from the median, in robust standard deviations on its side",
+                f"residual{of}": f"measured less predicted value{of}{unit}",
+                f"residual_z{of}": f"its size{of}, in robust standard deviations of the residuals on its side",
+                f"target_outlier{of}": f"distance{of} from the median, in robust standard deviations on its side",
             }
         return meanings | {
             "target_doubt": "what may be wrong with a flagged value: by how much it seems to be off, or that it is far "
@@ -95,7 +95,7 @@ class JudgedQuantities:
 
     def sentences(self) -> list[str]:
         texts = []
-        for (_, _, r), name, values in list(zip(self._each(), self.task.names, self.actual.T, strict=True))[:NAMED]:
+        for (_, r), name, values in list(zip(self._each(), self.task.names, self.actual.T, strict=True))[:NAMED]:
             texts.append(
                 f"`{name}`: a cross-validated model explains {100 * max(r.explained, 0):.0f} % of its variance; it "
                 f"contradicts {int(r.flagged.sum()):,} of {len(values):,} values. Check the most suspect ones in the "
@@ -121,16 +121,14 @@ class JudgedQuantities:
             "nor its copies. Red: flagged as suspect."
         }
 
-    def _each(self) -> list[tuple[str, str, Residuals]]:
-        """(the ending of its columns, ` of NAME`, residuals) of each quantity; both empty where there is only one."""
+    def _each(self) -> list[tuple[str, Residuals]]:
+        """(` of NAME`, with which its columns end, residuals) of each quantity; empty where there is only one."""
         several = len(self.of) > 1
-        return [
-            (f"_{name}" * several, f" of {name}" * several, r) for name, r in zip(self.task.names, self.of, strict=True)
-        ]
+        return [(f" of {name}" * several, r) for name, r in zip(self.task.names, self.of, strict=True)]
 
     def _doubts(self) -> np.ndarray:
         texts: list[list[str]] = [[] for _ in self.actual]
-        for (_, of, r), values in zip(self._each(), self.actual.T, strict=True):
+        for (of, r), values in zip(self._each(), self.actual.T, strict=True):
             for row in np.flatnonzero(r.flagged | r.odd):
                 if values[row] in r.codes:
                     texts[row].append(f"may be a code for a missing value{of}")
