@@ -75,6 +75,16 @@ def test_an_empty_mapping_takes_the_names_that_a_person_gives(house):
         compose("prepare")
 
 
+def test_a_mapping_may_take_the_place_of_null(house):
+    wanted = "data: {name: table, labels: {column: tags, separator: '|'}}\n"
+    (house / "params.yaml").write_text(PARAMS.replace("data: digits\n", wanted))
+    assert compose("prepare").data.labels == {"column": "tags", "separator": "|"}
+    assert compose_cli("prepare", ["data.labels={column: words}"]).data.labels.column == "words"
+    (house / "params.yaml").write_text(PARAMS.replace("data: digits\n", wanted.replace("labels", "label")))
+    with pytest.raises(RecipeError, match=r"`data\.label: \{'column': 'tags'.*it must be text or a whole number"):
+        compose("prepare")
+
+
 def _line(group: str) -> str:
     return next(line for line in PARAMS.splitlines(keepends=True) if line.startswith(f"{group}:"))
 

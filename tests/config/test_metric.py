@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.utils.hydra import apply_overrides
 from omegaconf import OmegaConf
 
 from recipe.config.code_manifest import targets
@@ -45,6 +46,21 @@ def test_a_function_comes_with_its_facts(ask):
     assert (chosen.function, chosen.name, chosen.higher_is_better, chosen.unit) == (np.ptp, "spread", False, "m")
     assert metric(ask("{_target_: numpy.ptp}")).name == "ptp"
     assert "numpy.ptp" in targets(OmegaConf.to_container(cfg))  # and so an edit of it reruns the stages
+
+
+FUNCTION = "{_target_: numpy.ptp, name: spread, higher_is_better: false}"
+
+
+@pytest.mark.parametrize("written", ["auto", FUNCTION])
+@pytest.mark.parametrize(("word", "name"), [("ece", "ece"), ("{_target_: numpy.std, name: deviation}", "deviation")])
+def test_a_word_and_a_function_replace_each_other_on_the_command_line(ask, written, word, name):
+    def name_of(chosen) -> str:
+        return chosen if isinstance(chosen, str) else chosen.name
+
+    ask(written)
+    assert name_of(metric(compose_cli("overfit", [f"metric={word}"]))) == name
+    apply_overrides("params.yaml", [f"metric={word}"])  # as `dvc exp run -S` does
+    assert name_of(metric(compose("overfit"))) == name
 
 
 @pytest.mark.parametrize(

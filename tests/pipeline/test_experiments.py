@@ -7,12 +7,16 @@ import shutil
 import pytest
 import yaml
 from clone import ROOT, SMALL, Clone, fresh
+from dvc.utils.hydra import apply_overrides
 
+from recipe.config.compose import compose
+from recipe.config.options import Predicted
 from recipe.config.resolve import resolve_all
+from recipe.config.type_check import fields_of
 from recipe.errors import RecipeError
 
 LEARNING = ("baseline", "overfit", "regularize", "tune", "ensemble")
-GROUPS = ("model", "loss", "augment", "optimizer")  # those of a training; data has more keys than a line holds
+GROUPS = ("model", "loss", "augment", "optimizer")  # those of a training
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,35 @@ def test_every_number_of_a_shipped_part_is_a_key_that_an_experiment_can_set(grou
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     assert numbers <= listed
+
+
+def test_every_word_that_says_what_a_column_is_is_a_key_that_an_experiment_can_set():
+    """For any shipped source: what is to be predicted, groups, splits, metadata; and the folds of a small table."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    sources = [yaml.safe_load(file.read_text()) for file in (ROOT / "conf/data").glob("*.yaml")]
+    words = {*fields_of(Predicted), "group", "split", "metadata", "file"} - {"_target_"}
+    assert {key for source in sources for key in source if key in words} <= set(params["data"])
+    assert "folds" in params["split"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["data.target=age", "data.unit=years"], {"target": "age", "unit": "years"}),
+        (["data.target=[a,b]", "data.split=part"], {"target": ["a", "b"], "split": "part"}),
+        (["data.labels={column: tags, separator: '|'}"], {"labels": {"column": "tags", "separator": "|"}}),
+    ],
+)
+def test_an_experiment_says_what_the_columns_of_a_table_are(tmp_path, monkeypatch, words, expected):
+    for name in ("conf", "pipeline"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    apply_overrides("params.yaml", ["data.name=table", *words, "split.folds=5"])  # as `dvc exp run -S` does
+    data = compose("prepare").data
+    assert {key: data[key] for key in expected} == expected
+    assert compose("split").folds == 5
 
 
 @pytest.mark.slow

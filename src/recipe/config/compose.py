@@ -222,15 +222,17 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
 
 def _check_keys(stage: str, keys: Iterable[str], cfg: DictConfig) -> None:
     """Raises RecipeError for a key of params.yaml that the composed conf/ does not have."""
-    known, free = leaves(cfg), tuple(f"{key}." for key in _empty(cfg))
+    known = leaves(cfg)
+    free = tuple(f"{key}." for key in known.keys() - _filled(cfg))
     unknown = [k for k in keys if k not in known and k.split(".")[0] not in NAMED and not k.startswith(free)]
     if unknown:
         raise RecipeError(f"params.yaml: {stage} has no `{min(unknown)}`; {nearest(min(unknown), known)}")
 
 
-def _empty(cfg: DictConfig) -> list[str]:
-    """The dotted keys of empty mappings, which take any key: `dates: {}` of a table takes names of columns."""
-    return [key for key, node in _mappings(OmegaConf.to_container(cfg)) if not node]
+def _filled(cfg: DictConfig) -> set[str]:
+    """The dotted keys of mappings that list their keys. Below every other key any may follow, which the types and who
+    reads them check: `dates: {}` of a table takes names of columns, `labels: null` a mapping."""
+    return {key for key, node in _mappings(OmegaConf.to_container(cfg)) if node}
 
 
 def _mappings(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
