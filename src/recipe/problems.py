@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 UNREADABLE, UNKNOWN_LABEL, ODD_SHAPE = "unreadable", "unknown label", "odd shape"
 UNKNOWN_SPLIT, NOT_FINITE = "unknown split", "not finite"
-CLASS_SPELLING, CLASS_ALIKE = "class spelling", "class names alike"
+CLASS_SPELLING, CLASS_ALIKE = "spelling", "names alike"
 NO_FILE, NO_ROW, CONTRADICTION = "row without a file", "file without a row", "contradiction"
 ODD_NAME, STRAY, LINK = "odd name", "stray file", "link not followed"
 NO_EXAMPLE, CLASS_LEVEL = "class without an example", "level of the classes"
@@ -24,12 +24,12 @@ NOTE_KINDS = {ODD_NAME, STRAY, LINK, NO_EXAMPLE, CLASS_ALIKE, ASIDE, ASSUMED, LE
 # {kind: what to do about it}; decode.metadata.PROBLEMS has the kinds of files that cannot be decoded
 HINTS = {
     UNREADABLE: "Correct it at the source, or remove it there.",
-    UNKNOWN_LABEL: "Correct or add the label; where the source lists the classes, add its class there.",
+    UNKNOWN_LABEL: "Correct or add it; where the source lists the classes or labels, add its name there.",
     NOT_FINITE: "A division by zero, a missing value: correct it where the file is made, or leave the example out.",
     UNKNOWN_SPLIT: "Write train, val or test there, or use no column of splits (`split: null`).",
     ODD_SHAPE: "All examples must have one shape and type: convert those that differ, or set `size` of the data.",
-    CLASS_SPELLING: "One class with two spellings: rename one of them, or merge the two.",
-    CLASS_ALIKE: "Perhaps one class in singular and plural: merge them if so.",
+    CLASS_SPELLING: "One class or label with two spellings: rename one of them, or merge the two.",
+    CLASS_ALIKE: "Perhaps one class or label in singular and plural: merge them if so.",
     NO_FILE: "Correct the name in the row, remove the row, or bring the file back.",
     NO_ROW: "Add a row for the file, or take the file out of the data set.",
     CONTRADICTION: "Two places contradict each other about one example: correct one of them.",
@@ -137,9 +137,9 @@ def plain_spelling(name: str) -> str:
 
 
 def spelling_problems(places: Mapping[str, str]) -> Iterable[Problem]:
-    """A problem for class names with the same `plain_spelling`, or that differ in a plural's s.
+    """A problem for names of classes or labels with the same `plain_spelling`, or that differ in a plural's s.
 
-    places: {class name: its first place}.
+    places: {name: its first place}.
     """
     by_key = defaultdict(list)
     for name in places:

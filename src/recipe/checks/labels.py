@@ -21,7 +21,7 @@ def _targets(dataset: MapDataset, examined: Tensor) -> Tensor:
 
 @check(source="open-edge-platform/geti#2736; pyg-team/pytorch_geometric#441")
 def labels_are_in_range(s: Setup) -> Verdict:
-    """Every label is one of 0..C-1, and every class occurs in train.
+    """Every label is one of 0..C-1, and every class occurs in train; of several labels, each is 0 or 1.
 
     Labels count from 1 instead of 0, the head has a class too many, or a class was lost on the way. The value counts
     classes without an example and labels out of range.
@@ -74,11 +74,13 @@ def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: f
     if s.kind == "regression":
         verdicts = [_numbers_agree(a.double(), b.double(), gap, p) for a, b in pairs]
     else:
-        verdicts = [_shares_agree(a, b, distance, p) for a, b in pairs]
+        words = ["class {}"] if len(pairs) == 1 else [f"the value {{}} of label {i}" for i in range(len(pairs))]
+        verdicts = [_shares_agree(a, b, distance, p, word) for (a, b), word in zip(pairs, words, strict=True)]
     return max(verdicts, key=lambda v: (not v.ok, v.value if isinstance(v.value, float) else 1.0))
 
 
-def _shares_agree(train: Tensor, val: Tensor, distance: float, p: float) -> Verdict:
+def _shares_agree(train: Tensor, val: Tensor, distance: float, p: float, word: str) -> Verdict:
+    """word: for a value of the targets."""
     classes = torch.cat([train.flatten(), val.flatten()]).unique()
     table = torch.stack([(part.flatten()[:, None] == classes).sum(0).double() for part in (train, val)])
     shares = table / table.sum(1, keepdim=True)
@@ -89,7 +91,7 @@ def _shares_agree(train: Tensor, val: Tensor, distance: float, p: float) -> Verd
     # a class of which val should have many examples and has none is missing, however small its share
     gone = [int(c) for c, n, e in zip(classes, table[1], shares[0] * table[1].sum(), strict=True) if n == 0 and e > 20]
     if gone:
-        return Verdict(FAIL, f"class {gone[0]} is missing from val", "none is missing")
+        return Verdict(FAIL, f"{word.format(gone[0])} is missing from val", "none is missing")
     return Verdict(FAIL if moved > distance and p_value < p else PASS, moved, f"< {distance:g}, or p > {p:g}")
 
 

@@ -13,6 +13,7 @@ from recipe.data.splits import assign, read_names, read_split, shares, write_spl
 from recipe.errors import RecipeError
 from recipe.stages.split import checks as claims
 from recipe.stages.split.divide import Plan, divide
+from recipe.stages.split.validation import every_class_is_in_every_fold
 from recipe.tasks.classification import Classification
 from recipe.tasks.labels import ClassNumbers
 from recipe.tasks.multilabel import Multilabel
@@ -183,6 +184,23 @@ def test_a_label_that_a_split_lacks_closes_the_gate_by_its_name():
     verdict = claims.every_class_is_in_every_split(claims.Written(made.parts, made))
     assert verdict.closes
     assert verdict.value.startswith("1: once (1 example) is not in ")
+
+
+def test_findings_have_the_words_of_the_task():
+    labels, numbers = Multilabel(("often", "once")), Regression(("y",))
+    of_labels = divide(labelled(labels, [(n % 2, int(n == 7)) for n in range(50)]), labels, Plan(0.2, 0.2, folds=5))
+    of_numbers = divide(labelled(numbers, [(float(n),) for n in range(50)]), numbers, Plan(0.2, 0.2))
+    sorted_parts = {"train": of_numbers.kept[:30], "val": of_numbers.kept[30:40], "test": of_numbers.kept[40:]}
+    lacking = claims.every_class_is_in_every_split(claims.Written(of_labels.parts, of_labels))
+    in_folds = every_class_is_in_every_fold(claims.Written(of_labels.parts, of_labels, folds=[("i7", 0)]))
+    shares = claims.class_shares_agree(claims.Written(sorted_parts, of_numbers))
+    assert "1 of 2 labels are missing from a split" in lacking.finding
+    assert "2 of 2 labels are missing from a fold" in in_folds.finding
+    assert "The decile shares of the splits differ" in shares.finding
+    for verdict in (lacking, in_folds, shares):
+        assert not verdict.ok
+        assert "class" not in verdict.finding
+        assert "rare" not in verdict.finding  # which is of classes
 
 
 def test_rare_classes_are_no_question_of_quantities():

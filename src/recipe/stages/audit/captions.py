@@ -102,7 +102,7 @@ def counts(m: Mapping[str, Any], task: Task) -> str:
 
 def sentences(audit: Audit, task: Task) -> list[str]:
     """What else the audit found, in the order of the recipe's questions."""
-    texts = [_order(audit), *_outliers(audit), *(audit.judged.sentences() if audit.judged else ())]
+    texts = [_order(audit), *_outliers(audit, task), *(audit.judged.sentences() if audit.judged else ())]
     texts += [*targets_of(task).findings(audit.actual), *_missing(audit)]
     should = task.choose(classes=CLASSES_DIFFER, labels=TARGETS_DEPEND, quantities=TARGETS_DEPEND)
     biases = (
@@ -127,7 +127,7 @@ def _order(audit: Audit) -> str:
     )
 
 
-def _outliers(audit: Audit) -> list[str]:
+def _outliers(audit: Audit, task: Task) -> list[str]:
     """The inputs with the highest scores, each with the reason, and the picture that occurs most often."""
     table = audit.columns
     names = [str(name or identity) for name, identity in zip(table["name"], table["id"], strict=True)]
@@ -141,10 +141,14 @@ def _outliers(audit: Audit) -> list[str]:
     most, times = max(copies.items(), key=lambda item: (item[1], item[0]))
     if times > 2 and audit.kind == IMAGE:
         same = np.flatnonzero(table["hash"] == most).tolist()
-        classes = sorted({str(table["class"][row]) for row in same})
-        where = f"class {classes[0]}" if len(classes) == 1 else f"{len(classes)} classes"
+        shown = sorted({str(table["class"][row]) for row in same})
+        one, several = task.choose(
+            classes=("in class", "in {} classes"), labels=("with the labels", "with {} sets of labels"),
+            quantities=("with the value", "with {} different values"),
+        )  # fmt: skip
+        where = f"{one} {shown[0]}" if len(shown) == 1 else several.format(len(shown))
         texts.append(
-            f"One picture occurs {times:,} times, all in {where}: `{names[same[0]]}` is the first. "
+            f"One picture occurs {times:,} times, all {where}: `{names[same[0]]}` is the first. "
             "It may be a placeholder."
         )
     return texts

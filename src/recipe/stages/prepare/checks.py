@@ -94,9 +94,10 @@ def every_value_is_finite(r: Reading) -> Verdict:
 
 @check(source="Recipe 1, corrupted labels")
 def every_label_is_known(r: Reading) -> Verdict:
-    """Every label is one of the source's classes.
+    """Of every example it is known what is to be predicted: a class or labels of the source, or finite quantities.
 
-    Often the labels start at 1, -1 means "unknown", or the list of classes lacks a name. problems.csv lists them.
+    Often the classes are numbered from 1, -1 means "unknown", the list of classes or labels lacks a name, or a cell of
+    a quantity is empty. problems.csv lists these examples.
     """
     return _no_problem(r, kinds.UNKNOWN_LABEL, noun="example", what="No known label was found for {n}")
 
@@ -113,11 +114,11 @@ def every_split_is_known(r: Reading) -> Verdict:
 
 @check(source="Recipe 1, corrupted labels")
 def every_class_has_one_spelling(r: Reading) -> Verdict:
-    """No two class names differ only in case, blanks, underscores, a dash between letters or the form of an accent.
+    """No names of two classes or labels differ only in case, blanks, underscores, a dash or the form of an accent.
 
-    Such names are one class whose examples count as two: rename or merge them at the source.
+    Such names are one class, or label, whose examples count as two: rename or merge them at the source.
     """
-    return _no_problem(r, kinds.CLASS_SPELLING, noun="class name", what="Another spelling was found of {n}")
+    return _no_problem(r, kinds.CLASS_SPELLING, noun="name", what="Another spelling was found of {n}")
 
 
 @check(source="Recipe 1, corrupted labels")
@@ -298,8 +299,8 @@ def names_are_plain(r: Reading) -> Verdict:
 
 @check(source="Recipe 1, corrupted labels", gate=False)
 def class_names_are_apart(r: Reading) -> Verdict:
-    """No class has the plural of another class's name.
+    """No class or label has the plural of another one's name.
 
-    `cat` and `cats` are most often one class with two names.
+    `cat` and `cats` are most often one class, or label, with two names.
     """
-    return _no_problem(r, kinds.CLASS_ALIKE, noun="class name", what="The plural of another class may be meant by {n}")
+    return _no_problem(r, kinds.CLASS_ALIKE, noun="name", what="The plural of another class may be meant by {n}")

@@ -72,7 +72,9 @@ class Prepared:
 
     def metrics(self) -> dict[str, int]:
         wrong = sum(p.level == problems.PROBLEM for p in self.problems)
-        sizes = {"examples": self.table.num_rows, "problems": wrong, "classes": len(self.description.task.names)}
+        task = self.description.task
+        kind = task.choose(classes="classes", labels="labels", quantities="quantities")
+        sizes = {"examples": self.table.num_rows, "problems": wrong, kind: len(task.names)}
         names = ("channels", "height", "width") if self.description.kind == IMAGE else ("features",)
         return sizes | (dict(zip(names, self.shape, strict=True)) if self.description.kind != TEXT else {})
 

@@ -36,6 +36,11 @@ class Written:
         """Of the classes or labels of which every split must hold an example; none where quantities are predicted."""
         return self.division.task.stratum_names
 
+    @property
+    def stratum(self) -> str:
+        """What the strata are, in one word."""
+        return self.division.task.choose(classes="class", labels="label", quantities="decile")
+
     def in_several_splits(self, column: str) -> dict[str, dict[str, list[str]]]:
         return in_several_splits(self.parts, self.division.kept, column)
 
@@ -213,11 +218,12 @@ def given_splits_are_obeyed(w: Written) -> Verdict:
 def every_class_is_in_every_split(w: Written) -> Verdict:
     """Every class, or label, has an example in train, val and test.
 
-    The value names each class and the splits that lack it. If it has fewer than three examples (copies and groups
-    count once): collect more; merge the class into another by `relabel` in decisions.csv; or set in params.yaml
-    `split: {rare: drop}`, which leaves it out, or `split: {rare: train}`, which keeps it in train only. If a split of
-    the source lacks it: add examples there, or divide all anew by `split: {given: ignore}`. If the split is by time,
-    the class belongs to one period: merge it, or waive this check with that reason.
+    The value names each one and the splits that lack it. If it has fewer than three examples (copies and groups
+    count once): collect more. Merge a class into another by `relabel` in decisions.csv, or set in params.yaml
+    `split: {rare: drop}`, which leaves it out, or `split: {rare: train}`, which keeps it in train only; take a label
+    out of `labels` of the data. If a split of the source lacks it: add examples there, or divide all anew by
+    `split: {given: ignore}`. If the split is by time, it belongs to one period: merge it, or waive this check with that
+    reason.
     """
     if not w.names:
         return skip("quantities are predicted")
@@ -229,9 +235,14 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
         if lacks and name not in only_train:
             total = sum(int(n[label]) for n in count.values())
             lacking.append(f"{name} ({total} example{'s' * (total != 1)}) is not in {', '.join(lacks)}")
+    kinds, advice = w.division.task.choose(
+        classes=("classes", "merge the class into another, or set `split: {rare: drop}` in params.yaml"),
+        labels=("labels", "or take the label out of `labels` of the data in params.yaml"),
+        quantities=("", ""),
+    )
     finding = (
-        f"{len(lacking)} of {len(w.names)} classes are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
-        "more examples, merge the class into another, or set `split: {rare: drop}` in params.yaml."
+        f"{len(lacking)} of {len(w.names)} {kinds} are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
+        f"more examples, {advice}."
     )
     return none_of(lacking, finding)
 
@@ -240,20 +251,22 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
 def class_shares_agree(w: Written, limit: float = 0.02) -> Verdict:
     """The splits that were made here have the same class shares; of labels, and of deciles of quantities, likewise.
 
-    The value is the largest share of a split whose class would have to change. With large groups of one class, or very
-    few examples, no better division exists: look at the scores of val and test by class.
+    The value is the largest share of a split whose class, label or decile would have to change. With large groups of
+    one class, or very few examples, no better division exists: look at the scores of val and test by class or label.
     """
     if not w.division.shares:
         return skip("the source gives all splits")
     if w.division.plan.by == "time":
-        return skip("a split by time has the class shares of each period")
+        return skip(f"a split by time has the {w.stratum} shares of each period")
     counts = [w.counts(name, divided=True) for name in w.division.shares]
     whole = np.sum(counts, axis=0) / max(1, np.sum(counts))
     drift = [float(np.abs(count / max(1, count.sum()) - whole).sum() / 2) for count in counts]
     largest = max(drift)
+    entries = w.division.task.choose(classes="examples", labels="labels", quantities="values")
     finding = (
-        f"The class shares of the splits differ: in {list(w.division.shares)[drift.index(largest)]}, "
-        f"{100 * largest:.1f} % of the examples would have to be of another class. Report the scores by class."
+        f"The {w.stratum} shares of the splits differ: in {list(w.division.shares)[drift.index(largest)]}, "
+        f"{100 * largest:.1f} % of the {entries} would have to be of another {w.stratum}. Report the "
+        f"scores by {w.stratum}."
     )
     return below(largest, limit, finding=finding)
 

@@ -59,9 +59,10 @@ def no_group_across_folds(w: Written) -> Verdict:
 def every_class_is_in_every_fold(w: Written) -> Verdict:
     """Every class, or label, has an example in each fold.
 
-    The value names each class and the folds that lack it. If it has fewer examples than folds (copies and groups count
-    once): collect more, use fewer folds, merge the class into another by `relabel` in decisions.csv, or set in
-    params.yaml `split: {rare: drop}`, which leaves it out, or `split: {rare: train}`, which keeps it in train only.
+    The value names each one and the folds that lack it. If it has fewer examples than folds (copies and groups count
+    once): collect more, or use fewer folds. Merge a class into another by `relabel` in decisions.csv, or set in
+    params.yaml `split: {rare: drop}`, which leaves it out, or `split: {rare: train}`, which keeps it in train only;
+    take a label out of `labels` of the data.
     """
     folds = w.division.plan.folds
     if not folds:
@@ -75,9 +76,14 @@ def every_class_is_in_every_fold(w: Written) -> Verdict:
         lacks = [str(fold) for fold in range(folds) if (fold, label) not in have]
         if lacks and name not in only_train:
             lacking.append(f"{name} is not in {', '.join(lacks)}")
+    kinds, advice = w.division.task.choose(
+        classes=("classes", "merge the class into another"),
+        labels=("labels", "take the label out of `labels` of the data"),
+        quantities=("", ""),
+    )
     finding = (
-        f"{len(lacking)} of {len(w.names)} classes are missing from a fold. Collect more examples, set fewer `folds`, "
-        "or merge the class into another."
+        f"{len(lacking)} of {len(w.names)} {kinds} are missing from a fold. Collect more examples, set fewer `folds`, "
+        f"or {advice}."
     )
     return none_of(lacking, finding)
 

@@ -72,7 +72,8 @@ def _what_would_decide(gain: ColumnGain | ShareExplained) -> str:
 def rows_are_exchangeable(a: Audited, deviations: float = 5.0, effect: float = 0.03) -> Verdict:
     """Nearest neighbours of one class are as far apart in the file as in a shuffled file.
 
-    The value is the ratio of the two distances. Below 1, the rows are in blocks of one writer, patient, film or day. A
+    Of labels, neighbours with the same ones are compared; of quantities, neighbours in one twentieth of the values. The
+    value is the ratio of the two distances. Below 1, the rows are in blocks of one writer, patient, film or day. A
     shuffled split puts parts of one block into both train and validation, so its score is too good for new writers.
     Give the source `groups`.
     """
