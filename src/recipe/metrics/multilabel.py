@@ -64,8 +64,9 @@ def _average_precision(p: Array, y: Array, w: Array) -> Array:
 def _micro_average_precision(p: Array, y: Array, w: Array) -> Array:
     """Of all pairs of an example and a label in one ranking."""
     labels = p.shape[1]
-    parts = np.array_split(w, min(labels, len(w)))  # each repeated, no larger than w in all
-    return np.concatenate([average_precision(p.ravel(), y.ravel(), np.repeat(part, labels, axis=1)) for part in parts])
+    examples = np.repeat(np.arange(len(p)), labels)
+    parts = np.array_split(w, min(labels, len(w)))  # what is counted for each of all pairs is no larger than w in all
+    return np.concatenate([average_precision(p.ravel(), y.ravel(), part, examples) for part in parts])
 
 
 def _roc_auc(p: Array, y: Array, w: Array) -> Array:

@@ -4,7 +4,7 @@
 but one draw a call: 1000 draws of 2000 examples take it 1 to 2 seconds for two classes.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -40,51 +40,60 @@ def mean_of_known(values: Array) -> Array:
     return divided(np.where(known, values, 0.0).sum(1), known.sum(1))
 
 
-class Ranking(NamedTuple):
-    """The positives of each draw, the highest score first; numbers of examples with an equal or a higher score.
+class Ranking:
+    """Scores (N,), the highest first, with what is positive (N,) of 0 and 1. Equal scores are one step of the ranking,
+    as in scikit-learn.
 
-    w: (D, P) how often each positive counts. positives, all: (D, P) with a score that is at least as high;
-    positives_above, all_above: with a higher one.
+    examples: (N,) whose score each is, where examples have several; else each is of one.
     """
 
-    w: Array
-    positives: Array
-    all: Array
-    positives_above: Array
-    all_above: Array
+    def __init__(self, scores: Array, positive: Array, examples: Array | None = None):
+        order = np.argsort(-scores, kind="stable")
+        scores, is_positive = scores[order], positive[order].astype(bool)
+        self.examples = order if examples is None else examples[order]
+        self.positives = self.examples[is_positive]
+        changes = np.flatnonzero(np.diff(scores)) + 1
+        step = np.searchsorted(changes, np.flatnonzero(is_positive), side="right")  # of each positive
+        self.starts = np.concatenate([[0], changes])[step]
+        self.ends = np.concatenate([changes, [len(scores)]])[step]
+        self._before = np.concatenate([[0], is_positive.cumsum()])  # positives before each place
+
+    def weights(self, w: Array) -> Array:
+        """(P, D) how often each of P positives counts."""
+        counts: Array = w.T[self.positives]
+        return counts
+
+    def counts(self, places: Array, w: Array) -> tuple[Array, Array]:
+        """((P, D) positives, (P, D) all) that count before each place, the ends or the starts of the positives' steps:
+        with a score that is at least as high, or with a higher one."""
+        return _counted(self.positives, self._before[places], w), _counted(self.examples, places, w)
 
 
-def ranking(scores: Array, positive: Array, w: Array) -> Ranking:
-    """scores (N,), positive (N,) of 0 and 1. Equal scores are one step of the ranking, as in scikit-learn."""
-    order = np.argsort(-scores, kind="stable")
-    scores, is_positive = scores[order], positive[order].astype(bool)
-    changes = np.flatnonzero(np.diff(scores)) + 1
-    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(scores)]])
-    step = np.searchsorted(changes, np.flatnonzero(is_positive), side="right")  # of each positive
-    sorted_w = w.T[order]  # examples first: the sums run over whole rows of draws, several times faster
-    among_all, among_positives = _running(sorted_w), _running(sorted_w[is_positive])
-    before = np.concatenate([[0], is_positive.cumsum()])  # positives before each place
-    rows = (
-        sorted_w[is_positive], among_positives[before[ends[step]]], among_all[ends[step]],
-        among_positives[before[starts[step]]], among_all[starts[step]],
-    )  # fmt: skip
-    return Ranking(*(row.T for row in rows))
+def _counted(examples: Array, places: Array, w: Array) -> Array:
+    """(P, D): how often the examples before each of P places count.
+
+    A sparse matrix that selects the examples between two places takes a tenth of the time of running sums over all, and
+    counts are whole numbers, so that the order of the sums does not matter.
+    """
+    from scipy.sparse import csr_array  # takes a while to import
+
+    ends, at = np.unique(places, return_inverse=True)
+    if not len(ends):
+        return np.zeros((0, len(w)))
+    last = ends[-1]
+    selected = csr_array((np.ones(last), examples[:last], np.concatenate([[0], ends])), shape=(len(ends), w.shape[1]))
+    sums: Array = np.cumsum(selected @ w.T, axis=0)
+    return sums[at]
 
 
-def _running(rows: Array) -> Array:
-    """(N + 1, D): the sums of the first 0, 1, ... N rows."""
-    sums = np.zeros((len(rows) + 1, rows.shape[1]))
-    np.cumsum(rows, 0, out=sums[1:])
-    return sums
-
-
-def average_precision(scores: Array, positive: Array, w: Array) -> Array:
+def average_precision(scores: Array, positive: Array, w: Array, examples: Array | None = None) -> Array:
     """(D,): the mean over positives of the precision at their score, as scikit-learn's average_precision_score.
 
-    NaN where no positive counts.
+    NaN where no positive counts. examples: see Ranking.
     """
-    r = ranking(scores, positive, w)
-    return divided((r.w * divided(r.positives, r.all)).sum(1, where=r.w > 0), r.w.sum(1))
+    ranking = Ranking(scores, positive, examples)
+    weights, (positives, every) = ranking.weights(w).T, ranking.counts(ranking.ends, w)
+    return divided((weights * divided(positives.T, every.T)).sum(1, where=weights > 0), weights.sum(1))
 
 
 def roc_auc(scores: Array, positive: Array, w: Array) -> Array:
@@ -92,7 +101,10 @@ def roc_auc(scores: Array, positive: Array, w: Array) -> Array:
 
     NaN where no positive or no negative counts.
     """
-    r = ranking(scores, positive, w)
-    negatives = (w.sum(1) - r.w.sum(1))[:, None]
-    at_least, above = r.all - r.positives, r.all_above - r.positives_above  # negatives with such a score
-    return divided((r.w * (negatives - (at_least + above) / 2)).sum(1), r.w.sum(1) * negatives[:, 0])
+    ranking = Ranking(scores, positive)
+    weights = ranking.weights(w).T
+    negatives = (w.sum(1) - weights.sum(1))[:, None]
+    at_least, above = (  # negatives with such a score
+        every.T - positives.T for positives, every in (ranking.counts(at, w) for at in (ranking.ends, ranking.starts))
+    )
+    return divided((weights * (negatives - (at_least + above) / 2)).sum(1), weights.sum(1) * negatives[:, 0])

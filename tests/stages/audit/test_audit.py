@@ -10,7 +10,7 @@ from recipe.stages.audit.captions import metrics, sentences
 from recipe.stages.audit.checks import audited
 from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
-from recipe.stages.audit.neighbours import nearest, pixel_components
+from recipe.stages.audit.neighbours import TREE, K, nearest, pixel_components
 from recipe.stages.audit.order import order_of, position_in_class
 from recipe.stages.audit.outputs import write_pairs, write_probes
 from recipe.stages.audit.statistics import BINS, statistics
@@ -24,6 +24,15 @@ def digits():
 def flags_of(result, row):
     """The flags of an example, except that of its label, which tests/stages/audit/test_measure.py examines."""
     return set(result.columns["flags"][row].split("; ")) - {"", "suspect label"}
+
+
+@pytest.mark.parametrize("columns", [2, TREE, TREE + 1, 30])
+def test_nearest_neighbours_are_exact_in_few_and_in_many_dimensions(columns):
+    points = np.random.default_rng(columns).normal(size=(300, columns)).astype(np.float32)
+    near = nearest(points, np.zeros(300))
+    distances = np.linalg.norm(points[:, None].astype(float) - points[None], axis=2) + np.diag(np.full(300, np.inf))
+    assert near.index.tolist() == distances.argsort(1)[:, :K].tolist()
+    assert near.distance == pytest.approx(np.sort(distances, 1)[:, :K], abs=1e-6)
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from recipe.stages.audit.statistics import blocks
 SIDE = 16  # pixels; larger images are averaged down to at most this: near copies agree in the coarse
 COMPONENTS = 64
 K = 10  # neighbours of each input
+# Dimensions up to which a tree is faster: of 20,000 normal rows it takes 0.2 s in 4, 0.6 in 6, 1.7 in 8; brute force 1
+TREE = 6
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,14 @@ def _normalised(block: np.ndarray) -> np.ndarray:
 
 
 def nearest(points: np.ndarray, residual: np.ndarray) -> Neighbours:
-    """Nearest neighbours by brute force, in blocks: exact, and as fast as trees in 64 dimensions."""
+    """Exact nearest neighbours: by a tree in few dimensions, else by brute force, in blocks."""
     from sklearn.neighbors import NearestNeighbors  # takes a second to import
 
     k = min(K, len(points) - 1)
     if k < 1:
         return Neighbours(np.zeros((len(points), 1), int), np.ones((len(points), 1)), residual)
-    index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors(return_distance=False)
+    algorithm = "kd_tree" if points.shape[1] <= TREE else "brute"
+    index = NearestNeighbors(n_neighbors=k, algorithm=algorithm).fit(points).kneighbors(return_distance=False)
     distance = np.empty(index.shape)
     for at in range(0, len(points), 4096):  # again, pair by pair: the fast formula is inexact near zero
         part = points[at : at + 4096, None].astype(np.float64) - points[index[at : at + 4096]]
