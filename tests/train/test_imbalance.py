@@ -1,4 +1,6 @@
-"""Losses for imbalanced classes: their values, over lanes as in the plain loop, and what they are judged by."""
+"""Losses for imbalanced classes and labels: values, over lanes as in the plain loop, and what they are judged by."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +10,10 @@ from torch.nn import functional as F
 
 from recipe.errors import RecipeError
 from recipe.tasks.classification import Classification
+from recipe.tasks.multilabel import Multilabel
 from recipe.tasks.regression import Regression
 from recipe.train import engine, plan
-from recipe.train.imbalance import Focal, focal, weighted_cross_entropy
+from recipe.train.imbalance import Focal, FocalLabels, focal, weighted_cross_entropy
 
 TASK = Classification(("a", "b", "c"))
 Y = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
@@ -107,7 +110,76 @@ def test_a_class_without_an_example_in_train_has_no_weight():
     assert weighted_cross_entropy(TASK, Y[:90], "balanced").weights.tolist() == pytest.approx([0.75, 1.5, 0])
 
 
-def test_they_are_losses_of_classes():
+# ---- several labels ----------------------------------------------------------------------------------------------
+
+LABELS = Multilabel(("a", "b", "c"))
+PRESENT = (torch.arange(100)[:, None] < torch.tensor([50, 10, 1])).double()
+
+
+def each_label(y=PRESENT) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(OUTPUTS, y, reduction="none")
+
+
+def test_balanced_weights_make_both_values_of_a_label_count_alike():
+    loss = weighted_cross_entropy(LABELS, PRESENT.float(), "balanced").double()
+    halves = [each_label()[PRESENT[:, k] == v, k].mean().item() for k in range(3) for v in (0, 1)]
+    assert loss(OUTPUTS, PRESENT).item() == pytest.approx(sum(halves) / 6, abs=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[1, 1, 6], {"c": 6}])
+def test_a_weight_of_a_label_is_of_those_that_have_it(weights):
+    loss = weighted_cross_entropy(LABELS, PRESENT, weights)
+    absent, present = loss.weights
+    assert (present / absent).tolist() == pytest.approx([1, 1, 6])
+    assert torch.where(PRESENT == 1, present, absent).mean(0).tolist() == pytest.approx([1, 1, 1])
+    with pytest.raises(RecipeError, match="no label `d`; the labels are a, b, c"):
+        weighted_cross_entropy(LABELS, PRESENT, {"d": 2})
+
+
+def test_weights_of_one_and_a_gamma_of_zero_are_the_binary_cross_entropy():
+    soft = OUTPUTS.flip(0).sigmoid()
+    for loss in (weighted_cross_entropy(LABELS, PRESENT, [1, 1, 1]).double(), focal(LABELS, PRESENT, 0.0)):
+        for y in (PRESENT, soft):
+            assert loss(OUTPUTS, y).item() == pytest.approx(each_label(y).mean().item(), abs=1e-6)
+
+
+def test_a_label_that_is_right_already_counts_less():
+    expected = ((OUTPUTS.sigmoid() - PRESENT).abs() ** 2 * each_label()).mean().item()
+    assert focal(LABELS, PRESENT, 2.0)(OUTPUTS, PRESENT).item() == pytest.approx(expected)
+    certain = torch.tensor([[200.0, -200.0]], requires_grad=True)
+    FocalLabels(0.5)(certain, torch.tensor([[0.0, 1.0]])).backward()
+    assert certain.grad.isfinite().all()
+
+
+def test_a_label_that_is_never_present_has_a_loss_without_weights():
+    loss = weighted_cross_entropy(LABELS, torch.zeros(20, 3), "balanced")
+    assert loss.weights.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("name", ["weighted", "focal"])
+def test_losses_of_labels_over_lanes_are_the_plain_loop(name):
+    digits = Multilabel(tuple("0123456789"))
+    train, val = (replace(part, y=F.one_hot(part.y, 10).double()) for part in parts(dtype=torch.float64))
+    make = {
+        "weighted": lambda: weighted_cross_entropy(digits, train.y, "balanced").double(),
+        "focal": lambda: focal(digits, train.y, 2.0),
+    }[name]
+
+    def trained(mode):
+        made = [lane(MODELS["mlp"], s, dtype=torch.float64, loss=make(), steps=30, mixup=0.4) for s in range(2)]
+        return engine.train(made, train, val, eval_every=10, mode=mode, metric=digits.metrics["macro_f1"])
+
+    for a, b in zip(trained("plain"), trained("batched"), strict=True):
+        assert [r["val_loss"] for r in a.curve] == pytest.approx([r["val_loss"] for r in b.curve], abs=1e-12)
+        assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-11) for n in a.last)
+    outputs = MODELS["mlp"](10).double().eval()
+    outputs.load_state_dict(a.last)
+    with torch.no_grad():
+        plain = F.binary_cross_entropy_with_logits(outputs(val.x), val.y).item()
+    assert a.curve[-1]["val_loss"] == pytest.approx(plain)
+
+
+def test_they_are_losses_of_classes_and_labels():
     for make in (lambda task: focal(task, Y, 2.0), lambda task: weighted_cross_entropy(task, Y, "balanced")):
-        with pytest.raises(RecipeError, match="one class of several, and the task is regression"):
+        with pytest.raises(RecipeError, match="of classes and of labels, and the task is regression"):
             make(Regression(("age",)))

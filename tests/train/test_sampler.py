@@ -19,6 +19,7 @@ from recipe.rng import generator
 from recipe.stages.regularize.ablation import too_even
 from recipe.stages.setup_from_config import setup_from
 from recipe.tasks.classification import Classification
+from recipe.tasks.multilabel import Multilabel
 from recipe.tasks.regression import Regression
 from recipe.train import engine, order
 from recipe.train.sampler import balanced, completed, plain
@@ -113,4 +114,10 @@ def test_a_candidate_for_imbalance_is_not_tried_where_classes_are_even():
     assert too_even(uneven(), 5) == too_even(DATA, None) == ""
     assert "even: the largest has" in too_even(DATA, 5)
     quantities = dataclasses.replace(DATA, task=Regression(("age",)))
-    assert too_even(quantities, 5) == "the task is regression, and has no classes"
+    assert too_even(quantities, 5) == "the task is regression, and has no classes or labels"
+    labels = dataclasses.replace(DATA, task=Multilabel(("a", "b")))
+    y = torch.zeros(100, 2)
+    y[:50, 0] = y[:30, 1] = 1
+    even = dataclasses.replace(labels, train=Split(DATA.train.x[:100], y, []))
+    assert "the labels are even: a value of one has at most 2.3 times the examples" in too_even(even, 5)
+    assert too_even(even, 2) == ""

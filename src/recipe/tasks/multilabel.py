@@ -1,5 +1,6 @@
 """Several labels for each example: any number of them, each present or not."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -69,8 +70,10 @@ class Multilabel:
     def usual_metric(self, y: Tensor) -> str:
         return "macro_average_precision"
 
-    def imbalance(self, y: Tensor) -> None:
-        return None
+    def imbalance(self, y: Tensor) -> float:
+        present = (y > 0.5).double().mean(0)
+        rarer = torch.minimum(present, 1 - present).min().item()
+        return (1 - rarer) / rarer if rarer else math.inf
 
     def usual_loss(self) -> torch.nn.Module:
         return torch.nn.BCEWithLogitsLoss()

@@ -82,7 +82,8 @@ class Task(Protocol):
         """The metric that gates, ladders, search and report use unless conf names another, for these targets."""
 
     def imbalance(self, y: Tensor) -> float | None:
-        """How many times the examples of the smallest class the largest one has; None where targets are not classes."""
+        """How many times the examples of the smallest class the largest one has; of labels, the commoner value of the
+        most uneven one, of its rarer value; None of quantities."""
 
     def usual_loss(self) -> nn.Module:
         """The loss of training unless conf names another: (outputs, y) -> mean loss."""

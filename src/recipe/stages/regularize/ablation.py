@@ -135,7 +135,7 @@ def _prepare(
             continue
         level.change = resolved(cfg, result.changes, level.change)
         changes = merge_changes(result.changes, level.change)
-        if (reason := _refused_loss(cfg, data, changes)) or (
+        if (reason := _refused(cfg, data, changes)) or (
             {"augment", "train.augment"} & set(level.change) and (reason := closed_gates(changes))
         ):
             level.skipped = reason
@@ -155,19 +155,26 @@ def too_even(data: Data, least: float | None) -> str:
         return ""
     times = data.task.imbalance(data.train.y)
     if times is None:
-        return f"the task is {data.task.name}, and has no classes"
+        return f"the task is {data.task.name}, and has no classes or labels"
     if times > least:
         return ""
     even = f"has {times:.2g} times the examples of" if times > 1 else "is no larger than"
-    return f"the classes are even: the largest {even} the smallest, and this is for more than {least:g} times"
+    sizes = data.task.choose(
+        classes=f"the classes are even: the largest {even} the smallest",
+        labels=f"the labels are even: a value of one has at most {times:.2g} times the examples of the other",
+        quantities="",
+    )
+    return f"{sizes}, and this is for more than {least:g} times"
 
 
-def _refused_loss(cfg: DictConfig, data: Data, changes: dict) -> str:
-    """Why the loss does not exist with these changes, as label smoothing of quantities; empty where it does."""
+def _refused(cfg: DictConfig, data: Data, changes: dict) -> str:
+    """Why these changes do not exist for the task, as label smoothing of quantities and balanced batches of labels."""
+    config = changed(cfg, changes, TRAINING)
     try:
-        build.loss(changed(cfg, changes, TRAINING), data)
+        build.loss(config, data)
+        build.sampler(config, data)
     except RecipeError as error:
-        return str(error).removeprefix("conf/loss: ").rstrip(".")
+        return str(error).removeprefix("conf/loss: ").removeprefix("conf/sampler: ").rstrip(".")
     return ""
 
 
