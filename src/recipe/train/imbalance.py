@@ -65,7 +65,8 @@ class WeightedLabels(nn.Module):
 
     def forward(self, outputs: Tensor, y: Tensor) -> Tensor:
         absent, present = self.weights
-        return -(y * present * F.logsigmoid(outputs) + (1 - y) * absent * F.logsigmoid(-outputs)).mean()
+        likelihood: Tensor = y * present * F.logsigmoid(outputs) + (1 - y) * absent * F.logsigmoid(-outputs)
+        return -likelihood.mean()
 
 
 class FocalLabels(nn.Module):

@@ -54,6 +54,19 @@ def test_a_healthy_quantity_has_no_note_about_itself(tmp_path):
     assert "`yield`: a cross-validated model explains" in " ".join(sentences(result, store.task))
 
 
+@pytest.mark.parametrize("leak", [True, False])
+def test_a_column_that_gives_a_quantity_is_a_finding(tmp_path, leak):
+    x = np.column_stack([X, 3 * Y + 1 if leak else X.sum(1)])
+    source = Measured(x, Y[:, None], target_columns=["yield"], columns=[*COLUMNS, "weighed later"])
+    result, store = audit_of(source, tmp_path)
+    found = verdicts_of(result, store, tmp_path)["no_single_number_tells_a_class"]
+    assert found.verdict == ("fail" if leak else "pass")
+    if leak:
+        assert found.value == "1 (weighed later)"
+        assert "`weighed later`, gives the answer" in found.finding
+        assert "rank correlation with `yield` is 1.00" in " ".join(sentences(result, store.task))
+
+
 def test_wrong_quantities_are_flagged_with_their_prediction(wrong):
     result, store, _ = wrong
     table = result.columns

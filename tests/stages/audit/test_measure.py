@@ -12,6 +12,9 @@ from recipe.stages.audit.captions import METRIC_OF_FLAG, metrics, sentences
 from recipe.stages.audit.checks import audited
 from recipe.stages.audit.explorer import explorer_page
 from recipe.stages.audit.figures import draw
+from recipe.tasks.classification import Classification
+from recipe.tasks.multilabel import Multilabel
+from recipe.tasks.regression import Regression
 from recipe.verdict import checks_of, run
 
 
@@ -77,8 +80,8 @@ def test_wrong_labels_are_ranked_first(flawed):
 
 def test_a_leak_into_one_pixel_is_named(flawed):
     _, result, store, folder = flawed
-    assert (result.shortcut.position, result.shortcut.label) == ((0, 0, 0), LEAK)
-    assert "row 0, column 0" in shortcuts.sentence(result.shortcut, store.task.classes)
+    assert (result.shortcut.position, result.shortcut.target) == ((0, 0, 0), LEAK)
+    assert "row 0, column 0" in shortcuts.sentence(result.shortcut, store.task)
     verdicts = verdicts_of(result, store, folder)
     assert verdicts["no_single_number_tells_a_class"] == "fail"
     assert verdicts["equal_inputs_have_one_label"] == "fail"
@@ -155,7 +158,7 @@ def test_feature_rows_are_audited(tmp_path):
     result, store = audit_of(source, tmp_path / "store")
     assert (result.table.identifiers, result.table.equal) == ([], [("f0", "again")])  # the repeated row repeats the key
     assert result.columns["missing"][4] == pytest.approx(1 / len(names))
-    assert (result.shortcut.position, result.shortcut.youden) == ((names.index("answer"),), 1.0)
+    assert (result.shortcut.position, result.shortcut.value) == ((names.index("answer"),), 1.0)
     assert result.columns["flags"][0] == result.columns["flags"][-1] == "exact copy"
     verdicts = verdicts_of(result, store, tmp_path)
     assert verdicts["columns_say_something"] == verdicts["no_single_number_tells_a_class"] == "fail"
@@ -176,9 +179,12 @@ def test_large_numbers_with_a_gap_among_the_metadata_are_audited(tmp_path):
 # ---- single numbers ------------------------------------------------------------------------------------------------
 
 
+FOUR, TWO = Classification(tuple("abcd")), Classification(("no", "yes"))
+
+
 def test_chance_tells_no_class():
     rng = np.random.default_rng(0)
-    assert shortcuts.shortcut(rng.normal(size=(600, 1, 6, 6)), rng.integers(0, 4, 600)).youden < 0.3
+    assert shortcuts.shortcut(rng.normal(size=(600, 1, 6, 6)), rng.integers(0, 4, 600), FOUR).value < 0.3
 
 
 def test_a_column_that_tells_the_label_is_named_whatever_else_it_holds():
@@ -186,13 +192,42 @@ def test_a_column_that_tells_the_label_is_named_whatever_else_it_holds():
     labels = rng.integers(0, 2, 900)
     x = np.column_stack([rng.normal(size=900), 2.0 * labels + rng.normal(0, 1e-3, 900), rng.lognormal(0, 3, 900)])
     x[5, 1] = 1e9  # one extreme value: in equal steps all the others would be in one
-    result = shortcuts.shortcut(x, labels, ["a", "leak", "b"])
-    assert (result.position, result.name, result.youden > 0.99) == ((1,), "leak", True)
-    assert shortcuts.shortcut(x[:, [0, 2]], labels, ["a", "b"]).youden < 0.2
+    result = shortcuts.shortcut(x, labels, TWO, ["a", "leak", "b"])
+    assert (result.position, result.name, result.value > 0.99) == ((1,), "leak", True)
+    assert shortcuts.shortcut(x[:, [0, 2]], labels, TWO, ["a", "b"]).value < 0.2
+
+
+def with_leak(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The target at position 2 of each row, or pixel (0, 2) of each image, and hardly any noise."""
+    leaking = x.copy()
+    leaking.reshape(len(x), -1)[:, 2] = target + 0.01 * np.random.default_rng(1).normal(size=len(x))
+    return leaking
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 4, 4)], ids=["table", "images"])
+def test_a_leak_of_one_label_or_quantity_of_several_is_named(shape):
+    rng = np.random.default_rng(0)
+    x, amounts = rng.normal(size=(600, *shape)), rng.lognormal(size=(600, 3))
+    present, labels, quantities = amounts > 1.5, Multilabel(("a", "b", "c")), Regression(("a", "b", "c"))
+    for actual, task, measure in ((present.astype(float), labels, "Youden"), (amounts, quantities, "rank correlation")):
+        healthy = shortcuts.shortcut(x, actual, task)
+        assert healthy.value < 0.2
+        target = actual[:, 1] if task is labels else -np.log(actual[:, 1])  # also where the number falls
+        found = shortcuts.shortcut(with_leak(x, target), actual, task)
+        assert (found.position, found.target) == ((2,) if len(shape) == 1 else (0, 0, 2), 1)
+        assert found.value > (0.97 if len(shape) == 1 or task is labels else 0.9)  # pixels are in 32 steps
+        assert f"`b` {'with a Youden' if task is labels else 'is'}" in shortcuts.sentence(found, task)
+        assert measure in shortcuts.sentence(found, task)
+
+
+def test_few_examples_give_no_shortcut():
+    x = np.arange(24.0).reshape(12, 2)
+    assert shortcuts.shortcut(x, x[:, :1], Regression(("a",))).value == 0
+    assert shortcuts.shortcut(x, (x > 11).astype(float), Multilabel(("a", "b"))).value == 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_break_nothing(value):
     x = np.random.default_rng(0).normal(size=(100, 3))
     x[::7, 1] = value
-    assert 0 <= shortcuts.shortcut(x, np.arange(100) % 2).youden <= 1
+    assert 0 <= shortcuts.shortcut(x, np.arange(100) % 2, TWO).value <= 1

@@ -67,7 +67,7 @@ class Audit:
     )  # whether single statistics of the input (brightness, ...) predict the label
     split_bias: Bias | None  # whether any of these columns predicts the split that the source gives
     probes: list[ProbeResult]
-    shortcut: Shortcut | None  # the single number of the input that identifies a class best
+    shortcut: Shortcut | None  # the single number of the input that says most about a class, a label or a quantity
     pixels: Statistics | None
     table: tables.ColumnProblems | None
 
@@ -94,8 +94,7 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         doubts = judged(targets, measured.label_features[which], actual, groups, seed)
         say("labels compared with cross-validated predictions")
         biases = _biases(store, columns, measured, targets, actual, groups, seed)
-        no_shortcut = store.kind == TEXT or not store.task.classes
-        best = None if no_shortcut else shortcut(store.inputs, kind, store.columns)
+        best = None if store.kind == TEXT else shortcut(store.inputs, actual, store.task, store.columns)
         say("metadata, statistics and single numbers tested as predictors of the label")
         probes = _probes(store, kind, groups, seed, say)
     columns |= doubts.columns() if doubts else {}

@@ -111,7 +111,7 @@ def sentences(audit: Audit, task: Task) -> list[str]:
         (audit.split_bias, "metadata and statistics", "The splits differ: find out how they were collected."),
     )
     texts += [_bias(bias, columns, advice) for bias, columns, advice in biases if bias]
-    texts += [shortcuts.sentence(audit.shortcut, task.classes)] if audit.shortcut else []
+    texts += [shortcuts.sentence(audit.shortcut, task)] if audit.shortcut else []
     texts += [p.sentence if p.verdict == "undecided" else f"{p.sentence} {p.suggests}" for p in _main_probes(audit)]
     return [text for text in dict.fromkeys(texts) if text]
 

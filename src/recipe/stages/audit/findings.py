@@ -1,12 +1,12 @@
 """The longer findings of the checks: what was compared, the effect with its interval and n, and what to do."""
 
 import math
-from collections.abc import Sequence
 
 from recipe.stages.audit.bias import ColumnGain
 from recipe.stages.audit.explained import ShareExplained
 from recipe.stages.audit.shortcuts import Shortcut
 from recipe.stages.audit.tables import ColumnProblems
+from recipe.tasks.task import Task
 
 
 def of_order(gap: float, spread: float, gain: float, n: int) -> str:
@@ -26,11 +26,10 @@ def of_column(gain: ColumnGain | ShareExplained, target: str, advice: str) -> st
     return f"`{gain.column}` alone {verb} the {target}: {gain.effect}. {advice}"
 
 
-def of_shortcut(shortcut: Shortcut, classes: Sequence[str]) -> str:
+def of_shortcut(shortcut: Shortcut, task: Task) -> str:
     return (
-        f"One threshold on {shortcut.place} identifies class `{classes[shortcut.label]}` almost without error: its "
-        f"Youden index is {shortcut.youden:.2f} (n = {shortcut.n:,}). Remove it from the inputs if it will be absent, "
-        "or unknown, where the model is used."
+        f"A single number, {shortcut.place}, gives the answer almost without error: {shortcut.effect(task)}. Remove it "
+        "from the inputs if it will be absent, or unknown, where the model is used."
     )
 
 

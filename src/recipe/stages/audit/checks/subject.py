@@ -37,7 +37,7 @@ class Audited:
     entries: int = 0  # how many labels that is a share of
     metadata: ColumnGain | ShareExplained | None = None  # the metadata column that predicts the label best
     split: ColumnGain | None = None  # the column that predicts the split that the source gives best
-    shortcut: Shortcut | None = None  # the single number of the input that identifies a class best
+    shortcut: Shortcut | None = None  # the single number of the input that says most about the target
     table: ColumnProblems | None = None  # of feature columns
     unvaried: Sequence[str] = ()  # labels and quantities that are the same for all examples
     alike: Sequence[str] = ()  # pairs of labels or quantities of which one says nothing that the other does not
