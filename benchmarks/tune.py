@@ -224,7 +224,7 @@ def compared(net: str, rounds: int, folder: Path) -> list[list[str]]:
 
         def run() -> None:
             (trials,) = searched(ways[way], data, where).values()
-            best.setdefault(way, min(t.value for t in trials if t.state == "complete"))
+            best.setdefault(way, min(t.known_cost for t in trials if t.state == "complete"))
 
         return run
 

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from recipe.errors import RecipeError
 from recipe.experiment.arms import Arm, Gain, gain, paired_gain
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.objective import Objective
 from recipe.stages.regularize.ablation import Candidate, Level
 from recipe.train.lane import Trained
 
@@ -51,7 +54,7 @@ def test_a_candidate_without_a_level_that_could_be_trained_is_skipped():
 
 def lane(a: list[float], b: list[float]) -> Trained:
     curve = [
-        {"candidate": i, "val_loss": (x + y) / 2, "val_loss_a": x, "val_loss_b": y, "train_loss": 0.0}
+        {"candidate": i, "val_loss": (x + y) / 2, "val_loss/a": x, "val_loss/b": y, "train_loss": 0.0}
         for i, (x, y) in enumerate(zip(a, b, strict=True))
     ]
     return Trained(curve=curve, best_row=min(range(len(a)), key=lambda i: curve[i]["val_loss"]))
@@ -67,7 +70,7 @@ def test_early_stopping_is_not_judged_by_the_examples_that_chose_the_step():
     # pure noise on the two halves: the best candidate of one half means nothing on the other
     noisy = [lane([1.0, 0.5, 1.0, 1.0], [1.0, 1.0, 0.5, 1.0]) for _ in range(4)]
     for i, t in enumerate(noisy):
-        t.curve[-1]["val_loss_a"] += i * 1e-3
+        t.curve[-1]["val_loss/a"] += i * 1e-3
     base, stopped = Arm("base", {}, noisy), Arm("stopped", {}, noisy, early_stopping=True)
     assert not gain(base, stopped, 0.95).significant
     assert gain(base, stopped, 0.95).mean == pytest.approx(0.0, abs=0.01)
@@ -95,3 +98,24 @@ def test_overlapping_training_sets_widen_the_interval(differences, folds):
     assert ours.mean == plain.mean
     wider = (1 + n / (folds - 1)) ** 0.5
     assert ours.high - ours.low == pytest.approx(wider * (plain.high - plain.low))
+
+
+def test_by_a_metric_a_gain_is_its_rise():
+    def by(*values: tuple[float, float]) -> Arm:
+        rows = [
+            {"val_loss": 1.0, "val_accuracy": (a + b) / 2, "val_accuracy/a": a, "val_accuracy/b": b} for a, b in values
+        ]
+        return Arm("", {}, [Trained(curve=[row], best_row=0) for row in rows])
+
+    base, arm = by((0.5, 0.5), (0.4, 0.6)), by((0.7, 0.7), (0.6, 0.9))
+    result = gain(base, arm, 0.95, Objective(ACCURACY))
+    assert result.mean == pytest.approx(0.225)
+    assert result.sentence().startswith("raises validation accuracy by 0.225 (95 % CI ")
+    assert gain(base, arm, 0.95).mean == 0  # the losses are equal
+
+
+def test_a_metric_that_does_not_exist_on_a_half_of_val_is_a_message():
+    rows = [{"val_accuracy": 0.5, "val_accuracy/a": value, "val_accuracy/b": 0.5} for value in (0.5, math.nan)]
+    arm = Arm("", {}, [Trained(curve=[row, row], best_row=0) for row in rows], early_stopping=True)
+    with pytest.raises(RecipeError, match="accuracy does not exist on a half of the validation set"):
+        gain(arm, arm, 0.95, Objective(ACCURACY))

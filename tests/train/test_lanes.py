@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from recipe.data.batches import Split
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.objective import HALVES, Objective
 from recipe.models.plain import mlp
 from recipe.train import engine, layers, loop, plan
 from recipe.train.augment import Affine, Compose, Flip
@@ -326,3 +328,29 @@ def test_wrong_answers_over_lanes_are_noticed(monkeypatch):
     said = []
     train([lane(seed=s, steps=30) for s in (0, 1)], "batched", say=said.append)
     assert said == ["2 lanes one after the other: its outputs differ when lanes are computed together"]
+
+
+@pytest.mark.slow
+def test_a_lane_that_is_judged_by_a_metric_keeps_the_weights_with_the_best_one():
+    """The loss of a training at a high rate rises long before its accuracy falls."""
+    judged = {"objective": Objective(ACCURACY)}
+    made = [[lane(seed=s, steps=600, options={"lr": 0.02}) for s in range(3)] for _ in range(3)]
+    by_loss, alone, together = (
+        train(lanes, mode, **more)
+        for lanes, (mode, more) in zip(made, (("batched", {}), ("plain", judged), ("batched", judged)), strict=True)
+    )
+    for a, b in zip(alone, together, strict=True):
+        accuracy = [row["val_accuracy"] for row in b.curve]
+        assert a.best_row == b.best_row == accuracy.index(max(accuracy[1:]), 1)
+        assert all(torch.allclose(a.best[n], b.best[n], atol=1e-4) for n in a.best)
+        halves = [b.curve[-1][f"val_accuracy{half}"] for half in HALVES]
+        assert sum(halves) / 2 == pytest.approx(accuracy[-1], abs=1e-6)
+    assert [t.best_row for t in by_loss] != [t.best_row for t in together]
+    assert [t.curve[-1]["val_loss"] for t in by_loss] == [t.curve[-1]["val_loss"] for t in together]
+
+
+@pytest.mark.slow
+def test_patience_waits_for_the_metric_that_trainings_are_judged_by():
+    (stopped,) = train([lane(steps=600, patience=4, options={"lr": 0.02})], objective=Objective(ACCURACY))
+    assert stopped.best_row == len(stopped.curve) - 5
+    assert "4 evaluations without a higher validation accuracy" in stopped.ended

@@ -160,7 +160,7 @@ def test_training_ends_when_enough_is_reached():
 def test_the_halves_of_val_average_to_the_whole():
     _, lane = trained()
     row = lane.curve[-1]
-    assert (row["val_loss_a"] + row["val_loss_b"]) / 2 == pytest.approx(row["val_loss"], rel=1e-5)
+    assert (row["val_loss/a"] + row["val_loss/b"]) / 2 == pytest.approx(row["val_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("model", [linear, mlp, convnet])

@@ -162,6 +162,7 @@ class Learn(Base):
     sampler: Part
     step: Part
     metric: str | UserMetric
+    judged_by: Literal["loss", "metric"]
     declare: Declare
     train: Train
 

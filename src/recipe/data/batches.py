@@ -17,6 +17,7 @@ from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, m
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.metrics.metric import Metric
+from recipe.metrics.objective import LOSS, Objective
 from recipe.metrics.user_defined import UserFunction
 from recipe.tasks.chosen_metric import AUTO, chosen_metric
 from recipe.tasks.task import Task
@@ -61,6 +62,7 @@ class Data:
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
     fingerprint: str
+    objective: Objective = LOSS  # by which trainings are compared on val
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
     @property

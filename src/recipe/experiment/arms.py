@@ -5,15 +5,18 @@ With folds, each training is that of one seed in one fold, and arms are paired b
 
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
+from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.formatting import count, interval, lowering
+from recipe.formatting import count, interval
 from recipe.metrics import power
+from recipe.metrics.objective import HALVES, LOSS, Objective
 from recipe.train.lane import Lane, Row, Trained, metric_of
 
 TEST = "paired t-interval over seeds, two-sided"
@@ -50,7 +53,7 @@ class Arm:
 
 @dataclass
 class Gain:
-    """By how much a change lowers the validation loss: mean over n paired seeds, and its interval.
+    """By how much a change improves the objective, as the fall of its cost: mean over n paired seeds, and its interval.
 
     folds: over which the n trainings are spread; 0: all have the same train and val.
     """
@@ -61,6 +64,7 @@ class Gain:
     n: int
     confidence: float = 0.95
     folds: int = 0
+    objective: Objective = LOSS
 
     @property
     def sample(self) -> str:
@@ -81,18 +85,18 @@ class Gain:
 
     @property
     def significant(self) -> bool:
-        """The change lowers the loss: the interval lies above zero."""
+        """The change is an improvement: the interval lies above zero."""
         return self.low > 0
 
     def sentence(self) -> str:
         """`lowers validation loss by 0.026 (95 % CI 0.016 to 0.037, 6 seeds)`."""
-        return lowering(self.mean, self.low, self.high, "validation loss", self.sample, self.confidence)
+        return self.objective.effect(self.mean, self.low, self.high, self.sample, self.confidence)
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ({interval(self.low, self.high, self.confidence, 4)}, {self.sample})"
 
 
-def paired_gain(differences: list[float], confidence: float, folds: int = 0) -> Gain:
+def paired_gain(differences: list[float], confidence: float, folds: int = 0, objective: Objective = LOSS) -> Gain:
     """Student's t for the mean of paired differences (Gosset 1908). n >= 2.
 
     folds: of a cross-validation over which the differences are spread. Their training sets share examples, so the
@@ -104,7 +108,7 @@ def paired_gain(differences: list[float], confidence: float, folds: int = 0) -> 
     n = len(differences)
     mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
     half = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation * math.sqrt(1 / n + overlap(folds))
-    return Gain(mean, mean - half, mean + half, n, confidence, folds)
+    return Gain(mean, mean - half, mean + half, n, confidence, folds, objective)
 
 
 def train_arms(
@@ -129,39 +133,45 @@ def train_arms(
     return done
 
 
-def gain(base: Arm, arm: Arm, confidence: float) -> Gain:
-    """By how much `arm` lowers the validation loss of `base`.
+def gain(base: Arm, arm: Arm, confidence: float, objective: Objective = LOSS) -> Gain:
+    """By how much `arm` is better than `base` on val.
 
-    Early stopping chooses a step by the validation loss, so its loss at that step is biased downwards. It is
-    cross-validated: the step is chosen on one half of val, and the loss is taken on the other.
+    Early stopping chooses an evaluation by the objective, whose value there is biased to the better. It is
+    cross-validated: the evaluation is chosen on one half of val, and the value is taken on the other. Raises
+    RecipeError where a metric does not exist on a half.
     """
-    if arm.early_stopping or base.early_stopping:
-        pairs = zip(_unbiased_losses(base), _unbiased_losses(arm), strict=True)
-    else:
-        pairs = zip(base.values("val_loss"), arm.values("val_loss"), strict=True)
-    return paired_gain([b - a for b, a in pairs], confidence, arm.folds)
+    stopped = arm.early_stopping or base.early_stopping
+    costs = [_unbiased_costs(each, objective) if stopped else _costs(each, objective) for each in (base, arm)]
+    if objective.metric and not all(map(math.isfinite, costs[0] + costs[1])):
+        part = "a half of the validation set" if stopped else "the validation set"
+        raise RecipeError(
+            f"`judged_by: metric`: {objective.metric.title} does not exist on {part}, as where it has no example of a "
+            "class. Use `judged_by: loss`, or more validation examples."
+        )
+    return paired_gain([b - a for b, a in zip(*costs, strict=True)], confidence, arm.folds, objective)
 
 
-def _unbiased_losses(arm: Arm) -> list[float]:
+def _costs(arm: Arm, objective: Objective) -> list[float]:
+    return [objective.cost(t.row(arm.early_stopping)) for t in arm.lanes]
+
+
+def _unbiased_costs(arm: Arm, objective: Objective) -> list[float]:
     if arm.early_stopping:
-        return [cross_validated_loss(lane) for lane in arm.lanes]
-    return [_mean_of_halves(lane.curve[-1]) for lane in arm.lanes]
+        return [cross_validated(lane, objective, objective.cost) for lane in arm.lanes]
+    return [statistics.fmean(objective.cost(lane.curve[-1], half) for half in HALVES) for lane in arm.lanes]
 
 
-def _mean_of_halves(row: Row) -> float:
-    return (row["val_loss_a"] + row["val_loss_b"]) / 2
-
-
-def best_rows_by_half(lane: Trained) -> tuple[int, int]:
-    """The rows of the curve at which each half of val has its lowest loss."""
+def best_rows_by_half(lane: Trained, objective: Objective) -> list[int]:
+    """The rows of the curve at which each half of val is best."""
     rows = range(len(lane.curve))
-    return min(rows, key=lambda r: lane.curve[r]["val_loss_a"]), min(rows, key=lambda r: lane.curve[r]["val_loss_b"])
+    return [min(rows, key=lambda r: objective.cost(lane.curve[r], half)) for half in HALVES]
 
 
-def cross_validated_loss(lane: Trained) -> float:
-    """The validation loss of early stopping: each half of val at the step that is best for the other half."""
-    on_a, on_b = best_rows_by_half(lane)
-    return (lane.curve[on_a]["val_loss_b"] + lane.curve[on_b]["val_loss_a"]) / 2
+def cross_validated(lane: Trained, objective: Objective, value: Callable[[Row, str], float]) -> float:
+    """A value with early stopping, (row, half) -> number: each half of val at the row that is best for the other."""
+    on_a, on_b = best_rows_by_half(lane, objective)
+    a, b = HALVES
+    return (value(lane.curve[on_a], b) + value(lane.curve[on_b], a)) / 2
 
 
 def score(system: str, rows: list[Row]) -> dict:

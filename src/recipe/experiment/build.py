@@ -145,6 +145,5 @@ def train(cfg: DictConfig, data: Data, lanes: list[Lane], run: Any, name: str, *
         run.say(f"{name}: {text}")
 
     folder = run.checkpoints and run.checkpoints / fingerprint(name)
-    return engine.train(
-        lanes, data.train, data.val, metric=data.metric, folder=folder, say=say, **kwargs,
-    )  # fmt: skip
+    settings = {"metric": data.metric, "objective": data.objective, "folder": folder, "say": say}
+    return engine.train(lanes, data.train, data.val, **settings | kwargs)

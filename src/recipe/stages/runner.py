@@ -25,6 +25,7 @@ from recipe.config.compose import checked, home
 from recipe.config.hydra_app import main, new_folder
 from recipe.errors import RecipeError
 from recipe.files import digest, fingerprint, write_json
+from recipe.metrics.objective import HALVES, objective_of
 from recipe.stages.dependencies import (
     code_and_data,
     in_dvc,
@@ -94,7 +95,7 @@ class Run:
         shown = ("train_loss", "val_loss", metric)
         numbers = "  ".join(f"{k} {row[k]:.4f}" for k in shown)
         self.say(f"{name:<30} {row['epoch']:>6.4g} passes  {numbers}  {trained.ended}")
-        curve = [{k: v for k, v in r.items() if k not in ("val_loss_a", "val_loss_b")} for r in trained.curve]
+        curve = [{k: v for k, v in r.items() if not k.endswith(HALVES)} for r in trained.curve]
         first = ("val_loss", metric, "train_loss")  # MLflow's compare view starts with the first
         metrics = {k: row[k] for k in first} | {f"best/{k}": best[k] for k in ("step", *first)}
         self.tracker.lane(name, params, metrics, curve, main=main, seconds=trained.seconds)
@@ -194,7 +195,8 @@ def run_stage(name: str, checks: dict[str, Check], body: Body, cfg: DictConfig) 
     except RecipeError:
         tracker.fail(traceback.format_exc())
         raise
-    return report.metrics.get("val_loss")
+    objective = objective_of(cfg.get("judged_by", ""), report.metric)
+    return objective.cost(report.metrics) if objective.column in report.metrics else None
 
 
 def _empty_folder(name: str) -> Path:

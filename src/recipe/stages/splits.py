@@ -1,8 +1,11 @@
 """The splits for a stage that trains, on its device and within the memory that conf/runtime grants."""
 
+from dataclasses import replace
+
 from recipe.config.instantiate import data_name, metric, plain
 from recipe.data import batches
 from recipe.data.batches import Data, Split
+from recipe.metrics.objective import objective_of
 from recipe.stages.runner import Run
 
 
@@ -10,7 +13,7 @@ def load_data(run: Run, folds: bool = False) -> Data:
     """Train and val, standardised by train; MLflow gets their fingerprint. folds: whether the folds are read too."""
     data = batches.load(plain(run.cfg, "data"), run.device, metric=metric(run.cfg), folds=folds, **_reading(run))
     run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
-    return data
+    return replace(data, objective=objective_of(run.cfg.judged_by, data.metric))
 
 
 def load_test(run: Run, data: Data) -> Split:

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masked, rewrite_masked
 from recipe.errors import RecipeError
+from recipe.metrics.objective import BY_METRIC
 from recipe.tracking.mlflow_store import (
     BETTER,
     CHILDREN,
@@ -159,12 +160,17 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
         return ""
     client, run = multirun.store
     of_parent, children = children_of(run), experiment(client, multirun.cfg, CHILDREN)
-    runs = client.search_runs([children], of_parent, order_by=["metrics.val_loss ASC", "attributes.start_time ASC"])
+    runs = client.search_runs([children], of_parent, order_by=["attributes.start_time ASC"])
     tags = next((r.data.tags for r in runs if METRIC in r.data.tags), {METRIC: "loss", BETTER: "lower"})
     names = dict.fromkeys(["loss", tags[METRIC]])
+    rising = True  # of the order of the runs, the best first
+    if multirun.cfg.get("judged_by") == BY_METRIC:
+        names, rising = dict.fromkeys([tags[METRIC], "loss"]), tags[BETTER] == "lower"
+    sign = 1 if rising else -1
+    ordered = sorted(runs, key=lambda r: sign * r.data.metrics.get(f"val_{next(iter(names))}", sign * math.inf))
     scores = [f"{split}_{name}" for split in ("val", "test") for name in names]
     columns = [m for m in scores if any(m in r.data.metrics for r in runs)]
-    rows = [(r.info.run_name, {m: v for m in columns if (v := r.data.metrics.get(m)) is not None}) for r in runs]
+    rows = [(r.info.run_name, {m: v for m in columns if (v := r.data.metrics.get(m)) is not None}) for r in ordered]
     lines = [f"- **{name}**: " + ", ".join(f"{m} {shown(v)}" for m, v in score.items()) for name, score in rows]
     lines += [f"- **{job.words}** failed: {job.reason}" for job in jobs if job.error]
     first = [error, ""] if error else [children_in_words(len(runs), children, run), ""]
@@ -175,7 +181,7 @@ def _log(multirun: Multirun, jobs: list[Job], error: str) -> str:
             client.log_metric(run, f"best/{metric}", best(values))
     failed = error or any(job.error for job in jobs) or any(r.info.status != "FINISHED" for r in runs)
     client.set_terminated(run, "FAILED" if failed else "FINISHED")
-    order = {"orderByKey": f"metrics.`{columns[0]}`", "orderByAsc": "true"} if columns else {}
+    order = {"orderByKey": f"metrics.`{columns[0]}`", "orderByAsc": str(rising).lower()} if columns else {}
     return page(multirun.cfg, children, searchFilter=of_parent, **order, compareRunsMode="CHART") if runs else ""
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from recipe.data.batches import Split
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.metric import Metric
+from recipe.metrics.objective import HALVES, LOSS, Objective
 from recipe.train.checkpoint import load_progress, save_progress
 from recipe.train.evaluations import fixed_sample, sample_size, step_of
 from recipe.train.lane import Lane, Row, Trained
@@ -28,8 +29,8 @@ Judge = Callable[[int, list[Trained]], dict[int, str]]
 
 def train(
     lanes: list[Lane], part: Split, val: Split, *, eval_every: float = 50, metric: Metric = ACCURACY,
-    mode: str = "auto", watch: int = 0, folder: Path | None = None, say: Say = lambda text: None,
-    rungs: Sequence[int] = (), judge: Judge = lambda number, known: {},
+    objective: Objective = LOSS, mode: str = "auto", watch: int = 0, folder: Path | None = None,
+    say: Say = lambda text: None, rungs: Sequence[int] = (), judge: Judge = lambda number, known: {},
 ) -> list[Trained]:  # fmt: skip
     """Trains every lane; each is evaluated every `eval_every` steps, or as it says itself, first and last.
 
@@ -37,17 +38,17 @@ def train(
     last one of a lane, or where its loss is below `enough`, on the whole of it.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
-    lowest validation loss, or on a loss that is not finite: only that lane ends, and its result says why. metric: what
-    curves have beside the loss, as train_<name> and val_<name>. mode: auto (the rule of plan.py), plain or batched.
-    watch: the number of val's examples whose outputs are kept at each evaluation. folder: of checkpoints, for these
-    lanes alone; a training that was killed resumes there with the same bits.
+    best one on val, or on a loss that is not finite: only that lane ends, and its result says why. metric: what curves
+    have beside the loss, as train_<name> and val_<name>. objective: by which evaluations are compared. mode: auto (the
+    rule of plan.py), plain or batched. watch: the number of val's examples whose outputs are kept at each evaluation.
+    folder: of checkpoints, for these lanes alone; a training that was killed resumes there with the same bits.
 
     rungs: numbers of evaluations, in order, at which lanes wait for each other, whether they are computed together or
     not. There judge(number, what is known of every lane by that evaluation) says which lanes end, and why; it is called
     again for rungs that lie before a checkpoint, and must give the same answer.
     """
     lanes = [lane if lane.eval_every else replace(lane, eval_every=eval_every) for lane in lanes]
-    call = _Call(lanes, part, val, metric, watch, folder, set(rungs), [Trained() for _ in lanes])
+    call = _Call(lanes, part, val, metric, objective, watch, folder, set(rungs), [Trained() for _ in lanes])
     groups = (pair for group in plan(lanes, part, mode) for pair in _groups_in_training(group, lanes, part, say))
     running = (_GroupTraining(call, numbers, work).run() for numbers, work in groups)
     if rungs:
@@ -69,6 +70,7 @@ class _Call:
     part: Split
     val: Split
     metric: Metric
+    objective: Objective
     watch: int
     folder: Path | None
     rungs: set[int]
@@ -110,7 +112,7 @@ def _run_with_judge(running: list[Iterator[int]], call: _Call, rungs: Sequence[i
             while at[n] < rung:
                 at[n] = next(steps, math.inf)
         known = [
-            _known_by(lane, result, step_of(rung, _every(lane)))
+            _known_by(lane, result, step_of(rung, _every(lane)), call.objective)
             for lane, result in zip(call.lanes, call.results, strict=True)
         ]
         call.stopped.update(judge(rung, known))
@@ -119,12 +121,11 @@ def _run_with_judge(running: list[Iterator[int]], call: _Call, rungs: Sequence[i
             pass
 
 
-def _known_by(lane: Lane, result: Trained, step: int) -> Trained:
+def _known_by(lane: Lane, result: Trained, step: int, objective: Objective) -> Trained:
     """What was known of a lane at a step, before it was judged there: a checkpoint may know what happened later."""
     curve = [row for row in result.curve if row["step"] <= step]
-    best = min(range(1, len(curve)), key=lambda r: curve[r]["val_loss"], default=None)
-    known = Trained(curve, best_row=best)
-    known.ended = result.ended if curve[-1]["step"] < step else _reason_to_end(lane, known)
+    known = Trained(curve, best_row=objective.best_row(curve))
+    known.ended = result.ended if curve[-1]["step"] < step else _reason_to_end(lane, known, objective)
     return known
 
 
@@ -199,7 +200,7 @@ class _GroupTraining:
                 continue
             if self._record(result, rows[j], logits[j]):
                 better.append(j)
-            if reason := _reason_to_end(lane, result):
+            if reason := _reason_to_end(lane, result, self.call.objective):
                 over[j] = reason
         self.work.remember(better)
         for i in self.alive:
@@ -213,10 +214,12 @@ class _GroupTraining:
         columns = self._on_train(self.sample) | {
             "val_loss": work.losses(on_val, val.y),
             f"val_{metric.name}": metric.of_networks(on_val, val.y),
-            # the two halves let early stopping be judged on examples that did not choose the step
-            "val_loss_a": work.losses(on_val[:, ::2], val.y[::2]),
-            "val_loss_b": work.losses(on_val[:, 1::2], val.y[1::2]),
         }
+        for place, half in enumerate(HALVES):  # by which early stopping is judged: see recipe.experiment.arms
+            out, y = on_val[:, place::2], val.y[place::2]
+            columns["val_loss" + half] = work.losses(out, y)
+            if self.call.objective.metric:
+                columns[f"val_{metric.name}{half}"] = metric.of_networks(out, y)
         passes = round(at * self.call.lanes[self.alive[0]].batch_size / len(self.train), 4)
         return [{"step": at, "epoch": passes} | row for row in _rows(columns)], on_val
 
@@ -247,7 +250,8 @@ class _GroupTraining:
             result.watched.append(logits[: self.call.watch].clone())
         if not row["step"]:
             return False
-        better = result.best_row is None or row["val_loss"] < result.best_evaluation["val_loss"]
+        cost = self.call.objective.cost
+        better = result.best_row is None or cost(row) < cost(result.best_evaluation)
         if better:
             result.best_row = len(result.curve) - 1
         return better
@@ -289,7 +293,7 @@ def _rows(columns: dict[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(columns, row, strict=True)) for row in numbers]
 
 
-def _reason_to_end(lane: Lane, result: Trained) -> str:
+def _reason_to_end(lane: Lane, result: Trained, objective: Objective) -> str:
     """Why a lane ends after its newest row; empty where it continues."""
     row = result.curve[-1]
     if row["step"] == lane.steps:
@@ -299,5 +303,5 @@ def _reason_to_end(lane: Lane, result: Trained) -> str:
     if lane.patience and result.best_row is not None:
         since = len(result.curve) - 1 - result.best_row
         if since >= lane.patience:
-            return f"stopped after {row['epoch']:.3g} passes: {since} evaluations without a lower validation loss"
+            return f"stopped after {row['epoch']:.3g} passes: {since} evaluations without a {objective.improves}"
     return ""

@@ -39,7 +39,7 @@ class Lane:
     augment: Augmentation | None = None
     sampler: Sampler | None = None  # of each pass; None: every example once
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
-    patience: int | None = None  # evaluations without a new lowest validation loss, after which the lane ends
+    patience: int | None = None  # evaluations without a new best one, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
     decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
     eval_every: float | None = None  # steps between evaluations, also fractions; None: as the call of `train` has it
@@ -70,8 +70,8 @@ class Lane:
 
     @property
     def judged(self) -> Callable:
-        """The loss of curves and of early stopping, by which lanes can be compared: what the loss itself names as its
-        `judged`, or it without label smoothing."""
+        """The loss of curves, by which lanes can be compared: what the loss itself names as its `judged`, or it without
+        label smoothing."""
         return judged(self.loss)
 
 
@@ -117,7 +117,7 @@ class Trained:
 
     @property
     def best_evaluation(self) -> Row:
-        """The row with the lowest validation loss; the first row where nothing was trained."""
+        """The row that is best by the objective; the first row where nothing was trained."""
         return self.curve[0 if self.best_row is None else self.best_row]
 
     def weights(self, early_stopping: bool) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def config(*tried: dict, **more):
 
 
 def arm(name: str, losses, changes=None, early=False) -> Arm:
-    rows = [{"val_loss": v, "val_loss_a": v, "val_loss_b": v} for v in losses]
+    rows = [{"val_loss": v, "val_loss/a": v, "val_loss/b": v} for v in losses]
     same = {"step": 1, "train_loss": 0.1, "train_accuracy": 1.0, "val_accuracy": 0.9}
     return Arm(name, dict(changes or {}), [Trained(curve=[same | row]) for row in rows], early)
 

@@ -15,6 +15,8 @@ from recipe.config.changes import change
 from recipe.config.compose import checked
 from recipe.errors import RecipeError
 from recipe.experiment.arms import Gain
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.tune import checks as claims
 from recipe.stages.tune import compare, compare_samplers, figures, halving, importance, samplers
 from recipe.stages.tune import trials as trials_module
@@ -138,7 +140,7 @@ def test_a_trial_is_a_function_of_its_place_and_of_what_is_known(sampler):
 def test_a_model_looks_at_results_and_the_others_do_not():
     space = read_space(config(), {})
     known = past(space, 8)
-    turned = [Trial("tpe", 0, t.index, t.params, "complete", -t.value) for t in known]
+    turned = [Trial("tpe", 0, t.index, t.params, "complete", -t.cost) for t in known]
     for sampler in samplers.SAMPLERS[:4]:
         same = proposed(sampler, space, 0, 9, known) == proposed(sampler, space, 0, 9, turned)
         assert same == (sampler not in samplers.MODELS)
@@ -239,7 +241,7 @@ def trial(value, state="complete", repeat=0, index=0, **params):
 
 def test_the_best_is_the_lowest_that_trained_to_its_end():
     trials = [trial(0.5), trial(None, "failed"), trial(0.2), trial(0.1, "pruned"), trial(0.3)]
-    assert trials_module.complete(trials)[0].value == 0.2
+    assert trials_module.complete(trials)[0].cost == 0.2
     assert compare_samplers.best_so_far(trials) == [0.5, 0.5, 0.2, 0.2, 0.2]
     assert compare_samplers.best_so_far(trials[1:2]) == [math.inf]
 
@@ -264,7 +266,7 @@ def test_one_sampler_against_another_is_paired_over_repeats(values, words, outco
     cfg = shipped()
     random = [trial(v, repeat=r) for r, v in enumerate((2.0, 2.1, 2.0))]
     tpe = [trial(v, "complete" if v else "failed", repeat=r) for r, v in enumerate(values)]
-    (prediction,) = compare_samplers.sampler_predictions(cfg, {"random": random, "tpe": tpe})
+    (prediction,) = compare_samplers.sampler_predictions(cfg, {"random": random, "tpe": tpe}, LOSS)
     assert words in prediction["measured"]
     assert prediction["outcome"] == outcome
 
@@ -285,7 +287,7 @@ TRIALS = {
     name: [Trial(name, r, i, {}, "complete", 0.1 + i) for r in range(2) for i in range(3)] for name in ("random", "tpe")
 }
 TUNED = TunedRecipe(
-    best=TRIALS["tpe"][0], repeated_loss=0.1, accepted_loss=0.2, gain=Gain(0.2, 0.1, 0.3, 6), confidence=0.95,
+    best=TRIALS["tpe"][0], repeated_cost=0.1, accepted_cost=0.2, gain=Gain(0.2, 0.1, 0.3, 6), confidence=0.95,
     keys_at_edges=[], changes={}, score={},
 )  # fmt: skip
 SETUP = TrialSetup(config(trials=3, repeats=2), SMALL, {}, {}, print)
@@ -301,7 +303,7 @@ def without(trials: dict, *more: Trial) -> dict:
 
 
 PAIRS = {
-    "best_trial_repeats": tuned(repeated_loss=0.1 + 1e-9),
+    "best_trial_repeats": tuned(repeated_cost=0.1 + 1e-9),
     "budgets_are_equal": replace(SEARCH, trials=without(TRIALS)),
     "trials_come_to_an_end": replace(SEARCH, trials=without(TRIALS, Trial("tpe", 1, 2, {}, "failed", cause="nan"))),
     "gain_is_more_than_noise": tuned(gain=Gain(-0.2, -0.3, -0.1, 6)),
@@ -332,29 +334,36 @@ def test_a_trial_that_was_trained_twice_is_noticed():
 
 
 def test_a_rerun_that_is_lost_is_noticed():
-    assert checks_of(claims)["best_trial_repeats"](tuned(repeated_loss=math.nan)).verdict == "fail"
+    assert checks_of(claims)["best_trial_repeats"](tuned(repeated_cost=math.nan)).verdict == "fail"
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_pictures_are_drawn_of_any_search(tmp_path):
+@pytest.mark.parametrize("objective", [LOSS, Objective(ACCURACY)], ids=["loss", "accuracy"])
+def test_pictures_are_drawn_of_any_search(tmp_path, objective):
     """Trials that failed, keys that are not there, repeats that found nothing, one repeat alone."""
     space = read_space(config(), {})
     params = [proposed("random", space, 0, i) for i in range(6)]
-    trials = [Trial("random", 0, i, p, "complete", 1.0 + i) for i, p in enumerate(params[:3])]
-    trials += [Trial("random", 0, 3, params[3], "pruned", 9.0), Trial("random", 0, 4, params[4], "failed")]
+    sign = -1 if objective.higher_is_better else 1
+
+    def made(index: int, state: str, value: float) -> Trial:
+        scores = {"val_loss": value, "val_accuracy": value}
+        return Trial("random", 0, index, params[index], state, sign * value, scores=scores)
+
+    trials = [*(made(i, "complete", (1.0 + i) / 10) for i in range(3)), made(3, "pruned", 0.9)]
+    trials += [Trial("random", 0, 4, params[4], "failed")]
     rows, axes = [t.row(space, "accuracy") for t in trials], {key: range_.axis() for key, range_ in space.items()}
     for name, of in (("all", trials), ("none", trials[3:]), ("first", trials[::-1])):
         best, half = compare_samplers.progress({"random": of}, 0.95)
-        figures.progress(tmp_path / f"{name}.png", best, half, 1.5, 0.95)
+        figures.progress(tmp_path / f"{name}.png", best, half, sign * 0.15, 0.95, objective)
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
     for name, of in (("all", rows), ("none", rows[3:])):
-        figures.slices(tmp_path / f"s_{name}.png", of, axes)
-        figures.parallel(tmp_path / f"p_{name}.png", of, axes)
+        figures.slices(tmp_path / f"s_{name}.png", of, axes, objective)
+        figures.parallel(tmp_path / f"p_{name}.png", of, axes, objective)
     figures.importance(tmp_path / "b.png", {})
-    figures.slices(tmp_path / "again.png", rows, axes)
+    figures.slices(tmp_path / "again.png", rows, axes, objective)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "s_all.png").read_bytes()
 
 

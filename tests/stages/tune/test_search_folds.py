@@ -38,13 +38,13 @@ def test_the_value_of_a_trial_is_the_mean_over_folds(data, tmp_path):
     assert {t.state for t in trials} == {"complete", "pruned"}
     complete = next(t for t in trials if t.state == "complete")
     alone = engine.train(search.setup.lanes(complete.params), data.train, data.val, metric=data.metric)
-    assert complete.value == pytest.approx(statistics.fmean(t.curve[-1]["val_loss"] for t in alone), rel=1e-5)
+    assert complete.cost == pytest.approx(statistics.fmean(t.curve[-1]["val_loss"] for t in alone), rel=1e-5)
     assert complete.spread == pytest.approx(statistics.stdev(t.curve[-1]["val_loss"] for t in alone), rel=1e-4)
     for rung, value in complete.rungs.items():
         expected = statistics.fmean(t.curve[int(rung)]["val_loss"] for t in alone)
         assert value == pytest.approx(expected, rel=1e-5)
     tuned = compare(search, trials, SilentRun(tmp_path))
-    assert tuned.repeated_loss == complete.value or tuned.best is not complete
+    assert tuned.repeated_cost == complete.cost or tuned.best is not complete
     assert (tuned.gain.n, tuned.gain.folds) == (FOLDS, FOLDS)
     assert tuned.effect.endswith(f"{FOLDS} trainings in {FOLDS} folds, new seeds)")
     search.close()

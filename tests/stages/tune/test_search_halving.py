@@ -1,5 +1,7 @@
 """Halving inside a training: the same lanes survive in a batch, one after the other, and after kills."""
 
+from dataclasses import replace
+
 import pytest
 import searching
 import torch
@@ -11,11 +13,14 @@ from searching import SMALL, config, ended, forked, linear
 from torch import nn
 
 from recipe.experiment import build
+from recipe.metrics.classification import ACCURACY
+from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.tune import trials, worker
 from recipe.stages.tune.space import read_space
-from recipe.stages.tune.train_trials import train_again, train_cohort
+from recipe.stages.tune.train_trials import CohortJudge, train_again, train_cohort
 from recipe.stages.tune.trials import Trial, TrialSetup
 from recipe.train import engine
+from recipe.train.lane import Trained
 
 RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, float("inf"))
 
@@ -152,7 +157,7 @@ def test_of_trials_that_throw_together_only_the_guilty_fail():
     assert [t.state for t in done] == ["complete", "complete", "failed"]
     assert "out of memory" in done[2].cause
     assert [t.alone for t in done] == [True, True, True]
-    assert train_again(of, done, done[0]) == done[0].value
+    assert train_again(of, done, done[0]) == done[0].cost
 
 
 def test_a_trial_that_cannot_be_built_fails_and_the_others_train_together(monkeypatch):
@@ -175,7 +180,7 @@ def test_a_trial_with_a_lost_seed_fails_with_its_cause():
     lost = train_cohort(work(), "random", {(0, 1): {"optimizer.lr": float("inf")}, **cohort(0.01)}, {}, None)[0]
     assert done[0].state == "complete"
     assert lost.state == "failed"
-    assert lost.value is None
+    assert lost.cost is None
     assert "loss is" in lost.cause
 
 
@@ -185,8 +190,8 @@ def test_the_best_trial_repeats_to_the_bit(seed):
     """Beside those alone that were computed with it, each ended where it was."""
     of = work(seed=seed)
     done = train_cohort(of, "random", cohort(1e-3, 3e-3, 0.01, 0.03, 0.06, 0.1), {}, None)
-    top = min((t for t in done if t.state == "complete"), key=lambda t: t.value)
-    assert train_again(of, done, top) == top.value
+    top = min((t for t in done if t.state == "complete"), key=lambda t: t.cost)
+    assert train_again(of, done, top) == top.cost
 
 
 def test_state_that_one_trial_leaves_to_the_next_is_seen_when_the_best_is_repeated(monkeypatch):
@@ -199,8 +204,8 @@ def test_state_that_one_trial_leaves_to_the_next_is_seen_when_the_best_is_repeat
 
     monkeypatch.setattr(build, "lane", lane)
     done = train_cohort(of, "random", cohort(0.01, 0.03), {}, None)
-    top = min((t for t in done if t.state == "complete"), key=lambda t: t.value)
-    assert train_again(of, done, top) != top.value
+    top = min((t for t in done if t.state == "complete"), key=lambda t: t.cost)
+    assert train_again(of, done, top) != top.cost
 
 
 def test_cohorts_are_even_and_keep_likeness_together():
@@ -223,3 +228,44 @@ def test_a_result_comes_back_from_the_storage_as_it_was():
 
     result = json.loads(json.dumps(trials.result_of(done)))
     assert Trial("random", *done.key, done.params, **result) == done
+
+
+def by_accuracy(**more) -> TrialSetup:
+    setup = work(**more)
+    return replace(setup, data=replace(SMALL, objective=Objective(ACCURACY)))
+
+
+def test_halving_by_a_metric_keeps_the_trial_with_the_best_one():
+    """Two trials whose losses are in the other order than their accuracies."""
+
+    def one(loss: float, accuracy: float) -> Trained:
+        row = {"step": 5, "epoch": 1.0, "train_loss": 0.0, "val_loss": loss, "val_accuracy": accuracy}
+        return Trained([row, row], best_row=1, ended="")
+
+    results = [one(0.1, 0.6), one(0.9, 0.8)]
+    for objective, worse in ((LOSS, 1), (Objective(ACCURACY), 0)):
+        keys = [(0, 0), (0, 1)]
+        judge = CohortJudge(keys, 1, 2, dict.fromkeys(keys, False), {}, objective)
+        assert list(judge(1, results)) == [worse]
+
+
+def test_a_search_by_a_metric_maximises_it_and_repeats_to_the_bit(tmp_path):
+    setup = by_accuracy()
+    done = train_cohort(setup, "random", cohort(1e-3, 3e-3, 0.01, 0.03), {}, None)
+    top = trials.complete(done)[0]
+    assert top.scores["val_accuracy"] == max(t.scores["val_accuracy"] for t in done)
+    assert top.cost == -top.scores["val_accuracy"]
+    assert train_again(setup, done, top) == top.cost
+
+
+def test_the_storage_has_the_metric_itself_and_its_direction(tmp_path):
+    """So that optuna-dashboard shows accuracies that rise."""
+    setup = by_accuracy(samplers=["random"], trials=2, repeats=1)
+    search = worker.open_search(setup.cfg, setup.data, {}, {}, tmp_path, lambda text: None)
+    worker.take_part(search)
+    study = search.studies["random"].optuna_study
+    finished = list(search.studies["random"].finished.values())
+    assert study.direction.name == "MAXIMIZE"
+    values = sorted(t.value for t in study.get_trials() if t.value is not None)
+    assert values == sorted(t.scores["val_accuracy"] for t in finished)
+    search.close()

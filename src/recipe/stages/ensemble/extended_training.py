@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.formatting import lowering
+from recipe.metrics.objective import Objective
 from recipe.metrics.scores import gained
 from recipe.stages.ensemble.members import Member, predictions
 from recipe.stages.runner import Run
@@ -24,7 +25,8 @@ ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
 class ExtendedTraining:
     """epochs: passes of the member's training. gains: by how much the loss on val at the end of each arm is lower than
     the member's, with its paired 95 % bootstrap interval over examples; one seed, so the interval does not include the
-    noise of seeds. member_loss: on val. metric: the name of the one in the curves.
+    noise of seeds. member_loss: on val. early: what chooses the best evaluation of each. metric: the name of the one in
+    the curves.
     """
 
     epochs: float
@@ -33,6 +35,7 @@ class ExtendedTraining:
     gains: dict[str, tuple[float, float, float]]
     member_loss: float
     examples: int
+    early: Objective
     metric: str
 
     @property
@@ -95,5 +98,5 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
             gains[arm] = gained(before, task.losses(predictions(task, lane.model, data.val), actual))
     return ExtendedTraining(
         epochs=epochs, times=cfg.longer, trained=trained, gains=gains,
-        member_loss=before.mean().item(), examples=len(actual), metric=data.metric.name,
+        member_loss=before.mean().item(), examples=len(actual), early=data.objective, metric=data.metric.name,
     )  # fmt: skip

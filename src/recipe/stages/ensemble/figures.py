@@ -122,7 +122,15 @@ def extended_training(path: Path, extended: ExtendedTraining | None) -> None:
             best = lane.best_evaluation
             axis.plot(best["epoch"], best["val_loss"], "o", ms=8, mfc="none", mec=colour, mew=1.4)
         axis.plot([], [], color=INK, lw=0.9, ls=":", label="training")
-        axis.plot([], [], "o", ms=8, mfc="none", mec=INK, label="lowest validation loss: early stopping")
+        axis.plot(
+            [],
+            [],
+            "o",
+            ms=8,
+            mfc="none",
+            mec=INK,
+            label=f"{extended.early.best} {extended.early.title}: early stopping",
+        )
         axis.axvline(extended.epochs, color=FAINT, ls="--", lw=1)
         place = {"xy": (extended.epochs, 1), "xytext": (4, -9), "xycoords": ("data", "axes fraction")}
         axis.annotate("end of the members' training", textcoords="offset points", fontsize=8, color=INK, **place)

@@ -17,6 +17,7 @@ from recipe.data.batches import Data
 from recipe.data.expected_repeats import row_codes
 from recipe.errors import RecipeError
 from recipe.experiment import build
+from recipe.metrics.objective import LOSS
 from recipe.stages.runner import Run
 from recipe.train.cost import multiplications
 from recipe.train.lane import Lane, Row, Trained
@@ -40,13 +41,18 @@ class SizedModel:
     def train_loss(self) -> float:
         return self.trained.curve[-1]["train_loss"]
 
+    @property
+    def lowest(self) -> Row:
+        """The evaluation with the lowest validation loss, whatever conf judges by."""
+        return self.trained.curve[LOSS.best_row(self.trained.curve) or 0]
+
     def learned(self, enough: float) -> bool:
         return self.train_loss < enough
 
     @property
     def overfits(self) -> bool:
-        """Since its best evaluation the validation loss has risen while the training loss fell."""
-        best, last = self.trained.best_evaluation, self.trained.curve[-1]
+        """Since its lowest the validation loss has risen while the training loss fell."""
+        best, last = self.lowest, self.trained.curve[-1]
         return last["val_loss"] > (1 + RISE) * best["val_loss"] and last["train_loss"] < best["train_loss"]
 
 
@@ -131,7 +137,7 @@ def changes_for_later_stages(cfg: DictConfig, best: SizedModel, enough: float) -
     if best.learned(enough) and not best.grown:
         epochs = 1.5 * best.trained.curve[-1]["epoch"]
     else:
-        epochs = max(1.5 * best.trained.best_evaluation["epoch"], cfg.train.epochs)
+        epochs = max(1.5 * best.lowest["epoch"], cfg.train.epochs)
     passes = {"train.epochs": round(epochs, 2)}
     return passes if best.value is None else {cfg.ladder.key: best.value} | passes
 

@@ -25,7 +25,7 @@ def summary(best: SizedModel, enough: float) -> str:
     if best.learned(enough):
         return f"{model} is the smallest model of the ladder that learns the training set by heart: {reached}."
     if best.overfits:
-        lowest = best.trained.best_evaluation
+        lowest = best.lowest
         return (
             f"{model} is the smallest model of the ladder that overfits: {reached}, while its validation loss has "
             f"risen from {lowest['val_loss']:.3f} after {lowest['epoch']:.3g} passes to {last['val_loss']:.3f}."

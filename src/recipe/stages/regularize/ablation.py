@@ -12,6 +12,7 @@ from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
+from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
 
 BASE = "no regularisation"
@@ -82,6 +83,7 @@ class Ablation:
     accepted: Arm
     changes: dict
     candidates: list[Candidate] = field(default_factory=list)
+    objective: Objective = LOSS  # by which they are judged
 
     @property
     def kept(self) -> list[str]:
@@ -101,13 +103,13 @@ def run_ablation(
     All levels x seeds of a candidate are one call of the engine. The best level counts for its candidate, so the
     interval of each level has the Bonferroni-corrected confidence 1 - (1 - confidence) / levels.
     """
-    result = Ablation(base, base, dict(base.changes))
+    result = Ablation(base, base, dict(base.changes), objective=data.objective)
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
         candidate = Candidate(entry["name"], entry["expected"], _levels(entry, cfg.further))
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
         trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
-        _measure(candidate, trained, result.accepted, cfg.confidence)
+        _measure(candidate, trained, result.accepted, cfg.confidence, data.objective)
         for level in candidate.levels:
             run.say(f"{level.name}: {_outcome(candidate, level)}")
         if candidate.kept and candidate.best and candidate.best.arm:
@@ -178,7 +180,9 @@ def _refused(cfg: DictConfig, data: Data, changes: dict) -> str:
     return ""
 
 
-def _measure(candidate: Candidate, trained: dict[str, Arm], accepted: Arm, confidence: float) -> None:
+def _measure(
+    candidate: Candidate, trained: dict[str, Arm], accepted: Arm, confidence: float, objective: Objective
+) -> None:
     """The gain of each level over the accepted recipe; a level with a lost training is skipped."""
     tried = [level for level in candidate.levels if not level.skipped]
     for level in tried:
@@ -187,7 +191,7 @@ def _measure(candidate: Candidate, trained: dict[str, Arm], accepted: Arm, confi
         if lost := arm.lost:
             level.skipped = f"{len(lost)} of {len(arm.lanes)} trainings were lost: {lost[0]}"
         else:
-            level.gain = gain(accepted, arm, 1 - (1 - confidence) / len(tried))
+            level.gain = gain(accepted, arm, 1 - (1 - confidence) / len(tried), objective)
 
 
 def _outcome(candidate: Candidate, level: Level) -> str:

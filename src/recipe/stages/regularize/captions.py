@@ -17,7 +17,7 @@ EVIDENCE = {
     "augmentation_keeps_the_label": ["inputs.png"],
 }
 FIGURES = {
-    "gains.png": "every candidate change in the order of trying: by how much it lowers validation loss, with a "
+    "gains.png": "every candidate change in the order of trying: by how much it improves what it is judged by, with a "
     "confidence interval over seeds (Bonferroni-corrected where a change has several levels); and the gap between "
     "training and validation loss, means over seeds",
     "learning_curve.png": "error and loss with less data, and the power law up to twice the data; the interval is over "
@@ -44,10 +44,11 @@ def summary(result: Ablation, cfg: DictConfig) -> str:
     n, folds = len(result.base.lanes), result.base.folds
     sample = f"n = {n} trainings in {folds} folds" if folds else f"n = {n} seeds"
     how = f"({TEST_OF_FOLDS if folds else TEST}, {100 * cfg.confidence:.4g} % CI, {sample})"
+    improves = result.objective.improves
     if not result.kept:
-        return f"None of {count(tried, 'candidate change')} lowers validation loss by more than seed noise {how}."
+        return f"None of {count(tried, 'candidate change')} gives a {improves} by more than seed noise {how}."
     return (
-        f"{len(result.kept)} of {count(tried, 'candidate change')} lower validation loss by more than seed noise {how} "
+        f"{len(result.kept)} of {count(tried, 'candidate change')} give a {improves} by more than seed noise {how} "
         f"and are kept: {', '.join(result.kept)}."
     )
 

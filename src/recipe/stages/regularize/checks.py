@@ -80,13 +80,15 @@ def training_still_works(r: Regularized, share: float = 0.5) -> Verdict:
 
 @check(source="Recipe 4, regularize", gate=False)
 def something_helped(r: Regularized) -> Verdict:
-    """At least one candidate change lowers the validation loss by more than seed noise.
+    """At least one candidate change lowers the validation loss, or improves the metric that conf judges by, by more
+    than seed noise.
 
     Otherwise the model does not overfit, or it needs more data rather than regularisation.
     """
     kept, bound = r.result.kept, "at least one"
     tried = [(c.gain, c.name) for c in r.result.candidates if c.gain]
-    finding = f"None of {count(len(tried), 'candidate change')} lowers the validation loss by more than seed noise."
+    improves = f"gives a {r.result.objective.improves} by more than seed noise"
+    finding = f"None of {count(len(tried), 'candidate change')} {improves}."
     if tried:
         gain, name = max(tried, key=lambda of: of[0].mean)
         finding = f"{finding} The best one, {name}, {gain.sentence()}."

@@ -39,6 +39,7 @@ def gains(path: Path, result: Ablation) -> None:
     """
     pairs = [(candidate, level) for candidate in result.candidates for level in candidate.levels]
     names, kept = [BASE, *(level.name for _, level in pairs)], [False, *(_is_kept(*pair) for pair in pairs)]
+    of = result.objective
     reach = _reach([level.gain for _, level in pairs if level.gain])
     size = {"width": 10.2, "height": 0.34 * len(names) + 1.4}
     with drawing(path, **size, ncols=2, sharey=True, width_ratios=[1.25, 1]) as (_, (left, right)):
@@ -54,7 +55,11 @@ def gains(path: Path, result: Ablation) -> None:
         left.set_yticks(range(len(names)), names)
         for tick, accepted in zip(left.get_yticklabels(), kept, strict=True):
             tick.set(color=ACCENT if accepted else INK, weight="bold" if accepted else "normal")
-        left.set(xlim=reach, ylim=(len(names) - 0.4, -0.6), xlabel="validation loss lowered by")
+        left.set(
+            xlim=reach,
+            ylim=(len(names) - 0.4, -0.6),
+            xlabel=f"{of.title} {'raised' if of.higher_is_better else 'lowered'} by",
+        )
         left.set_title("gain over the recipe so far (bold: kept)")
         right.set(xscale="log", xlabel="loss", title="gap of train and val loss")
         right.tick_params(axis="y", length=0)

@@ -16,8 +16,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from recipe.data.batches import Data
-from recipe.experiment.arms import Arm, best_rows_by_half, cross_validated_loss, overlap, paired_gain, train_arms
+from recipe.experiment.arms import Arm, best_rows_by_half, cross_validated, overlap, paired_gain, train_arms
 from recipe.formatting import interval
+from recipe.metrics.objective import LOSS
 from recipe.stages.regularize.ablation import BASE
 from recipe.stages.runner import Run
 from recipe.train.lane import Trained
@@ -75,7 +76,7 @@ def train_shares(cfg: DictConfig, data: Data, start: dict, run: Run) -> tuple[Ar
     if lost := [text for arm in ordered for text in arm.lost]:
         return base, [LearningCurve("loss", sizes, np.empty((0, len(sizes))), refused=f"a training ended: {lost[0]}")]
     seeds = list(zip(*(arm.lanes for arm in ordered), strict=True))  # of each, its lanes by size
-    losses = np.array([[cross_validated_loss(lane) for lane in lanes] for lanes in seeds])
+    losses = np.array([[cross_validated(lane, data.objective, LOSS.cost) for lane in lanes] for lanes in seeds])
     curves = [learning_curve("loss", sizes, losses, cfg.confidence, cfg.seed, folds=len(data.folds))]
     errors = [[_cross_validated_errors(lane, data) for lane in lanes] for lanes in seeds if not data.folds]
     if errors and all(e is not None for of_seed in errors for e in of_seed):
@@ -86,7 +87,7 @@ def train_shares(cfg: DictConfig, data: Data, start: dict, run: Run) -> tuple[Ar
 
 def _cross_validated_errors(lane: Trained, data: Data) -> np.ndarray | None:
     """(N,) the errors on validation examples, each at the step that is best for the other half of val."""
-    by_a, by_b = (data.task.errors(lane.watched[row], data.val.y) for row in best_rows_by_half(lane))
+    by_a, by_b = (data.task.errors(lane.watched[row], data.val.y) for row in best_rows_by_half(lane, data.objective))
     if by_a is None or by_b is None:
         return None
     by_b[1::2] = by_a[1::2]  # the odd ones are half b

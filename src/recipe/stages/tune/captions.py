@@ -17,12 +17,12 @@ SAMPLERS = {
 
 def figures(results: SearchResults) -> dict[str, str]:
     return {
-        "best_so_far.png": f"best validation loss after each trial, over {results.repeats} repeats; at the right end "
-        f"the {100 * results.confidence:.4g} % CI of the mean",
-        "slices.png": "validation loss of every trial against each searched key",
+        "best_so_far.png": f"best {results.objective.title} after each trial, over {results.repeats} repeats; at the "
+        f"right end the {100 * results.confidence:.4g} % CI of the mean",
+        "slices.png": f"{results.objective.title} of every trial against each searched key",
         "parallel.png": "every trial as a line through its values",
         "importances.png": f"PED-ANOVA importance over the {len(without_model(results.trials))} trials that no model "
-        "proposed: which keys distinguish the better trials, not which change the loss most",
+        "proposed: which keys distinguish the better trials, not which change the result most",
     }
 
 

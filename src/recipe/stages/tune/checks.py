@@ -8,15 +8,16 @@ from recipe.verdict import FAIL, PASS, Verdict, bounded, check, exactly, undecid
 
 @check(source="Recipe 2, fix random seed")
 def best_trial_repeats(s: SearchResults) -> Verdict:
-    """The best trial, trained again from its seeds beside the same other trials, has exactly the same validation loss.
+    """The best trial, trained again from its seeds beside the same other trials, has exactly the same result on val.
 
     Look for a random number outside the seeded generators, or for state that one trial leaves to the next.
     """
+    first, again = (s.objective.turned(cost) for cost in (s.tuned.best.known_cost, s.tuned.repeated_cost))
     return exactly(
-        abs(s.tuned.repeated_loss - s.tuned.best.loss), 0.0,
-        finding=f"Trained again from the same seeds, the best trial has a validation loss of "
-        f"{s.tuned.repeated_loss:.6g} instead of {s.tuned.best.loss:.6g}: a random number is outside the seeded "
-        "generators, or one trial leaves state to the next.",
+        abs(again - first), 0.0,
+        finding=f"Trained again from the same seeds, the best trial has a {s.objective.title} of "
+        f"{again:.6g} instead of {first:.6g}: a random number is outside the seeded generators, or one trial leaves "
+        "state to the next.",
     )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def trials_come_to_an_end(s: SearchResults) -> Verdict:
 
 @check(source="Recipe 5, tune", gate=False)
 def gain_is_more_than_noise(s: SearchResults) -> Verdict:
-    """Over new seeds, the best configuration has a lower validation loss than the accepted recipe.
+    """Over new seeds, the best configuration is better on val than the accepted recipe.
 
     The accepted recipe is kept. The best of many trials always looks better on its own seeds.
     """

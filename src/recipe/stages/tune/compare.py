@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from recipe.config.changes import change
 from recipe.experiment.arms import Gain, gain, train_arms
-from recipe.formatting import lowering
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, at_edges, changes
 from recipe.stages.tune.train_trials import train_again, train_cohort
@@ -18,14 +17,14 @@ ACCEPTED = "accepted recipe"
 class TunedRecipe:
     """What the search gives the next stage: the best trial, or the accepted recipe where it is not better.
 
-    repeated_loss: the best trial's validation loss when it is trained once more. accepted_loss: the accepted recipe's
-    loss at the seeds of the trials. gain: of the best trial over the accepted recipe, on new seeds. keys_at_edges: of
+    repeated_cost: the best trial's when it is trained once more. accepted_cost: the accepted recipe's at the seeds of
+    the trials. gain: of the best trial over the accepted recipe, on new seeds. keys_at_edges: of
     the best trial. changes, score: of the winner.
     """
 
     best: Trial
-    repeated_loss: float
-    accepted_loss: float
+    repeated_cost: float
+    accepted_cost: float
     gain: Gain
     confidence: float  # of the gain's interval
     keys_at_edges: list[str]
@@ -37,7 +36,7 @@ class TunedRecipe:
         """`lowers validation loss by 0.026 (95 % CI 0.016 to 0.037, 6 new seeds)`."""
         g = self.gain
         sample = f"{g.sample}, new seeds" if g.folds else f"{g.n} new seeds"
-        return lowering(g.mean, g.low, g.high, "validation loss", sample, self.confidence)
+        return g.objective.effect(g.mean, g.low, g.high, sample, self.confidence)
 
 
 def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:
@@ -48,12 +47,12 @@ def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:
     best_changes = changes(search.setup.space, start, best.params)
     new_seeds = change(cfg, {"seed": cfg.seed + 1000})
     arms = train_arms(new_seeds, data, {ACCEPTED: start, "best trial": best_changes}, run, main="best trial")
-    difference = gain(arms[ACCEPTED], arms["best trial"], cfg.confidence)
+    difference = gain(arms[ACCEPTED], arms["best trial"], cfg.confidence, data.objective)
     winner = arms["best trial" if difference.significant else ACCEPTED]
     return TunedRecipe(
         best=best,
-        repeated_loss=repeat(search, best),
-        accepted_loss=accepted.loss,
+        repeated_cost=repeat(search, best),
+        accepted_cost=accepted.known_cost,
         gain=difference,
         confidence=cfg.confidence,
         keys_at_edges=at_edges(best.params, search.setup.space),
@@ -63,7 +62,7 @@ def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:
 
 
 def repeat(search: Search, trial: Trial) -> float:
-    """The validation loss of a trial that is trained once more, in the same way."""
+    """The cost of a trial that is trained once more, in the same way."""
     cfg, study = search.setup.cfg, search.studies[trial.sampler]
     (indices,) = (generation for generation in generations(cfg, trial.sampler) if trial.index in generation)
     params = proposals(cfg, study, indices)
@@ -72,7 +71,7 @@ def repeat(search: Search, trial: Trial) -> float:
 
 
 def finished_changes(space: Space, start: dict, trials: list[Trial]) -> list[dict]:
-    """The changes of each trial that trained to its end, the lowest validation loss first, without duplicates."""
+    """The changes of each trial that trained to its end, the best first, without duplicates."""
     distinct: list[dict] = []
     for trial in complete(trials):
         if (changed := changes(space, start, trial.params)) not in distinct:

@@ -1,19 +1,19 @@
-"""One sampler compared with another at the same budget: the best validation loss, paired over repeats."""
+"""One sampler compared with another at the same budget: the best trial, paired over repeats."""
 
 import math
 
 from omegaconf import DictConfig
 
 from recipe.experiment.arms import paired_gain
-from recipe.formatting import lowering
+from recipe.metrics.objective import Objective
 from recipe.stages.tune.trials import Trial
 
 
 def best_so_far(trials: list[Trial]) -> list[float]:
-    """The lowest validation loss up to each trial of one repeat; infinite before the first complete trial."""
+    """The lowest cost up to each trial of one repeat; infinite before the first complete trial."""
     lowest, curve = math.inf, []
     for trial in trials:
-        lowest = min(lowest, trial.loss if trial.state == "complete" else math.inf)
+        lowest = min(lowest, trial.known_cost if trial.state == "complete" else math.inf)
         curve.append(lowest)
     return curve
 
@@ -23,7 +23,7 @@ def by_repeat(trials: list[Trial]) -> list[list[Trial]]:
 
 
 def best_of_repeats(trials: list[Trial]) -> list[float]:
-    """The lowest validation loss of each repeat; infinite where no trial is complete."""
+    """The lowest cost of each repeat; infinite where no trial is complete."""
     return [best_so_far(of_repeat)[-1] for of_repeat in by_repeat(trials)]
 
 
@@ -46,19 +46,22 @@ def _half_width(values: tuple[float, ...], confidence: float) -> float:
     return mean.high - mean.mean
 
 
-def sampler_predictions(cfg: DictConfig, trials: dict[str, list[Trial]]) -> list[dict]:
-    """A prediction for each sampler after the first: that it finds a lower loss than the first, at the same budget.
+def sampler_predictions(cfg: DictConfig, trials: dict[str, list[Trial]], objective: Objective) -> list[dict]:
+    """A prediction for each sampler after the first: that it finds a better trial than the first, at the same budget.
 
     Paired over repeats: the searches of one repeat begin with the same random numbers.
     """
     (first, reference), *others = trials.items()
-    return [_prediction(cfg, first, best_of_repeats(reference), name, best_of_repeats(of)) for name, of in others]
+    of_first = best_of_repeats(reference)
+    return [_prediction(cfg, first, of_first, name, best_of_repeats(of), objective) for name, of in others]
 
 
-def _prediction(cfg: DictConfig, first: str, reference: list[float], name: str, best: list[float]) -> dict:
+def _prediction(
+    cfg: DictConfig, first: str, reference: list[float], name: str, best: list[float], objective: Objective
+) -> dict:
     prediction = {
         "change": f"{name} instead of {first}",
-        "expected": f"lower best validation loss of {cfg.trials} trials",
+        "expected": f"{objective.improves} of the best of {cfg.trials} trials",
         "outcome": "refuted",
     }
     differences = [a - b for a, b in zip(reference, best, strict=True)]
@@ -67,6 +70,7 @@ def _prediction(cfg: DictConfig, first: str, reference: list[float], name: str, 
             "measured": "cannot be compared: it takes two repeats in which both samplers have a complete trial"
         }
     g = paired_gain(differences, cfg.confidence)
-    effect = lowering(g.mean, g.low, g.high, "the best validation loss", f"{g.n} repeats", cfg.confidence)
+    best_title = f"the best {objective.title}"
+    effect = objective.effect(g.mean, g.low, g.high, f"{g.n} repeats", cfg.confidence, of=best_title)
     verdict = f"{name} is better" if g.low > 0 else f"{first} is better" if g.high < 0 else "no significant difference"
     return prediction | {"measured": f"{effect}: {verdict}", "outcome": "confirmed" if g.low > 0 else "refuted"}

@@ -1,10 +1,11 @@
-"""The figures of a search: best loss so far, values tried, and which keys matter."""
+"""The figures of a search: the best so far, values tried, and which keys matter."""
 
 import math
 from pathlib import Path
 
 import numpy as np
 
+from recipe.metrics.objective import Objective
 from recipe.plots.style import ACCENT, COLOURS, FAINT, INK, drawing
 from recipe.stages.tune.results import SearchResults
 
@@ -15,23 +16,26 @@ COLUMNS = 4  # panels in a row
 def draw(out: Path, results: SearchResults) -> None:
     rows, axes = results.rows(), results.axes()
     best, half = results.progress()
-    progress(out / "best_so_far.png", best, half, results.tuned.accepted_loss, results.confidence)
-    slices(out / "slices.png", rows, axes)
-    parallel(out / "parallel.png", rows, axes)
+    objective = results.objective
+    progress(out / "best_so_far.png", best, half, results.tuned.accepted_cost, results.confidence, objective)
+    slices(out / "slices.png", rows, axes, objective)
+    parallel(out / "parallel.png", rows, axes, objective)
     importance(out / "importances.png", results.importances())
 
 
 def progress(
-    path: Path, best: dict[str, list[list[float]]], half: dict[str, list[float]], reference: float, confidence: float
-) -> None:
-    """Best validation loss so far against trials: the mean over repeats, its interval at the end, each repeat thin.
+    path: Path, best: dict[str, list[list[float]]], half: dict[str, list[float]], reference: float, confidence: float,
+    objective: Objective,
+) -> None:  # fmt: skip
+    """The best value so far against trials: the mean over repeats, its interval at the end, each repeat thin.
 
-    best: {sampler: a curve per repeat}, infinite before the first complete trial. half: {sampler: half width of the
-    interval at each trial}, NaN where there is none. reference: the accepted recipe's loss, a dashed line.
+    best: {sampler: a curve of costs per repeat}, infinite before the first complete trial. half: {sampler: half width
+    of the interval at each trial}, NaN where there is none. reference: the accepted recipe's cost, a dashed line.
     """
+    reference, sign = objective.turned(reference), objective.turned(1)
     with drawing(path, width=6.8, height=3.8) as (_, axis):
         for n, (colour, (sampler, curves)) in enumerate(zip(COLOURS, best.items(), strict=False)):
-            values = np.where(np.isfinite(curves), curves, np.nan)
+            values = sign * np.where(np.isfinite(curves), curves, np.nan)
             x, mean = np.arange(1, values.shape[1] + 1), values.mean(0)
             for curve in values:
                 axis.plot(x, curve, drawstyle="steps-post", lw=0.7, alpha=0.45, color=colour)
@@ -42,17 +46,18 @@ def progress(
         axis.axhline(reference, color=INK, ls=(0, (4, 3)), lw=1, label="accepted recipe, same seeds")
         known = [v for curves in best.values() for curve in curves for v in curve if math.isfinite(v)]
         if known:  # a poor first trial, or a wide interval, must not flatten everything else
-            low, high = min(*known, reference), max(np.quantile(known, 0.95), reference)
-            axis.set_ylim(low - 0.12 * (high - low), high + 0.1 * (high - low))
-        title = f"best validation loss so far, with {100 * confidence:.4g} % CI of the last mean"
-        axis.set(xlabel="trials", ylabel="best validation loss so far", title=title)
+            good, poor = min(*known, sign * reference), max(np.quantile(known, 0.95), sign * reference)
+            ends = good - 0.12 * (poor - good), poor + 0.1 * (poor - good)
+            axis.set_ylim(sorted(sign * end for end in ends))
+        title = f"best {objective.title} so far, with {100 * confidence:.4g} % CI of the last mean"
+        axis.set(xlabel="trials", ylabel=f"best {objective.title} so far", title=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(color=GRID, lw=0.6)
         axis.legend(fontsize=8)
 
 
-def slices(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
-    """Validation loss against each searched key, a colour per sampler; trials that were stopped early are grey.
+def slices(path: Path, rows: list[dict], axes_of: dict[str, dict], objective: Objective) -> None:
+    """The objective against each searched key, a colour per sampler; trials that were stopped early are grey.
 
     rows: of trials.csv. axes_of: {key: {"choices": [...]} or {"log": bool}}.
     """
@@ -64,30 +69,32 @@ def slices(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
             axis.set_visible(False)
         samplers = list(dict.fromkeys(row["sampler"] for row in rows))
         for axis, (key, scale) in zip(axes.flat, axes_of.items(), strict=False):
-            _slice(axis, [r for r in rows if r["val_loss"] is not None and r[key] is not None], key, scale, samplers)
+            known = [r for r in rows if r[objective.column] is not None and r[key] is not None]
+            _slice(axis, known, key, scale, samplers, objective)
         for line in axes:
-            line[0].set_ylabel("validation loss")
+            line[0].set_ylabel(objective.title)
         named = axes[0][0].get_legend_handles_labels()
         figure.legend(*named, loc="outside upper left", ncols=len(samplers) + 1, fontsize=8)
 
 
-def _slice(axis, rows: list[dict], key: str, scale: dict, samplers: list[str]) -> None:
-    _dots(axis, [r for r in rows if r["state"] != "complete"], key, scale, 0.0, DULL, "stopped early")
+def _slice(axis, rows: list[dict], key: str, scale: dict, samplers: list[str], objective: Objective) -> None:
+    pruned = [r for r in rows if r["state"] != "complete"]
+    _dots(axis, pruned, key, scale, 0.0, DULL, "stopped early", objective.column)
     for n, (colour, sampler) in enumerate(zip(COLOURS, samplers, strict=False)):
         shift = (n - (len(samplers) - 1) / 2) * 0.22  # choices are columns: the samplers lie side by side
         complete = [r for r in rows if r["state"] == "complete" and r["sampler"] == sampler]
-        _dots(axis, complete, key, scale, shift, colour, sampler)
+        _dots(axis, complete, key, scale, shift, colour, sampler, objective.column)
     if "choices" in scale:
         axis.set_xticks(range(len(scale["choices"])), [_label(c) for c in scale["choices"]])
         axis.set_xlim(-0.6, len(scale["choices"]) - 0.4)
     elif scale["log"]:
         axis.set_xscale("log")
-    axis.set(xlabel=key, yscale="log")
+    axis.set(xlabel=key, yscale="linear" if objective.metric else "log")
     axis.grid(color=GRID, lw=0.6)
     axis.set_axisbelow(True)
 
 
-def _dots(axis, rows: list[dict], key: str, scale: dict, shift: float, colour: str, label: str) -> None:
+def _dots(axis, rows: list[dict], key: str, scale: dict, shift: float, colour: str, label: str, column: str) -> None:
     x = [scale["choices"].index(r[key]) + shift for r in rows] if "choices" in scale else [r[key] for r in rows]
     grey = colour == DULL
     style = {
@@ -97,40 +104,43 @@ def _dots(axis, rows: list[dict], key: str, scale: dict, shift: float, colour: s
         "zorder": 1 if grey else 2,
         "lw": 0,
     }
-    axis.scatter(x, [r["val_loss"] for r in rows], label=label, **style)
+    axis.scatter(x, [r[column] for r in rows], label=label, **style)
 
 
 def _label(value) -> str:
     return str(value).lower() if isinstance(value, (bool, type(None))) else str(value)
 
 
-def parallel(path: Path, rows: list[dict], axes_of: dict[str, dict]) -> None:
-    """A line per trial through its value of each key: dark is a low validation loss, grey was stopped early.
+def parallel(path: Path, rows: list[dict], axes_of: dict[str, dict], objective: Objective) -> None:
+    """A line per trial through its value of each key: dark is a good result, grey was stopped early.
 
     A key that the trial does not have leaves a gap.
     """
-    complete = sorted((r for r in rows if r["state"] == "complete"), key=lambda r: -r["val_loss"])
+    column, linear = objective.column, objective.metric
+    complete = sorted((r for r in rows if r["state"] == "complete"), key=lambda r: -objective.turned(r[column]))
     pruned = [r for r in rows if r["state"] == "pruned"]
     ends = {key: _ends(scale) for key, scale in axes_of.items()}
     with drawing(path, width=max(6.8, 1.35 * len(axes_of) + 2.2), height=4.2) as (figure, axis):
         import matplotlib  # here, as in recipe.plots.style
-        from matplotlib.colors import LogNorm
+        from matplotlib.colors import LogNorm, Normalize
 
-        losses = [r["val_loss"] for r in complete] or [1.0]
-        lowest, highest = min(losses), max(max(losses), min(losses) * 1.001)
-        norm, colours = LogNorm(lowest, highest), matplotlib.colormaps["viridis"]
+        values = [r[column] for r in complete] or [1.0]
+        lowest, highest = min(values), max(max(values), min(values) + 0.001 * abs(min(values)))
+        norm = (Normalize if linear else LogNorm)(lowest, highest)
+        colours = matplotlib.colormaps["viridis_r" if objective.higher_is_better else "viridis"]
         for row in [*pruned, *complete]:
             y = [_height(row[key], scale, ends[key]) for key, scale in axes_of.items()]
             whole = row["state"] == "complete"
-            shade = colours(norm(row["val_loss"])) if whole else DULL
+            shade = colours(norm(row[column])) if whole else DULL
             style = {"lw": 1.4 if whole else 0.7, "alpha": 0.85 if whole else 0.7, "zorder": 2 if whole else 1}
             axis.plot(range(len(y)), y, color=shade, marker="o", ms=2.6 if whole else 0, **style)
         _key_axes(axis, axes_of, ends)
-        axis.set_title("all trials: dark is a low validation loss, grey was stopped early")
+        dark = "high" if objective.higher_is_better else "low"
+        axis.set_title(f"all trials: dark is a {dark} {objective.title}, grey was stopped early")
         if complete:
             shades = matplotlib.cm.ScalarMappable(norm, colours)
-            bar = figure.colorbar(shades, ax=axis, pad=0.01, label="validation loss")
-            marks = np.geomspace(lowest, highest, 4)
+            bar = figure.colorbar(shades, ax=axis, pad=0.01, label=objective.title)
+            marks = (np.linspace if linear else np.geomspace)(lowest, highest, 4)
             bar.set_ticks(marks, labels=[f"{m:.3g}" for m in marks])
             bar.ax.minorticks_off()
 

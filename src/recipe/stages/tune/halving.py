@@ -21,7 +21,7 @@ def rungs_of(cfg: DictConfig, evaluations: float) -> list[int]:
     return rungs
 
 
-def survivors(values: Mapping[K, float], factor: float) -> set[K]:
-    """The best ceil(n / factor) of n trials, by loss {trial: value}; equal ones in the mapping's order."""
-    ranked = sorted(values, key=lambda trial: values[trial])
+def survivors(costs: Mapping[K, float], factor: float) -> set[K]:
+    """The best ceil(n / factor) of n trials, by their {trial: cost}; equal ones in the mapping's order."""
+    ranked = sorted(costs, key=lambda trial: costs[trial])
     return set(ranked[: math.ceil(len(ranked) / factor - 1e-9)])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipe.files import write_csv, write_yaml
+from recipe.metrics.objective import Objective
 from recipe.stages.runner import Run
 from recipe.stages.tune.compare import ACCEPTED, TunedRecipe, compare, finished_changes
 from recipe.stages.tune.compare_samplers import progress, sampler_predictions
@@ -38,6 +39,10 @@ class SearchResults:
     def confidence(self) -> float:
         return self.setup.cfg.confidence
 
+    @property
+    def objective(self) -> Objective:
+        return self.setup.data.objective
+
     def count(self, state: str) -> int:
         return sum(t.state == state for t in self.all_trials)
 
@@ -66,7 +71,7 @@ class SearchResults:
         """The prediction about the best trial, then those about the samplers."""
         best = {
             "change": f"best of {len(self.all_trials)} trials",
-            "expected": f"lower validation loss than the {ACCEPTED}",
+            "expected": f"{self.objective.improves} than the {ACCEPTED}",
             "measured": self.tuned.effect,
             "outcome": "confirmed" if self.tuned.gain.significant else "refuted",
         }
@@ -77,7 +82,9 @@ def evaluate(search: Search, run: Run) -> SearchResults:
     """Compares the best trial of a finished search with the accepted recipe, and the samplers with each other."""
     trials = trials_of(search)
     tuned = compare(search, [t for of_sampler in trials.values() for t in of_sampler], run)
-    return SearchResults(search.setup, trials, tuned, sampler_predictions(search.setup.cfg, trials))
+    return SearchResults(
+        search.setup, trials, tuned, sampler_predictions(search.setup.cfg, trials, search.setup.data.objective)
+    )
 
 
 def write_tables(out: Path, results: SearchResults) -> None:

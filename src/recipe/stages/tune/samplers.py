@@ -155,7 +155,7 @@ def _frozen(space: Space, earlier: Trial | dict) -> FrozenTrial:
     complete = earlier.state == "complete"
     return create_trial(
         state=TrialState.COMPLETE if complete else TrialState.PRUNED,
-        value=earlier.value if complete else None,
+        value=earlier.cost if complete else None,
         params=earlier.params,
         distributions=distributions(space, earlier.params),
         intermediate_values={int(rung): value for rung, value in earlier.rungs.items()},

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.tune.samplers import distributions
 from recipe.stages.tune.space import Space
 from recipe.stages.tune.storage import Liveness, running_trials, trial_id
@@ -31,7 +33,8 @@ class ClaimLost(Exception):
 class SamplerStudy:
     """One sampler's trials in the storage.
 
-    finished: as of the last `refresh`. params: the values of every trial for which a row was ever written.
+    objective: its values are what the storage has of a trial, where optuna-dashboard shows them. finished: as of the
+    last `refresh`. params: the values of every trial for which a row was ever written.
     """
 
     sampler: str
@@ -39,6 +42,7 @@ class SamplerStudy:
     storage: BaseStorage
     space: Space
     liveness: Liveness
+    objective: Objective = LOSS
     finished: dict[Key, Trial] = field(default_factory=dict)
     params: dict[Key, dict] = field(default_factory=dict)
 
@@ -79,10 +83,10 @@ class SamplerStudy:
     def write_result(self, row: int, trial: Trial) -> None:
         """Raises ClaimLost where the row no longer belongs to this worker."""
         try:
-            for rung, value in trial.rungs.items():
-                self.storage.set_trial_intermediate_value(row, int(rung), value)
+            for rung, cost in trial.rungs.items():
+                self.storage.set_trial_intermediate_value(row, int(rung), self.objective.turned(cost))
             self.storage.set_trial_user_attr(row, "result", result_of(trial))
-            values = None if trial.value is None else [trial.value]
+            values = None if trial.cost is None else [self.objective.turned(trial.cost)]
             self.storage.set_trial_state_values(row, STATES[trial.state], values)
         except UpdateFinishedTrialError:
             raise ClaimLost from None
@@ -129,7 +133,14 @@ def is_over(storage: BaseStorage, key: str) -> bool:
 
 
 def open_studies(
-    storage: BaseStorage, liveness: Liveness, key: str, samplers: list[str], space: Space, *, create: bool
+    storage: BaseStorage,
+    liveness: Liveness,
+    key: str,
+    samplers: list[str],
+    space: Space,
+    objective: Objective,
+    *,
+    create: bool,
 ) -> dict[str, SamplerStudy] | None:
     """{sampler: its study} of the search `key` that is going on; None where there is none and none is to be created.
 
@@ -137,14 +148,16 @@ def open_studies(
     """
     names, studies = set(optuna.get_all_study_names(storage)), {}
     for sampler in samplers:
-        study = _open_study(storage, names, f"{key}-{sampler}", create)
+        study = _open_study(storage, names, f"{key}-{sampler}", objective, create)
         if study is None:
             return None
-        studies[sampler] = SamplerStudy(sampler, study, storage, space, liveness)
+        studies[sampler] = SamplerStudy(sampler, study, storage, space, liveness, objective)
     return studies
 
 
-def _open_study(storage: BaseStorage, names: set[str], base: str, create: bool) -> optuna.Study | None:
+def _open_study(
+    storage: BaseStorage, names: set[str], base: str, objective: Objective, create: bool
+) -> optuna.Study | None:
     name, number = base, 1
     while name in names:
         study = optuna.load_study(study_name=name, storage=storage)
@@ -152,4 +165,7 @@ def _open_study(storage: BaseStorage, names: set[str], base: str, create: bool) 
             return study
         number += 1
         name = f"{base}-{number}"
-    return optuna.create_study(study_name=name, storage=storage, load_if_exists=True) if create else None
+    if not create:
+        return None
+    direction = StudyDirection.MAXIMIZE if objective.higher_is_better else StudyDirection.MINIMIZE
+    return optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)

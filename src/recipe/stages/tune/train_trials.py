@@ -5,6 +5,7 @@ import statistics
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from recipe.metrics.objective import HALVES, LOSS, Objective
 from recipe.stages.tune.halving import rungs_of, survivors
 from recipe.stages.tune.trials import Key, Trial, TrialSetup
 from recipe.train import engine
@@ -53,7 +54,7 @@ class CohortJudge:
     """Halving within a cohort: `engine.train` calls it at each rung.
 
     keys: of the trials, each of which has `seeds` lanes. early: {trial: whether early stopping chooses its weights}.
-    past: earlier trials, judged at the same rungs.
+    past: earlier trials, judged at the same rungs. Costs are those of `objective`.
     """
 
     keys: list[Key]
@@ -61,7 +62,8 @@ class CohortJudge:
     factor: float
     early: dict[Key, bool]
     past: dict[Key, Trial]
-    rungs: dict[Key, dict[str, float]] = field(default_factory=dict)  # of each trial {evaluation: value}
+    objective: Objective = LOSS
+    rungs: dict[Key, dict[str, float]] = field(default_factory=dict)  # of each trial {evaluation: cost}
     pruned: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -81,18 +83,18 @@ class CohortJudge:
         """Trials are compared within their repeat."""
         ending: dict[int, str] = {}
         rung = str(number)
-        values = {t.key: t.rungs[rung] for t in self.past.values() if t.repeat == repeat and rung in t.rungs}
+        costs = {t.key: t.rungs[rung] for t in self.past.values() if t.repeat == repeat and rung in t.rungs}
         rivals = [(n, key) for n, key in enumerate(self.keys) if key[0] == repeat and key not in self.pruned]
         for n, key in rivals:
-            value = statistics.fmean(_value(trained[i], self.early[key]) for i in self.lanes_of(n))
-            if not math.isfinite(value):
+            cost = statistics.fmean(_cost(trained[i], self.early[key], self.objective) for i in self.lanes_of(n))
+            if not math.isfinite(cost):
                 ending |= dict.fromkeys(self.lanes_of(n), "stopped: another seed was lost")
             else:
-                values[key] = self.rungs[key][rung] = value
-        staying = survivors(values, self.factor)
+                costs[key] = self.rungs[key][rung] = cost
+        staying = survivors(costs, self.factor)
         for n, key in rivals:
             in_training = any(not trained[i].ended for i in self.lanes_of(n))
-            if key in values and key not in staying and in_training:
+            if key in costs and key not in staying and in_training:
                 self.pruned.add(key)
                 passes = max(trained[i].curve[-1]["epoch"] for i in self.lanes_of(n))
                 ending |= dict.fromkeys(self.lanes_of(n), f"stopped after {passes:.3g} passes: halving")
@@ -105,40 +107,47 @@ def _trained(
 ) -> dict[Key, Trial]:  # fmt: skip
     early = {key: setup.stops_early(params) for key, params in cohort.items()}
     factor = setup.cfg.halving.factor if setup.cfg.halving else math.nan
-    judge = CohortJudge(keys=list(cohort), seeds=len(setup.seeds), factor=factor, early=early, past=past)
+    judge = CohortJudge(
+        keys=list(cohort), seeds=len(setup.seeds), factor=factor, early=early, past=past, objective=setup.data.objective
+    )
     trained = engine.train(
         [lane for of_trial in lanes.values() for lane in of_trial], setup.data.train, setup.data.val,
-        metric=setup.data.metric, folder=folder,
+        metric=setup.data.metric, objective=setup.data.objective, folder=folder,
         say=lambda text: setup.say(f"{sampler}: {text}"),
         rungs=rungs_of(setup.cfg, setup.evaluations), judge=judge,
     )  # fmt: skip
     trials = {}
     for n, (key, params) in enumerate(cohort.items()):
         seeds = [trained[i] for i in judge.lanes_of(n)]
-        trial = _trial(Trial(sampler, *key, params, "pruned" if key in judge.pruned else "complete"), seeds, early[key])
+        trial = _trial(
+            Trial(sampler, *key, params, "pruned" if key in judge.pruned else "complete"),
+            seeds,
+            early[key],
+            setup.data.objective,
+        )
         trials[key] = replace(trial, rungs=judge.rungs[key])
     return trials
 
 
-def _value(trained: Trained, early: bool) -> float:
-    """The validation loss of one seed; NaN where it was lost."""
-    return math.nan if trained.lost or not trained.curve else trained.row(early)["val_loss"]
+def _cost(trained: Trained, early: bool, objective: Objective) -> float:
+    """Of one seed, on val; NaN where it was lost."""
+    return math.nan if trained.lost or not trained.curve else objective.cost(trained.row(early))
 
 
-def _trial(trial: Trial, seeds: list[Trained], early: bool) -> Trial:
-    """The trial with what its seeds have measured; failed where a loss is not finite."""
-    values, rows = [_value(t, early) for t in seeds], [t.row(early) for t in seeds if t.curve]
+def _trial(trial: Trial, seeds: list[Trained], early: bool, objective: Objective) -> Trial:
+    """The trial with what its seeds have measured; failed where a cost is not finite."""
+    costs, rows = [_cost(t, early, objective) for t in seeds], [t.row(early) for t in seeds if t.curve]
     trial = replace(
         trial, epochs=max((t.curve[-1]["epoch"] for t in seeds if t.curve), default=0.0),
         seconds=sum(t.seconds for t in seeds), curve=_mean_curve(seeds),
     )  # fmt: skip
-    if not all(map(math.isfinite, values)):
-        lost = next((t.ended for t in seeds if t.lost), "the validation loss is not finite")
+    if not all(map(math.isfinite, costs)):
+        lost = next((t.ended for t in seeds if t.lost), f"the {objective.title} is not finite")
         return replace(trial, state="failed", cause=lost)
     pruned = trial.state == "pruned"
     return replace(
-        trial, value=statistics.fmean(values), spread=statistics.stdev(values) if len(values) > 1 else None,
-        metric=statistics.fmean(row[f"val_{metric_of(row)}"] for row in rows),
+        trial, cost=statistics.fmean(costs), spread=statistics.stdev(costs) if len(costs) > 1 else None,
+        scores={key: statistics.fmean(row[key] for row in rows) for key in ("val_loss", f"val_{metric_of(rows[0])}")},
         cause=next((t.ended for t in seeds if pruned and "halving" in t.ended), seeds[0].ended),
     )  # fmt: skip
 
@@ -148,13 +157,13 @@ def _mean_curve(seeds: list[Trained]) -> dict[str, list]:
     common = min(len(t.curve) for t in seeds)
     if not common:
         return {}
-    columns = [c for c in seeds[0].curve[0] if c not in ("step", "epoch") and not c.startswith("val_loss_")]
+    columns = [c for c in seeds[0].curve[0] if c not in ("step", "epoch") and not c.endswith(HALVES)]
     curve: dict[str, list] = {c: [row[c] for row in seeds[0].curve[:common]] for c in ("step", "epoch")}
     return curve | {c: [statistics.fmean(t.curve[r][c] for t in seeds) for r in range(common)] for c in columns}
 
 
 def train_again(setup: TrialSetup, cohort: list[Trial], top: Trial) -> float:
-    """The value of a trial that is trained once more. NaN where it is lost now.
+    """The cost of a trial that is trained once more. NaN where it is lost now.
 
     It is trained beside the lanes that were computed with its own, for these may change its last bits; each lane ends
     where it ended the first time.
@@ -172,8 +181,10 @@ def train_again(setup: TrialSetup, cohort: list[Trial], top: Trial) -> float:
         return {i: "as before" for i, t in enumerate(trials) if ended(t, str(number))}
 
     trained = engine.train(
-        lanes, setup.data.train, setup.data.val, metric=setup.data.metric,
+        lanes, setup.data.train, setup.data.val, metric=setup.data.metric, objective=setup.data.objective,
         rungs=rungs_of(setup.cfg, setup.evaluations), judge=judge,
     )  # fmt: skip
     early = setup.stops_early(top.params)
-    return statistics.fmean(_value(t, early) for t, trial in zip(trained, trials, strict=True) if trial is top)
+    return statistics.fmean(
+        _cost(t, early, setup.data.objective) for t, trial in zip(trained, trials, strict=True) if trial is top
+    )

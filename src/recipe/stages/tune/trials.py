@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.experiment.arms import lane_of, lane_seeds
+from recipe.metrics.objective import Objective
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, changes
 from recipe.train.lane import Lane, Trained
@@ -17,11 +18,11 @@ Key = tuple[int, int]  # repeat, index: which trial of a sampler's search
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial. state: complete, pruned (value: where it was stopped) or failed (value: None).
+    """A finished trial. state: complete, pruned (cost: where it was stopped) or failed (cost: None).
 
-    value: mean over seeds, and with folds over those, of the validation loss; spread: its standard deviation, None of
-    one seed. rungs: {number of the evaluation: value} of the rungs at which it was judged, with text keys, in order.
-    curve: {column: values}, means over seeds.
+    cost: mean over seeds, and with folds over those, of the objective's; spread: its standard deviation, None of one
+    seed. rungs: {number of the evaluation: cost} of the rungs at which it was judged, with text keys, in order. curve:
+    {column: values}, means over seeds.
     """
 
     sampler: str
@@ -29,9 +30,9 @@ class Trial:
     index: int
     params: dict
     state: str
-    value: float | None = None
+    cost: float | None = None
     spread: float | None = None
-    metric: float | None = None  # on val; mean over seeds
+    scores: dict[str, float] = field(default_factory=dict)  # {val_loss, val_<metric>}: means over seeds
     epochs: float = 0.0  # passes that were trained
     cause: str = ""
     rungs: dict[str, float] = field(default_factory=dict)
@@ -48,26 +49,26 @@ class Trial:
         return f"{self.sampler} {self.repeat}.{self.index}"
 
     @property
-    def loss(self) -> float:
-        """The validation loss of a trial that did not fail."""
-        if self.value is None:
-            raise ValueError(f"{self.name} failed and has no validation loss")
-        return self.value
+    def known_cost(self) -> float:
+        """Of a trial that did not fail."""
+        if self.cost is None:
+            raise ValueError(f"{self.name} failed and has no cost")
+        return self.cost
 
     def row(self, space: Space, metric: str) -> dict:
         """A line of trials.csv; a key that the trial does not have is empty. metric: its name."""
+        val_loss, val_metric = (self.scores.get(f"val_{name}") for name in ("loss", metric))
         row = {"sampler": self.sampler, "repeat": self.repeat, "trial": self.index}
         row |= {key: self.params.get(key) for key in space}
         return row | {
-            "state": self.state, "val_loss": self.value, "spread": self.spread, f"val_{metric}": self.metric,
+            "state": self.state, "val_loss": val_loss, "spread": self.spread, f"val_{metric}": val_metric,
             "epochs": self.epochs, "cause": self.cause,
         }  # fmt: skip
 
-    def trained(self) -> Trained:
+    def trained(self, objective: Objective) -> Trained:
         """Its curve in the form of a lane's, for the terminal and MLflow."""
         rows = [dict(zip(self.curve, values, strict=True)) for values in zip(*self.curve.values(), strict=True)]
-        best = min(range(1, len(rows)), key=lambda r: rows[r]["val_loss"], default=None)
-        return Trained(rows, best_row=best, ended=self.cause, seconds=self.seconds)
+        return Trained(rows, best_row=objective.best_row(rows), ended=self.cause, seconds=self.seconds)
 
 
 def result_of(trial: Trial) -> dict:
@@ -77,8 +78,8 @@ def result_of(trial: Trial) -> dict:
 
 
 def complete(trials: list[Trial]) -> list[Trial]:
-    """The trials that trained to their end, the lowest validation loss first."""
-    return sorted((t for t in trials if t.state == "complete"), key=lambda t: t.loss)
+    """The trials that trained to their end, the best first."""
+    return sorted((t for t in trials if t.state == "complete"), key=lambda t: t.known_cost)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def log_trials(setup: TrialSetup, run: Run, trials: list[Trial]) -> None:
     for t in trials:
         params = {**t.params, "sampler": t.sampler, "repeat": t.repeat, "trial": t.index}
         if t.curve:
-            run.lane(t.name, t.trained(), params, early_stopping=setup.stops_early(t.params))
+            run.lane(t.name, t.trained(setup.data.objective), params, early_stopping=setup.stops_early(t.params))
         else:
             run.say(f"{t.name:<30} failed: {t.cause}")
             run.tracker.lane(t.name, params, {}, seconds=t.seconds)

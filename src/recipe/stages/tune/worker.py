@@ -102,7 +102,7 @@ def open_search(
     if not create and place == "journal" and not journal.is_file():
         raise absent
     storage, liveness = open_storage(place, journal)
-    studies = open_studies(storage, liveness, key, samplers, space, create=create)
+    studies = open_studies(storage, liveness, key, samplers, space, data.objective, create=create)
     if not studies:
         liveness.close()
         raise finished if is_over(storage, key) else absent
