@@ -46,3 +46,13 @@ def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid: A
                 plt.imsave(temporary, pixels, format="png", dpi=DPI, metadata=metadata)
         finally:
             plt.close(figure)
+
+
+def few_ticks(axis: Any) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers: its usual labels overlap where
+    it is narrow."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

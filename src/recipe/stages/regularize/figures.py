@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from recipe.experiment.arms import Arm, Gain
-from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
+from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing, few_ticks
 from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
 from recipe.stages.regularize.learning_curve import Extrapolation, LearningCurve
@@ -62,6 +62,7 @@ def gains(path: Path, result: Ablation) -> None:
         )
         left.set_title("gain over the recipe so far (bold: kept)")
         right.set(xscale="log", xlabel="loss", title="gap of train and val loss")
+        few_ticks(right.xaxis)
         right.tick_params(axis="y", length=0)
         for axis in (left, right):
             axis.grid(color=GRID, lw=0.6, axis="x" if axis is left else "both")
@@ -75,7 +76,8 @@ def _is_kept(candidate: Candidate, level: Level) -> bool:
 
 def _reason(axis: Any, at: int, skipped: str) -> None:
     text = skipped if len(skipped) < LONGEST else skipped[: LONGEST - 2] + "…"
-    axis.annotate(text, (0, at), (5, -3), textcoords="offset points", fontsize=7.5, color=BAD)
+    place = {"transform": axis.get_yaxis_transform(), "va": "center", "in_layout": False}
+    axis.text(0.02, at, text, fontsize=7.5, color=BAD, **place)
 
 
 def _gap(axis: Any, at: int, arm: Arm) -> None:
