@@ -9,6 +9,7 @@ from lanes import MODELS, lane, parts
 from torch.nn import functional as F
 
 from recipe.train import engine
+from recipe.train.schedules import CONSTANT, Cooldown, Cosine
 
 torch.set_num_threads(1)
 
@@ -26,10 +27,13 @@ class OwnChance(torch.nn.Module):
 
 def lanes():
     made = [
-        lane(MODELS["batch norm"], s, steps=40 + 30 * s, options={"lr": 1e-3 * (1 + s)}, decay=0.4 * s)
-        for s in range(3)
+        lane(MODELS["batch norm"], s, steps=40 + 30 * s, options={"lr": 1e-3 * (1 + s)}, schedule=schedule)
+        for s, schedule in enumerate((CONSTANT, Cooldown(0.4), Cosine(warmup=0.1)))
     ]
-    made += [lane(OwnChance, 7, steps=60), lane(seed=1, steps=60, optimizer=torch.optim.RMSprop, decay=0.9)]
+    made += [
+        lane(OwnChance, 7, steps=60),
+        lane(seed=1, steps=60, optimizer=torch.optim.RMSprop, schedule=Cooldown(0.9)),
+    ]
     return [*made, lane(seed=3, options={"lr": float("inf")}, steps=60)]
 
 

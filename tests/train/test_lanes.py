@@ -1,7 +1,6 @@
 """Many lanes at once: equal to the plain loop, each lane independent of the others, the plain loop where it must be."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -13,10 +12,12 @@ from recipe.data.batches import Split
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.objective import HALVES, Objective
 from recipe.models.plain import mlp
-from recipe.train import engine, layers, loop, plan
+from recipe.train import engine, layers, plan
 from recipe.train.augment import Affine, Compose, Flip
 from recipe.train.lanes import Lanes
+from recipe.train.schedules import CONSTANT, Cooldown, Cosine, OneCycle
 
+SCHEDULES = CONSTANT, Cooldown(0.3), Cosine(warmup=0.1), OneCycle()
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
@@ -36,7 +37,7 @@ def varied(make, dtype, device="cpu"):
     kinds = [(torch.optim.AdamW, {"betas": (0.8 + 0.03 * s, 0.99), "weight_decay": 0.1 * s}) for s in range(4)]
     return [
         lane(make, s, device=device, dtype=dtype, optimizer=kind, options={"lr": 5e-4 * (s + 1), **options},
-             smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s, decay=0.3 * s,
+             smoothing=0.05 * s, mixup=0.2 * (s % 2), steps=90 + 5 * s, share=1 - 0.2 * s, schedule=SCHEDULES[s],
              augment=Compose([Affine(2.0 * s + 1, 0.0625, 0.25), Flip(0.125 * s)]))
         for s, (kind, options) in enumerate(kinds)
     ]  # fmt: skip
@@ -79,23 +80,6 @@ def test_the_optimizers_are_those_of_torch(kind, options):
 
     for a, b in zip(train(lanes(), "plain", torch.float64), train(lanes(), "batched", torch.float64), strict=True):
         assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
-
-
-@pytest.mark.parametrize("mode", ["plain", "batched"])
-@pytest.mark.parametrize("decay", [1.0, 0.4])
-def test_the_rate_falls_as_by_torchs_scheduler(mode, decay):
-    lanes = [lane(seed=s, steps=40 + 10 * s, decay=decay * s, dtype=torch.float64) for s in (1, 0)]
-    results = train(lanes, mode, torch.float64)
-    for mine, result in zip(lanes, results, strict=True):
-        theirs = lane(seed=mine.seed, steps=mine.steps, dtype=torch.float64)
-        factor = partial(lambda steps, cooldown, n: min(1, (steps - n) / cooldown), mine.steps)
-        cooldown = max(1e-9, mine.decay * mine.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(theirs.optimizer, partial(factor, cooldown))
-        for _ in loop.fit(theirs, parts("cpu", torch.float64)[0], 0, mine.steps):
-            schedule.step()
-        ends = result.last, theirs.model.state_dict()
-        assert all(torch.allclose(t, ends[1][n], rtol=0, atol=1e-12) for n, t in ends[0].items())
-        assert mine.optimizer.param_groups[0]["lr"] == 1e-3  # as it was given
 
 
 @pytest.mark.parametrize("mode", ["plain", "batched"])

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from recipe.errors import RecipeError
 
 # the parts of a config that make a training
-TRAINING = ["model", "loss", "optimizer", "augment", "sampler", "step", "train"]
+TRAINING = ["model", "loss", "optimizer", "augment", "sampler", "schedule", "step", "train"]
 
 
 def nearest(word: str, known: Iterable[object]) -> str:

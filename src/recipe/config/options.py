@@ -7,7 +7,7 @@ checks what it takes.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from recipe.config.schema import (
     AtLeastTwo,
@@ -90,6 +90,30 @@ class Jitter(Part):
 class Compose(Part):
     augments: list[Part]
     _convert_: str
+
+
+@dataclass
+class Cosine(Part):
+    final: Share
+    warmup: Annotated[float, Ge(0), Lt(1)]
+
+
+@dataclass
+class OneCycle(Part):
+    rise: Annotated[float, Ge(0), Lt(1)]
+    start: PositiveShare
+    final: Share
+
+
+@dataclass
+class Steps(Part):
+    at: list[Share]
+    factor: Share
+
+
+@dataclass
+class Cooldown(Part):
+    share: PositiveShare
 
 
 @dataclass
@@ -218,6 +242,11 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Several": Compose,
     "recipe.train.loop.train_step": Function,
     "recipe.train.sampler.": Function,
+    "recipe.train.schedules.Constant": Part,
+    "recipe.train.schedules.Cooldown": Cooldown,
+    "recipe.train.schedules.Cosine": Cosine,
+    "recipe.train.schedules.OneCycle": OneCycle,
+    "recipe.train.schedules.Steps": Steps,
     "torch.": Torch,
     "recipe.train.imbalance.focal": Focal,
     "recipe.train.imbalance.weighted_cross_entropy": WeightedCrossEntropy,

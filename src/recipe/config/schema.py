@@ -145,7 +145,6 @@ class Train:
     input_size: PositiveInt | None
     augment: bool
     mixup: NonNegativeFloat
-    decay: Share
     patience: PositiveInt | None
     early_stopping: bool
     precision: Literal["float32", "bfloat16"]
@@ -243,6 +242,7 @@ class Halving:
 
 @dataclass
 class Tune(Learn):
+    schedule: Part
     space: Mapping
     samplers: list[str]
     trials: AtLeastTwo
@@ -258,6 +258,7 @@ class Tune(Learn):
 
 @dataclass
 class Ensemble(Learn):
+    schedule: Part
     members: AtLeastTwo
     top: NonNegativeInt
     longer: NonNegativeInt

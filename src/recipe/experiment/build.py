@@ -1,5 +1,6 @@
 """From a config to a model, a lane and its training."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, cast
@@ -25,6 +26,7 @@ from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
 from recipe.train.losses import completed
 from recipe.train.sampler import Sampler
+from recipe.train.schedules import CONSTANT, Schedule
 from recipe.verdict import cause
 
 
@@ -106,16 +108,38 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
             f"train.precision is `{cfg.train.precision}` on the device `{device}`: float32, or on cuda bfloat16 (which "
             "is 6 to 8 times slower on a CPU without instructions for it)."
         )
-    if cfg.train.decay > 1:
-        raise RecipeError(f"`train.decay: {cfg.train.decay}` is the share of the steps with a falling rate: at most 1.")
     in_pass = len(data.train) / cfg.train.batch_size
     steps, every = max(1, round(cfg.train.epochs * in_pass)), eval_every(cfg, data) * in_pass
-    settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "decay", "precision")}
+    settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "precision")}
     return Lane(
         net, optimizer(cfg, net), loss(cfg, data), steps, cfg.train.batch_size, seed, eval_every=max(1.0, every),
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), sampler=sampler(cfg, data),
+        schedule=schedule(cfg, steps),
         **settings | kwargs,
     )  # fmt: skip
+
+
+def schedule(cfg: DictConfig, steps: int) -> Schedule:
+    """Of the learning rate; constant in the stages before tune, whose conf has none.
+
+    Raises RecipeError where a user's function fails, or gives no number of at least 0.
+    """
+    if "schedule" not in cfg:
+        return CONSTANT
+    made = cast(Schedule, part(cfg, "schedule"))
+    for step in {0, steps // 2, steps - 1}:
+        try:
+            factor = made(step, steps)
+        except Exception as error:
+            raise RecipeError(
+                f"conf/schedule: `{cfg.schedule._target_}` fails at step {step}: {cause(error)}"
+            ) from None
+        if not isinstance(factor, float | int) or not 0 <= factor < math.inf:
+            raise RecipeError(
+                f"conf/schedule: `{cfg.schedule._target_}` gives {factor!r} at step {step} of {steps}; it must give a "
+                "factor of the learning rate, at least 0."
+            )
+    return made
 
 
 def eval_every(cfg: DictConfig, data: Data) -> float:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from recipe.data.batches import Data
 from recipe.train.augment import Augmentation
 from recipe.train.sampler import Sampler
+from recipe.train.schedules import CONSTANT, Schedule
 
 Row = dict[str, float]  # an evaluation: step, epoch (passes so far), train_loss, val_loss, val_<metric>, ...
 
@@ -41,7 +42,7 @@ class Lane:
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new best one, after which the lane ends
     enough: float = -math.inf  # nats of training loss below which the lane ends
-    decay: float = 0.0  # share of the steps, the last ones, over which the learning rate falls to 0; 0: constant
+    schedule: Schedule = CONSTANT  # factor of the learning rate
     eval_every: float | None = None  # steps between evaluations, also fractions; None: as the call of `train` has it
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
     fold: Data | None = None  # of a cross-validation: its own train, val and metric in place of the call's
@@ -58,15 +59,15 @@ class Lane:
             self.mixup,
             self.patience,
             self.enough,
-            self.decay,
+            repr(self.schedule),
             self.eval_every,
             self.precision,
         ]
 
     @property
-    def cooldown(self) -> tuple[float, int] | None:
-        """Equal for lanes with the same decay of the learning rate; None where it is constant. See `cooled`."""
-        return (self.decay, self.steps) if self.decay else None
+    def scheduled(self) -> tuple[Schedule, int] | None:
+        """Equal for lanes whose learning rate changes in the same way; None where it is constant."""
+        return None if self.schedule == CONSTANT else (self.schedule, self.steps)
 
     @property
     def judged(self) -> Callable:
@@ -84,18 +85,6 @@ def judged(loss: Callable) -> Callable:
     plain: Any = copy.copy(loss)
     plain.label_smoothing = 0.0
     return cast(Callable, plain)
-
-
-def cooled(cooldown: tuple[float, int] | None, n: int) -> float:
-    """The factor of the learning rate at step n: 1, then linearly down, so that it would be 0 after the last step.
-
-    A constant rate with a cooldown (Hägele et al. 2024, Scaling laws and compute-optimal training beyond fixed training
-    durations): as good as a cosine, and the steps before it do not depend on how many there will be.
-    """
-    if not cooldown:
-        return 1.0
-    share, steps = cooldown
-    return min(1.0, (steps - n) / (share * steps))
 
 
 @dataclass

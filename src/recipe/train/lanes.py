@@ -51,7 +51,7 @@ class Lanes:
         self.saved = self._saved()
         kept = {name: self.held[name] for name in self.saved.values() if name in self.held}
         self.best = {name: t.clone() for name, t in ({"flat": self.flat} | kept).items()}
-        self.update = Update([lane.optimizer for lane in lanes], self.flat, [lane.cooldown for lane in lanes])
+        self.update = Update([lane.optimizer for lane in lanes], self.flat, [lane.scheduled for lane in lanes])
         device, seeds = self.flat.device, [lane.seed for lane in lanes]
         self.dropout_keys, self.augment_keys = (rng.keys(seeds, use).to(device) for use in ("dropout", "augment"))
         self._lanes_changed()

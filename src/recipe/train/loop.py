@@ -14,7 +14,7 @@ from recipe import rng
 from recipe.data.batches import Split, batches
 from recipe.data.streaming import StreamedInputs
 from recipe.train import augment, dropout, mixup, order
-from recipe.train.lane import Lane, cooled
+from recipe.train.lane import Lane
 
 # An evaluation computes as many examples together as have so many input values: with their activations they fit a CPU's
 # cache, beyond which each takes twice as long or more (benchmarks/scale.py). A GPU wants many.
@@ -69,7 +69,7 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
     resumes with the same numbers. User code that draws from the global generators gets them seeded, from `first` on.
     """
     layers, one_step = dropout.keyed(lane.model), lane.step or train_step
-    rates = [(group, group["lr"]) for group in lane.optimizer.param_groups] if lane.decay else []
+    rates = [(group, group["lr"]) for group in lane.optimizer.param_groups] if lane.scheduled else []
     dropout_key, augment_key = (rng.keys([lane.seed], use).to(part.y.device)[0] for use in ("dropout", "augment"))
     lane.model.train()
     with rng.seeded(lane.seed, "train", first):
@@ -85,7 +85,7 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
                 lam = mixup.share(lane.mixup, lane.seed, n)
                 x, loss = mixup.mixed(x, lam, 0), mixup.mixed_loss(lane.loss, lam)
             for group, rate in rates:
-                group["lr"] = rate * cooled(lane.cooldown, n)
+                group["lr"] = rate * lane.schedule(n, lane.steps)
             with autocast(lane.precision, x.device):
                 result = one_step(lane.model, lane.optimizer, x, y, loss)
             for group, rate in rates:

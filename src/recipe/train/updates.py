@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from recipe.train.lane import cooled
+from recipe.train.schedules import Schedule
 
 READ: dict[type[Optimizer], tuple[str, ...]] = {  # what may differ between the lanes of one batch
     Adam: ("lr", "betas", "eps", "weight_decay"),
@@ -34,15 +34,16 @@ def why_not(optimizer: Optimizer) -> str:
 class Update:
     """Moves the rows of `flat` (M, P) by their gradients, each with the hyperparameters of its optimizer."""
 
-    def __init__(self, optimizers: list[Optimizer], flat: Tensor, cooldowns: list[tuple[float, int] | None]):
-        self.kind, self.done, self.cooldowns = type(optimizers[0]), 0, cooldowns
+    def __init__(self, optimizers: list[Optimizer], flat: Tensor, schedules: list[tuple[Schedule, int] | None]):
+        """schedules: (schedule, steps) of each lane; None where its rate is constant."""
+        self.kind, self.done, self.schedules = type(optimizers[0]), 0, schedules
         self.options = [{name: o.param_groups[0][name] for name in READ[self.kind]} for o in optimizers]
         self.moments = [torch.zeros_like(flat) for _ in range(1 if self.kind is SGD else 2)]
         self.hold(flat, self.moments)
 
     def hold(self, flat: Tensor, moments: list[Tensor]) -> None:
         """Sets weights and moments; views of their rows are made once, since making one costs time in each step."""
-        self.flat, self.moments, self.runs = flat, moments, _runs([*zip(self.options, self.cooldowns, strict=True)])
+        self.flat, self.moments, self.runs = flat, moments, _runs([*zip(self.options, self.schedules, strict=True)])
         self.views = [[[t[run]] for t in (flat, *moments)] for run in self.runs]
 
     def step(self, grad: Tensor) -> None:
@@ -51,14 +52,15 @@ class Update:
         grads = torch.split(grad, [run.stop - run.start for run in self.runs])
         for run, (p, *moments), g in zip(self.runs, self.views, grads, strict=True):
             options = self.options[run.start]
-            if self.cooldowns[run.start]:
-                options = options | {"lr": options["lr"] * cooled(self.cooldowns[run.start], self.done - 1)}
+            if scheduled := self.schedules[run.start]:
+                schedule, steps = scheduled
+                options = options | {"lr": options["lr"] * schedule(self.done - 1, steps)}
             KERNELS[self.kind](options, p, [g], moments, done)
 
     def keep(self, which: list[int]) -> None:
         """Only these rows remain."""
         self.options = [self.options[i] for i in which]
-        self.cooldowns = [self.cooldowns[i] for i in which]
+        self.schedules = [self.schedules[i] for i in which]
         self.hold(self.flat[which], [m[which] for m in self.moments])
 
 

@@ -127,13 +127,6 @@ def test_a_lost_training_is_left_out(tmp_path, monkeypatch):
         train_pool(config(), DATA, {"optimizer.lr": float("inf")}, [], SilentRun(tmp_path))
 
 
-@pytest.mark.slow
-def test_a_cooldown_is_a_share_of_the_steps(ran):
-    with pytest.raises(RecipeError, match=r"train\.decay: 1\.5"):
-        build.lane(ran.cfg, DATA, 0, {"train.decay": 1.5})
-    assert build.lane(ran.cfg, DATA, 0, {"train.decay": 0.5}).cooldown == (0.5, 80)
-
-
 # ---- the choice ----------------------------------------------------------------------------------------------
 
 

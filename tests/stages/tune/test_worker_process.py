@@ -124,5 +124,5 @@ def test_a_helper_whose_config_breaks_off_ends():
 def test_the_config_of_a_helper_is_that_of_the_stage():
     """To the last bit of a float: it names the search."""
     cfg = compose("tune")
-    cfg.train.decay = 1e-05
+    cfg.optimizer.weight_decay = 1e-05
     assert OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True)) == cfg

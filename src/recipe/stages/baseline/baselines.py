@@ -25,7 +25,6 @@ WATCHED = 24  # validation examples whose predictions are followed
 REGULARIZERS = (
     "train.augment",
     "train.mixup",
-    "train.decay",
     "train.patience",
     "train.early_stopping",
     "model.dropout",

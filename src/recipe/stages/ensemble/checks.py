@@ -217,14 +217,14 @@ def intervals_cover(f: FinalSystemEvidence) -> Verdict:
 def training_was_long_enough(f: FinalSystemEvidence) -> Verdict:
     """Training for several times the passes does not lower the validation loss of a network by more than chance.
 
-    Training was stopped too early: raise train.epochs, or give the cooldown (train.decay) to regularize as a candidate.
+    Training was stopped too early: raise train.epochs, or let the rate fall at the end (`schedule: cooldown`).
     """
     if not f.extended:
         return skip("longer: 0")
     mean, low, high = f.extended.best_gain
     finding = (
         f"{f.extended.times} times the passes {f.extended.effect(f.extended.best_gain)}: training was stopped too "
-        "early. Raise train.epochs, or give the cooldown (train.decay) to regularize as a candidate."
+        "early. Raise train.epochs, or let the rate fall at the end (`schedule: cooldown`)."
     )
     bound = f"not above 0 with the whole {interval(low, high, decimals=4)}"
     return bounded(PASS if low <= 0 else FAIL, mean, bound, finding=finding)

@@ -17,8 +17,11 @@ from recipe.stages.ensemble.members import Member, predictions
 from recipe.stages.runner import Run
 from recipe.train.lane import Trained
 
-COOLDOWN = 0.2  # share of the training: Hägele et al. 2024 find no gain beyond it
-ARMS = {"constant rate": 0.0, "with a cooldown": COOLDOWN}
+ARMS = {
+    "constant rate": {"_target_": "recipe.train.schedules.Constant"},
+    # a fifth of the training: Hägele et al. 2024 find no gain beyond it
+    "with a cooldown": {"_target_": "recipe.train.schedules.Cooldown", "share": 0.2},
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
         return None
     epochs = member.changes.get("train.epochs", cfg.train.epochs)
     changes = {
-        arm: member.changes | {"train.epochs": cfg.longer * epochs, "train.patience": None, "train.decay": decay}
-        for arm, decay in ARMS.items()
+        arm: member.changes | {"train.epochs": cfg.longer * epochs, "train.patience": None, "schedule": schedule}
+        for arm, schedule in ARMS.items()
     }
     lanes = [build.lane(cfg, data, member.seed, c) for c in changes.values()]
     trained = dict(zip(ARMS, build.train(cfg, data, lanes, run, "longer"), strict=True))
