@@ -49,8 +49,8 @@ def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid: A
 
 
 def few_ticks(axis: Any) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers: its usual labels overlap where
-    it is narrow."""
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers: its usual labels overlap
+    where it is narrow."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
