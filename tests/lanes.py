@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from recipe import rng
 from recipe.data.batches import Split
 from recipe.models.plain import convnet, linear, mlp
+from recipe.models.resnet import resnet9
 from recipe.train.lane import Lane
 
 X, Y = digits()
@@ -46,6 +47,7 @@ MODELS = {
     "mlp": lambda k: mlp(k, width=24, dropout=0.3),
     "convnet": lambda k: convnet(k, width=4, dropout=0.3),
     "batch norm": normed,
+    "resnet9": lambda k: resnet9(k, width=2, dropout=0.2),
     "residual, by vmap": Residual,
 }
 

@@ -12,6 +12,7 @@ from recipe.data.batches import Split
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.objective import HALVES, Objective
 from recipe.models.plain import mlp
+from recipe.models.resnet import resnet18
 from recipe.train import engine, layers, plan
 from recipe.train.augment import Affine, Compose, Flip
 from recipe.train.lanes import Lanes
@@ -79,6 +80,20 @@ def test_the_optimizers_are_those_of_torch(kind, options):
         return [lane(seed=s, dtype=torch.float64, optimizer=kind, options=r) for s, r in enumerate(rates)]
 
     for a, b in zip(train(lanes(), "plain", torch.float64), train(lanes(), "batched", torch.float64), strict=True):
+        assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
+
+
+@pytest.mark.slow
+def test_a_shortcut_may_be_a_1x1_convolution():
+    """In float64: over 20 layers with batch norm, rounding in float32 grows beyond the bound of the models above."""
+
+    def lanes():
+        return [lane(lambda k: resnet18(k, width=2), s, steps=20, dtype=torch.float64) for s in range(2)]
+
+    said = []
+    together = train(lanes(), "batched", torch.float64, say=said.append)
+    assert said == ["2 lanes together"]
+    for a, b in zip(train(lanes(), "plain", torch.float64), together, strict=True):
         assert all(torch.allclose(a.last[n], b.last[n], rtol=0, atol=1e-12) for n in a.last)
 
 

@@ -57,6 +57,13 @@ class Network(Part):
 
 
 @dataclass
+class ResNet(Part):
+    width: PositiveInt
+    dropout: Share
+    large: bool
+
+
+@dataclass
 class Affine(Part):
     degrees: NonNegativeFloat
     zoom: Annotated[float, Ge(0), Le(0.99)]
@@ -226,6 +233,7 @@ class Torchvision(Part):
 # {target, or what it begins with: class}; the longest counts
 OPTIONS: dict[str, type[Part]] = {
     "recipe.models.": Network,
+    "recipe.models.resnet.": ResNet,
     "recipe.sources.arrays.Arrays": Arrays,
     "recipe.sources.arrays.Parquet": Parquet,
     "recipe.sources.digits_flawed.DigitsFlawed": DigitsFlawed,

@@ -43,6 +43,8 @@ class Convolution(torch.autograd.Function):
             columns = _columns(x[lanes], weight, sides, *ctx.settings)
             torch.bmm(grad[lanes], columns.transpose(1, 2), out=to_weight[lanes].flatten(2))
             if to_x is not None:
+                if columns.untyped_storage().data_ptr() == x.untyped_storage().data_ptr():
+                    columns = torch.empty_like(columns)  # those of a 1x1 kernel are x itself
                 torch.bmm(weight[lanes].flatten(2).transpose(1, 2), grad[lanes], out=columns)
                 _add_columns(to_x[lanes], columns, weight, sides, *ctx.settings)
         return to_x, to_weight, grad.sum(2) if ctx.needs_input_grad[2] else None, None, None, None

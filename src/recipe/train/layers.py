@@ -1,21 +1,24 @@
-"""Layers over lanes, examples last: (M, ..., B) with M sets of weights, for models that are a sequence of them.
+"""Layers over lanes, examples last: (M, ..., B) with M sets of weights, for models that are a sequence of them and of
+residual blocks.
 
 The same mathematics as vmap's with fewer and longer kernels; every other model goes through vmap.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recipe.models.resnet import Residual
 from recipe.train.convolution import Convolution
 from recipe.train.dropout import Keyed, draw, dropped
 
 Forward = Callable[[dict[str, Tensor], Tensor], Tensor]
 Layer = Callable[..., Tensor]  # (module, x, its tensors)
-Step = tuple[Layer, nn.Module, list[str]]  # a layer, its module, and the names of its tensors
+Step = Callable[[dict[str, Tensor], Tensor], Tensor]  # (tensors by name, x (M, ..., B)) -> (M, ..., B)
 
 
 def forward_of(model: nn.Module) -> Forward | None:
@@ -26,12 +29,15 @@ def forward_of(model: nn.Module) -> Forward | None:
         return None
 
     def forward(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-        x = x.movedim(1, -1)
-        for layer, module, names in steps:
-            x = layer(module, x, *[tensors[name] for name in names])
-        return x.movedim(-1, 1)
+        return _run(steps, tensors, x.movedim(1, -1)).movedim(-1, 1)
 
     return forward
+
+
+def _run(steps: list[Step], tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+    for step in steps:
+        x = step(tensors, x)
+    return x
 
 
 def _steps(module: nn.Module, prefix: str) -> list[Step] | None:
@@ -43,10 +49,25 @@ def _steps(module: nn.Module, prefix: str) -> list[Step] | None:
                 return None
             steps += part
         return steps
+    if type(module) is Residual:
+        body, shortcut = (_steps(getattr(module, name), f"{prefix}{name}.") for name in ("body", "shortcut"))
+        return None if body is None or shortcut is None else [partial(_residual, module, body, shortcut)]
     for types, supports, layer, names in LAYERS:
         if type(module) in types and supports(module):
-            return [(layer, module, [prefix + name for name in names if getattr(module, name) is not None])]
+            held = [prefix + name for name in names if getattr(module, name) is not None]
+            return [partial(_apply, layer, module, held)]
     return None
+
+
+def _apply(layer: Layer, module: nn.Module, names: list[str], tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+    return layer(module, x, *[tensors[name] for name in names])
+
+
+def _residual(
+    module: Residual, body: list[Step], shortcut: list[Step], tensors: dict[str, Tensor], x: Tensor
+) -> Tensor:
+    out: Tensor = module.activation(_run(shortcut, tensors, x) + _run(body, tensors, x))
+    return out
 
 
 def _elementwise(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
