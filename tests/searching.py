@@ -58,7 +58,7 @@ def formula(setup, sampler, cohort, past, folder) -> list[Trial]:
     trials = []
     for key, params in cohort.items():
         value = (math.log10(params["optimizer.lr"]) + 2) ** 2 + params.get("augment.degrees", 5.0) / 50
-        earlier = sorted(t.value for t in past.values() if t.repeat == key[0] and t.value is not None)
+        earlier = sorted(t.cost for t in past.values() if t.repeat == key[0] and t.cost is not None)
         if params["optimizer.lr"] > 6e-2:
             trials.append(Trial(sampler, *key, params, "failed", cause="the training loss is nan by step 1"))
         elif earlier and value > earlier[len(earlier) // 2]:

@@ -27,7 +27,7 @@ CONFIG = {"_target_": "somewhere.Set"}
 CFG = OmegaConf.create(
     {
         "model": {"_target_": "recipe.models.plain.mlp", "width": 8, "depth": 1, "dropout": 0.0},
-        "train": {"input_size": None},
+        "train": {"input_size": None, "quantiles": False},
     }
 )
 MEMBERS = [({}, 1), ({"model.width": 5, "model.depth": 2}, 2)]  # changes, how often it counts

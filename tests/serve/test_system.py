@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from systems import CFG, KINDS, MEMBERS, digits, random_model, save
+from systems import CFG, KINDS, MEMBERS, digits, random_model, save, table
 
 from recipe.errors import RecipeError
 from recipe.metrics.calibration import tempered
@@ -76,6 +76,19 @@ def test_weights_may_come_from_a_file_and_a_member_may_see_smaller_images(made, 
     assert torch.allclose(p, expected, atol=1e-9)
 
 
+def test_a_member_keeps_the_quantiles_of_its_training_columns(tmp_path):
+    made = table(tmp_path)
+    changes = {"train.quantiles": True}
+    net = random_model(made.data, changes, 5)
+    members = [(changes, net.state_dict(), 1)]
+    system.save(tmp_path / "system", CFG, made.data, members, prepared=made.root / "runs/prepare")
+    with torch.no_grad():
+        expected = net(made.unseen.x).double().softmax(1)
+    p = load(tmp_path / "system").predict(made.store.inputs[made.store.rows(made.unseen.ids)])
+    assert torch.allclose(p, expected, atol=1e-9)
+    assert not torch.allclose(p, random_model(made.data, {}, 5)(made.unseen.x).double().softmax(1), atol=1e-3)
+
+
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(2, 5), st.floats(0.1, 10), st.integers(0, 99))
 def test_together_is_a_mean_with_its_logarithm_over_the_temperature(members, n, classes, temperature, seed):
     p = torch.randn(members, n, classes, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).softmax(2)
@@ -131,8 +144,8 @@ def put(folder, **facts) -> None:
 
 
 def test_a_newer_format(folder):
-    put(folder, format=6, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 6, written by recipe 9\.0; this one reads up to 5"):
+    put(folder, format=system.FORMAT + 1, recipe="9.0")
+    with pytest.raises(RecipeError, match=r"has the format 7, written by recipe 9\.0; this one reads up to 6"):
         load(folder)
 
 

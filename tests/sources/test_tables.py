@@ -1,5 +1,8 @@
 """Tables of features and of texts: every cell is read or its line is named."""
 
+import dataclasses
+import math
+
 import numpy as np
 import pyarrow
 import pytest
@@ -9,7 +12,8 @@ from pyarrow import parquet
 from sources import ANY_FILE, CONFIG, put, stored
 
 from recipe.errors import RecipeError
-from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
+from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE, BadExample
+from recipe.sources.feature_encoding import Layout
 from recipe.sources.label_encoding import encode_labels
 from recipe.sources.read_table import read_rows
 from recipe.sources.tables import Table, Text
@@ -147,3 +151,29 @@ def test_a_text_per_row(tmp_path):
     assert store.texts() == ['"free', 'say "hi"']
     assert [(p.kind, p.name) for p in prepared.problems] == [(RAGGED, "x.tsv, line 3")]
     assert list(store.task.classes) == ["ham", "spam"]
+
+
+def test_names_in_order_become_their_places(tmp_path):
+    (tmp_path / "t.csv").write_text("size,x,label\nmedium,1,a\nsmall,2,b\nlarge,3,a\n,4,b\nsmall,5,b\n")
+    table = Table(str(tmp_path / "t.csv"), ordered={"size": ["small", "medium", "large"]})
+    assert table.columns == ["size", "size is missing", "x"]
+    assert table.values[:, 0].tolist() == pytest.approx([1, 0, 2, math.nan, 0], nan_ok=True)
+    assert table.values[:, 1].tolist() == [0, 0, 0, 1, 0]
+    layout = Layout.from_dict(dataclasses.asdict(table.layout))
+    assert layout == table.layout
+    assert layout.decode(table.values)["size"] == ["medium", "small", "large", "", "small"]
+    assert not table.mistakes
+
+
+def test_a_name_outside_the_order_is_a_mistake_with_what_is_known(tmp_path):
+    (tmp_path / "t.csv").write_text("size,label\nmedium,a\nhuge,b\nsmall,a\nsmall,b\n")
+    table = Table(str(tmp_path / "t.csv"), ordered={0: ["small", "medium"]})
+    with pytest.raises(BadExample, match="`size` is 'huge'; in order are small, medium"):
+        table[1]
+
+
+@pytest.mark.parametrize("names", ["small", ["small"], ["small", "small"], []])
+def test_an_order_lists_different_names(tmp_path, names):
+    (tmp_path / "t.csv").write_text("size,label\nsmall,a\nbig,b\n")
+    with pytest.raises(RecipeError, match="at least two different names, low to high"):
+        Table(str(tmp_path / "t.csv"), ordered={"size": names})

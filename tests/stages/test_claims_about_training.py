@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recipe.experiment.arms import Gain
+from recipe.metrics import objective
 from recipe.metrics.power import Estimate
 from recipe.stages.baseline import checks as baseline_checks
 from recipe.stages.baseline.baselines import Baseline, over_constant
@@ -31,7 +32,8 @@ def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", i
 
 
 def sized_model(loss, *val):
-    losses = [(loss + 0.1 * (len(val) - 1 - i), v) for i, v in enumerate(val)] or [(loss, 1.0)]
+    untrained, trained = (2.3, 2.3), [(loss + 0.1 * (len(val) - 1 - i), v) for i, v in enumerate(val)]
+    losses = [untrained, *(trained or [(loss, 1.0)])]
     curve = [{"step": 10 * i, "train_loss": train, "val_loss": v} for i, (train, v) in enumerate(losses)]
     return SizedModel("width 8", 8, 100, Trained(curve))
 
@@ -45,8 +47,9 @@ def arm(train_loss=0.1, val_loss=0.1):
 def regularized(accepted=None, baseline=0.2, error=0.0, examples=0, gains=()):
     candidates = [SimpleNamespace(gain=g, name=f"change {i}", kept=g.significant) for i, g in enumerate(gains)]
     result = SimpleNamespace(
-        accepted=accepted or arm(), base=arm(), candidates=candidates, kept=[c.name for c in candidates if c.kept]
-    )
+        accepted=accepted or arm(), base=arm(), candidates=candidates, kept=[c.name for c in candidates if c.kept],
+        objective=objective.LOSS,
+    )  # fmt: skip
     rows = {"constant": {"train_loss": 2.3, "val_loss": 2.3}, "mlp": {"val_loss": baseline}}
     return regularize_checks.Regularized(result, rows, None, [], error, examples)
 

@@ -207,6 +207,7 @@ class Table(Delimited):
     decimal: str | None
     thousands: str | None
     dates: Mapping | None
+    ordered: Mapping | None
     levels: AtLeastTwo
 
 

@@ -143,6 +143,7 @@ class Train:
     epochs: PositiveFloat
     eval_every: PositiveFloat | None
     input_size: PositiveInt | None
+    quantiles: bool
     augment: bool
     mixup: NonNegativeFloat
     patience: PositiveInt | None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recipe.data.quantiles import Quantiles, few_rows
 from recipe.data.source import FEATURES, TEXT
 from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
@@ -64,6 +66,12 @@ class Data:
     fingerprint: str
     objective: Objective = LOSS  # by which trainings are compared on val
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
+
+    @cached_property
+    def quantiles(self) -> Quantiles:
+        """The layer that turns the columns of a table into normal quantiles of its training rows."""
+        layer = Quantiles(self.train.x.shape[1]).fit(few_rows(self.train.x))  # type: ignore[arg-type]
+        return layer.to(self.train.y.device)
 
     @property
     def parts(self) -> tuple["Data", ...]:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from recipe.config.changes import TRAINING, change
 from recipe.config.instantiate import part
 from recipe.data.batches import Data
+from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
 from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
@@ -36,6 +37,8 @@ def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
     Its final bias starts at the best constant answer where that saves loss, as of uneven classes.
     """
     net = network(cfg, data.task.width, data.train.x[:2], seed)
+    if cfg.train.quantiles:
+        net[0].load_state_dict(data.quantiles.state_dict())  # type: ignore[index]  # a Sequential, see `network`
     set_final_bias(net, data)
     return net
 
@@ -49,6 +52,8 @@ def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int) -> nn.Module
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
         if cfg.train.input_size:
             net = torch.nn.Sequential(_smaller(cfg.train.input_size, inputs), net)
+        if cfg.train.quantiles:
+            net = torch.nn.Sequential(_quantiles(inputs), net)
         net.to(inputs.device)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings("ignore", message="Lazy modules")
@@ -72,6 +77,13 @@ def _smaller(size: int, inputs: Tensor) -> Resize:
         given = f"images of {'x'.join(map(str, sides))} pixels" if sides else "rows of features"
         raise RecipeError(f"`train.input_size: {size}` makes nothing smaller: the inputs are {given}.")
     return Resize(size)
+
+
+def _quantiles(inputs: Tensor) -> Quantiles:
+    """Without numbers: those of the training set, or of the saved weights, are put in later."""
+    if inputs.ndim != 2:
+        raise RecipeError(f"`train.quantiles` is of columns of a table; the inputs are {tuple(inputs.shape[1:])}.")
+    return Quantiles(inputs.shape[1])
 
 
 def optimizer(cfg: DictConfig, net: nn.Module) -> Optimizer:

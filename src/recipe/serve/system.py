@@ -42,7 +42,7 @@ from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 5
+FORMAT = 6
 BATCH = 1000  # inputs at a time
 CHOSEN = "calibration", "half_widths", "thresholds"  # on validation
 
@@ -143,7 +143,8 @@ def save(
         hashes[file] = sha256(folder / file)
         changed = change(cfg, changes)
         model = OmegaConf.to_container(changed.model, resolve=True)
-        entry = {"weights": file, "count": count, "model": model, "input_size": changed.train.input_size}
+        front = {key: changed.train[key] for key in ("input_size", "quantiles")}
+        entry = {"weights": file, "count": count, "model": model, **front}
         entries.append(entry | ({"fold": folds[i]} if folds else {}))
     facts = read_json(prepared / "store.json")
     write_description(
@@ -200,7 +201,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         calibration, half_widths, thresholds = (tuple(map(float, facts[name])) for name in CHOSEN)
         counts = [int(entry["count"]) for entry in entries]
         named = [(f"members.{i}.model", entry["model"], entry["weights"]) for i, entry in enumerate(entries)]
-        sizes = [None if entry["input_size"] is None else int(entry["input_size"]) for entry in entries]
+        fronts = [_front(entry) for entry in entries]
         sound = all(_sound(task, calibration, half_widths, thresholds) for task in tasks) and min(counts) > 0
         sound = sound and set(folds) <= set(range(len(described))) and len({task.names for task in tasks}) == 1
         sound = sound and all(isinstance(facts[name], list) for name in CHOSEN)
@@ -216,8 +217,8 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     members = [
-        _member(folder, model, size, files[name], form, tasks[0].width, device)
-        for (_, model, name), size in zip(named, sizes, strict=True)
+        _member(folder, model, front, files[name], form, tasks[0].width, device)
+        for (_, model, name), front in zip(named, fronts, strict=True)
     ]
     return System(
         form=form, scales=scales, tasks=tasks, training_range=expected, members=members, folds=folds, counts=counts,
@@ -271,13 +272,19 @@ def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
     return Standardization(top, mean.view(shape), std.view(shape), features).to(device)
 
 
+def _front(entry: dict) -> dict:
+    """What `build.network` puts before the model of a member."""
+    size = entry["input_size"]
+    return {"input_size": None if size is None else int(size), "quantiles": bool(entry["quantiles"])}
+
+
 def _member(
-    folder: Path, model: dict, size: int | None, weights: Path, form: InputForm, width: int, device: str
+    folder: Path, model: dict, front: dict, weights: Path, form: InputForm, width: int, device: str
 ) -> nn.Module:
     """model: a description without refused targets."""
     target = model["_target_"]
     try:
-        cfg = OmegaConf.create({"model": model, "train": {"input_size": size}})
+        cfg = OmegaConf.create({"model": model, "train": front})
         net = build.network(cfg, width, torch.zeros(2, *form.shape, device=device), seed=0)
     except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
         reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."

@@ -18,7 +18,7 @@ from recipe.problems import AMBIGUOUS, ASIDE, ASSUMED, LEVEL_SPELLING, ODD_VALUE
 from recipe.sources import dates
 from recipe.sources.cells import Cells
 from recipe.sources.decimal_signs import decimal_signs
-from recipe.sources.feature_encoding import BOOLEANS, OTHER, Boolean, Date, Feature, Names, Number, times_of
+from recipe.sources.feature_encoding import BOOLEANS, OTHER, Boolean, Date, Feature, Names, Number, Ordered, times_of
 from recipe.sources.numerals import number
 from recipe.sources.read_table import TableRows
 
@@ -43,14 +43,19 @@ class LearnedColumns:
 
 def learn_features(
     rows: TableRows, columns: Mapping[str, Cells], *, decimal: str | None = None, levels: int = LEVELS,
-    formats: Mapping[str, str] | None = None,
+    formats: Mapping[str, str] | None = None, ordered: Mapping[str, Sequence[str]] | None = None,
 ) -> LearnedColumns:  # fmt: skip
-    """columns: candidates for features. decimal, formats ({column: format of its dates}): None to recognise them."""
+    """columns: candidates for features. decimal, formats ({column: format of its dates}): None to recognise them.
+    ordered: {column: its names in order}."""
     result = LearnedColumns()
     signs = decimal_signs(columns, decimal)
     for name, cells in columns.items():
         column = _Column(name, cells, rows, [], decimal is not None)
-        feature = _decided(column, signs[name], levels, (formats or {}).get(name))
+        feature: Feature | None
+        if names := (ordered or {}).get(name):
+            feature = Ordered(name, column.has_missing, list(names))
+        else:
+            feature = _decided(column, signs[name], levels, (formats or {}).get(name))
         if feature is not None:
             result.features.append(feature)
         elif cells.present:

@@ -185,8 +185,35 @@ class Names:
         return [self.names[row.argmax()] if row.any() else "" for row in values]
 
 
-Feature = Number | Boolean | Date | Names
-KINDS = {kind.kind: kind for kind in (Number, Boolean, Date, Names)}
+@dataclass(frozen=True)
+class Ordered:
+    """A column of names that have an order, as one column of their places 0, 1, 2, ...; NaN where it is missing."""
+
+    column: str
+    gaps: bool
+    names: Sequence[str]
+    kind: str = "ordered"
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
+
+    def read(self, cells: Cells) -> Read:
+        at = {name: float(i) for i, name in enumerate(self.names)}
+        values = np.array([at.get(text, np.nan) for text in cells.texts], np.float32)
+        missing, known = np.array(cells.missing), ", ".join(map(shown, self.names))
+        wrong = {
+            int(i): f"`{shown(self.column)}` is {shown(cells.texts[i])[:40]!r}; in order are {known}"
+            for i in np.flatnonzero(np.isnan(values) & ~missing)
+        }
+        return values[cells.codes][:, None], missing[cells.codes], _per_row(wrong, cells)
+
+    def decode(self, values: np.ndarray) -> list:
+        return ["" if np.isnan(v) else self.names[int(v)] for (v,) in values]
+
+
+Feature = Number | Boolean | Date | Names | Ordered
+KINDS = {kind.kind: kind for kind in (Number, Boolean, Date, Names, Ordered)}
 
 
 def _per_row(wrong: dict[int, str], cells: Cells) -> dict[int, Mistake]:

@@ -24,8 +24,9 @@ class Table:
 
     A column of numbers is kept, NaN where a cell is missing; money, percent and thousands are numbers, too. Dates
     become year, month, weekday and days since the first. Names become a column of 0 and 1 each, `colour=red`, all 0
-    where it is missing; of more than `levels` names the rarest share `other`. A column with missing values gets another
-    column of 0 and 1, `age is missing`. A cell of a different kind than its column makes its row unreadable. A column
+    where it is missing; of more than `levels` names the rarest share `other`; names with an order become their places
+    in it, where `ordered` ({column: names from low to high}) has them. A column with missing values gets another column
+    of 0 and 1, `age is missing`. A cell of a different kind than its column makes its row unreadable. A column
     that identifies rows (an index, ids) becomes metadata. `problems` lists what was recognised and all that is odd.
 
     label, target, labels, classes, unit, task: what is to be predicted, see recipe.sources.targets; None of the first
@@ -46,6 +47,7 @@ class Table:
         classes: Sequence[str] | None = None, header: bool = True, delimiter: str | None = None,
         split: Column | None = None, encoding: str | None = None, decimal: str | None = None,
         thousands: str | None = None, dates: Mapping[str, str] | None = None, levels: int = LEVELS,
+        ordered: Mapping[str, Sequence[Any]] | None = None,
         target: Column | Sequence[Column] | None = None, labels: Sequence[Column] | Mapping[str, Any] | None = None,
         unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
@@ -59,7 +61,8 @@ class Table:
         columns = {name: Cells(cells) for name, cells in rows.columns.items() if name not in roles}
         _take_split(self, rows, split, list(columns))
         formats = {rows.name_of(name): _format(file, name, form) for name, form in (dates or {}).items()}
-        learned = learn_features(rows, columns, decimal=decimal, levels=levels, formats=formats)
+        orders = {rows.name_of(name): _order(file, name, names) for name, names in (ordered or {}).items()}
+        learned = learn_features(rows, columns, decimal=decimal, levels=levels, formats=formats, ordered=orders)
         self.problems += learned.problems
         self.metadata: dict[str, Sequence] = {}
         for name in kept:
@@ -155,6 +158,15 @@ def _format(file: str | Path, name: str, form: str) -> str:
     except (ValueError, TypeError, re.error) as error:
         raise RecipeError(f"{file}: `dates: {{{name}: {form}}}` is not a format such as %d/%m/%Y: {error}.") from None
     return form
+
+
+def _order(file: str | Path, name: str, names: Sequence[Any]) -> list[str]:
+    listed = [str(each).strip() for each in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
+    if len(set(listed)) < max(2, len(listed)):
+        raise RecipeError(
+            f"{file}: `ordered: {{{name}: {names}}}` must list at least two different names, low to high."
+        )
+    return listed
 
 
 def _require_encoding(file: str | Path, encoding: str | None) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recipe.data.quantiles import Quantiles
 from recipe.models.resnet import Residual
 from recipe.train.convolution import Convolution
 from recipe.train.dropout import Keyed, draw, dropped
@@ -124,6 +125,12 @@ def _dropout(module: Keyed, x: Tensor, key: Tensor, p: Tensor) -> Tensor:
     return dropped(x, u.ge_(p), p)  # in place, so a float: a boolean takes four times as long on a CPU
 
 
+def _quantiles(module: Quantiles, x: Tensor, knots: Tensor, widths: Tensor, rises: Tensor, start: Tensor) -> Tensor:
+    """x (M, F, B)."""
+    parts = ((x.unsqueeze(2) - knots.unsqueeze(3)) / widths.unsqueeze(3)).clamp(0, 1)
+    return start.unsqueeze(2) + (parts * rises.unsqueeze(3)).sum(2)
+
+
 ELEMENTWISE = (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus)
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 LAYERS: list[tuple[tuple[type, ...], Callable[[Any], bool], Layer, tuple[str, ...]]] = [
@@ -145,4 +152,5 @@ LAYERS: list[tuple[tuple[type, ...], Callable[[Any], bool], Layer, tuple[str, ..
         ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
     ),
     ((Keyed,), lambda m: True, _dropout, ("key", "p")),
+    ((Quantiles,), lambda m: True, _quantiles, ("knots", "widths", "rises", "start")),
 ]

@@ -26,7 +26,7 @@ from recipe.stages.ensemble import captions, distillation, figures, final_evalua
 from recipe.stages.ensemble import checks as claims
 from recipe.stages.ensemble.calibration_effect import calibration_effect
 from recipe.stages.ensemble.coverage import coverage
-from recipe.stages.ensemble.extended_training import COOLDOWN, extend_training
+from recipe.stages.ensemble.extended_training import ARMS, extend_training
 from recipe.stages.ensemble.final_evaluation import Candidates
 from recipe.stages.ensemble.members import BEST, configurations, saved_predictions, stack, train_pool
 from recipe.tasks.class_answers import ClassAnswers
@@ -160,7 +160,7 @@ def test_left_training_the_constant_arm_repeats_the_member_first(ran):
         same = next(r for r in constant.curve if r["step"] == row["step"])
         assert same == pytest.approx(row, abs=1e-5)
     assert constant.curve[-1]["step"] == cooled.curve[-1]["step"] == 160
-    before = (1 - COOLDOWN) * 160
+    before = (1 - ARMS["with a cooldown"]["share"]) * 160
     for a, b in zip(constant.curve, cooled.curve, strict=True):
         assert (a == b) == (a["step"] <= before)
     assert extended.gains["constant rate"][0] == pytest.approx(

@@ -16,6 +16,7 @@ from recipe.checks.examine import CHECKS
 from recipe.config.changes import change, merge_changes
 from recipe.config.compose import compose
 from recipe.data.batches import Split
+from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
@@ -175,6 +176,7 @@ def test_what_the_model_or_the_data_do_not_have_is_skipped():
     for touching in ({"train.augment": True}, {"train.input_size": 4}, {"+augment": FLIP}, {"model.dropout2d": 0.1}):
         assert ablation.inapplicable(cfg, TABLE, {}, touching) == "the inputs are not images"
     assert ablation.inapplicable(cfg, TABLE, {}, {"train.mixup": 0.2}) == ""
+    assert ablation.inapplicable(cfg, DATA, {}, {"train.quantiles": True}) == "the inputs are not columns of a table"
 
 
 @pytest.mark.slow
@@ -182,8 +184,10 @@ def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
     cfg = compose("regularize", ROOT)
     for rung in OmegaConf.to_container(cfg.rungs):
         for requested in rung.get("levels") or [rung["change"]]:
-            assert ablation.inapplicable(cfg, DATA, {}, requested) == ""
-            build.lane(cfg, DATA, 0, ablation.resolved(cfg, {}, requested))
+            data = TABLE if "train.quantiles" in requested else DATA
+            assert ablation.inapplicable(cfg, data, {}, requested) == ""
+            model = {"model": {"_target_": "recipe.models.plain.mlp"}} if data is TABLE else {}
+            build.lane(cfg, data, 0, model | ablation.resolved(cfg, {}, requested))
 
 
 def test_candidates_for_imbalanced_classes_are_skipped_with_a_reason_where_classes_are_even(monkeypatch):
@@ -283,6 +287,16 @@ def test_a_smaller_input_is_part_of_the_model():
     for size, data in ((8, DATA), (4, TABLE)):
         with pytest.raises(RecipeError, match="makes nothing smaller"):
             build.model(change(config(), {"train.input_size": size}), data, 0)
+
+
+def test_quantiles_of_the_training_columns_are_part_of_the_model():
+    cfg = change(config(), {"train.quantiles": True, "model": {"_target_": "recipe.models.plain.mlp"}})
+    a, b = (build.model(cfg, TABLE, seed) for seed in (0, 1))
+    assert isinstance(a[0], Quantiles)
+    assert torch.equal(a[0].knots, b[0].knots)  # they are of the data, whatever the seed
+    assert torch.equal(a[0].knots, Quantiles(TABLE.train.x.shape[1]).fit(TABLE.train.x).knots)
+    with pytest.raises(RecipeError, match=r"`train\.quantiles` is of columns of a table"):
+        build.model(change(config(), {"train.quantiles": True}), DATA, 0)
 
 
 def test_channel_dropout_drops_whole_channels():

@@ -116,7 +116,8 @@ def _train(cfg: DictConfig, name: str, data: Data, run: Run) -> Baseline:
         run.lane(f"{name} seed {seed}", lane, {"model": name, "seed": seed}, main=configured and seed == seeds[0])
     first = trained[0]
     dynamics = [(row["epoch"], outputs.cpu()) for row, outputs in zip(first.curve, first.watched, strict=True)]
-    changes = {"model": plain(cfg, "model"), "train.input_size": cfg.train.input_size}
+    front = {f"train.{key}": cfg.train[key] for key in ("input_size", "quantiles")}
+    changes = {"model": plain(cfg, "model")} | front
     net = build.model(cfg, data, seeds[0])
     val_outputs = [outputs(_loaded(net, t.last), data.val.x) for t in trained if not t.lost]
     return Baseline(name, trained, dynamics, changes, val_outputs)
