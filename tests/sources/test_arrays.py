@@ -11,6 +11,7 @@ from sources import encoded, stored
 
 from recipe.errors import RecipeError
 from recipe.sources.arrays import Arrays, Parquet
+from recipe.sources.tables import Table, Text
 from recipe.stages.prepare.captions import findings
 
 
@@ -96,6 +97,36 @@ def test_images_of_hugging_faces_form_bring_their_class_names(tmp_path):
     assert [e["class"] for e in store.examples()] == ["dog"]
     assert prepared.counts == {"missing": 1}
     assert prepared.problems[0].name == "x.parquet, row 1"
+
+
+NAMED = {"names": ["sun", "sea", "snow"], "_type": "ClassLabel"}
+
+
+@pytest.mark.parametrize("word", [{"label": "tags"}, {"labels": {"column": "tags"}}])
+@pytest.mark.parametrize(
+    "feature",
+    [{"feature": NAMED, "length": -1, "_type": "Sequence"}, {"feature": NAMED, "_type": "List"}, [NAMED]],
+    ids=["Sequence", "List", "list"],
+)
+def test_lists_of_hugging_faces_class_numbers_are_labels_with_their_names(tmp_path, feature, word):
+    images = [{"bytes": encoded((9, 9)), "path": f"{i}.png"} for i in range(3)]
+    table = pyarrow.table({"image": images, "tags": [[0, 1], [1, 0], [0, 0]]})  # numbers, not whether labels are there
+    about = {"info": {"features": {"tags": feature}}}
+    parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
+    source = Parquet(tmp_path / "x.parquet", **word, size=4)
+    assert (source.labels, source.targets) == (["sun", "sea", "snow"], [(1, 1, 0), (1, 1, 0), (1, 0, 0)])
+
+
+@pytest.mark.parametrize("read", [Table, Text], ids=["table", "text"])
+def test_a_parquet_table_has_the_class_names_of_hugging_face(tmp_path, read):
+    about = {"info": {"features": {"label": {"names": ["neg", "a pos"], "_type": "ClassLabel"}, "text": {}}}}
+    table = pyarrow.table({"text": ["1", "2", "3", "4"], "label": [1, 0, 0, -1], "size": [1.5, 2.5, 0.5, 3.0]})
+    parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
+    source = read(tmp_path / "x.parquet", **({"text": "text"} if read is Text else {}))
+    assert source.classes == ["neg", "a pos"]  # in their order
+    assert source.targets == [1, 0, 0, "-1"]  # the last is unknown, as Hugging Face marks a missing label
+    if read is Table:
+        assert Table(tmp_path / "x.parquet", target="label").targets == [(1.0,), (0.0,), (0.0,), (-1.0,)]
 
 
 def test_an_empty_cell_is_no_file_of_no_bytes(tmp_path):

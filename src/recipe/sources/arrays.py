@@ -1,10 +1,8 @@
 """Arrays in a NumPy archive, and encoded images in parquet files, as sources."""
 
 import bisect
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from recipe.errors import RecipeError
 from recipe.problems import Problem, shown
 from recipe.sources.list_files import list_files
 from recipe.sources.npz import Archive, as_bytes, channels_last, labels_of, not_finite
-from recipe.sources.read_table import TableRows
+from recipe.sources.read_table import TableRows, class_names
 from recipe.sources.targets import TaskWord, Words, read_targets, target_columns
 
 
@@ -127,16 +125,12 @@ class Parquet:
             for name in requested:
                 columns[name] += table[name].to_pylist()
             self.starts.append(self.starts[-1] + table.num_rows)
-        self.problems: list[Problem] = []
-        numbers = columns[predicted[0]]
-        named = classes or _class_names(self.files[0][0], predicted[0])
-        if named and words.is_label and all(v is None or isinstance(v, int) for v in numbers):
-            self.targets, self.classes = numbers, list(named)
-        else:
-            words = replace(words, classes=named) if words.is_label else words
-            read = read_targets(words, TableRows(Path(file).name, columns, self.names))
-            read.set_on(self)
-            self.problems = read.problems
+        names = class_names(_open(self.files[0][0], ()).schema_arrow.metadata)
+        if classes:  # whose numbers the cells may hold
+            names |= {predicted[0]: [str(name) for name in classes]}
+        read = read_targets(words, TableRows(Path(file).name, columns, self.names, class_names=names))
+        read.set_on(self)
+        self.problems: list[Problem] = read.problems
         self.groups = columns[group] if group else None
         self.metadata = {name: columns[name] for name in metadata}
         if split:
@@ -230,12 +224,3 @@ def _require_bytes(path: Path, column) -> None:
             f"{path}: the column `{shown(column.name)}` holds {column.type}; it must hold the bytes of image files, or "
             "{bytes, path} as Hugging Face writes them."
         )
-
-
-def _class_names(path: Path, label: str) -> list[str] | None:
-    """The class names that Hugging Face's `datasets` stores with a column of class numbers."""
-    written = (_open(path, ()).schema_arrow.metadata or {}).get(b"huggingface")
-    if not written:
-        return None
-    features = json.loads(written).get("info", {}).get("features", {})
-    return features.get(label, {}).get("names")

@@ -9,8 +9,10 @@ import difflib
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.problems import ASSUMED, RAGGED, Problem, shown
@@ -22,6 +24,7 @@ class TableRows:
     """A table in memory. columns: {name: a value per row}, texts in csv and tsv; places: `file, line 3` per row.
 
     index: the unnamed column that numbers or names the rows, as pandas and R write it; None where there is none.
+    class_names: {column: the names for which its numbers 0, 1, ... stand, one or a list in a cell}; see `class_names`.
     """
 
     file: str
@@ -29,6 +32,7 @@ class TableRows:
     places: list[str]
     problems: list[Problem] = field(default_factory=list)
     index: str | None = None
+    class_names: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -176,4 +180,23 @@ def _parquet(path: Path) -> TableRows:
     if not table.num_rows:
         raise RecipeError(f"{path} has no row.")
     index = "__index_level_0__" if "__index_level_0__" in columns else None  # as pandas writes it
-    return TableRows(path.name, columns, [f"{path.name}, row {i}" for i in range(table.num_rows)], index=index)
+    places = [f"{path.name}, row {i}" for i in range(table.num_rows)]
+    return TableRows(path.name, columns, places, index=index, class_names=class_names(table.schema.metadata))
+
+
+def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """{column: names} of the class numbers that Hugging Face's `datasets` stores, a ClassLabel or lists of it.
+
+    metadata: of the schema of a parquet file.
+    """
+    written = (metadata or {}).get(b"huggingface")
+    features = json.loads(written).get("info", {}).get("features", {}) if written else {}
+    return {column: names for column, feature in features.items() if (names := _names_of(feature))}
+
+
+def _names_of(feature: Any) -> list[str] | None:
+    if isinstance(feature, list):  # as `datasets` wrote a list before it had a type
+        return _names_of(feature[0]) if feature else None
+    if not isinstance(feature, Mapping):
+        return None
+    return feature.get("names") if feature.get("_type") == "ClassLabel" else _names_of(feature.get("feature"))

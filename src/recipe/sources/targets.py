@@ -8,7 +8,7 @@ says it outright.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recipe.errors import RecipeError
@@ -107,6 +107,7 @@ def read_targets(words: Words, rows: TableRows, usual: str = "label") -> Targets
     Raises RecipeError where there is no such column, or its cells are of another kind than the word says.
     """
     columns = target_columns(words, rows, usual)
+    words, rows = _with_class_names(words, rows, columns[0])
     if isinstance(words.labels, Sequence) and not isinstance(words.labels, str):
         return _several(words, rows, columns)
     if words.labels is not None or words.task == "multilabel":
@@ -114,6 +115,21 @@ def read_targets(words: Words, rows: TableRows, usual: str = "label") -> Targets
     if words.target is not None or words.task == "regression":
         return _quantities(words, rows, columns)
     return _label(words, rows, columns[0])
+
+
+def _with_class_names(words: Words, rows: TableRows, column: str) -> tuple[Words, TableRows]:
+    """With names in place of the numbers that stand for them, where the file has these and no quantity is meant."""
+    names = rows.class_names.get(column)
+    several = isinstance(words.labels, Sequence) and not isinstance(words.labels, str)
+    if not names or several or words.target is not None or words.task == "regression":
+        return words, rows
+    known = dict(enumerate(names))
+
+    def named(entry: Any) -> Any:
+        return known.get(entry, entry) if isinstance(entry, int) else entry
+
+    cells = [[*map(named, cell)] if isinstance(cell, list) else named(cell) for cell in rows.columns[column]]
+    return replace(words, classes=words.classes or names), replace(rows, columns=rows.columns | {column: cells})
 
 
 def _several(words: Words, rows: TableRows, columns: list[str]) -> Targets:
