@@ -6,10 +6,10 @@ highest at half of the F1 that is reached (Lipton, Elkan and Naryanaswamy 2014, 
 
 import numpy as np
 
+from recipe.metrics.fifths import fifths
 from recipe.metrics.weighted import Array
 
 HALF = 0.5
-FOLDS = 5
 
 
 def f1(predicted: Array, positive: Array) -> float:
@@ -36,9 +36,7 @@ def helpful_threshold(p: Array, positive: Array) -> float:
 
     Each fifth of the examples is judged with the threshold of the others: chosen on few, it can do harm.
     """
-    fold = np.arange(len(p)) % FOLDS
     predicted = np.zeros(len(p), bool)
-    for i in range(FOLDS):
-        judged = fold == i
+    for judged in fifths(len(p)):
         predicted[judged] = p[judged] >= best_threshold(p[~judged], positive[~judged])
     return best_threshold(p, positive) if f1(predicted, positive) > f1(p >= HALF, positive) else HALF

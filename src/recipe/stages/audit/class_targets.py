@@ -10,7 +10,7 @@ from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.plots import examples
 from recipe.stages.audit import class_balance
 from recipe.stages.audit.bias import Bias, bias
-from recipe.stages.audit.flags import SUSPECT
+from recipe.stages.audit.contradicted import Contradicted
 from recipe.stages.audit.labels import Suspects, suspects
 from recipe.tasks.task import Task
 
@@ -24,23 +24,11 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class JudgedClasses:
+class JudgedClasses(Contradicted):
     """names: of the classes."""
 
     suspects: Suspects
     names: Sequence[str]
-
-    @property
-    def flagged(self) -> np.ndarray:
-        return self.suspects.flagged
-
-    @property
-    def marks(self) -> Mapping[str, np.ndarray]:
-        return {SUSPECT: self.flagged}
-
-    @property
-    def noise(self) -> tuple[float, float] | None:
-        return None if self.suspects.weak else self.suspects.rate
 
     @property
     def entries(self) -> int:

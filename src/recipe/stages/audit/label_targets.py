@@ -10,8 +10,8 @@ from recipe.formatting import count
 from recipe.metrics.repeated_inputs import ErrorFloor
 from recipe.plots import examples
 from recipe.stages.audit import target_figures
+from recipe.stages.audit.contradicted import Contradicted
 from recipe.stages.audit.explained import Explained, explained
-from recipe.stages.audit.flags import SUSPECT
 from recipe.stages.audit.label_sets import LabelSuspects, cooccurrence, label_suspects
 from recipe.tasks.task import Task
 
@@ -29,21 +29,9 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class JudgedLabels:
+class JudgedLabels(Contradicted):
     suspects: LabelSuspects
     task: Task
-
-    @property
-    def flagged(self) -> np.ndarray:
-        return self.suspects.flagged
-
-    @property
-    def marks(self) -> Mapping[str, np.ndarray]:
-        return {SUSPECT: self.flagged}
-
-    @property
-    def noise(self) -> tuple[float, float] | None:
-        return None if self.suspects.weak else self.suspects.rate
 
     @property
     def entries(self) -> int:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recipe.metrics.fifths import fifths
 from recipe.metrics.intervals import Z95
 from recipe.metrics.metric import Metric
 from recipe.metrics.scores import weighted
 from recipe.tasks.task import Task
 
-FOLDS = 5
 SUBSETS = 50  # random ones of each size; all where there are fewer
 
 
@@ -51,9 +51,9 @@ def held_out(
 
     Each fifth of val is judged with members and a calibration that the other four chose. In the order of fifths.
     """
-    fold, plain, calibrated = torch.arange(len(actual)) % FOLDS, [], []
-    for i in range(FOLDS):
-        judged, others = fold == i, fold != i
+    plain, calibrated = [], []
+    for judged in map(torch.from_numpy, fifths(len(actual))):
+        others = ~judged
         times = choose(p[:, others], actual[others])
         calibration = task.calibrate(weighted(p[:, others], times), actual[others])
         mean = weighted(p[:, judged], times)

@@ -85,6 +85,20 @@ def none_of(names: Sequence[str], finding: str) -> Verdict:
     return replace(verdict, value=f"{len(names)}: {'; '.join(names[:NAMED])}{more}" if names else 0)
 
 
+def none_lacks(w: Written, lacking: Sequence[str], part: str, also: str = "") -> Verdict:
+    """The claim that a part holds every class or label. lacking: what is missing where; also: a further remedy."""
+    kinds, advice = w.division.task.choose(
+        classes=("classes", "merge the class into another, or set `split: {rare: drop}` in params.yaml"),
+        labels=("labels", "or take the label out of `labels` of the data in params.yaml"),
+        quantities=("", ""),
+    )
+    finding = (
+        f"{len(lacking)} of {len(w.names)} {kinds} are missing from {part}: {'; '.join(lacking[:NAMED])}. Collect more "
+        f"examples, {also}{advice}."
+    )
+    return none_of(lacking, finding)
+
+
 @check(source="Recipe 2, a full evaluation that can be trusted")
 def nothing_is_lost(w: Written) -> Verdict:
     """Every example that remains after decisions.csv is in exactly one of train, val and test, with its label.
@@ -235,16 +249,7 @@ def every_class_is_in_every_split(w: Written) -> Verdict:
         if lacks and name not in only_train:
             total = sum(int(n[label]) for n in count.values())
             lacking.append(f"{name} ({total} example{'s' * (total != 1)}) is not in {', '.join(lacks)}")
-    kinds, advice = w.division.task.choose(
-        classes=("classes", "merge the class into another, or set `split: {rare: drop}` in params.yaml"),
-        labels=("labels", "or take the label out of `labels` of the data in params.yaml"),
-        quantities=("", ""),
-    )
-    finding = (
-        f"{len(lacking)} of {len(w.names)} {kinds} are missing from a split: {'; '.join(lacking[:NAMED])}. Collect "
-        f"more examples, {advice}."
-    )
-    return none_of(lacking, finding)
+    return none_lacks(w, lacking, "a split")
 
 
 @check(source="Recipe 1, imbalance", gate=False)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from recipe.data.splits import group_ids
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
-from recipe.stages.split.checks import Written, none_of
+from recipe.stages.split.checks import Written, none_lacks, none_of
 from recipe.verdict import FAIL, PASS, Verdict, bounded, check, exactly, skip
 
 NO_FOLDS = "folds: null"
@@ -76,16 +76,7 @@ def every_class_is_in_every_fold(w: Written) -> Verdict:
         lacks = [str(fold) for fold in range(folds) if (fold, label) not in have]
         if lacks and name not in only_train:
             lacking.append(f"{name} is not in {', '.join(lacks)}")
-    kinds, advice = w.division.task.choose(
-        classes=("classes", "merge the class into another"),
-        labels=("labels", "take the label out of `labels` of the data"),
-        quantities=("", ""),
-    )
-    finding = (
-        f"{len(lacking)} of {len(w.names)} {kinds} are missing from a fold. Collect more examples, set fewer `folds`, "
-        f"or {advice}."
-    )
-    return none_of(lacking, finding)
+    return none_lacks(w, lacking, "a fold", "set fewer `folds`, ")
 
 
 @check(source="Cohen 1988, statistical power analysis, chapter 2", gate=False)
