@@ -25,6 +25,11 @@ TEST_OF_FOLDS = (
 )
 
 
+def sample(trainings: int, folds: int) -> str:
+    """`6 seeds`, `10 trainings in 5 folds`."""
+    return f"{count(trainings, 'training')} in {folds} folds" if folds else count(trainings, "seed")
+
+
 @dataclass
 class Arm:
     """One configuration, trained once per seed."""
@@ -40,6 +45,10 @@ class Arm:
 
     def score(self) -> dict:
         return score(self.name, [t.row(self.early_stopping) for t in self.lanes])
+
+    @property
+    def sample(self) -> str:
+        return sample(len(self.lanes), self.folds)
 
     def in_first_fold(self) -> "Arm":
         """The trainings that were validated on val; without folds all of them."""
@@ -68,8 +77,7 @@ class Gain:
 
     @property
     def sample(self) -> str:
-        """`6 seeds`, `10 trainings in 5 folds`."""
-        return f"{count(self.n, 'training')} in {self.folds} folds" if self.folds else count(self.n, "seed")
+        return sample(self.n, self.folds)
 
     @property
     def over(self) -> str:

@@ -22,8 +22,9 @@ from recipe.experiment import build
 from recipe.experiment.arms import Arm
 from recipe.models.plain import Resize, convnet
 from recipe.stages.baseline.baselines import regularizers
-from recipe.stages.regularize import ablation, augmentations
+from recipe.stages.regularize import ablation, augmentations, captions
 from recipe.stages.regularize import checks as claims
+from recipe.stages.regularize.learning_curve import learning_curve
 from recipe.train.lane import Trained
 from recipe.verdict import checks_of
 
@@ -84,6 +85,21 @@ def test_a_candidate_that_helps_is_kept_and_the_next_is_tried_on_top(monkeypatch
     assert [c.kept for c in result.candidates] == [True, True]
     assert result.changes == {"model.dropout": 0.25, "train.mixup": 0.2}
     assert result.candidates[1].gain.mean == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_captions_speak_of_folds_where_there_are_some(monkeypatch, folds):
+    cfg, base = config({"change": {"model.dropout": 0.25}}), arm("base", np.arange(10) / 100 + 1)
+    base.folds = folds
+    result = ablated(cfg, monkeypatch, lambda c: np.arange(10) / 100 + 1, base)
+    sizes = [100, 200, 400, 800]
+    values = 0.1 + 5 / np.array(sizes) + np.linspace(0, 1e-4, 10)[:, None]
+    curves = [learning_curve("loss", sizes, values, 0.95, folds=folds), learning_curve("loss", sizes, values[:2], 0.95)]
+    texts = [captions.summary(result, cfg), *captions.findings(result, curves, cfg), *captions.FIGURES.values()]
+    expected = "10 trainings in 5 folds" if folds else "10 seeds"
+    assert sum(expected in text for text in texts) == 2  # the summary, and the law
+    if folds:
+        assert not [text for text in texts if "seed" in text]
 
 
 @pytest.mark.slow

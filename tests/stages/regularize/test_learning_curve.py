@@ -57,14 +57,14 @@ def test_more_data_that_does_harm_and_what_no_law_fits_are_not_extrapolated():
 
 def test_three_sizes_or_two_seeds_are_too_few():
     assert "4 sizes" in learning_curve("loss", SIZES[1:], np.tile(LAW.at(SIZES[1:]), (5, 1)), 0.95).refused
-    assert "3 seeds" in learning_curve("loss", SIZES, np.tile(LAW.at(SIZES), (2, 1)), 0.95).refused
+    assert "3 trainings" in learning_curve("loss", SIZES, np.tile(LAW.at(SIZES), (2, 1)), 0.95).refused
 
 
 def test_the_sentences_and_the_table_tell_it():
     values = LAW.at(SIZES) * (1 + 0.03 * np.random.default_rng(0).standard_normal((5, 4)))
     curve = learning_curve("error", SIZES, values, 0.95)
     flat = learning_curve("loss", SIZES, np.full((5, 4), 0.3) + 1e-3 * values[:, ::-1], 0.95)
-    error, loss = sentences([curve, flat], 5, 0.95)
+    error, loss = sentences([curve, flat], "5 seeds", 0.95)
     assert "twice the training data (n = 1,000 to 2,000)" in error
     assert f"fall by {100 * curve.extrapolation.reduction:.1f} points" in error
     assert "not extrapolated" in loss

@@ -18,14 +18,14 @@ EVIDENCE = {
 }
 FIGURES = {
     "gains.png": "every candidate change in the order of trying: by how much it improves what it is judged by, with a "
-    "confidence interval over seeds (Bonferroni-corrected where a change has several levels); and the gap between "
-    "training and validation loss, means over seeds",
+    "confidence interval over trainings (Bonferroni-corrected where a change has several levels); and the gap between "
+    "training and validation loss, means over trainings",
     "learning_curve.png": "error and loss with less data, and the power law up to twice the data; the interval is over "
-    "seeds, and for the error over validation examples too",
+    "trainings, and for the error over validation examples too",
     "inputs.png": "the same training examples, original and as each candidate that changes the input gives them",
-    "first_layer.png": "weights of the accepted recipe's first layer, first seed",
-    "activations.png": "every activation of the accepted recipe's network over all of val, first seed",
-    "curves.png": "losses of every candidate's best level, one line per seed; in grey the validation loss without "
+    "first_layer.png": "weights of the accepted recipe's first layer, first training",
+    "activations.png": "every activation of the accepted recipe's network over all of val, first training",
+    "curves.png": "losses of every candidate's best level, one line per training; in grey the validation loss without "
     "regularisation",
 }
 
@@ -41,21 +41,20 @@ def metrics(result: Ablation, metric: Metric) -> dict:
 
 def summary(result: Ablation, cfg: DictConfig) -> str:
     tried = sum(candidate.best is not None for candidate in result.candidates)
-    n, folds = len(result.base.lanes), result.base.folds
-    sample = f"n = {n} trainings in {folds} folds" if folds else f"n = {n} seeds"
-    how = f"({TEST_OF_FOLDS if folds else TEST}, {100 * cfg.confidence:.4g} % CI, {sample})"
+    test = TEST_OF_FOLDS if result.base.folds else TEST
+    how = f"({test}, {100 * cfg.confidence:.4g} % CI, n = {result.base.sample})"
     improves = result.objective.improves
     if not result.kept:
-        return f"None of {count(tried, 'candidate change')} gives a {improves} by more than seed noise {how}."
+        return f"None of {count(tried, 'candidate change')} gives a {improves} by more than noise {how}."
     return (
-        f"{len(result.kept)} of {count(tried, 'candidate change')} give a {improves} by more than seed noise {how} "
+        f"{len(result.kept)} of {count(tried, 'candidate change')} give a {improves} by more than noise {how} "
         f"and are kept: {', '.join(result.kept)}."
     )
 
 
 def findings(result: Ablation, curves: list[LearningCurve], cfg: DictConfig) -> list[str]:
     return [
-        *learning_curve.sentences(curves, len(result.base.lanes), cfg.confidence),
+        *learning_curve.sentences(curves, result.base.sample, cfg.confidence),
         false_positives(result, cfg.confidence),
     ]
 

@@ -81,13 +81,13 @@ def training_still_works(r: Regularized, share: float = 0.5) -> Verdict:
 @check(source="Recipe 4, regularize", gate=False)
 def something_helped(r: Regularized) -> Verdict:
     """At least one candidate change lowers the validation loss, or improves the metric that conf judges by, by more
-    than seed noise.
+    than noise.
 
     Otherwise the model does not overfit, or it needs more data rather than regularisation.
     """
     kept, bound = r.result.kept, "at least one"
     tried = [(c.gain, c.name) for c in r.result.candidates if c.gain]
-    improves = f"gives a {r.result.objective.improves} by more than seed noise"
+    improves = f"gives a {r.result.objective.improves} by more than noise"
     finding = f"None of {count(len(tried), 'candidate change')} {improves}."
     if tried:
         gain, name = max(tried, key=lambda of: of[0].mean)
@@ -106,7 +106,7 @@ def first_layer_is_not_noise(r: Regularized, errors: float = 3.0) -> Verdict:
 
     Otherwise they still look like the random numbers that they were initialised with: too few passes or too low a rate
     to move them, inputs whose pixels are in no order, or labels that do not depend on the inputs. The value is in
-    standard errors of noise, over the filters of all seeds; of 3x3 filters that moved little it can be small in a
+    standard errors of noise, over the filters of all trainings; of 3x3 filters that moved little it can be small in a
     network that works.
     """
     if r.structure is None:

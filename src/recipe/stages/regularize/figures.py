@@ -110,7 +110,7 @@ def _interval(axis: Any, at: int, gain: Gain, colour: str, reach: tuple[float, f
 
 
 def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> None:
-    """{name: a curve per seed}, a panel each: train and val loss against passes, val of the first name in grey."""
+    """{name: a curve per training}, a panel each: train and val loss against passes, val of the first name in grey."""
     across, base = min(4, len(lanes)), next(iter(lanes.values()))
     down = -(-len(lanes) // across)
     grid = {"nrows": down, "ncols": across, "squeeze": False, "sharex": True, "sharey": True}
@@ -132,7 +132,7 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
 
 
 def learning_curves(path: Path, curves: list[LearningCurve]) -> None:
-    """Error and loss against the size of the training set: dots the seeds, the law and its interval, twice the data."""
+    """Error and loss against the size of the training set: a dot is a training; the law, its interval, twice the data."""
     with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
         for axis, curve in zip(axes[0], curves, strict=True):
             is_error = curve.metric == "error"
@@ -141,7 +141,7 @@ def learning_curves(path: Path, curves: list[LearningCurve]) -> None:
             for values in curve.values:
                 axis.plot(sizes, scale * values, "o", color=FAINT, ms=3.5, zorder=2)
             if len(curve.values):
-                axis.plot(sizes, scale * curve.values.mean(0), "o", color=INK, ms=6, zorder=3, label="mean over seeds")
+                axis.plot(sizes, scale * curve.values.mean(0), "o", color=INK, ms=6, zorder=3, label="mean")
             if curve.extrapolation:
                 _law(axis, curve.extrapolation, sizes[-1], scale)
                 sizes.append(2 * sizes[-1])

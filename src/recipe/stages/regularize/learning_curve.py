@@ -111,10 +111,10 @@ def learning_curve(
     """
     values, count = np.asarray(values, float), len(values)
     if len(sizes) < SIZES or count < SEEDS:
-        return LearningCurve(metric, sizes, values, refused=f"it takes {SIZES} sizes and {SEEDS} seeds")
+        return LearningCurve(metric, sizes, values, refused=f"it takes {SIZES} sizes and {SEEDS} trainings of each")
     fall = paired_gain((values[:, 0] - values[:, -1]).tolist(), confidence, folds)
     if not fall.low > 0:
-        refused = f"more data did not lower the {metric} by more than the noise of seeds"
+        refused = f"more data did not lower the {metric} by more than noise"
         return LearningCurve(metric, sizes, values, refused=refused)
     replicas, variance = _replicas(values, per_example, confidence, seed, folds)
     law = fit(sizes, values.mean(0)[None], 1 / variance)[0]
@@ -203,34 +203,34 @@ def _misfit(law: Law, sizes: list[int], values: np.ndarray, variance: np.ndarray
     return float(f.sf((residuals**2 / variance).sum() / freedom, freedom, len(values) - 1))
 
 
-def sentences(curves: list[LearningCurve], seeds: int, confidence: float) -> list[str]:
-    """One per curve."""
-    return [(_error if c.metric == "error" else _loss)(c, seeds, confidence) for c in curves]
+def sentences(curves: list[LearningCurve], sample: str, confidence: float) -> list[str]:
+    """One per curve. sample: the trainings of each size, in words."""
+    return [(_error if c.metric == "error" else _loss)(c, sample, confidence) for c in curves]
 
 
 def _start(c: LearningCurve) -> str:
     return f"With twice the training data (n = {c.sizes[-1]:,} to {2 * c.sizes[-1]:,})"
 
 
-def _error(c: LearningCurve, seeds: int, confidence: float) -> str:
+def _error(c: LearningCurve, sample: str, confidence: float) -> str:
     e = c.extrapolation
     if not e:
         return f"{_start(c)}: the validation error is not extrapolated, since {c.refused}."
     return (
         f"{_start(c)} the validation error is expected to fall by {100 * e.reduction:.1f} points from "
-        f"{100 * c.values[:, -1].mean():.1f} % ({interval(100 * e.low, 100 * e.high, confidence, 1)}, over {seeds} "
-        f"seeds and the validation examples). Power law through {len(c.sizes)} sizes: error = {100 * e.law.a:.2f} % + "
+        f"{100 * c.values[:, -1].mean():.1f} % ({interval(100 * e.low, 100 * e.high, confidence, 1)}, over {sample} "
+        f"and the validation examples). Power law through {len(c.sizes)} sizes: error = {100 * e.law.a:.2f} % + "
         f"{100 * e.law.b:.3g} % n^-{e.law.c:.2f}."
     )
 
 
-def _loss(c: LearningCurve, seeds: int, confidence: float) -> str:
+def _loss(c: LearningCurve, sample: str, confidence: float) -> str:
     e = c.extrapolation
     if not e:
         return f"{_start(c)}: the validation loss is not extrapolated, since {c.refused}."
     return (
         f"{_start(c)} the validation loss is expected to fall by {e.reduction:.3f} from "
-        f"{c.values[:, -1].mean():.3f} ({interval(e.low, e.high, confidence)}, {seeds} seeds)."
+        f"{c.values[:, -1].mean():.3f} ({interval(e.low, e.high, confidence)}, {sample})."
     )
 
 

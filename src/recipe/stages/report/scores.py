@@ -19,7 +19,7 @@ class SystemScore:
     low: str  # x of the interval's ends; empty without an interval
     high: str
     shown: str  # the value
-    spread: str  # its interval or spread, and over how many seeds
+    spread: str  # its interval or spread, and over how many trainings
     test: bool  # measured on test, all others on validation
     final: bool  # the last system, scored on test
     suspect: bool  # of a stage with a closed gate
@@ -79,7 +79,7 @@ def _system_score(
     elif low is not None:
         spread.append(f"± {metric.difference(value - low)} (SD)")
     if not test and numeric(row.get("seeds")) and row["seeds"] > 1:
-        spread.append(f"{number(row['seeds'])} seeds")
+        spread.append(f"{number(row['seeds'])} trainings")
     return SystemScore(
         stage.name,
         line(row.get("system"), 60) or "unnamed",
