@@ -132,7 +132,7 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
 
 
 def learning_curves(path: Path, curves: list[LearningCurve]) -> None:
-    """Error and loss against the size of the training set: a dot is a training; the law, its interval, twice the data."""
+    """Error and loss against the size of the training set: dots are trainings, the law goes on to twice the data."""
     with drawing(path, width=4.4 * len(curves), height=3.7, ncols=len(curves), squeeze=False) as (_, axes):
         for axis, curve in zip(axes[0], curves, strict=True):
             is_error = curve.metric == "error"
