@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.quantiles import Quantiles, few_rows
-from recipe.data.source import FEATURES, TEXT
 from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
 from recipe.errors import RecipeError
 from recipe.files import read_csv
+from recipe.inputs.inputs import Inputs
+from recipe.inputs.read import FEATURES, IMAGES
 from recipe.metrics.metric import Metric
 from recipe.metrics.objective import LOSS, Objective
 from recipe.metrics.user_defined import UserFunction
@@ -67,6 +68,11 @@ class Data:
     objective: Objective = LOSS  # by which trainings are compared on val
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
+    @property
+    def kind(self) -> Inputs:
+        """Of what enters the network."""
+        return FEATURES if self.train.x.ndim == 2 else IMAGES
+
     @cached_property
     def quantiles(self) -> Quantiles:
         """The layer that turns the columns of a table into normal quantiles of its training rows."""
@@ -109,7 +115,7 @@ def load(
     for a metric that is not of the task.
     """
     store = Store.open(config, folder)
-    if store.kind == TEXT:
+    if not store.kind.trains:
         raise RecipeError(
             f"{config['_target_']} gives texts, and no model of the recipe reads texts yet: prepare stores them, but "
             "training needs numbers. Make a table of features, such as word counts, and use data: table."
@@ -138,7 +144,7 @@ def _data(
 ) -> Data:  # fmt: skip
     """Train and val, standardised by train; the task is scaled by it already."""
     file = InputsFile(store.inputs)
-    scale = _scale(file, listed["train"].rows, store.kind == FEATURES, workers)
+    scale = _scale(file, listed["train"].rows, store.kind.has_columns, workers)
     streamed = {name: StreamedInputs(file, part.rows, scale, device, workers) for name, part in listed.items()}
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
     splits = {
@@ -162,7 +168,7 @@ def read_test(
         return replace(folds[0], folds=folds)
     store = Store.open(config, folder)
     file, listed = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
-    scale = Standardization(_top(file), data.mean, data.std, store.kind == FEATURES)
+    scale = Standardization(_top(file), data.mean, data.std, store.kind.has_columns)
     streamed = StreamedInputs(file, listed.rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)

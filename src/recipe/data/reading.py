@@ -10,11 +10,12 @@ import numpy as np
 
 from recipe.addresses import masked
 from recipe.data.images import as_array, preview
-from recipe.data.source import FEATURES, IMAGE, TEXT, Description
+from recipe.data.source import Description
 from recipe.data.split_names import is_missing
 from recipe.decode import pool
 from recipe.decode.pixels import content_hash
 from recipe.decode.value_range import PictureValues, picture_values
+from recipe.inputs.inputs import Inputs
 from recipe.problems import UNKNOWN_SPLIT, UNREADABLE, BadExample, Problem
 
 
@@ -87,16 +88,16 @@ def _from_source(description: Description, index: int, source: Any) -> Example:
     try:
         item = source[index]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {description.kind} and label")
+            raise TypeError(f"d[{index}] is a {type(item).__name__}, not a pair of {description.kind.name} and label")
         # inside `try`: PIL decodes a file only when its pixels are needed
-        value, white = CONVERSIONS[description.kind](item[0], notes)
+        value, white = converted(description.kind, item[0], notes)
     except BadExample:
         raise
     except Exception as error:  # a decoder may raise anything; a bad file is a finding
         raise BadExample(UNREADABLE, masked(f"{type(error).__name__}: {error}")) from None
     content = hashlib.sha256(value.encode()).hexdigest() if isinstance(value, str) else content_hash(value)
     values = None
-    if description.kind == IMAGE:
+    if description.kind.has_pixels:
         values = picture_values(value, white)
         value = description.value_range(value, white, notes) if description.value_range else value
     label = description.task.labels.read(item[1])
@@ -120,5 +121,7 @@ def _text(value: Any, notes: list[str]) -> tuple[str, float]:
     return text, math.nan
 
 
-# kind: what a source gives -> (its stored form, `white` of images); conversions are added to the notes
-CONVERSIONS: dict[str, Callable[[Any, list[str]], tuple[Any, float]]] = {IMAGE: as_array, FEATURES: _row, TEXT: _text}
+def converted(kind: Inputs, value: Any, notes: list[str]) -> tuple[Any, float]:
+    """(the stored form of what a source gives, `white` of an image); conversions are added to the notes."""
+    convert: Callable[[Any, list[str]], tuple[Any, float]] = kind.choose(images=as_array, features=_row, texts=_text)
+    return convert(value, notes)

@@ -10,6 +10,8 @@ import numpy as np
 from recipe.data.split_names import is_missing, normalised
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
+from recipe.inputs.inputs import Inputs
+from recipe.inputs.read import IMAGES, KINDS
 from recipe.problems import Problem, shown
 from recipe.tasks.classification import Classification
 from recipe.tasks.labels import JOINT
@@ -22,7 +24,6 @@ FORM = (
     "the image a PIL image, an array (H, W[, C]) or a tensor ([C, ]H, W). With d.labels (names) in place of d.classes, "
     "d[i] -> (image, a 0 or 1 for each); with d.target_columns (names), d[i] -> (image, a number for each)."
 )
-IMAGE, FEATURES, TEXT = "image", "features", "text"
 NOUNS = {"classes": "class", "labels": "label", "target_columns": "quantity"}
 PER_EXAMPLE = ("groups", "given_split", "names", "targets")
 
@@ -47,7 +48,7 @@ class Description:
     name: str
     task: Task
     total: int
-    kind: str
+    kind: Inputs
     columns: list[str]
     encoded: bool
     fit: Callable[[np.ndarray], tuple[np.ndarray, tuple[str, ...]]] | None
@@ -72,9 +73,9 @@ def describe(source: Any) -> Description:
     if missing := [attribute for attribute in needed if not hasattr(source, attribute)]:
         raise RecipeError(f"{name} is not a data set: it has no {missing[0]}. {FORM}")
     task = _task(source, name)
-    kind = getattr(source, "kind", IMAGE)
-    if kind not in (IMAGE, FEATURES, TEXT):
-        raise RecipeError(f"{name}: d.kind is {kind!r}; it must be {IMAGE}, {FEATURES} or {TEXT}.")
+    kind = getattr(source, "kind", IMAGES.name)
+    if kind not in KINDS:
+        raise RecipeError(f"{name}: d.kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
     total = len(source)
     lists = {a: getattr(source, a, None) for a in PER_EXAMPLE if a != "targets" or encoded}  # None: not offered
     tables = {a: dict(getattr(source, a, None) or {}) for a in ("metadata", "annotations")}
@@ -89,7 +90,7 @@ def describe(source: Any) -> Description:
         name=name,
         task=task,
         total=total,
-        kind=kind,
+        kind=KINDS[kind],
         columns=[str(c) for c in getattr(source, "columns", ())],
         encoded=encoded,
         fit=getattr(source, "fit", None),

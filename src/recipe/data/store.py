@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from recipe.data.source import IMAGE
 from recipe.errors import RecipeError
 from recipe.files import present, read_json
+from recipe.inputs.inputs import Inputs
+from recipe.inputs.read import IMAGES, KINDS
 from recipe.tasks.read import task_of
 from recipe.tasks.task import Task
 
@@ -47,7 +48,7 @@ class Store:
     task: Task
     fingerprint: str
     folder: Path
-    kind: str = IMAGE
+    kind: Inputs = IMAGES
     columns: tuple[str, ...] = ()  # of feature rows
 
     @classmethod
@@ -66,7 +67,7 @@ class Store:
             task=task_of(header["task"]),
             fingerprint=header["fingerprint"],
             folder=Path(folder),
-            kind=header["kind"],
+            kind=KINDS[header["kind"]],
             columns=tuple(header["columns"]),
         )
 
@@ -113,8 +114,8 @@ class Store:
 
         from PIL import Image
 
-        if self.kind != IMAGE:
-            raise RecipeError(f"{self.folder} holds {self.kind}, not images: there are no pictures.")
+        if not self.kind.has_pixels:
+            raise RecipeError(f"{self.folder} holds {self.kind.plural}, not images: there are no pictures.")
         rows, jpegs = self._previews
         at = int(np.searchsorted(rows, row))
         if at < len(rows) and rows[at] == row:

@@ -63,7 +63,7 @@ def first_batch(path: Path, batch: Any, data: Any) -> None:
     batch: a BatchCapture.
     """
     entered, targets = batch.entered[0], data.task.shown(data.task.actual(batch.loaded[0][1]))
-    if entered.ndim == 4:
+    if data.kind.has_pixels:
         pictures(path, data.pictures(entered), targets)
     else:
         rows_of_a_table(path, entered.flatten(1).cpu(), targets)

@@ -31,7 +31,7 @@ class TrainingRange:
 
 def training_range(data: Data) -> TrainingRange:
     x, count = data.train.x, len(data.train)
-    if x.ndim == 2:
+    if data.kind.has_columns:
         ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(rows_per_chunk(x.shape))]
         low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)
         return TrainingRange(*((end.cpu() * data.std + data.mean).tolist() for end in (low, high)))

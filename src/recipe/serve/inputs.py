@@ -8,12 +8,13 @@ from typing import cast
 import numpy as np
 
 from recipe.data.images import Fit, lossless, preview
-from recipe.data.reading import CONVERSIONS, apply_fit
-from recipe.data.source import FEATURES, IMAGE
+from recipe.data.reading import apply_fit, converted
 from recipe.data.store import Store
 from recipe.decode import pool
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
+from recipe.inputs.inputs import Inputs
+from recipe.inputs.read import KINDS
 from recipe.problems import RAGGED, UNREADABLE, shown
 from recipe.sources.delimited_text import DELIMITERS
 from recipe.sources.feature_encoding import Layout, encode_features
@@ -39,7 +40,7 @@ class NamedInput:
 class InputForm:
     """Shape and type of an input, and how a file becomes one; from store.json, or from a saved system."""
 
-    kind: str
+    kind: Inputs
     shape: tuple[int, ...]
     dtype: str
     columns: tuple[str, ...]  # of rows of features
@@ -57,7 +58,7 @@ class InputForm:
         fit, value_range = files.get("fit"), facts.get("value_range")
         user_fit = fit == "own"
         return cls(
-            kind=facts["kind"],
+            kind=KINDS[facts["kind"]],
             shape=tuple(facts["shape"]),
             dtype=facts["dtype"],
             columns=tuple(facts["columns"]),
@@ -100,7 +101,7 @@ def read_inputs(path: Path, form: InputForm, workers: int) -> Iterator[NamedInpu
         raise RecipeError(f"{path} is missing. Name an image, a folder of images, a table or an array.")
     if suffix in ARRAYS:
         return from_array(path, form)
-    if form.kind == FEATURES:
+    if form.kind.has_columns:
         if path.is_dir() or suffix not in TABLES:
             raise RecipeError(f"{path}: the model reads rows of features: a .csv, .tsv, .parquet, .npy or .npz file.")
         if not form.layout:
@@ -167,7 +168,7 @@ def from_array(path: Path, form: InputForm) -> Iterator[NamedInput]:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RecipeError(f"{path} cannot be read as a NumPy array: {error}") from None
-    if form.kind == IMAGE and form.dtype == "uint8":
+    if form.kind.has_pixels and form.dtype == "uint8":
         values = as_bytes(values)
     if values.ndim < 2:
         raise RecipeError(f"{path} is {values.dtype} {values.shape}: it must be a row of inputs, each {form}.")
@@ -185,7 +186,7 @@ def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
     places = [f"row {i}" for i in range(len(request))]
     if form.layout:
         return from_rows(form.layout.require_columns(TableRows("the request", columns, places)), form.layout)
-    if form.kind == FEATURES:
+    if form.kind.has_columns:
         return (_of_array(name, row, form) for name, row in zip(places, request.to_numpy(), strict=True))
     if "image" not in columns:
         raise RecipeError(f"the request has no column `image`; there are {', '.join(map(shown, columns))}.")
@@ -210,8 +211,8 @@ def example_request(form: InputForm, store: Store):
 
 def _of_array(name: str, value: np.ndarray, form: InputForm) -> NamedInput:
     try:
-        converted, white = CONVERSIONS[form.kind](value, [])
-        value = cast(np.ndarray, converted)
+        array, white = converted(form.kind, value, [])
+        value = cast(np.ndarray, array)
         if form.value_range and not form.files:
             value = form.value_range(value, white, [])
     except (TypeError, ValueError) as error:

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 
 from recipe.config.changes import change
 from recipe.data.batches import Data
-from recipe.data.source import FEATURES
 from recipe.data.streaming import Standardization
 from recipe.errors import RecipeError
 from recipe.experiment import build
@@ -266,7 +265,7 @@ def _facts(file: Path) -> dict:
 def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
     """The same as in recipe.data.batches, to the bit."""
     top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
-    features = form.kind == FEATURES
+    features = form.kind.has_columns
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
     shape = (-1,) if features else (-1, 1, 1)
     return Standardization(top, mean.view(shape), std.view(shape), features).to(device)

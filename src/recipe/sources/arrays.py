@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from recipe.data.images import Fit
-from recipe.data.source import FEATURES, IMAGE, TEXT
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
+from recipe.inputs.inputs import Inputs
+from recipe.inputs.read import FEATURES, IMAGES, TEXTS
 from recipe.problems import Problem, shown
 from recipe.sources.list_files import list_files
 from recipe.sources.npz import Archive, as_bytes, channels_last, labels_of, not_finite
 from recipe.sources.read_table import TableRows, class_names
 from recipe.sources.targets import TaskWord, Words, read_targets, target_columns
+
+OF_AXES: dict[int, Inputs] = {1: TEXTS, 2: FEATURES}  # by the axes of the array of inputs; more are images
 
 
 class Arrays:
@@ -44,15 +47,16 @@ class Arrays:
             raise RecipeError(
                 f"{file}: `{inputs}` is {self.inputs.dtype} {self.inputs.shape}: neither images, rows nor texts."
             )
-        self.kind = {1: TEXT, 2: FEATURES}.get(self.inputs.ndim, IMAGE)
-        if self.value_range and self.kind != IMAGE:
+        kind = OF_AXES.get(self.inputs.ndim, IMAGES)
+        self.kind = kind.name
+        if self.value_range and not kind.has_pixels:
             raise RecipeError(
                 f"{file}: `{inputs}` is {self.inputs.shape}, {self.kind}: `value_range` is for the black and white of "
                 "images. Leave it null: training standardises each column."
             )
-        if self.kind == IMAGE:
+        if kind.has_pixels:
             self.inputs = as_bytes(channels_last(self.inputs, f"{file}: `{inputs}`"))
-        self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if self.kind == FEATURES else []
+        self.columns = [f"column {i}" for i in range(self.inputs.shape[1])] if kind.has_columns else []
         self.names = archive.rows
         if values.ndim > 2 or len(values) != len(self.inputs):
             raise RecipeError(
@@ -66,7 +70,7 @@ class Arrays:
         predicted = read_targets(Words(label, target, labels, classes, unit, task), rows, usual=name)
         predicted.set_on(self)
         self.problems = predicted.problems
-        self.problems += not_finite(self.inputs, self.names) if self.kind == IMAGE else []
+        self.problems += not_finite(self.inputs, self.names) if kind.has_pixels else []
         self.groups = archive.array(group).tolist() if group else None
         self.given_split = archive.splits
         if split is not None:
@@ -84,7 +88,7 @@ class Arrays:
 
     def __getitem__(self, index: int):
         value = self.inputs[index]
-        return (str(value) if self.kind == TEXT else value), self.targets[index]
+        return (str(value) if self.kind == TEXTS.name else value), self.targets[index]
 
 
 class Parquet:

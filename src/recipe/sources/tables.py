@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.data.source import FEATURES, TEXT
 from recipe.data.split_names import refuse_unnamed, required
 from recipe.errors import RecipeError
+from recipe.inputs.read import FEATURES, TEXTS
 from recipe.problems import BadExample, Problem, shown
 from recipe.sources.cells import Cells
 from recipe.sources.columns import LEVELS, learn_features, normalise_dates
@@ -36,7 +36,7 @@ class Table:
     to recognise them.
     """
 
-    kind = FEATURES
+    kind = FEATURES.name
     targets: list
     names: list[str]
     problems: list[Problem]
@@ -95,7 +95,7 @@ class Text:
     Table.
     """
 
-    kind = TEXT
+    kind = TEXTS.name
     targets: list
     names: list[str]
     problems: list[Problem]

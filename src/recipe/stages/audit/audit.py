@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recipe.data.source import IMAGE, TEXT
 from recipe.data.store import Store
+from recipe.inputs.inputs import Inputs
 from recipe.stages.audit import embeddings, tables, texts
 from recipe.stages.audit.bias import ORDER, Bias, bias, name_columns
 from recipe.stages.audit.duplicates.search import Pair, exact_pairs, find_pairs
@@ -53,7 +53,7 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Audit:
-    kind: str
+    kind: Inputs
     columns: Columns  # a value per example each
     meanings: dict[str, str]  # of every column: unit, range, source
     neighbours: np.ndarray  # (N, SHOWN) rows of the most similar other inputs, nearest first, -1 where there are none
@@ -77,7 +77,8 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
     columns, meanings = _stored_columns(store)
     first, which = _distinct(columns["hash"])
     with threadpool_limits(1):
-        measured = MEASURE.get(store.kind, _measure_table)(store, first, columns, seed, say)
+        measure = store.kind.choose(images=_measure_images, features=_measure_table, texts=_measure_texts)
+        measured = measure(store, first, columns, seed, say)
         say(f"{len(which):,} examples measured")
         near = nearest(measured.points, measured.residual)
         targets = targets_of(store.task)
@@ -85,16 +86,16 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         kind = targets.kinds(actual)
         order = order_of(measured.points, near, targets.sorted_by(actual)[first], seed)
         order = order if store.task.classes else replace(order, gain=0.0)  # no accuracy of a class
-        pairs = measured.pairs if store.kind in MEASURE else measured.pairs + _near_rows(near, first, limits)
+        pairs = measured.pairs + (_near_rows(near, first, limits) if store.kind.has_columns else [])
         columns |= measured.columns
         columns |= neighbour_columns(columns, near, first, which, pairs)
-        side = min(store.inputs.shape[2:]) if store.kind == IMAGE else 0
+        side = min(store.inputs.shape[2:]) if store.kind.has_pixels else 0
         columns |= outliers(columns | {"label": kind}, near, first, which, side, limits.outlier)
         groups = fold_groups(columns)
         doubts = judged(targets, measured.label_features[which], actual, groups, seed)
         say("labels compared with cross-validated predictions")
         biases = _biases(store, columns, measured, targets, actual, groups, seed)
-        best = None if store.kind == TEXT else shortcut(store.inputs, actual, store.task, store.columns)
+        best = None if not store.kind.axes else shortcut(store.inputs, actual, store.task, store.columns)
         say("metadata, statistics and single numbers tested as predictors of the label")
         probes = _probes(store, kind, groups, seed, say)
     columns |= doubts.columns() if doubts else {}
@@ -174,9 +175,6 @@ def _measure_table(store: Store, first: np.ndarray, stored: Columns, seed: int, 
     )  # fmt: skip
 
 
-MEASURE = {IMAGE: _measure_images, TEXT: _measure_texts}
-
-
 def _near_rows(near: Neighbours, first: np.ndarray, limits: FlagLimits) -> list[Pair]:
     """Rows of a table that are far nearer to each other than to anything else."""
     similarity: dict[tuple[int, int], float] = {}
@@ -203,7 +201,7 @@ def _biases(
     """(metadata as predictors of the targets, statistics of the input likewise, both as predictors of the split)"""
     excluded = NOT_METADATA | set(FLAG_MEANINGS) | set(measured.columns)
     metadata = {name: values for name, values in columns.items() if name not in excluded}
-    if store.kind == IMAGE and any(columns["name"]):
+    if store.kind.has_pixels and any(columns["name"]):
         metadata |= {
             name: values for name, values in name_columns(columns["name"].tolist()).items() if name != "folder"
         }
@@ -222,7 +220,7 @@ def _biases(
 
 
 def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say) -> list[ProbeResult]:
-    if store.kind != IMAGE or not store.task.classes:
+    if not store.kind.has_pixels or not store.task.classes:
         return []
     return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
 

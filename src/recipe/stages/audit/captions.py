@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from recipe.data.source import IMAGE
 from recipe.formatting import count
 from recipe.stages.audit import shortcuts
 from recipe.stages.audit.audit import Audit
@@ -139,7 +138,7 @@ def _outliers(audit: Audit, task: Task) -> list[str]:
         texts.append(f"Outliers: {reasons}{more}.")
     copies = Counter(table["hash"].tolist())
     most, times = max(copies.items(), key=lambda item: (item[1], item[0]))
-    if times > 2 and audit.kind == IMAGE:
+    if times > 2 and audit.kind.has_pixels:
         same = np.flatnonzero(table["hash"] == most).tolist()
         shown = sorted({str(table["class"][row]) for row in same})
         one, several = task.choose(

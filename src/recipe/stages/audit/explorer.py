@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from recipe.data.source import IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.explorer import Column, Roles, explorer
 from recipe.stages.audit.audit import Audit
@@ -42,8 +41,8 @@ def explorer_page(audit: Audit, store: Store, name: str, seed: int) -> str:
         Roles(**{role: column for role, column in ROLES.items() if column in present}),
         title=f"{name}: the audit",
         summary=counts(metrics(audit, store.task), store.task),
-        picture=store.picture if audit.kind == IMAGE else None,
-        text=store.texts() if audit.kind == TEXT else None,
+        picture=store.picture if audit.kind.has_pixels else None,
+        text=None if audit.kind.axes else store.texts(),
         classes=store.task.names,
         entry=store.task.labels.entry,
         measured=store.task.choose(classes=[], labels=[], quantities=measured),

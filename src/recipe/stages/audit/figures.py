@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.data.source import FEATURES, IMAGE, TEXT
 from recipe.data.store import Store
 from recipe.plots import examples
 from recipe.plots.examples import Block
@@ -22,11 +21,10 @@ from recipe.stages.audit.targets import Judged, targets_of
 ACROSS = 14  # tiles in a row
 PAIRS_ACROSS = 7
 SHEET = 40  # classes at most on one sheet
-PANELS = {
-    IMAGE: ("mean", "std", "contrast", "entropy", "sharpness", "complexity", "near_ratio", "outlier"),
-    TEXT: ("characters", "words", "rare_words", "upper_case", "digits", "non_ascii", "near_ratio", "outlier"),
-    FEATURES: ("missing", "extreme", "near_ratio", "outlier"),
-}
+# the panels of statistics.png
+OF_IMAGES = ("mean", "std", "contrast", "entropy", "sharpness", "complexity", "near_ratio", "outlier")
+OF_TEXTS = ("characters", "words", "rare_words", "upper_case", "digits", "non_ascii", "near_ratio", "outlier")
+OF_FEATURES = ("missing", "extreme", "near_ratio", "outlier")
 
 
 def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -> dict[str, str]:
@@ -36,11 +34,12 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
     of_targets = targets_of(store.task).draw(audit.actual, folder)
     of_targets |= audit.judged.draw(folder) if audit.judged else {}
     finite = table.get("finite", np.ones(len(table["id"]), bool))
-    columns = {name: table[name][finite] for name in PANELS[audit.kind]}
+    panels = audit.kind.choose(images=OF_IMAGES, features=OF_FEATURES, texts=OF_TEXTS)
+    columns = {name: table[name][finite] for name in panels}
     marks = {"outlier": limits.outlier}
-    if audit.kind == IMAGE:
+    if audit.kind.has_pixels:
         marks["std"] = limits.blank * float(np.median(columns["std"]))
-    if audit.kind == FEATURES:
+    if audit.kind.has_columns:
         marks["near_ratio"] = limits.near
     examples.distributions(folder / "statistics.png", columns, marks)
     drawn = [*of_targets, "statistics.png", *_draw_probes(audit, folder)]

@@ -72,7 +72,7 @@ def constant(cfg: DictConfig, data: Data) -> Baseline:
 def fitted(cfg: DictConfig, data: Data) -> list[Baseline]:
     """Those of scikit-learn; none where the inputs are not columns of a table, or do not fit into memory."""
     x_train, x_val, task = data.train.x, data.val.x, data.task
-    if x_train.ndim != 2 or not isinstance(x_train, Tensor) or not isinstance(x_val, Tensor):
+    if not data.kind.has_columns or not isinstance(x_train, Tensor) or not isinstance(x_val, Tensor):
         return []
     done = []
     for name, model in fit_baselines(task, x_train, data.train.y, cfg.seed).items():
@@ -99,7 +99,7 @@ def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
     baselines = [constant(cfg, data), *fitted(cfg, data)]
     for baseline in baselines:
         run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
-    images = data.train.x.ndim == 4
+    images = data.kind.has_pixels
     others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (images or n != "convnet")}
     for name, model in {**others, "model": cfg.model}.items():
         with_model = cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))
@@ -142,7 +142,7 @@ def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baseli
         over_constant=over_constant(data, model, constant) if model.val_outputs else None,
         over_linear=lower_loss(data, model, named.get(RIDGE) or named.get(LOGISTIC) or named.get("linear")),
         over_boosting=lower_loss(data, model, named.get(BOOSTING)),
-        tabular=data.train.x.ndim == 2,
+        tabular=data.kind.has_columns,
     )
 
 

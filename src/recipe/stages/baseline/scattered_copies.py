@@ -23,7 +23,7 @@ SHARE = 0.01  # of the rows that are copies of another, below which they hardly 
 
 def findings(data: Data, seed: int) -> list[str]:
     """A sentence on the effect of scattered copies; none of images, and without copies."""
-    if data.train.x.ndim != 2 or not isinstance(data.train.x, Tensor) or not isinstance(data.val.x, Tensor):
+    if not data.kind.has_columns or not isinstance(data.train.x, Tensor) or not isinstance(data.val.x, Tensor):
         return []
     x, y = (torch.cat([a, b]).cpu() for a, b in ((data.train.x, data.val.x), (data.train.y, data.val.y)))
     _, rows = np.unique(row_codes(x.numpy()), return_inverse=True)

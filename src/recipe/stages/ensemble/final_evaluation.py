@@ -115,8 +115,8 @@ def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) ->
 
 def _fitted(data: Data, test: Split, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
     """{model: its predictions on val and on test}; empty where these are not columns of a table in memory."""
-    rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor) and part.x.ndim == 2]
-    if len(rows) < 3:
+    rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor)]
+    if len(rows) < 3 or not data.kind.has_columns:
         return {}
     models = fit_baselines(data.task, rows[0], data.train.y, seed)
     return {name: (model.predict(rows[1]), model.predict(rows[2])) for name, model in models.items()}

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from recipe.config.instantiate import data_name
 from recipe.data.batches import Data, Split
 from recipe.data.decisions import COLUMNS
-from recipe.data.source import FEATURES, IMAGE
 from recipe.data.store import Store
 from recipe.explorer import MAX_EXAMPLES, Column, Roles, explorer, sample_rows
 from recipe.files import write_csv, write_text
@@ -168,7 +167,7 @@ def page(
         summary=f"{on_val.wrong.sum():,} of {len(on_val.ids):,} predictions on val are {on_val.answers.wrong_word}, "
         f"{on_test.wrong.sum():,} of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in "
         f"doubt; {len(final.system.members)} members are averaged",
-        picture=(lambda i: store.picture(rows[i])) if store.kind == IMAGE else None,
+        picture=(lambda i: store.picture(rows[i])) if store.kind.has_pixels else None,
         classes=on_val.answers.names,
         entry=final.system.task.labels.entry,
         measured=on_val.answers.measured,
@@ -235,7 +234,7 @@ def _store_columns(store: Store, rows: list[int]) -> list[Column]:
         ]
         if (values[1:] != values[:1]).any():
             columns.append(Column(field.name, field.metadata[b"meaning"].decode(), values))
-    if store.kind == FEATURES:
+    if store.kind.has_columns:
         inputs = np.asarray(store.inputs)[rows]
         columns += [Column(f"x_{c}", f"the feature column `{c}`", inputs[:, i]) for i, c in enumerate(store.columns)]
     return columns

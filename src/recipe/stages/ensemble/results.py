@@ -172,7 +172,7 @@ def evidence(data: Data, test: Split, r: Results, reloaded: Tensor) -> FinalSyst
         coverage=r.coverage,
         saved_on_test=on_test,
         saved_on_val=on_val,
-        is_tabular=data.train.x.ndim == 2,
+        is_tabular=data.kind.has_columns,
         untuned=r.untuned,
         simple=r.simple,
         extended=r.extended,

@@ -1,6 +1,5 @@
 """What terminal and report say about the prepared data."""
 
-from recipe.data.source import TEXT
 from recipe.problems import NOTE, PROBLEM, shown
 from recipe.stages.prepare.write_store import Prepared
 
@@ -20,7 +19,8 @@ def findings(prepared: Prepared) -> list[str]:
 
 def summary(prepared: Prepared) -> str:
     description = prepared.description
-    form = "texts" if description.kind == TEXT else f"{prepared.dtype} {' x '.join(map(str, prepared.shape))}"
+    array = f"{prepared.dtype} {' x '.join(map(str, prepared.shape))}"
+    form = array if description.kind.axes else description.kind.plural
     sentence = (
         f"{prepared.table.num_rows:,} of {description.total:,} examples were stored as {form} "
         f"{description.task.description}; {prepared.lost:,} could not be stored."

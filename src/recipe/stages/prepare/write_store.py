@@ -13,7 +13,7 @@ import numpy as np
 from recipe import problems
 from recipe.data.images import Fit
 from recipe.data.reading import Example, read_examples
-from recipe.data.source import FORM, IMAGE, TEXT, Description, describe
+from recipe.data.source import FORM, Description, describe
 from recipe.decode import pool
 from recipe.decode.value_range import DatasetValues, PictureValues, dataset_values
 from recipe.errors import RecipeError
@@ -75,8 +75,8 @@ class Prepared:
         task = self.description.task
         kind = task.choose(classes="classes", labels="labels", quantities="quantities")
         sizes = {"examples": self.table.num_rows, "problems": wrong, kind: len(task.names)}
-        names = ("channels", "height", "width") if self.description.kind == IMAGE else ("features",)
-        return sizes | (dict(zip(names, self.shape, strict=True)) if self.description.kind != TEXT else {})
+        axes = self.description.kind.axes
+        return sizes | (dict(zip(axes, self.shape, strict=True)) if axes else {})
 
 
 def prepare(
@@ -170,7 +170,7 @@ class _Reader:
 
 
 def _nothing_readable(description: Description, reported: Iterable[Problem]) -> RecipeError:
-    form = "" if description.encoded or description.kind != IMAGE else FORM
+    form = "" if description.encoded or not description.kind.has_pixels else FORM
     reason = next((p.detail for p in reported if p.source is not None), "it is empty").rstrip(".")
     message = f"{description.name}: none of {description.total} examples could be read; {reason}. {form}"
     return RecipeError(message.rstrip())
@@ -200,7 +200,7 @@ def _refuse_scattered(arrays: ArrayBuffer, description: Description) -> None:
 def _odd_shapes(arrays: ArrayBuffer, prepared: Prepared, records: Any) -> list[Problem]:
     """A problem for each example of another shape or type than most."""
     common, description = (prepared.shape, prepared.dtype), prepared.description
-    axes = "(channels, height, width)" if description.kind == IMAGE else "(columns)"
+    axes = f"({', '.join(description.kind.axes)})"
     odd = []
     for row, index in enumerate(records["source"].to_pylist() if len(arrays.forms) > 1 else ()):
         if (form := arrays.form(row)) != common:
@@ -226,7 +226,7 @@ def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.D
     write_csv(out / "problems.csv", problems.sort_rows(rows), problems.COLUMNS)
     header = {
         "data": config,
-        "kind": description.kind,
+        "kind": description.kind.name,
         "task": description.task.facts(),
         "columns": description.columns,
         "shape": list(prepared.shape),

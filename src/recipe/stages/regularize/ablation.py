@@ -213,9 +213,9 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
     keys = [key.removeprefix("+") for key in change]
     if missing := [key for key in keys if key not in now]:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
-    if data.train.x.ndim != 2 and "train.quantiles" in keys:
+    if not data.kind.has_columns and "train.quantiles" in keys:
         return "the inputs are not columns of a table"
-    if data.train.x.ndim != 4 and any(key.split(".")[0] == "augment" or key in CHANGES_IMAGES for key in keys):
+    if not data.kind.has_pixels and any(key.split(".")[0] == "augment" or key in CHANGES_IMAGES for key in keys):
         return "the inputs are not images"
     if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
         return f"the images are no larger than {size} pixels"

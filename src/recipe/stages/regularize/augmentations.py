@@ -35,7 +35,7 @@ def augmentation_checks(cfg: DictConfig, data: Data, run: Run) -> tuple[Callable
     first: list[Setup] = []
 
     def verdicts(changes: dict) -> list[Verdict]:
-        images = data.train.x.ndim == 4  # a table has no augmentation
+        images = data.kind.has_pixels  # a table has no augmentation
         on = change(cfg, {k: v for k, v in changes.items() if k.split(".")[0] == "augment"} | {"train.augment": images})
         name = json.dumps(plain(on, "augment"), sort_keys=True)
         if name not in known:

@@ -9,7 +9,6 @@ import numpy as np
 
 from recipe.data import expected_repeats
 from recipe.data.expected_repeats import Repeats
-from recipe.data.source import FEATURES
 from recipe.data.split_names import NAMES
 from recipe.data.splits import read_folds, read_split
 from recipe.data.store import Store
@@ -74,7 +73,7 @@ class Written:
 
 def written(out: Path, division: Division, store: Store) -> Written:
     """The lists that were written to `out`, read back."""
-    rows = expected_repeats.count_repeats(store.inputs) if store.kind == FEATURES and division.given else None
+    rows = expected_repeats.count_repeats(store.inputs) if store.kind.has_columns and division.given else None
     return Written(read_split(out, division.task.labels), division, store.dates(), rows, read_folds(out))
 
 

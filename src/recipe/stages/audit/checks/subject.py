@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from recipe.data.decisions import decide, read_decisions
-from recipe.data.source import IMAGE
 from recipe.data.store import Store
 from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.bias import ORDER, Bias, ColumnGain
@@ -71,7 +70,7 @@ def audited(audit: Audit, store: Store, decisions: str) -> Audited:
         columns=table,
         labels=[kept.get(str(i)) for i in table["id"]],
         task=store.task,
-        floats=store.kind == IMAGE and store.inputs.dtype != np.uint8,
+        floats=store.kind.has_pixels and store.inputs.dtype != np.uint8,
         order_gap=audit.order.gap,
         order_spread=audit.order.spread,
         order_gain=audit.order.gain,

@@ -1,0 +1,19 @@
+"""Rows of features: (F,) numbers with names, NaN where one is missing."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Features:
+    name: str = "features"
+    plural: str = "rows of features"
+    axes: tuple[str, ...] = ("features",)
+    has_pixels: bool = False
+    has_columns: bool = True
+    trains: bool = True
+
+    def choose(self, *, images: T, features: T, texts: T) -> T:
+        return features
