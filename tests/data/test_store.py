@@ -286,7 +286,7 @@ def test_rows_of_features_are_stored_with_what_is_missing(tmp_path):
     items = [([1, 2.5], 0), (np.array([np.nan, 4]), 1), (torch.tensor([5.0, 6.0]), 0), ([7.0], 1), ("ab", 0)]
     prepared = prepare(Wide(items), CONFIG, tmp_path)
     store = Store.open(CONFIG, tmp_path)
-    assert (store.kind, store.columns, store.inputs.dtype) == ("features", ("age", "height"), np.float32)
+    assert (store.kind.name, store.columns, store.inputs.dtype) == ("features", ("age", "height"), np.float32)
     assert np.array_equal(store.inputs, np.array([[1, 2.5], [np.nan, 4], [5, 6]], np.float32), equal_nan=True)
     assert prepared.counts == {ODD_SHAPE: 1, UNREADABLE: 1}
     with pytest.raises(RecipeError, match="there are no pictures"):

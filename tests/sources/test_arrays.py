@@ -28,7 +28,7 @@ from recipe.stages.prepare.captions import findings
 def test_arrays_of_each_kind(tmp_path, inputs, labels, kind, shape):
     np.savez(tmp_path / "x.npz", x=inputs, y=np.array(labels), who=np.array([1, 1, 2, 2]))
     prepared, store = stored(Arrays(tmp_path / "x.npz", group="who"), tmp_path / "out")
-    assert (store.kind, store.inputs.shape, prepared.problems) == (kind, shape, [])
+    assert (store.kind.name, store.inputs.shape, prepared.problems) == (kind, shape, [])
     assert [e["group"] for e in store.examples()] == ["1", "1", "2", "2"]
 
 
