@@ -27,6 +27,7 @@ BUILDS_THE_SOURCE = "prepare"  # the only stage that builds what conf/data/ name
 
 def code_files(stage: str, cfg: dict[str, Any], base: Path) -> list[str]:
     """The files, relative to `base` and in order, that pipeline/<stage>.py can run with this config."""
+    _files_of.cache_clear()  # a file may have been added since
     named = {key: value for key, value in cfg.items() if key != "data" or stage == BUILDS_THE_SOURCE}
     todo = [base / "pipeline" / f"{stage}.py"]
     for target in targets(named):
@@ -96,6 +97,7 @@ def _require_source(target: str, base: Path) -> None:
             )
 
 
+@cache
 def _files_of(name: str, base: Path) -> list[Path]:
     """The files of the project that an import of a dotted name runs: its packages and its module.
 

@@ -8,6 +8,8 @@ same config itself, so that Hydra's overrides and sweeps work as usual.
 """
 
 import copy
+import functools
+import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -59,7 +61,7 @@ def load(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content: Any = OmegaConf.to_container(OmegaConf.load(path))
+        content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RecipeError(f"{path.name} is missing: {path}") from None
     except (yaml.YAMLError, OmegaConfBaseException) as error:
@@ -67,6 +69,11 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RecipeError(f"{path.name} holds a {type(content).__name__}; it must hold `key: value` lines.")
     return dict(content)
+
+
+@functools.cache  # each stage reads params.yaml and the same files of conf/
+def _parsed(text: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(io.StringIO(text)))
 
 
 # ---- composing -------------------------------------------------------------------------------------------------

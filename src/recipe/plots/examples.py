@@ -1,63 +1,14 @@
-"""The examples of a data set: what they look like, how many there are, how their statistics are distributed."""
+"""The examples of a data set: how many there are, how their statistics are distributed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from recipe.plots.style import ACCENT, BAD, COLOURS, DPI, INK, drawing
+from recipe.plots.style import ACCENT, BAD, COLOURS, INK, drawing
 
-TILE, GAP, LINE = 76, 13, 12  # pixels
-HEAD = 30  # pixels, height of a block's title
 MOST_BARS = 60  # of a histogram, one for each whole number
 BAR = 0.8  # width of all bars of a class, of the distance between two classes
-
-Block = tuple[str, list[np.ndarray], list[str]]  # title, tiles, text of one or more lines below each tile
-
-
-def tile(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """An input (C, H, W) as (TILE, TILE, 3) bytes on white, complete and with its own proportions."""
-    shown = np.nan_to_num((image - low) / max(high - low, 1e-9)).clip(0, 1)
-    shown = shown[:3] if len(shown) >= 3 else shown[:1].repeat(3, 0)
-    picture = Image.fromarray((shown.transpose(1, 2, 0) * 255).round().astype(np.uint8))
-    scale = TILE / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    small = picture.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
-    square = Image.new("RGB", (TILE, TILE), "white")
-    square.paste(small, ((TILE - width) // 2, (TILE - height) // 2))
-    return np.asarray(square)
-
-
-def contact_sheet(path: Path, blocks: Sequence[Block], across: int) -> None:
-    """Blocks of pictures, `across` tiles of one width in a row."""
-    first = next((tiles[0] for _, tiles, _ in blocks if tiles), np.zeros((TILE, TILE, 3)))
-    wide, lines = first.shape[1], max((t.count("\n") + 1 for _, _, texts in blocks for t in texts), default=1)
-    step = TILE + LINE * lines + 8
-    rows = [-(-len(tiles) // across) for _, tiles, _ in blocks]
-    width, height = GAP + across * (wide + GAP), sum(HEAD + n * step for n in rows) + GAP
-    canvas, labels, top = np.full((height, width, 3), 255, np.uint8), [], 0
-    for (title, tiles, texts), n in zip(blocks, rows, strict=True):
-        labels.append((GAP, top + HEAD - 9, title, {"size": 9.5, "va": "baseline", "weight": "bold"}))
-        for i, (picture, text) in enumerate(zip(tiles, texts, strict=True)):
-            x, y = GAP + i % across * (wide + GAP), top + HEAD + i // across * step
-            canvas[y : y + TILE, x : x + wide] = picture
-            labels.append((x + wide / 2, y + TILE + 3, text, {"size": 6, "ha": "center", "va": "top"}))
-        top += HEAD + n * step
-    _paint(path, canvas, labels)
-
-
-def _paint(path: Path, canvas: np.ndarray, labels: Sequence[tuple[float, float, str, dict[str, Any]]]) -> None:
-    """A pixel of the canvas is a pixel of the file; labels: (x, y, text, style)."""
-    height, width = canvas.shape[:2]
-    with drawing(path, width=width / DPI, height=height / DPI) as (figure, axis):
-        figure.set_layout_engine("none")
-        axis.set_position((0, 0, 1, 1))
-        axis.set_axis_off()
-        axis.imshow(canvas, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
-        for x, y, text, style in labels:
-            axis.text(x, y, text, family="monospace" if style["size"] < 7 else None, linespacing=1.15, **style)
 
 
 def class_counts(

@@ -1,9 +1,13 @@
 """The style of all figures, and how they are saved. The only importer of matplotlib."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFont
 
 from recipe.files import replacing
 
@@ -40,10 +44,7 @@ def drawing(path: Path | str, width: float = 6.4, height: float = 3.6, **grid: A
         try:
             yield figure, axes
             figure.canvas.draw()  # and not `savefig`, which draws everything twice: first to lay it out
-            with replacing(path) as temporary:
-                # no software version and no date in the file: the same picture is the same bytes
-                pixels, metadata = figure.canvas.buffer_rgba(), {"Software": None}
-                plt.imsave(temporary, pixels, format="png", dpi=DPI, metadata=metadata)
+            save(path, Image.fromarray(np.asarray(figure.canvas.buffer_rgba())))
         finally:
             plt.close(figure)
 
@@ -56,3 +57,18 @@ def few_ticks(axis: Any) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def save(path: Path | str, picture: Image.Image) -> None:
+    """As PNG, with no software version and no date: the same picture is the same bytes."""
+    with replacing(path) as temporary:
+        picture.convert("RGB").save(temporary, format="png", dpi=(DPI, DPI))
+
+
+@functools.cache
+def font(face: str, points: float) -> ImageFont.FreeTypeFont:
+    """matplotlib's own DejaVu, laid out as on every machine: Pillow's other layout needs a library of the system."""
+    import matplotlib  # here, as above
+
+    file = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVu{face}.ttf"
+    return ImageFont.truetype(file, points * DPI / 72, layout_engine=ImageFont.Layout.BASIC)

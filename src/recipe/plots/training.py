@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from recipe.plots.style import BAD, COLOURS, INK, drawing
+from recipe.plots import sheets
+from recipe.plots.style import COLOURS, drawing
 
 TITLES = {"train_loss": "training loss", "val_loss": "validation loss"}
 
@@ -22,24 +23,6 @@ def curves(path: Path, lanes: dict[str, list[list[dict]]], metrics: Sequence[str
             axis.set(title=TITLES.get(metric, metric), xlabel="passes", yscale="log" if "loss" in metric else "linear")
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
-
-
-def pictures(path: Path, images: Any, titles: list[str], columns: int = 12, bad: tuple[int, ...] = ()) -> None:
-    """A sheet of images (N, C, H, W) in 0..1 with a title each; those in `bad` are titled in red."""
-    rows = max(1, -(-len(titles) // columns))
-    with drawing(path, width=0.78 * columns, height=0.98 * rows, nrows=rows, ncols=columns, squeeze=False) as (_, axes):
-        for axis in axes.flat:
-            axis.axis("off")
-        for i, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
-            grey = image.shape[0] == 1
-            axis.imshow(
-                image[0] if grey else image.permute(1, 2, 0),
-                cmap="gray",
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-            )
-            axis.set_title(title, fontsize=7.5, loc="center", color=BAD if i in bad else INK, pad=2)
 
 
 def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], title: str) -> None:
@@ -64,7 +47,7 @@ def first_batch(path: Path, batch: Any, data: Any) -> None:
     """
     entered, targets = batch.entered[0], data.task.shown(data.task.actual(batch.loaded[0][1]))
     if data.kind.has_pixels:
-        pictures(path, data.pictures(entered), targets)
+        sheets.pictures(path, data.pictures(entered), targets)
     else:
         rows_of_a_table(path, entered.flatten(1).cpu(), targets)
 

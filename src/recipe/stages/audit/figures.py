@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from recipe.data.store import Store
-from recipe.plots import examples
-from recipe.plots.examples import Block
+from recipe.plots import examples, sheets
+from recipe.plots.sheets import Block
 from recipe.plots.style import ACCENT, BAD, FAINT, INK, drawing
 from recipe.rng import key
 from recipe.stages.audit.audit import Audit
@@ -54,21 +54,21 @@ def draw(audit: Audit, store: Store, limits: FlagLimits, out: Path, seed: int) -
 
 def _draw_sheets(audit: Audit, pixels: Statistics, store: Store, limits: FlagLimits, out: Path, seed: int) -> list[str]:
     """The files that were written."""
-    examples.contact_sheet(out / "classes.png", _class_blocks(audit, pixels, store, seed), ACROSS)
-    examples.contact_sheet(out / "outliers.png", [_outliers(audit, pixels, store, limits)], ACROSS)
-    examples.contact_sheet(out / "copies.png", _copies(audit, pixels, store), PAIRS_ACROSS)
+    sheets.contact_sheet(out / "classes.png", _class_blocks(audit, pixels, store, seed), ACROSS)
+    sheets.contact_sheet(out / "outliers.png", [_outliers(audit, pixels, store, limits)], ACROSS)
+    sheets.contact_sheet(out / "copies.png", _copies(audit, pixels, store), PAIRS_ACROSS)
     drawn = ["classes.png", "outliers.png", "copies.png"]
     if store.task.classes:
         _intensities(audit, pixels, store.task.classes, out / "intensities.png")
         drawn.insert(1, "intensities.png")
     if audit.judged is not None:
-        examples.contact_sheet(out / "suspects.png", [_suspects(audit, audit.judged, pixels, store)], ACROSS)
+        sheets.contact_sheet(out / "suspects.png", [_suspects(audit, audit.judged, pixels, store)], ACROSS)
         drawn.append("suspects.png")
     return drawn
 
 
 def _tiles(pixels: Statistics, store: Store, rows: Iterable[int]) -> list[np.ndarray]:
-    return [examples.tile(scaled(store.inputs[row]), pixels.low, pixels.high) for row in rows]
+    return [sheets.tile(scaled(store.inputs[row]), pixels.low, pixels.high) for row in rows]
 
 
 def _class_blocks(audit: Audit, pixels: Statistics, store: Store, seed: int) -> list[Block]:

@@ -10,8 +10,8 @@ from recipe.formatting import interval
 from recipe.metrics.metric import Metric
 from recipe.metrics.resampling import percentiles
 from recipe.metrics.scores import bootstrap, reliability
+from recipe.plots.sheets import pictures
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
-from recipe.plots.training import pictures
 from recipe.stages.ensemble import quantity_figures
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.final_evaluation import ScoredSystem, wrong_pictures

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from recipe.experiment.arms import Arm, Gain
+from recipe.plots import sheets
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing, few_ticks
 from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
@@ -26,7 +27,7 @@ def draw(
     """All figures of the stage. examples: (name, images) rows, the originals first."""
     gains(out / "gains.png", result)
     learning_curves(out / "learning_curve.png", curves)
-    inputs(out / "inputs.png", examples)
+    sheets.rows(out / "inputs.png", examples)
     first_layer(out / "first_layer.png", diagnostics.filters)
     activations(out / "activations.png", diagnostics.activations)
     loss_curves(out / "curves.png", {name: [t.curve for t in arm.lanes] for name, arm in result.best_arms().items()})
@@ -124,8 +125,8 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
                     xy = [r["epoch"] for r in curve], [r[metric] for r in curve]
                     axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
             axis.set_title(name, fontsize=9)
-            axis.set(yscale="log")
             axis.grid(color=GRID, lw=0.6)
+        axes[0][0].set(yscale="log")  # of all, which share it
         figure.supxlabel("passes", fontsize=9.5)
         figure.supylabel("loss", fontsize=9.5)
         axes[0][0].legend(fontsize=7.5)
@@ -165,24 +166,6 @@ def _law(axis: Any, extrapolation: Extrapolation, largest: int, scale: float) ->
     axis.plot(at[at >= largest * 0.99], values[at >= largest * 0.99], color=ACCENT, lw=1.6, ls="--")
     axis.plot(2 * largest, scale * law.at(2 * largest), "D", color=ACCENT, ms=6, label="twice the data")
     axis.set_title(f"{law.a * scale:.3g} + {law.b * scale:.3g} n^-{law.c:.2f}")
-
-
-def inputs(path: Path, rows: list[tuple[str, Tensor]]) -> None:
-    """A row of images (N, C, H, W) in 0..1 per change, the originals first: the same examples below each other."""
-    across = max(len(images) for _, images in rows)
-    size = 0.66
-    grid = {"nrows": len(rows), "ncols": across, "squeeze": False}
-    with drawing(path, width=size * across + 1.7, height=size * len(rows) + 0.1, **grid) as (figure, axes):
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
-        for line, (name, images) in zip(axes, rows, strict=True):
-            for axis in line:
-                axis.set(xticks=[], yticks=[])
-                for spine in axis.spines.values():
-                    spine.set_visible(False)
-            for axis, image in zip(line, images, strict=False):
-                picture = image[0] if len(image) == 1 else image[:3].permute(1, 2, 0)
-                axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5, labelpad=6)
 
 
 def first_layer(path: Path, filters: Tensor | None, most: int = 64) -> None:
