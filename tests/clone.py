@@ -113,10 +113,14 @@ class Clone:
 
     # ---- commands
 
-    def start(self, *command: str, **env: str) -> subprocess.Popen:
-        """A command left running; text mode, stderr folded into stdout."""
+    def start(self, *command: str, cold: bool = False, **env: str) -> subprocess.Popen:
+        """A command left running; text mode, stderr folded into stdout.
+
+        cold: as for `run`; for one that is to be killed.
+        """
+        command, env = self._prepared(command, env, cold)
         return subprocess.Popen(
-            command, cwd=self.root, env=environment(self.root, **env), text=True,
+            command, cwd=self.root, env=env, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             # as in a terminal's foreground, also where the tests themselves run in the background, deaf to Ctrl-C
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -127,17 +131,22 @@ class Clone:
 
         cold: in a new interpreter, not in a fork of the warm one (tests/warm.py).
         """
-        env = environment(self.root, **env)
-        if not cold:
-            shims = warm().shims
-            env["PATH"] = f"{shims}:{env['PATH']}"
-            command = tuple(str(shims / "python") if word == sys.executable else word for word in command)
+        command, env = self._prepared(command, env, cold)
         done = subprocess.run(
             command, cwd=self.root, env=env, text=True, timeout=1800,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert code in (None, done.returncode), f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
         return Said(done.returncode, done.stdout)
+
+    def _prepared(self, command: tuple[str, ...], env: dict[str, str], cold: bool) -> tuple[tuple[str, ...], dict]:
+        """(command, environment) of a command."""
+        env = environment(self.root, **env)
+        if not cold:
+            shims = warm().shims
+            env["PATH"] = f"{shims}:{env['PATH']}"
+            command = tuple(str(shims / "python") if word == sys.executable else word for word in command)
+        return command, env
 
     def dvc(self, *args: str, code: int | None = 0) -> Said:
         return self.run("dvc", *args, code=code)

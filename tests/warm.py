@@ -64,9 +64,10 @@ class Warm:
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="warm-")
         self.address = f"{self.folder.name}/socket"
+        left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # a clone's modules are compiled once
         self.server = subprocess.Popen(
             [sys.executable, __file__, self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
+            env={k: v for k, v in os.environ.items() if k not in left_out} | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self.server.stdout.readline()  # it listens
         self.shims = Path(self.folder.name, "bin")
@@ -87,11 +88,13 @@ def _serve(address: str) -> None:
     """Answers calls until the test process is gone: its end of the pipe is then closed."""
     import gc
     import importlib
+    import inspect
     import selectors
 
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    inspect.getmodule(sys._getframe())  # fills a table of the modules' files, which torch looks into when it is used
     gc.collect()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:

@@ -137,7 +137,7 @@ def test_a_server_on_the_store_serves_the_runs(whole):
         port = free.getsockname()[1]
     store, base = f"sqlite:///{whole.root / 'mlflow.db'}", f"http://127.0.0.1:{port}"
     command = ["mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port)]
-    server = whole.start(*command, "--workers", "1", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    server = whole.start(*command, "--workers", "1", cold=True, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     try:
         _wait(server, f"{base}/health")
         query = {"experiment_ids": ["1"], "filter": "tags.`recipe.stage` = 'report'", "max_results": 5}

@@ -22,10 +22,10 @@ def locked(clone, stage: str) -> dict:
     return yaml.safe_load(clone.read("dvc.lock"))["stages"][stage]
 
 
-def started(clone, stage: str):
+def started(clone, stage: str, cold: bool = False):
     """The stage's process as DVC starts it, left running."""
     script = [sys.executable, f"pipeline/{stage}.py", "-cp", "../resolved", "-cn", stage]
-    return clone.start(*script, DVC_STAGE=stage)
+    return clone.start(*script, cold=cold, DVC_STAGE=stage)
 
 
 def until(process, pattern: str, times: int = 1) -> list[str]:
@@ -221,7 +221,7 @@ def test_a_worker_joins_a_search_that_was_started_by_hand(clone):
 
 def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
     unkilled = clone.outputs("tune")
-    process = started(clone, "tune")
+    process = started(clone, "tune", cold=True)
     first = cohorts(until(process, COHORT, times=1))
     os.kill(process.pid, signal.SIGKILL)
     first += cohorts(process.communicate()[0].splitlines(keepends=True))
@@ -237,7 +237,7 @@ def test_a_killed_search_ends_with_the_bytes_of_one_that_was_not(clone):
 
 def test_ctrl_c_ends_a_stage_cleanly(clone):
     before = locked(clone, "overfit")
-    process = clone.start("dvc", "repro", "--force", "--single-item", "overfit")
+    process = clone.start("dvc", "repro", "--force", "--single-item", "overfit", cold=True)
     until(process, r"^overfit +width 4 ")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: DVC and the stage both get it
     said = process.communicate(timeout=60)[0]

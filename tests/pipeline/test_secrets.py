@@ -199,7 +199,7 @@ def guarded(prepared, tmp_path):
     server = prepared.start(
         "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--artifacts-destination",
         str(tmp_path / "artifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+        cold=True, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
     )  # fmt: skip
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     proxy.behind, proxy.refused = port, []
