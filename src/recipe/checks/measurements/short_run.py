@@ -17,6 +17,7 @@ from recipe.rng import seeded
 
 MIN_STEPS = 300  # where neither a schedule nor a user-defined loop sets the length of a training
 MAX_EXAMPLES = 100_000  # over all epochs that are added for that
+MAX_EVALUATIONS = 3  # of the plain loop: an epoch may be a single step, and val is read as a whole
 
 
 @dataclass
@@ -28,7 +29,7 @@ class ShortRun:
     epochs: int
     losses: list[float] = field(default_factory=list)  # per step
     lrs: list[float] = field(default_factory=list)  # per step, as the history gives them
-    val: list[float] = field(default_factory=list)  # the validation score per epoch
+    val: list[float] = field(default_factory=list)  # the validation score per epoch that was evaluated
     best_state: Mapping | None = None
     examples_per_pass: dict[str, list[int]] = field(default_factory=dict)  # of each pass over the loader of that name
     rates: list[float] = field(default_factory=list)  # of the optimizer at each step, whatever the history gives
@@ -54,12 +55,12 @@ class RecordedLoader(DataLoader):
 
 
 def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader, epochs: int) -> dict[str, Any]:
-    """The plain loop over these parts."""
+    """The plain loop over these parts; it evaluates after its first epochs, to see what that does to the training."""
     losses: list[float] = []
     lrs: list[float] = []
     val: list[float] = []
     model.train()  # once: code that leaves it in eval mode has to put it back
-    for _ in range(epochs):
+    for epoch in range(epochs):
         for x, y in train_loader:
             if len(y) == 1 and len(train_loader) > 1:
                 continue  # batch norm cannot use one example
@@ -69,7 +70,8 @@ def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader,
                 step_scheduler(scheduler, losses[-1])
         if scheduler is not None and s.schedule_per == "epoch":
             step_scheduler(scheduler, losses[-1])
-        val.append(float(s.evaluate(model, val_loader)))
+        if epoch < MAX_EVALUATIONS:
+            val.append(float(s.evaluate(model, val_loader)))
     return {"train_loss": losses, "lr": lrs, "val": val, "best_state": None}
 
 
