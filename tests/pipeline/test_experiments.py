@@ -154,6 +154,7 @@ def test_an_experiment_trains_with_what_it_sets(shipped, tmp_path):
     """To the baseline, with small numbers; afterwards `dvc repro` has nothing to do."""
     clone = shipped.copy(tmp_path / "clone")
     clone.choose(**SMALL)
+    clone.choose_table()
     clone.commit()
     said = clone.dvc(
         "exp", "run", "-S", "optimizer.lr=0.01", "-S", "model.name=mlp", "-S", "seed=3", "baseline", code=None

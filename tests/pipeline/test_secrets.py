@@ -23,6 +23,7 @@ SECRET = "".join(["S3CRET", "7x"])  # this file is in the clone too
 def prepared(tmp_path_factory) -> Clone:
     """A clone whose first stage has run."""
     made = fresh(tmp_path_factory.mktemp("secrets") / "clone")
+    made.choose_table()
     made.repro("prepare")
     return made
 
