@@ -96,6 +96,6 @@ def _white(width: int, height: int) -> np.ndarray:
 def _paint(path: Path, canvas: np.ndarray, labels: Iterable[Label]) -> None:
     sheet = Image.fromarray(canvas)
     draw = ImageDraw.Draw(sheet)
-    for label in labels:
-        draw.text((label.x, label.y), label.text, label.colour, font(label.face, label.size), label.anchor)
+    for x, y, text, size, anchor, face, colour in labels:
+        draw.text((x, y), text.replace("\n", " "), colour, font(face, size), anchor)
     save(path, sheet)
