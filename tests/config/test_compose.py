@@ -423,3 +423,11 @@ def test_a_hint_names_the_line_of_conf_that_declares_it(house, name):
 def test_no_hint_asks_to_declare_without_saying_where(name):
     spoken = re.sub(r"`declare: {.+?}`", "", HINTS[name])
     assert not re.search(r"\bdeclare\b", spoken, re.IGNORECASE)
+
+
+def test_a_list_in_place_of_a_mapping_is_one_message(house):
+    ask(house, "train: [batch_size, 64]\n")
+    with pytest.raises(
+        RecipeError, match=r"in params\.yaml: `train: \['batch_size', 64\]` is a list, it must be a mapping"
+    ):
+        compose("baseline")

@@ -12,8 +12,8 @@ from pyarrow import parquet
 from sources import ANY_FILE, CONFIG, put, stored
 
 from recipe.errors import RecipeError
-from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE, BadExample
-from recipe.sources.feature_encoding import Layout
+from recipe.problems import CLASS_SPELLING, RAGGED, UNKNOWN_LABEL, UNREADABLE
+from recipe.sources.feature_encoding import Layout, encode_features
 from recipe.sources.label_encoding import encode_labels
 from recipe.sources.read_table import read_rows
 from recipe.sources.tables import Table, Text
@@ -165,11 +165,19 @@ def test_names_in_order_become_their_places(tmp_path):
     assert not table.mistakes
 
 
-def test_a_name_outside_the_order_is_a_mistake_with_what_is_known(tmp_path):
-    (tmp_path / "t.csv").write_text("size,label\nmedium,a\nhuge,b\nsmall,a\nsmall,b\n")
-    table = Table(str(tmp_path / "t.csv"), ordered={0: ["small", "medium"]})
-    with pytest.raises(BadExample, match="`size` is 'huge'; in order are small, medium"):
-        table[1]
+def test_a_name_that_the_order_lacks_is_one_message(tmp_path):
+    (tmp_path / "t.csv").write_text("size,label\nmedium,a\nhuge,b\nsmall,a\nhuge,b\ntiny,a\n")
+    message = r"column `size` holds 'huge' \(2 cells\), and 1 more names, and `ordered` lists small, medium: add what"
+    with pytest.raises(RecipeError, match=message):
+        Table(str(tmp_path / "t.csv"), ordered={0: ["small", "medium"]})
+
+
+def test_a_new_name_in_prediction_is_a_mistake_of_its_row(tmp_path):
+    (tmp_path / "t.csv").write_text("size,label\nmedium,a\nsmall,b\n")
+    layout = Table(str(tmp_path / "t.csv"), ordered={"size": ["small", "medium"]}).layout
+    _, mistakes = encode_features(layout.features, {"size": ["small", "huge", ""]})
+    assert [i for i in mistakes] == [1]
+    assert "`size` is 'huge'; in order are small, medium" in mistakes[1][1]
 
 
 @pytest.mark.parametrize("names", ["small", ["small"], ["small", "small"], []])

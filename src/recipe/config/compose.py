@@ -215,6 +215,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         OmegaConf.set_struct(cfg, False)
         changes = OmegaConf.create(values)
         _check_keys(stage, leaves(changes), cfg)
+        _check_mappings(stage, values, cfg)
         cfg = require_mapping(OmegaConf.merge(cfg, changes))
         _expand_choices(cfg, base)
         OmegaConf.resolve(cfg)
@@ -234,6 +235,19 @@ def _check_keys(stage: str, keys: Iterable[str], cfg: DictConfig) -> None:
     unknown = [k for k in keys if k not in known and k.split(".")[0] not in NAMED and not k.startswith(free)]
     if unknown:
         raise RecipeError(f"params.yaml: {stage} has no `{min(unknown)}`; {nearest(min(unknown), known)}")
+
+
+def _check_mappings(stage: str, values: dict[str, Any], cfg: Any, at: str = "") -> None:
+    """Raises RecipeError for a list in params.yaml where conf/ has a mapping."""
+    for key, value in values.items():
+        node = cfg.get(key) if OmegaConf.is_dict(cfg) else None
+        if OmegaConf.is_dict(node) and isinstance(value, dict):
+            _check_mappings(stage, value, node, f"{at}{key}.")
+        elif OmegaConf.is_dict(node) and isinstance(value, list):
+            raise RecipeError(
+                f"{stage}, in params.yaml: `{at}{key}: {value}` is a list, it must be a mapping, as in "
+                f"`{key}: {{name: value}}`."
+            )
 
 
 def _filled(cfg: DictConfig) -> set[str]:

@@ -123,7 +123,10 @@ def _task(source: Any, name: str) -> Task:
     if twice := [value for value, count in Counter(names).items() if count > 1]:
         raise RecipeError(f"{name}: the {NOUNS[attribute]} `{twice[0]}` is named twice in d.{attribute}.")
     if attribute == "labels" and (joined := [value for value in names if JOINT in value]):
-        raise RecipeError(f"{name}: the label `{shown(joined[0])}` contains `{JOINT}`, which joins labels: rename it.")
+        raise RecipeError(
+            f"{name}: the label `{shown(joined[0])}` contains `{JOINT}`, which joins labels. If it separates them in "
+            f'the data, set `separator: "{JOINT}"`; if it belongs to a name, rename that.'
+        )
     if attribute == "classes" and len(names) == 1:
         raise RecipeError(f"{name}: there is only one class, `{shown(names[0])}`; classification needs at least two.")
     if attribute == "target_columns":

@@ -60,8 +60,9 @@ def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int) -> nn.Module
             try:
                 out = net.eval()(inputs)
             except Exception as error:
+                rows = ". These are rows of a table: `model: {name: mlp}`, or linear" if inputs.ndim == 2 else ""
                 raise RecipeError(
-                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(inputs.shape)}: {cause(error)}"
+                    f"conf/model: `{cfg.model._target_}` cannot take inputs {tuple(inputs.shape)}: {cause(error)}{rows}"
                 ) from None
     if tuple(out.shape) != (2, width):
         raise RecipeError(

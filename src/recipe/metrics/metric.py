@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recipe.formatting import number
 from recipe.metrics.intervals import wilson
 from recipe.metrics.resampling import draws, percentiles
 from recipe.metrics.weighted import Array
@@ -47,7 +48,7 @@ class Metric:
             return ""
         if self.percent:
             return f"{value:.1%}"
-        return f"{value:.4g} {self.unit}".rstrip()
+        return f"{number(value)} {self.unit}".rstrip()
 
     def better(self, a: float, b: float) -> bool:
         return a > b if self.higher_is_better else a < b

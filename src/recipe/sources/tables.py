@@ -9,6 +9,7 @@ from typing import Any
 
 from recipe.data.split_names import refuse_unnamed, required
 from recipe.errors import RecipeError
+from recipe.formatting import count
 from recipe.inputs.read import FEATURES, TEXTS
 from recipe.problems import BadExample, Problem, shown
 from recipe.sources.cells import Cells
@@ -62,6 +63,7 @@ class Table:
         _take_split(self, rows, split, list(columns))
         formats = {rows.name_of(name): _format(file, name, form) for name, form in (dates or {}).items()}
         orders = {rows.name_of(name): _order(file, name, names) for name, names in (ordered or {}).items()}
+        _require_listed(file, {name: columns[name] for name in orders if name in columns}, orders)
         learned = learn_features(rows, columns, decimal=decimal, levels=levels, formats=formats, ordered=orders)
         self.problems += learned.problems
         self.metadata: dict[str, Sequence] = {}
@@ -167,6 +169,22 @@ def _order(file: str | Path, name: str, names: Sequence[Any]) -> list[str]:
             f"{file}: `ordered: {{{name}: {names}}}` must list at least two different names, low to high."
         )
     return listed
+
+
+def _require_listed(file: str | Path, columns: Mapping[str, Cells], orders: Mapping[str, Sequence[str]]) -> None:
+    """Raises RecipeError where a column has a name that its order lacks."""
+    for name, cells in columns.items():
+        lacking = {
+            text: n for text, n, gone in zip(cells.texts, cells.counts, cells.missing, strict=True)
+            if not gone and text not in orders[name]
+        }  # fmt: skip
+        if lacking:
+            text, n = max(lacking.items(), key=lambda pair: pair[1])
+            more = f", and {len(lacking) - 1} more names" if len(lacking) > 1 else ""
+            raise RecipeError(
+                f"{file}: column `{shown(name)}` holds {shown(text)!r} ({count(n, 'cell')}){more}, and `ordered` lists "
+                f"{', '.join(map(shown, orders[name]))}: add what is lacking at its place."
+            )
 
 
 def _require_encoding(file: str | Path, encoding: str | None) -> None:

@@ -92,7 +92,9 @@ def test_sentences_say_how_much_and_over_what():
         f"`brightness` alone predicts the label: {100 * gain.gain:+.0f} points of accuracy relative to always "
         f"answering `{result.majority}` ({interval})"
     )
-    assert text["order"].endswith("The file is sorted by label: shuffle it, and never split it into blocks")
+    assert text["order"].endswith(
+        "The order of the file depends on the label: shuffle it, and never split it into blocks"
+    )
     assert "the position in the file alone predicts" in text["order"]
     denied = [g.column for g in result.columns if g.verdict == "no"]
     assert denied

@@ -22,6 +22,8 @@ from recipe.stages.report.render import render_report
 from recipe.stages.report.scores import gaps
 from recipe.stages.report.shown_metric import ShownMetric
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
@@ -381,3 +383,14 @@ def test_a_browser_shows_the_verdict_and_nothing_overflows_at_560_pixels(tmp_pat
     width, needs = map(int, re.search(r"<title>width (\d+) needs (\d+)", dom).groups())
     assert width <= 560
     assert needs <= width
+
+
+def test_every_table_of_the_twin_has_as_many_columns_under_its_head(tmp_path):
+    """Else a code host shows the lines as text."""
+    render_report(ROOT / "runs", tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    under = [i for i, line in enumerate(lines) if re.match(r"\|-+", line)]
+    assert under
+    for i in under:
+        assert re.fullmatch(r"(\|-+:?)+\|", lines[i])
+        assert len(re.findall(r"(?<!\\)\|", lines[i - 1])) == lines[i].count("|")

@@ -15,7 +15,7 @@ from torch import nn
 from recipe.experiment import build
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.objective import LOSS, Objective
-from recipe.stages.tune import trials, worker
+from recipe.stages.tune import compare, trials, worker
 from recipe.stages.tune.space import read_space
 from recipe.stages.tune.train_trials import CohortJudge, train_again, train_cohort
 from recipe.stages.tune.trials import Trial, TrialSetup
@@ -268,4 +268,23 @@ def test_the_storage_has_the_metric_itself_and_its_direction(tmp_path):
     assert study.direction.name == "MAXIMIZE"
     values = sorted(t.value for t in study.get_trials() if t.value is not None)
     assert values == sorted(t.scores["val_accuracy"] for t in finished)
+    search.close()
+
+
+def test_the_accepted_recipe_keeps_the_rate_that_it_was_accepted_with(tmp_path):
+    """conf's schedule is of the trials: where none of them is better, the constant rate stays."""
+    cfg = work(samplers=["random"], trials=2, repeats=1, seeds=2).cfg
+    cfg.schedule = {"_target_": "recipe.train.schedules.Cooldown", "share": 1.0}
+    search = worker.open_search(cfg, SMALL, {}, {}, tmp_path, lambda text: None)
+    worker.take_part(search)
+    trials_of_all = worker.trials_of(search)["random"]
+    tuned = compare.compare(search, trials_of_all, searching.SilentRun(tmp_path))
+    constant = {"schedule": {"_target_": "recipe.train.schedules.Constant"}}
+    assert compare.constant_rate(cfg) == constant
+    alone = replace(search.setup, start=constant).lanes({})
+    assert [lane.scheduled for lane in alone] == [None] * len(alone)
+    assert all(lane.scheduled for lane in search.setup.lanes({}))
+    assert tuned.changes.get("schedule") == (None if tuned.gain.significant else constant["schedule"])
+    (accepted,) = train_cohort(replace(search.setup, start=constant), "accepted", {(0, 0): {}}, {}, None)
+    assert tuned.accepted_cost == accepted.cost
     search.close()

@@ -138,7 +138,7 @@ def sentence(gain: ColumnGain, bias: Bias) -> str:
         text += f"; {_points(gain.balanced)} of balanced accuracy relative to chance"
         text += f" ({_interval(gain.balanced_low, gain.balanced_high)})"
     if gain.verdict == "yes" and gain.column == ORDER:
-        text += f". The file is sorted by {bias.target}: shuffle it, and never split it into blocks"
+        text += f". The order of the file depends on the {bias.target}: shuffle it, and never split it into blocks"
     elif gain.verdict == "yes" and plural and bias.main_column:
         text += f"; most of it comes from `{bias.main_column}`"
     return text

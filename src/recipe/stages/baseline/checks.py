@@ -101,12 +101,12 @@ def _lower_loss(e: Estimate, other: str, advice: str, errors: float) -> Verdict:
 
 @check(source="Recipe 2, human baseline", gate=False)
 def human_is_measured(b: Baselines) -> Verdict:
-    """A person has classified a sample of the validation set.
+    """A person has predicted a sample of the validation set.
 
-    Human accuracy has not been measured: without it nobody knows how much of the remaining error is the model's.
+    Human performance has not been measured: without it nobody knows how much of the remaining error is the model's.
     """
     human = next((s["val_accuracy"] for s in b.scores if s["system"] == "human"), None)
     if human is not None:
         return Verdict(PASS, human, "measured")
-    finding = "Human accuracy on the validation set has not been measured: classify a sample of it by hand."
+    finding = "Human performance on the validation set has not been measured: predict a sample of it by hand."
     return Verdict(FAIL, None, "measured", finding=finding)

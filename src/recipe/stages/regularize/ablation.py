@@ -105,7 +105,8 @@ def run_ablation(
     """
     result = Ablation(base, base, dict(base.changes), objective=data.objective)
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
-        candidate = Candidate(entry["name"], entry["expected"], _levels(entry, cfg.further))
+        expected = data.objective.improves if data.objective.metric else entry["expected"]  # which speaks of losses
+        candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further))
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
         trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
@@ -209,7 +210,7 @@ def _same_trainings(change: dict, cfg: DictConfig, kept: dict) -> bool:
 
 def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
     """Why this configuration or these data cannot have the change; empty where they can."""
-    now = leaves(changed(cfg, kept))
+    now = leaves(changed(cfg, kept, TRAINING))
     keys = [key.removeprefix("+") for key in change]
     if missing := [key for key in keys if key not in now]:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
@@ -224,7 +225,7 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
 
 def resolved(cfg: DictConfig, kept: dict, change: dict) -> dict:
     """`x2` becomes twice the present value; `+augment` becomes the augmentation that is kept followed by this one."""
-    now = changed(cfg, kept)
+    now = changed(cfg, kept, TRAINING)
     values: dict[str, Any] = {}
     for key, value in change.items():
         if key == "+augment":

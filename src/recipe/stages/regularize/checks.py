@@ -80,8 +80,7 @@ def training_still_works(r: Regularized, share: float = 0.5) -> Verdict:
 
 @check(source="Recipe 4, regularize", gate=False)
 def something_helped(r: Regularized) -> Verdict:
-    """At least one candidate change lowers the validation loss, or improves the metric that conf judges by, by more
-    than noise.
+    """At least one candidate change is better on validation than without it, by more than noise.
 
     Otherwise the model does not overfit, or it needs more data rather than regularisation.
     """

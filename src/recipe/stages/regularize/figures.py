@@ -13,7 +13,7 @@ from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
 from recipe.stages.regularize.learning_curve import Extrapolation, LearningCurve
 
-GRID = "#e8ebee"
+GRID, MUTED = "#e8ebee", "#5a6672"
 LONGEST = 62  # characters of a reason in a figure
 
 
@@ -78,7 +78,7 @@ def _is_kept(candidate: Candidate, level: Level) -> bool:
 def _reason(axis: Any, at: int, skipped: str) -> None:
     text = skipped if len(skipped) < LONGEST else skipped[: LONGEST - 2] + "…"
     place = {"transform": axis.get_yaxis_transform(), "va": "center", "in_layout": False}
-    axis.text(0.02, at, text, fontsize=7.5, color=BAD, **place)
+    axis.text(0.02, at, text, fontsize=7.5, color=BAD if "lost" in skipped else MUTED, **place)
 
 
 def _gap(axis: Any, at: int, arm: Arm) -> None:

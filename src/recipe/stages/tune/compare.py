@@ -1,6 +1,8 @@
 """The best trial of a search compared with the accepted recipe, on seeds that chose neither of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from omegaconf import DictConfig
 
 from recipe.config.changes import change
 from recipe.experiment.arms import Gain, gain, train_arms
@@ -43,10 +45,11 @@ def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:
     """The best of many trials always looks good on its own seeds, so it is compared on new ones."""
     cfg, data, start = search.setup.cfg, search.setup.data, search.setup.start
     best = complete(trials)[0]
-    (accepted,) = train_cohort(search.setup, ACCEPTED, {(0, 0): {}}, {}, None)
+    before = start | constant_rate(cfg)
+    (accepted,) = train_cohort(replace(search.setup, start=before), ACCEPTED, {(0, 0): {}}, {}, None)
     best_changes = changes(search.setup.space, start, best.params)
     new_seeds = change(cfg, {"seed": cfg.seed + 1000})
-    arms = train_arms(new_seeds, data, {ACCEPTED: start, "best trial": best_changes}, run, main="best trial")
+    arms = train_arms(new_seeds, data, {ACCEPTED: before, "best trial": best_changes}, run, main="best trial")
     difference = gain(arms[ACCEPTED], arms["best trial"], cfg.confidence, data.objective)
     winner = arms["best trial" if difference.significant else ACCEPTED]
     return TunedRecipe(
@@ -59,6 +62,12 @@ def compare(search: Search, trials: list[Trial], run: Run) -> TunedRecipe:
         changes=winner.changes,
         score=winner.score() | {"system": "tuned" if difference.significant else f"tuned (the {ACCEPTED})"},
     )
+
+
+def constant_rate(cfg: DictConfig) -> dict:
+    """The change that gives the accepted recipe the rate it was accepted with; none where that is conf's."""
+    constant = {"_target_": "recipe.train.schedules.Constant"}
+    return {} if cfg.schedule == constant else {"schedule": constant}
 
 
 def repeat(search: Search, trial: Trial) -> float:

@@ -12,7 +12,7 @@ from recipe.verdict import FAIL, PASS, Verdict, above, below, bounded, check, sk
 
 @check(source="Recipe 1, biases; Geirhos et al. 2020, shortcut learning", gate=False)
 def metadata_says_nothing(a: Audited) -> Verdict:
-    """No metadata (size, file name, position in the file, columns of the source) predict the label.
+    """No metadata (size, file name, columns of the source) predict the label.
 
     A net may learn them in place of the subject, and fail where they differ. The value is the gain in accuracy over
     always answering the majority class; of labels and quantities, the share of the variance that the column explains.
