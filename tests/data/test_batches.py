@@ -11,7 +11,7 @@ from sources import CONFIG, Set, Wide
 
 from recipe.config.changes import change
 from recipe.config.compose import compose
-from recipe.data.batches import load
+from recipe.data.batches import load, read_test
 from recipe.data.splits import write_split
 from recipe.data.store import Store
 from recipe.errors import RecipeError
@@ -29,7 +29,7 @@ def lists_of(folder, **rows):
 
 
 def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
-    values = np.array([[1, 1e9, 7, 3], [3, 1e9 + 4e8, 7, np.nan], [np.nan, 1e9 - 4e8, 7, np.nan], [9, 0, 8, 5]])
+    values = np.array([[1, 1e9, 7, 3], [3, 1e9 + 4e8, 7, np.nan], [np.nan, 1e9 - 4e8, 7, np.nan], [2.5, 8e8, 7, 3]])
     source = Wide([(row, n % 2) for n, row in enumerate(values)])
     source.columns = list("abcd")
     prepare(source, CONFIG, tmp_path)
@@ -39,9 +39,30 @@ def test_each_column_is_standardised_by_its_known_training_values(tmp_path):
     assert data.train.x[:, 0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5, 0])  # missing: the mean
     assert data.train.x[:, 1].std().item() == pytest.approx(1)
     assert data.train.x[:, 2].tolist() == [0, 0, 0]
-    assert data.val.x[0].tolist() == pytest.approx([7 / 2**0.5, -2.5, 1, 2])  # a constant column keeps its unit
+    assert data.val.x[0].tolist() == pytest.approx([0.5 / 2**0.5, -0.5, 0, 0])
     assert tuple(data.pictures(data.train.x).shape) == (3, 1, 2, 2)
     assert data.pictures(data.train.x)[0, 0, 1, 0] == 0.5
+
+
+def test_values_beyond_those_of_training_are_clipped_to_them(tmp_path):
+    draw = np.random.default_rng(0)
+    values = draw.normal(50, 9, (60, 3))
+    values[draw.random(values.shape) < 0.1] = np.nan
+    values[:40, 2] = np.nan  # nothing is known of this column in training
+    values[50] = [1e9, -1e9, 4]
+    source = Wide([(row, n % 2) for n, row in enumerate(values)])
+    source.columns = list("abc")
+    prepare(source, CONFIG, tmp_path)
+    lists_of(tmp_path, train=range(40), val=range(40, 50), test=range(50, 60))
+    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    test = read_test(data, CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    low, high = (data.train.x.amin(0), data.train.x.amax(0))
+    for x in data.train.x, data.val.x, test.x:
+        assert ((low <= x) & (x <= high)).all()
+    assert test.x[0].tolist() == [high[0], low[1], 0]
+    inside = (values[50:, :2] > np.nanmin(values[:40, :2], 0)) & (values[50:, :2] < np.nanmax(values[:40, :2], 0))
+    assert np.allclose((test.x * data.std + data.mean)[:, :2].numpy()[inside], values[50:, :2][inside], rtol=1e-5)
+    assert inside.sum() > 8
 
 
 def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recipe.data.quantiles import Quantiles, few_rows
 from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
-from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, mean_and_std
+from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, column_limits, mean_and_std
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.inputs.inputs import Inputs
@@ -65,6 +65,7 @@ class Data:
     mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
     std: Tensor
     fingerprint: str
+    limits: Tensor | None = None  # (2, F) of a table, standardised: to which its columns are clipped
     objective: Objective = LOSS  # by which trainings are compared on val
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
@@ -152,7 +153,7 @@ def _data(
         for name, part in listed.items()
     }
     chosen = chosen_metric(task, splits["train"].y, metric)
-    return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint)
+    return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint, scale.limits)
 
 
 def read_test(
@@ -168,7 +169,7 @@ def read_test(
         return replace(folds[0], folds=folds)
     store = Store.open(config, folder)
     file, listed = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
-    scale = Standardization(_top(file), data.mean, data.std, store.kind.has_columns)
+    scale = Standardization(_top(file), data.mean, data.std, data.limits)
     streamed = StreamedInputs(file, listed.rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
@@ -199,8 +200,9 @@ def _scale(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> 
     """
     mean, std = (m / _top(file).double() for m in mean_and_std(file, rows, features, workers))
     if features:
-        return Standardization(_top(file), mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), True)
-    return Standardization(_top(file), mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], False)
+        plain = Standardization(_top(file), mean.float(), torch.where(std <= 1e-6 * mean.abs(), 1.0, std).float(), None)
+        return replace(plain, limits=plain(column_limits(file, rows, workers)))
+    return Standardization(_top(file), mean.float()[:, None, None], std.float().clamp_min(1e-6)[:, None, None], None)
 
 
 def _top(file: InputsFile) -> Tensor:

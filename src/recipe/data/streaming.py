@@ -95,23 +95,27 @@ def _stamp(stat: os.stat_result) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Standardization:
-    """Turns stored values into the net's input: bytes as 0..1, standardised; a missing feature becomes 0.
+    """Turns stored values into the net's input: bytes as 0..1, standardised.
 
     top: 255 for bytes, else 1; a tensor, because CUDA rounds a division by a Python number differently.
+    limits: (2, F) of the columns of a table, standardised: the least and the greatest training value, to which other
+    values are clipped; a missing one becomes 0. A network has learned nothing about values beyond: two abalones of an
+    impossible height in test raised the error of all 835 from 2.13 to 2.30 years. None of images.
     """
 
     top: Tensor
     mean: Tensor
     std: Tensor
-    features: bool
+    limits: Tensor | None
 
     def __call__(self, raw: Tensor) -> Tensor:
         """Changes `raw` in place where it is float already."""
         x = raw.float().div_(self.top).sub_(self.mean).div_(self.std)
-        return x.nan_to_num_(nan=0.0) if self.features else x
+        return x if self.limits is None else x.clamp_(*self.limits).nan_to_num_(nan=0.0)
 
     def to(self, device: str) -> "Standardization":
-        return Standardization(self.top.to(device), self.mean.to(device), self.std.to(device), self.features)
+        limits = None if self.limits is None else self.limits.to(device)
+        return Standardization(self.top.to(device), self.mean.to(device), self.std.to(device), limits)
 
 
 class StreamedInputs:
@@ -198,14 +202,28 @@ def read_ahead(read: Callable[[Job], Result], jobs: Iterable[Job], workers: int)
                 unread.cancel()
 
 
+def column_limits(file: InputsFile, rows: np.ndarray, workers: int) -> Tensor:
+    """(2, F): the least and the greatest known value of each column; 0 where none is known."""
+    low = torch.full(file.shape[1:], math.inf)
+    high = -low
+    for x in read_ahead(file, _chunks(file, rows), workers):
+        low = low.minimum(x.nan_to_num(nan=math.inf).amin(0))
+        high = high.maximum(x.nan_to_num(nan=-math.inf).amax(0))
+    return torch.stack([low, high]).masked_fill(low > high, 0.0)
+
+
+def _chunks(file: InputsFile, rows: np.ndarray) -> Iterator[np.ndarray]:
+    size = rows_per_chunk(file.shape)
+    return (rows[at : at + size] for at in range(0, len(rows), size))
+
+
 def mean_and_std(file: InputsFile, rows: np.ndarray, features: bool, workers: int) -> tuple[Tensor, Tensor]:
     """(mean, standard deviation) of the stored values, float64, per channel (C,) or of a column's known values (F,).
 
     One pass: chunks are combined as in Chan, Golub, LeVeque 1983. The deviation of fewer than two values is 0.
     """
     count = mean = square = torch.zeros(file.shape[1], dtype=torch.float64)
-    size = rows_per_chunk(file.shape)
-    for raw in read_ahead(file, (rows[at : at + size] for at in range(0, len(rows), size)), workers):
+    for raw in read_ahead(file, _chunks(file, rows), workers):
         x = raw.transpose(0, 1).flatten(1).double()
         missing = x.isnan() if features else torch.zeros(1, 1, dtype=torch.bool)
         n = x.shape[1] - missing.sum(1)

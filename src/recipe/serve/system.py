@@ -41,7 +41,7 @@ from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 6
+FORMAT = 7
 BATCH = 1000  # inputs at a time
 CHOSEN = "calibration", "half_widths", "thresholds"  # on validation
 
@@ -153,8 +153,7 @@ def save(
             "recipe": _version(),
             "task": data.task.facts(),
             "inputs": {name: facts[name] for name in FACTS},
-            "mean": data.mean.flatten().tolist(),
-            "std": data.std.flatten().tolist(),
+            **_standardization(data),
             **({"further_folds": [_scaling(fold) for fold in data.folds[1:]]} if data.folds else {}),
             "seen": asdict(training_range(data)),
             "members": entries,
@@ -169,7 +168,12 @@ def save(
 
 def _scaling(data: Data) -> dict:
     """What standardises inputs, and quantities, as the system has them of the first fold."""
-    return {"task": data.task.facts(), "mean": data.mean.flatten().tolist(), "std": data.std.flatten().tolist()}
+    return {"task": data.task.facts(), **_standardization(data)}
+
+
+def _standardization(data: Data) -> dict:
+    limits = {} if data.limits is None else {"limits": data.limits.tolist()}
+    return {"mean": data.mean.flatten().tolist(), "std": data.std.flatten().tolist(), **limits}
 
 
 def _version() -> str:
@@ -268,7 +272,8 @@ def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
     features = form.kind.has_columns
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
     shape = (-1,) if features else (-1, 1, 1)
-    return Standardization(top, mean.view(shape), std.view(shape), features).to(device)
+    limits = torch.tensor(facts["limits"], dtype=torch.float32).view(2, len(mean)) if features else None
+    return Standardization(top, mean.view(shape), std.view(shape), limits).to(device)
 
 
 def _front(entry: dict) -> dict:
