@@ -14,7 +14,7 @@ from recipe.config.compose import compose
 from recipe.data.batches import load, read_test
 from recipe.data.splits import write_split
 from recipe.data.store import Store
-from recipe.errors import RecipeError
+from recipe.data.tokens import UNKNOWN, Words
 from recipe.files import write_csv
 from recipe.sources.tables import Table
 from recipe.stages.baseline.baselines import train_baselines
@@ -98,11 +98,14 @@ def test_images_are_standardised_by_the_training_pixels_of_each_channel(tmp_path
     assert np.allclose(back.permute(0, 2, 3, 1).numpy(), images[6:8], atol=1e-3)
 
 
-def test_texts_cannot_be_trained_on_yet_and_the_error_says_so(tmp_path):
-    source = Set([("a", 0), ("b", 1)])
+def test_the_words_of_texts_are_those_of_train_and_in_a_fold_of_its_own_training_part(tmp_path):
+    source = Set([("cat cat", 0), ("cat dog", 1), ("dog bird", 0), ("bird newt", 1)])
     source.kind = "text"
     prepare(source, CONFIG, tmp_path)
-    with pytest.raises(
-        RecipeError, match=r"somewhere\.Set gives texts, and no model of the recipe reads texts yet.*data: table"
-    ):
-        load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    lists_of(tmp_path, train=[0, 1], val=[2], test=[3])
+    write_csv(tmp_path / "folds.csv", [{"id": f"i{r}", "fold": fold} for r, fold in ((0, 1), (1, 1), (2, 0))])
+    data = load(CONFIG, "cpu", lists=tmp_path, folder=tmp_path, folds=True, tokenizer=Words(least=1))
+    assert [fold.tokenizer.words for fold in data.folds] == [("cat", "dog"), ("bird", "dog")]
+    assert data.val.x.tolist() == [[3, UNKNOWN]]
+    test = read_test(data, CONFIG, "cpu", lists=tmp_path, folder=tmp_path)
+    assert [fold.x.tolist() for fold in test.folds] == [[[UNKNOWN, UNKNOWN]], [[2, UNKNOWN]]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipe.models.fitted import fit_baselines, fit_boosting, fit_linear
+from recipe.models.fitted import fit_boosting, fit_linear, fit_table
 from recipe.tasks.classification import Classification
 from recipe.tasks.multilabel import Multilabel
 from recipe.tasks.regression import Regression
@@ -71,9 +71,9 @@ def test_the_ridge_is_that_of_scikit_learn_in_the_unit_of_the_quantity():
 
 def test_each_task_has_its_linear_model_before_its_trees():
     y = (X[:, 0] > 0).long()
-    names = list(fit_baselines(Classification(("a", "b")), X, y, 0))
+    names = list(fit_table(Classification(("a", "b")), X, y, 0))
     assert names == ["logistic regression", "gradient boosting"]
     task = Regression(("a",)).scaled(X[:, :1])
-    assert next(iter(fit_baselines(task, X, task.targets(X[:, :1]), 0))) == "ridge regression"
+    assert next(iter(fit_table(task, X, task.targets(X[:, :1]), 0))) == "ridge regression"
     p = fit_linear(Multilabel(("a", "b")), X, torch.stack([y.float(), 1 - y.float()], 1)).predict(X)
     assert p.sum(1).numpy() == pytest.approx(1, abs=1e-6)

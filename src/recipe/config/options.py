@@ -100,6 +100,21 @@ class Compose(Part):
 
 
 @dataclass
+class Words(Part):
+    least: PositiveInt
+    most: PositiveInt
+    length: PositiveInt | None
+    lowercase: bool
+
+
+@dataclass
+class TextNetwork(Part):
+    width: PositiveInt
+    depth: NonNegativeInt
+    dropout: Share
+
+
+@dataclass
 class Cosine(Part):
     final: Share
     warmup: Annotated[float, Ge(0), Lt(1)]
@@ -235,6 +250,8 @@ class Torchvision(Part):
 OPTIONS: dict[str, type[Part]] = {
     "recipe.models.": Network,
     "recipe.models.resnet.": ResNet,
+    "recipe.models.text.": TextNetwork,
+    "recipe.data.tokens.Words": Words,
     "recipe.sources.arrays.Arrays": Arrays,
     "recipe.sources.arrays.Parquet": Parquet,
     "recipe.sources.digits_flawed.DigitsFlawed": DigitsFlawed,

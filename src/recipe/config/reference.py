@@ -30,7 +30,19 @@ This page is made by `python -m recipe.config.reference`; a test compares it wit
 """
 EFFORTS = ("quick", "normal", "thorough")
 SHARED = {"base": Base, "learn": Learn, "runtime/local": Runtime} | {f"effort/{name}": Effort for name in EFFORTS}
-GROUPS = ("data", "model", "loss", "augment", "optimizer", "sampler", "schedule", "step", "limits", "space")
+GROUPS = (
+    "data",
+    "model",
+    "loss",
+    "augment",
+    "optimizer",
+    "sampler",
+    "tokenizer",
+    "schedule",
+    "step",
+    "limits",
+    "space",
+)
 INSET = 8  # a line of comment that is so much further in than a key continues the comment of that key
 
 

@@ -160,6 +160,7 @@ class Learn(Base):
     optimizer: Part
     augment: Part
     sampler: Part
+    tokenizer: Part
     step: Part
     metric: str | UserMetric
     judged_by: Literal["loss", "metric"]

@@ -15,10 +15,11 @@ from recipe.data.quantiles import Quantiles, few_rows
 from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, column_limits, mean_and_std
+from recipe.data.tokens import Tokenizer, Words
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.inputs.inputs import Inputs
-from recipe.inputs.read import FEATURES, IMAGES
+from recipe.inputs.read import FEATURES, IMAGES, TEXTS
 from recipe.metrics.metric import Metric
 from recipe.metrics.objective import LOSS, Objective
 from recipe.metrics.user_defined import UserFunction
@@ -28,7 +29,8 @@ from recipe.tasks.task import Task
 
 @dataclass(frozen=True)
 class Split:
-    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk; y: as Task.targets.
+    """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk, or tokens (N, L) int64; y: as
+    Task.targets. texts: of tokens, what they were made of.
 
     A training part may have soft targets instead: y (N, K), probabilities of each class. folds: of a test split, the
     same examples standardised like each fold of the data.
@@ -38,6 +40,7 @@ class Split:
     y: Tensor
     ids: list[str]
     folds: tuple["Split", ...] = ()
+    texts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -48,7 +51,7 @@ class Split:
         return self.folds or (self,)
 
     def to(self, device: str) -> "Split":
-        return Split(self.x.to(device), self.y.to(device), self.ids)
+        return replace(self, x=self.x.to(device), y=self.y.to(device))
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,19 @@ class Data:
     val: Split
     task: Task
     metric: Metric  # that gates, ladders, search and report use beside the loss
-    mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows
+    mean: Tensor  # (C, 1, 1), over the training pixels; (F,) over the training rows; (0,) of texts
     std: Tensor
     fingerprint: str
     limits: Tensor | None = None  # (2, F) of a table, standardised: to which its columns are clipped
     objective: Objective = LOSS  # by which trainings are compared on val
+    tokenizer: Tokenizer | None = None  # of texts, fitted to train
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
     @property
     def kind(self) -> Inputs:
         """Of what enters the network."""
+        if self.tokenizer:
+            return TEXTS
         return FEATURES if self.train.x.ndim == 2 else IMAGES
 
     @cached_property
@@ -103,7 +109,7 @@ def load(
     config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"), metric: str | UserFunction = AUTO,
-    folds: bool = False,
+    folds: bool = False, tokenizer: Tokenizer | None = None,
 ) -> Data:  # fmt: skip
     """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
@@ -112,24 +118,21 @@ def load(
     A missing feature gets the mean of its column, which is 0 after standardisation. memory: GiB that the splits may
     take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
     Neither changes a bit of any value. metric: a name, or a user's function. folds: whether folds.csv is read, and
-    each of its folds gets its own standardisation, by the examples that it trains on. Raises RecipeError for texts, and
-    for a metric that is not of the task.
+    each of its folds gets its own standardisation, by the examples that it trains on. tokenizer: of texts; it is fitted
+    to train, and in each fold to its own. Raises RecipeError for a metric that is not of the task.
     """
     store = Store.open(config, folder)
-    if not store.kind.trains:
-        raise RecipeError(
-            f"{config['_target_']} gives texts, and no model of the recipe reads texts yet: prepare stores them, but "
-            "training needs numbers. Make a table of features, such as word counts, and use data: table."
-        )
     task = store.task.with_names(read_names(lists))
     train, val = (_listed(lists / f"{name}.csv", task, len(store.inputs)) for name in ("train", "val"))
     others = _other_folds(train, val, lists) if folds else []
     memory /= 1 + len(others)
+    texts = [] if store.kind.axes else store.texts()
 
     def standardised(train: _Listed, val: _Listed, metric: str | UserFunction, say: Callable[[str], None]) -> Data:
-        return _data(
-            store, task.scaled(train.actual), {"train": train, "val": val}, metric, device, memory, workers, say
-        )
+        scaled, listed = task.scaled(train.actual), {"train": train, "val": val}
+        if not store.kind.axes:
+            return _texts(store, scaled, listed, metric, device, texts, tokenizer or Words())
+        return _data(store, scaled, listed, metric, device, memory, workers, say)
 
     data = standardised(train, val, metric, say)
     if not others:
@@ -156,6 +159,24 @@ def _data(
     return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint, scale.limits)
 
 
+def _texts(
+    store: Store, task: Task, listed: dict[str, "_Listed"], metric: str | UserFunction, device: str, texts: list[str],
+    tokenizer: Tokenizer,
+) -> Data:  # fmt: skip
+    """Train and val of texts, by the words of train."""
+    fitted = tokenizer.fit([texts[row] for row in listed["train"].rows])
+    train, val = (_tokens(fitted, texts, listed[name], task, device) for name in ("train", "val"))
+    nothing = torch.zeros(0)
+    metric_of = chosen_metric(task, train.y, metric)
+    return Data(train, val, task, metric_of, nothing, nothing + 1, store.fingerprint, tokenizer=fitted)
+
+
+def _tokens(tokenizer: Tokenizer, texts: list[str], listed: "_Listed", task: Task, device: str) -> Split:
+    chosen = tuple(texts[row] for row in listed.rows)
+    x, y = tokenizer.encode(chosen), task.targets(listed.actual)
+    return Split(x.to(device), y.to(device), listed.ids, texts=chosen)
+
+
 def read_test(
     data: Data, config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
@@ -168,7 +189,10 @@ def read_test(
         folds = tuple(read_test(fold, config, device, **more) for fold in data.folds)
         return replace(folds[0], folds=folds)
     store = Store.open(config, folder)
-    file, listed = InputsFile(store.inputs), _listed(lists / "test.csv", data.task, len(store.inputs))
+    listed = _listed(lists / "test.csv", data.task, len(store.inputs))
+    if data.tokenizer:
+        return _tokens(data.tokenizer, store.texts(), listed, data.task, device)
+    file = InputsFile(store.inputs)
     scale = Standardization(_top(file), data.mean, data.std, data.limits)
     streamed = StreamedInputs(file, listed.rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))

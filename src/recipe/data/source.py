@@ -36,7 +36,8 @@ class Description:
               target a number or a row of numbers, in d.unit where there is one)
     kind      d.kind: image; features, with d[i] -> (row of numbers, int) and their names d.columns; text, with a str
     encoded   d.encoded(i) -> path, bytes or (name, bytes), and d.targets, in place of d[i]: `prepare` decodes the files
-    layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or None
+    layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or which
+              one holds texts (sources.text_layout.TextLayout); None where there is no such file
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it unchanged
     value_range  d.value_range: a recipe.decode.value_range.ValueRange, or None: the range of the type
     range_settable  whether conf can set `value_range` of this source

@@ -8,8 +8,9 @@ examples.parquet  a row per example: COLUMNS, then meta_*, the metadata of its f
 problems.csv      every example that is not in the store and why, other problems of the source, and, at the level of a
                   note, everything that was converted or is odd
 store.json        the data config, kind, task, shape, the fingerprint of all contents, and how a file becomes an
-                  input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become)
-                  and `value_range` (the stored values of black and white, where the user gave them)
+                  input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become,
+                  which one holds texts) and `value_range` (the stored values of black and white, where the user gave
+                  them)
 """
 
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ class Store:
 
     def dates(self) -> list[str]:
         """The columns of a table that became features of a date."""
-        layout = read_json(self.folder / "store.json")["layout"] or {"features": []}
-        return [feature["column"] for feature in layout["features"] if feature["kind"] == "date"]
+        layout = read_json(self.folder / "store.json")["layout"] or {}
+        return [feature["column"] for feature in layout.get("features", ()) if feature["kind"] == "date"]
 
     def table(self) -> Any:
         """examples.parquet as a pyarrow table; the metadata of each field holds its meaning."""

@@ -36,18 +36,21 @@ def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
 
     Its final bias starts at the best constant answer where that saves loss, as of uneven classes.
     """
-    net = network(cfg, data.task.width, data.train.x[:2], seed)
+    net = network(cfg, data.task.width, data.train.x[:2], seed, data.tokenizer.size if data.tokenizer else None)
     if cfg.train.quantiles:
         net[0].load_state_dict(data.quantiles.state_dict())  # type: ignore[index]  # a Sequential, see `network`
     set_final_bias(net, data)
     return net
 
 
-def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int) -> nn.Module:
-    """As `model`, for a number of outputs; its lazy layers are sized by two inputs (2, C, H, W) or (2, F)."""
+def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int, vocabulary: int | None = None) -> nn.Module:
+    """As `model`, for a number of outputs; its lazy layers are sized by two inputs (2, C, H, W), (2, F) or (2, L).
 
+    vocabulary: of texts, the size of their tokenizer, which their models are called with.
+    """
+    more = {} if vocabulary is None else {"vocabulary": vocabulary}
     with seeded(seed, "init"):
-        net = part(cfg, "model", num_classes=width)
+        net = part(cfg, "model", num_classes=width, **more)
         if not isinstance(net, torch.nn.Module):
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
         if cfg.train.input_size:

@@ -13,7 +13,6 @@ class Features:
     axes: tuple[str, ...] = ("features",)
     has_pixels: bool = False
     has_columns: bool = True
-    trains: bool = True
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return features

@@ -13,7 +13,6 @@ class Images:
     axes: tuple[str, ...] = ("channels", "height", "width")
     has_pixels: bool = True
     has_columns: bool = False
-    trains: bool = True
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return images

@@ -34,7 +34,3 @@ class Inputs(Protocol):
     @property
     def has_columns(self) -> bool:
         """An input is a row of named numbers (F,), of which some may be missing."""
-
-    @property
-    def trains(self) -> bool:
-        """Whether networks can be trained on it."""

@@ -1,4 +1,4 @@
-"""Texts: strings, which no network of the recipe reads yet."""
+"""Texts: strings; as tokens (L,) they enter a network."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +13,6 @@ class Texts:
     axes: tuple[str, ...] = ()
     has_pixels: bool = False
     has_columns: bool = False
-    trains: bool = False
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return texts

@@ -1,13 +1,14 @@
-"""Models of a table that scikit-learn fits in a second: the baselines that are hard to beat.
+"""Models of tables and texts that scikit-learn fits in seconds: the baselines that are hard to beat.
 
 Gradient boosting: histogram-based trees with their default settings (after Ke et al. 2017, LightGBM). Grinsztajn,
 Oyallon and Varoquaux 2022, Why do tree-based models still outperform deep learning on tabular data? find them ahead of
 networks on most tables of this size. Ridge or logistic regression: a linear model at its optimum, which a few passes of
-training need not reach.
+training need not reach. Texts: logistic or ridge regression on TF-IDF of words, alone and with character n-grams, which
+know misspelt words and endings (Wang and Manning 2012, Baselines and bigrams).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,33 +18,57 @@ from torch import Tensor
 from recipe.tasks.task import Task
 
 BOOSTING, RIDGE, LOGISTIC = "gradient boosting", "ridge regression", "logistic regression"
+WORDS, CHARACTERS = "TF-IDF of words", "TF-IDF of words and characters"
 PENALTIES = np.geomspace(1e-3, 1e4, 15)  # of the ridge, chosen by leaving one out (Golub, Heath and Wahba 1979)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """estimators: one per column of the task's targets."""
+    """estimators: one per column of the task's targets. vectors: makes rows of texts; None of a table."""
 
     task: Task
     estimators: Sequence[Any]
+    vectors: Any = None
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Predictions p (N, K), float64, of rows (N, F)."""
-        columns = [_predicted(estimator, x.cpu().numpy()) for estimator in self.estimators]
+    def predict(self, x: Tensor | Sequence[str]) -> Tensor:
+        """Predictions p (N, K), float64, of rows (N, F) or of N texts."""
+        rows = x.cpu().numpy() if isinstance(x, Tensor) else self.vectors.transform(x)
+        columns = [_predicted(estimator, rows) for estimator in self.estimators]
         return self.task.of_columns([torch.from_numpy(column) for column in columns])
 
 
-def fit_baselines(task: Task, x: Tensor, y: Tensor, seed: int) -> dict[str, Fitted]:
+def fit_table(task: Task, x: Tensor, y: Tensor, seed: int) -> dict[str, Fitted]:
     """{name: model} of all, the linear one first."""
     return {RIDGE if not task.discrete else LOGISTIC: fit_linear(task, x, y), BOOSTING: fit_boosting(task, x, y, seed)}
 
 
+def fit_texts(task: Task, texts: Sequence[str], y: Tensor) -> dict[str, Fitted]:
+    """{name: model} of texts; the one of words alone first."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
+
+    known = {"sublinear_tf": True, "dtype": np.float32}
+    words = ("words", TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", **known))
+    characters = ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, **known))
+    fitted = {}
+    for name, parts in ((WORDS, [words]), (CHARACTERS, [words, characters])):
+        vectors = FeatureUnion(parts)
+        fitted[name] = replace(_fitted(task, vectors.fit_transform(texts), y, _linear(task)), vectors=vectors)
+    return fitted
+
+
 def fit_linear(task: Task, x: Tensor, y: Tensor) -> Fitted:
     """Ridge regression of quantities, logistic regression of classes and labels, on standardised rows x (N, F)."""
-    from sklearn.linear_model import LogisticRegression, RidgeCV  # scikit-learn takes seconds to import
+    from sklearn.linear_model import RidgeCV
 
-    make = (lambda: LogisticRegression(max_iter=1000)) if task.discrete else (lambda: RidgeCV(PENALTIES))
-    return _fitted(task, x, y, make)
+    return _fitted(task, x.cpu().numpy(), y, _linear(task) if task.discrete else lambda: RidgeCV(PENALTIES))
+
+
+def _linear(task: Task) -> Callable[[], Any]:
+    """Logistic regression of a class or label, ridge regression of a quantity, on sparse rows too."""
+    from sklearn.linear_model import LogisticRegression, Ridge  # scikit-learn takes seconds to import
+
+    return (lambda: LogisticRegression(max_iter=1000)) if task.discrete else Ridge
 
 
 def fit_boosting(task: Task, x: Tensor, y: Tensor, seed: int) -> Fitted:
@@ -51,14 +76,14 @@ def fit_boosting(task: Task, x: Tensor, y: Tensor, seed: int) -> Fitted:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if task.discrete else HistGradientBoostingRegressor
-    return _fitted(task, x, y, lambda: kind(random_state=seed))
+    return _fitted(task, x.cpu().numpy(), y, lambda: kind(random_state=seed))
 
 
-def _fitted(task: Task, x: Tensor, y: Tensor, make: Callable[[], Any]) -> Fitted:
-    """One estimator for each column of the targets."""
+def _fitted(task: Task, rows: Any, y: Tensor, make: Callable[[], Any]) -> Fitted:
+    """One estimator for each column of the targets; rows: an array, or a sparse matrix."""
     from threadpoolctl import threadpool_limits
 
-    rows, estimators = x.cpu().numpy(), []
+    estimators = []
     with threadpool_limits(torch.get_num_threads()):  # more threads than cores wait for each other
         for column in task.columns(y.cpu()):
             values = column.numpy()
@@ -67,16 +92,16 @@ def _fitted(task: Task, x: Tensor, y: Tensor, make: Callable[[], Any]) -> Fitted
     return Fitted(task, estimators)
 
 
-def _predicted(estimator: Any, rows: np.ndarray) -> np.ndarray:
+def _predicted(estimator: Any, rows: Any) -> np.ndarray:
     """(N, highest class + 1) probabilities, or (N, 1) quantities; estimator: fitted, or the only class there is."""
     if hasattr(estimator, "predict_proba"):
         classes = estimator.classes_.astype(int)
-        p = np.zeros((len(rows), classes.max() + 1))
+        p = np.zeros((rows.shape[0], classes.max() + 1))
         p[:, classes] = estimator.predict_proba(rows)
         return p
     if hasattr(estimator, "predict"):
         quantities: np.ndarray = estimator.predict(rows).astype(float)[:, None]
         return quantities
-    p = np.zeros((len(rows), int(estimator) + 1))
+    p = np.zeros((rows.shape[0], int(estimator) + 1))
     p[:, int(estimator)] = 1.0
     return p

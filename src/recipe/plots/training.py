@@ -8,6 +8,7 @@ from torch import Tensor
 
 from recipe.plots import sheets
 from recipe.plots.style import COLOURS, drawing
+from recipe.plots.text_lines import text_lines
 
 TITLES = {"train_loss": "training loss", "val_loss": "validation loss"}
 
@@ -41,13 +42,16 @@ def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], ti
 
 
 def first_batch(path: Path, batch: Any, data: Any) -> None:
-    """What entered the network, with its targets: images in their original values, rows of a table as they are.
+    """What entered the network, with its targets: images in their original values, rows of a table as they are, texts
+    as far as their words are in the vocabulary.
 
     batch: a BatchCapture.
     """
     entered, targets = batch.entered[0], data.task.shown(data.task.actual(batch.loaded[0][1]))
     if data.kind.has_pixels:
         sheets.pictures(path, data.pictures(entered), targets)
+    elif data.tokenizer:
+        text_lines(path, [data.tokenizer.decode(row) for row in entered.cpu()], targets)
     else:
         rows_of_a_table(path, entered.flatten(1).cpu(), targets)
 

@@ -6,15 +6,18 @@ Fashion-MNIST, CIFAR-10, ants and bees one is outside; all are where the values 
 a fifth to all where they are divided by 4, and nearly none where they are halved.
 Of a row of features each column is compared with its minimum and maximum in training, and may exceed them by the
 difference of the two: this detects a year in place of an age, or grams in place of kilograms.
+Of a text the share of unknown words is compared with the 99th percentile of training texts: another language.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from recipe.data.batches import Data
 from recipe.data.streaming import rows_per_chunk
+from recipe.data.tokens import PADDING, UNKNOWN
 
 IMAGES = 1000  # training images that are measured, evenly spread
 FACTOR = 2.0
@@ -23,7 +26,8 @@ ROUNDING = 1e-5  # tolerance of a column with one value in training, and of an i
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """Of rows of features each column's minimum and maximum; of images one pair, the contrast's percentiles (0..1)."""
+    """Of rows of features each column's minimum and maximum; of images one pair, the contrast's percentiles (0..1); of
+    texts one, of the share of unknown words."""
 
     low: list[float]
     high: list[float]
@@ -31,6 +35,9 @@ class TrainingRange:
 
 def training_range(data: Data) -> TrainingRange:
     x, count = data.train.x, len(data.train)
+    if data.tokenizer:
+        most = unknown_shares(cast(Tensor, x)).quantile(0.99).item()
+        return TrainingRange([0.0], [most])
     if data.kind.has_columns:
         ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(rows_per_chunk(x.shape))]
         low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)
@@ -42,6 +49,21 @@ def training_range(data: Data) -> TrainingRange:
     )
     low, high = contrasts.quantile(torch.tensor([0.01, 0.99])).tolist()
     return TrainingRange([low], [high])
+
+
+def unknown_shares(tokens: Tensor) -> Tensor:
+    """(N,) the share of unknown words in each text (N, L); 1 of an empty one, which says nothing."""
+    words = (tokens != PADDING).sum(1)
+    return torch.where(words > 0, (tokens == UNKNOWN).sum(1) / words.clamp_min(1), 1.0)
+
+
+def drift_of_texts(expected: TrainingRange, tokens: Tensor) -> list[str]:
+    """As `drift`: texts of which more words are unknown than of nearly all training texts."""
+    (most,) = expected.high
+    return [
+        f"{share:.0%} of its words are in hardly any training text, there {most:.0%} at most" if share > most else ""
+        for share in unknown_shares(tokens).tolist()
+    ]
 
 
 def contrast(images: Tensor) -> Tensor:

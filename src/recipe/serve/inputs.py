@@ -9,6 +9,7 @@ import numpy as np
 
 from recipe.data.images import Fit, lossless, preview
 from recipe.data.reading import apply_fit, converted
+from recipe.data.split_names import is_missing
 from recipe.data.store import Store
 from recipe.decode import pool
 from recipe.decode.value_range import ValueRange
@@ -22,7 +23,10 @@ from recipe.sources.folder import METADATA
 from recipe.sources.list_files import list_files
 from recipe.sources.npz import as_bytes, open_archive, read_array
 from recipe.sources.read_table import TableRows
+from recipe.sources.text_layout import TextLayout
+from recipe.verdict import cause
 
+TEXT_FILE, LARGEST_TEXT = ".txt", 10**7  # bytes
 TABLES = {*DELIMITERS, ".parquet"}
 ARRAYS = {".npy", ".npz"}
 
@@ -32,7 +36,7 @@ class NamedInput:
     """A prepared input, or the reason why there is none."""
 
     name: str  # the file's name below the folder, or the line of a table
-    value: np.ndarray | None  # (C, H, W) or (F,), in the form of the store
+    value: np.ndarray | str | None  # (C, H, W) or (F,), in the form of the store, or a text
     problem: str = ""
 
 
@@ -48,30 +52,32 @@ class InputForm:
     user_fit: bool  # a user-defined function has fitted the images, and is not part of the system
     limits: pool.DecodingLimits
     layout: Layout | None
+    text_layout: TextLayout | None = None
     value_range: ValueRange | None = None  # stored values of black and white
     files: bool = True  # `prepare` read files; otherwise arrays, to which the range applies as well
 
     @classmethod
     def of_facts(cls, facts: dict) -> "InputForm":
         """facts: FACTS of store.json."""
-        files, layout = facts["files"] or {}, facts["layout"]
+        files, layout, kind = facts["files"] or {}, facts["layout"], KINDS[facts["kind"]]
         fit, value_range = files.get("fit"), facts.get("value_range")
         user_fit = fit == "own"
         return cls(
-            kind=KINDS[facts["kind"]],
+            kind=kind,
             shape=tuple(facts["shape"]),
             dtype=facts["dtype"],
             columns=tuple(facts["columns"]),
             fit=Fit(**fit) if fit and not user_fit else None,
             user_fit=user_fit,
             limits=pool.DecodingLimits(**files.get("limits") or {}),
-            layout=Layout.from_dict(layout) if layout else None,
+            layout=Layout.from_dict(layout) if layout and kind.has_columns else None,
+            text_layout=TextLayout(**layout) if layout and not kind.axes else None,
             value_range=ValueRange(**value_range) if value_range else None,
             files=facts["files"] is not None,
         )
 
     def __str__(self) -> str:
-        return _shape_text(self.shape, self.dtype)
+        return _shape_text(self.shape, self.dtype) if self.kind.axes else self.kind.plural
 
     def checked(self, name: str, value: np.ndarray) -> NamedInput:
         """One shape and one type, as in the store."""
@@ -98,7 +104,9 @@ def read_inputs(path: Path, form: InputForm, workers: int) -> Iterator[NamedInpu
     """
     suffix = path.suffix.lower()
     if not path.exists():
-        raise RecipeError(f"{path} is missing. Name an image, a folder of images, a table or an array.")
+        raise RecipeError(f"{path} is missing. Name an image, a text, a folder of them, a table or an array.")
+    if not form.kind.axes:
+        return from_texts(path, form)
     if suffix in ARRAYS:
         return from_array(path, form)
     if form.kind.has_columns:
@@ -113,6 +121,41 @@ def read_inputs(path: Path, form: InputForm, workers: int) -> Iterator[NamedInpu
     if suffix in TABLES:
         raise RecipeError(f"{path}: the model reads images; name an image, a folder of them, or an array.")
     return from_images(path, form, workers)
+
+
+def from_texts(path: Path, form: InputForm) -> Iterator[NamedInput]:
+    """A .txt file, every one below a folder, or a text in each row of a table or of an array."""
+    suffix = path.suffix.lower()
+    if suffix in ARRAYS:
+        texts = _array_of(path)
+        if texts.dtype.kind != "U" or texts.ndim != 1:
+            raise RecipeError(f"{path} is {texts.dtype} {texts.shape}: it must be a row of texts.")
+        return (NamedInput(f"{path.name}, row {i}", str(text)) for i, text in enumerate(texts))
+    if suffix in TABLES - {TEXT_FILE}:
+        layout = form.text_layout or TextLayout("text")
+        return _texts_of(layout.read(path), layout)
+    if path.is_dir():
+        names = [name for name, _ in list_files(path).files if name.lower().endswith(TEXT_FILE)]
+        if not names:
+            raise RecipeError(f"{path}: there is no {TEXT_FILE} file below this folder.")
+        return (_text_file(shown(name), path / name) for name in names)
+    if suffix != TEXT_FILE:
+        raise RecipeError(f"{path}: the model reads texts: a {TEXT_FILE} file, a folder of them, a table or an array.")
+    return iter([_text_file(shown(path.name), path)])
+
+
+def _texts_of(rows: TableRows, layout: TextLayout) -> Iterator[NamedInput]:
+    for place, text in zip(rows.places, rows.columns[layout.text], strict=True):
+        yield NamedInput(place, "" if is_missing(text) else str(text))
+
+
+def _text_file(name: str, path: Path) -> NamedInput:
+    if path.stat().st_size > LARGEST_TEXT:
+        return NamedInput(name, None, f"too large: {path.stat().st_size:,} bytes; {LARGEST_TEXT:,} at most")
+    try:
+        return NamedInput(name, path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, OSError) as error:
+        return NamedInput(name, None, f"unreadable: {cause(error)}")
 
 
 def from_images(path: Path, form: InputForm, workers: int) -> Iterator[NamedInput]:
@@ -160,14 +203,7 @@ def from_rows(rows: TableRows, layout: Layout) -> Iterator[NamedInput]:
 
 def from_array(path: Path, form: InputForm) -> Iterator[NamedInput]:
     """The first axis of an array counts the examples. Of an archive: its only array, or `x`."""
-    if path.suffix.lower() == ".npz":
-        archive = open_archive(path)
-        values = read_array(archive, archive.files[0] if len(archive.files) == 1 else "x", str(path))
-    else:
-        try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise RecipeError(f"{path} cannot be read as a NumPy array: {error}") from None
+    values = _array_of(path)
     if form.kind.has_pixels and form.dtype == "uint8":
         values = as_bytes(values)
     if values.ndim < 2:
@@ -175,11 +211,23 @@ def from_array(path: Path, form: InputForm) -> Iterator[NamedInput]:
     return (_of_array(f"{path.name}, row {i}", value, form) for i, value in enumerate(values))
 
 
+def _array_of(path: Path) -> np.ndarray:
+    if path.suffix.lower() == ".npz":
+        archive = open_archive(path)
+        return read_array(archive, archive.files[0] if len(archive.files) == 1 else "x", str(path))
+    try:
+        return cast(np.ndarray, np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise RecipeError(f"{path} cannot be read as a NumPy array: {error}") from None
+
+
 def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
     """The inputs of a request: a pandas table with a row per input, or an array whose first axis counts them.
 
     The table has the columns of the file that was learned from, or `image` with the bytes of an image file each.
     """
+    if not form.kind.axes:
+        return _texts_of_request(request, form.text_layout or TextLayout("text"))
     if not hasattr(request, "columns"):
         return (_of_array(f"row {i}", value, form) for i, value in enumerate(request))
     columns = {str(name): request[name].tolist() for name in request.columns}
@@ -193,10 +241,20 @@ def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
     return decode_files(columns["image"], places, form, 1)
 
 
+def _texts_of_request(request, layout: TextLayout) -> Iterator[NamedInput]:
+    places = [f"row {i}" for i in range(len(request))]
+    if not hasattr(request, "columns"):
+        return (NamedInput(place, str(text)) for place, text in zip(places, request, strict=True))
+    columns = {str(name): request[name].tolist() for name in request.columns}
+    return _texts_of(layout.require_column(TableRows("the request", columns, places)), layout)
+
+
 def example_request(form: InputForm, store: Store):
     """A request of two inputs, in a form that `request_inputs` reads."""
     import pandas
 
+    if not form.kind.axes:
+        return pandas.DataFrame({(form.text_layout or TextLayout("text")).text: store.texts()[:2]})
     if form.layout:
         return pandas.DataFrame(form.layout.decode(store.inputs[:2]))
     stored = np.array(store.inputs[:2])

@@ -51,7 +51,7 @@ def predict_inputs(system: System, inputs: Iterable[NamedInput]) -> Iterator[Pre
         values = [one.value for one in batch if one.value is not None]
         results: Iterator[tuple[Tensor, str]] = iter(())
         if values:
-            stacked = np.stack(values)
+            stacked = np.stack(values) if system.form.kind.axes else np.array(values, object)
             results = zip(system.predict(stacked), system.drift(stacked), strict=True)
         for one in batch:
             p, drift = (None, "") if one.value is None else next(results)

@@ -12,8 +12,9 @@ is built is limited to recipe.serve.allowed_targets, and everything else needs t
 import math
 import os
 import shutil
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,12 +28,13 @@ from torch import Tensor, nn
 from recipe.config.changes import change
 from recipe.data.batches import Data
 from recipe.data.streaming import Standardization
+from recipe.data.tokens import Words
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
 from recipe.metrics.scores import weighted
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
-from recipe.serve.input_drift import TrainingRange, drift, training_range
+from recipe.serve.input_drift import TrainingRange, drift, drift_of_texts, training_range
 from recipe.serve.inputs import FACTS, InputForm
 from recipe.serve.integrity import ANEW, checked_name, read_description, sha256, verified, write_description
 from recipe.tasks.answers import Answers
@@ -53,7 +55,8 @@ class System:
     classes, are predicted; each empty of other tasks.
 
     scales, tasks: of each fold of a cross-validation, what standardises the inputs and turns outputs into predictions;
-    without folds one of each. folds: of each member, which of them it was trained in.
+    without folds one of each. tokenizers: of texts, in place of scales. folds: of each member, which of them it was
+    trained in.
     """
 
     form: InputForm
@@ -67,6 +70,7 @@ class System:
     half_widths: tuple[float, ...]
     thresholds: tuple[float, ...]
     device: str
+    tokenizers: list[Words] = field(default_factory=list)
 
     @property
     def task(self) -> Task:
@@ -81,7 +85,7 @@ class System:
         its = [i for i, of in enumerate(self.folds) if of == fold]
         return replace(
             self, members=[self.members[i] for i in its], counts=[self.counts[i] for i in its], folds=[0] * len(its),
-            scales=[self.scales[fold]], tasks=[self.tasks[fold]],
+            scales=self.scales[fold : fold + 1], tasks=[self.tasks[fold]], tokenizers=self.tokenizers[fold : fold + 1],
         )  # fmt: skip
 
     @property
@@ -91,9 +95,10 @@ class System:
     def predict(self, inputs: np.ndarray) -> Tensor:
         """Predictions (N, K), float64, of inputs (N, C, H, W) or (N, F) as `prepare` stores them: not standardised.
 
-        inputs may be a memory map: `BATCH` of them are read at a time. Raises RecipeError for another shape or type.
+        inputs may be a memory map: `BATCH` of them are read at a time; of texts it is an array of strings (N,). Raises
+        RecipeError for another shape or type.
         """
-        if (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
+        if self.form.kind.axes and (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
             raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
         batches = [self.average(self.member_predictions(*self._entering(part))) for part in parts]
@@ -101,6 +106,8 @@ class System:
 
     def drift(self, inputs: np.ndarray) -> list[str]:
         """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
+        if self.tokenizers:
+            return drift_of_texts(self.training_range, self.tokenizers[0].encode(inputs.tolist()))
         return drift(self.training_range, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
 
     def member_predictions(self, *x: Tensor) -> Tensor:
@@ -116,6 +123,8 @@ class System:
 
     def _entering(self, raw: np.ndarray) -> list[Tensor]:
         """Like each fold."""
+        if self.tokenizers:
+            return [tokenizer.encode(raw.tolist()).to(self.device) for tokenizer in self.tokenizers]
         return [scale(torch.from_numpy(raw).to(self.device).clone()) for scale in self.scales]
 
 
@@ -153,7 +162,7 @@ def save(
             "recipe": _version(),
             "task": data.task.facts(),
             "inputs": {name: facts[name] for name in FACTS},
-            **_standardization(data),
+            **_entering(data),
             **({"further_folds": [_scaling(fold) for fold in data.folds[1:]]} if data.folds else {}),
             "seen": asdict(training_range(data)),
             "members": entries,
@@ -167,11 +176,14 @@ def save(
 
 
 def _scaling(data: Data) -> dict:
-    """What standardises inputs, and quantities, as the system has them of the first fold."""
-    return {"task": data.task.facts(), **_standardization(data)}
+    """What the system has of the first fold, of another one."""
+    return {"task": data.task.facts(), **_entering(data)}
 
 
-def _standardization(data: Data) -> dict:
+def _entering(data: Data) -> dict:
+    """What makes the inputs of networks of stored ones: a scale, or of texts a tokenizer."""
+    if data.tokenizer:
+        return {"tokenizer": data.tokenizer.facts()}
     limits = {} if data.limits is None else {"limits": data.limits.tolist()}
     return {"mean": data.mean.flatten().tolist(), "std": data.std.flatten().tolist(), **limits}
 
@@ -198,7 +210,9 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     try:
         form = InputForm.of_facts(facts["inputs"])
         described, expected = [facts, *facts.get("further_folds", ())], TrainingRange(**facts["seen"])
-        scales, tasks = [_scale(one, form, device) for one in described], [task_of(one["task"]) for one in described]
+        tasks, texts = [task_of(one["task"]) for one in described], not form.kind.axes
+        scales = [] if texts else [_scale(one, form, device) for one in described]
+        tokenizers = [Words.of_facts(one["tokenizer"]) for one in described] if texts else []
         entries = facts["members"]
         folds = [int(entry.get("fold", 0)) for entry in entries]
         calibration, half_widths, thresholds = (tuple(map(float, facts[name])) for name in CHOSEN)
@@ -209,7 +223,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         sound = sound and set(folds) <= set(range(len(described))) and len({task.names for task in tasks}) == 1
         sound = sound and all(isinstance(facts[name], list) for name in CHOSEN)
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
-        sound = sound and all(len(one["mean"]) == len(one["std"]) == form.shape[0] for one in described)
+        sound = sound and (texts or all(len(one["mean"]) == len(one["std"]) == form.shape[0] for one in described))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
     if not sound:
@@ -220,13 +234,20 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     members = [
-        _member(folder, model, front, files[name], form, tasks[0].width, device)
-        for (_, model, name), front in zip(named, fronts, strict=True)
+        _member(folder, model, front, files[name], partial(_example, form, tokenizers, fold, device), tasks[0].width)
+        for (_, model, name), front, fold in zip(named, fronts, folds, strict=True)
     ]
     return System(
         form=form, scales=scales, tasks=tasks, training_range=expected, members=members, folds=folds, counts=counts,
-        calibration=calibration, half_widths=half_widths, thresholds=thresholds, device=device,
+        calibration=calibration, half_widths=half_widths, thresholds=thresholds, device=device, tokenizers=tokenizers,
     )  # fmt: skip
+
+
+def _example(form: InputForm, tokenizers: list[Words], fold: int, device: str) -> tuple[Tensor, int | None]:
+    """(two inputs as they enter a network, the size of a vocabulary)"""
+    if not tokenizers:
+        return torch.zeros(2, *form.shape, device=device), None
+    return tokenizers[fold].encode(["", ""]).to(device), tokenizers[fold].size
 
 
 def _sound(
@@ -283,13 +304,14 @@ def _front(entry: dict) -> dict:
 
 
 def _member(
-    folder: Path, model: dict, front: dict, weights: Path, form: InputForm, width: int, device: str
+    folder: Path, model: dict, front: dict, weights: Path, example: Callable[[], tuple[Tensor, int | None]], width: int
 ) -> nn.Module:
     """model: a description without refused targets."""
     target = model["_target_"]
     try:
         cfg = OmegaConf.create({"model": model, "train": front})
-        net = build.network(cfg, width, torch.zeros(2, *form.shape, device=device), seed=0)
+        inputs, vocabulary = example()  # may ask for more memory than there is
+        net = build.network(cfg, width, inputs, seed=0, vocabulary=vocabulary)
     except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
         reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
         raise RecipeError(

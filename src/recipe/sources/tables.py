@@ -18,6 +18,7 @@ from recipe.sources.dates import times
 from recipe.sources.feature_encoding import Layout, encode_features
 from recipe.sources.read_table import TableRows, read_rows
 from recipe.sources.targets import Column, Targets, TaskWord, Words, read_targets
+from recipe.sources.text_layout import TextLayout
 
 
 class Table:
@@ -113,6 +114,7 @@ class Text:
         _require_encoding(file, encoding)
         rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter, encoding=encoding)
         self.texts = rows.column(text)
+        self.layout = TextLayout(rows.name_of(text), header, quoted, delimiter, encoding)
         predicted = _take_targets(self, rows, Words(label, target, labels, classes, unit, task))
         self.groups = rows.column(group) if group is not None else None
         self.metadata = {rows.name_of(name): rows.column(name) for name in metadata}

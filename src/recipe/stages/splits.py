@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from recipe.config.instantiate import data_name, metric, plain
+from recipe.config.instantiate import data_name, metric, part, plain
 from recipe.data import batches
 from recipe.data.batches import Data, Split
 from recipe.metrics.objective import objective_of
@@ -11,7 +11,10 @@ from recipe.stages.runner import Run
 
 def load_data(run: Run, folds: bool = False) -> Data:
     """Train and val, standardised by train; MLflow gets their fingerprint. folds: whether the folds are read too."""
-    data = batches.load(plain(run.cfg, "data"), run.device, metric=metric(run.cfg), folds=folds, **_reading(run))
+    tokenizer = part(run.cfg, "tokenizer")
+    data = batches.load(
+        plain(run.cfg, "data"), run.device, metric=metric(run.cfg), folds=folds, tokenizer=tokenizer, **_reading(run)
+    )
     run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
     return replace(data, objective=objective_of(run.cfg.judged_by, data.metric))
 

@@ -12,15 +12,18 @@ from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
+from recipe.experiment.fitted_baselines import fit_baselines
 from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
-from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE, fit_baselines
+from recipe.models.fitted import BOOSTING, CHARACTERS, LOGISTIC, RIDGE
 from recipe.stages.baseline.checks import Baselines
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
 from recipe.train.lane import Row, Trained, judged
 from recipe.train.loop import outputs
 
+LINEAR = RIDGE, LOGISTIC, CHARACTERS, "linear"  # the first that is there is the linear model to beat
+SHIPPED = "linear", "convnet", "words"  # baselines in conf/baseline.yaml
 WATCHED = 24  # validation examples whose predictions are followed
 REGULARIZERS = (
     "train.augment",
@@ -70,13 +73,12 @@ def constant(cfg: DictConfig, data: Data) -> Baseline:
 
 
 def fitted(cfg: DictConfig, data: Data) -> list[Baseline]:
-    """Those of scikit-learn; none where the inputs are not columns of a table, or do not fit into memory."""
-    x_train, x_val, task = data.train.x, data.val.x, data.task
-    if not data.kind.has_columns or not isinstance(x_train, Tensor) or not isinstance(x_val, Tensor):
-        return []
+    """Those of scikit-learn, of tables and texts in memory."""
     done = []
-    for name, model in fit_baselines(task, x_train, data.train.y, cfg.seed).items():
-        on_train, on_val = (task.outputs_of(model.predict(x)).float().to(data.train.y.device) for x in (x_train, x_val))
+    for name, predict in fit_baselines(data, cfg.seed).items():
+        on_train, on_val = (
+            data.task.outputs_of(predict(part)).float().to(data.train.y.device) for part in (data.train, data.val)
+        )
         done.append(_without_network(cfg, data, name, on_train, on_val))
     return done
 
@@ -94,13 +96,13 @@ def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, o
 def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
     """The constant, those fitted to a table, each baseline of conf that is not the configured model, and that one.
 
-    Rows of features have no neighbouring pixels, so the convnet is left out for them.
+    Which of conf's suit the inputs depends on their kind: rows of features have no neighbouring pixels.
     """
     baselines = [constant(cfg, data), *fitted(cfg, data)]
     for baseline in baselines:
         run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
-    images = data.kind.has_pixels
-    others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (images or n != "convnet")}
+    suiting = data.kind.choose(images=("linear", "convnet"), features=("linear",), texts=("words",))
+    others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (n in suiting or n not in SHIPPED)}
     for name, model in {**others, "model": cfg.model}.items():
         with_model = cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))
         baselines.append(_train(with_model, name, data, run))
@@ -140,7 +142,7 @@ def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baseli
         regularizers=regularizers(cfg),
         lost=[t.ended for b in baselines for t in b.trained if t.lost],
         over_constant=over_constant(data, model, constant) if model.val_outputs else None,
-        over_linear=lower_loss(data, model, named.get(RIDGE) or named.get(LOGISTIC) or named.get("linear")),
+        over_linear=lower_loss(data, model, next((named[n] for n in LINEAR if n in named), None)),
         over_boosting=lower_loss(data, model, named.get(BOOSTING)),
         tabular=data.kind.has_columns,
     )

@@ -12,9 +12,10 @@ from recipe.metrics.resampling import percentiles
 from recipe.metrics.scores import bootstrap, reliability
 from recipe.plots.sheets import pictures
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
+from recipe.plots.text_lines import text_lines
 from recipe.stages.ensemble import quantity_figures
 from recipe.stages.ensemble.extended_training import ExtendedTraining
-from recipe.stages.ensemble.final_evaluation import ScoredSystem, wrong_pictures
+from recipe.stages.ensemble.final_evaluation import ScoredSystem, worst_shown
 from recipe.stages.ensemble.results import Results
 from recipe.stages.ensemble.selection import CALIBRATION_ERROR, LOSS, EnsembleSize, enough
 from recipe.tasks.task import Task
@@ -33,7 +34,11 @@ def draw(out: Path, r: Results, data: Data, test: Split) -> None:
         quantity_figures.draw(out, r)
     else:
         reliabilities(out / "reliability.png", r)
-        pictures(out / "mispredictions.png", *wrong_pictures(r.answers, r.final.p_test, test, data), columns=8)
+        wrong, shown = worst_shown(r.answers, r.final.p_test, test, data)
+        if test.texts:
+            text_lines(out / "mispredictions.png", [test.texts[i] for i in wrong], shown)
+        else:
+            pictures(out / "mispredictions.png", data.pictures(test.x[wrong]), shown, columns=8)
 
 
 def size_curves(path: Path, sizes: list[EnsembleSize], greedy: list[float], metric: Metric, loss: str) -> None:

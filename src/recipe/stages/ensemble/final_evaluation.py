@@ -9,12 +9,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from recipe.data.batches import Data, Split
+from recipe.experiment.fitted_baselines import fit_baselines
 from recipe.experiment.saved import read_baselines
 from recipe.files import write_table
 from recipe.metrics.comparison import Comparison, compare
 from recipe.metrics.metric import Metric
 from recipe.metrics.scores import weighted
-from recipe.models.fitted import fit_baselines
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.member_weights import MemberWeights
 from recipe.stages.ensemble.members import Member, best_member, member_on_test, saved_predictions, stack
@@ -114,12 +114,10 @@ def _baseline_systems(cfg: DictConfig, data: Data, test: Split, folder: Path) ->
 
 
 def _fitted(data: Data, test: Split, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """{model: its predictions on val and on test}; empty where these are not columns of a table in memory."""
-    rows = [part.x for part in (data.train, data.val, test) if isinstance(part.x, Tensor)]
-    if len(rows) < 3 or not data.kind.has_columns:
+    """{model: its predictions on val and on test}; empty where there is none, and of a table on disk."""
+    if not isinstance(test.x, Tensor):
         return {}
-    models = fit_baselines(data.task, rows[0], data.train.y, seed)
-    return {name: (model.predict(rows[1]), model.predict(rows[2])) for name, model in models.items()}
+    return {name: (predict(data.val), predict(test)) for name, predict in fit_baselines(data, seed).items()}
 
 
 def _of_folds(name: str, predicted: list[tuple[Tensor, Tensor]]) -> ScoredSystem:
@@ -182,10 +180,10 @@ def worst_first(task: Task, answers: Answers, p: Tensor, actual: Tensor) -> Tens
     return wrong[task.losses(p, actual)[wrong].argsort(descending=True, stable=True)]
 
 
-def wrong_pictures(
+def worst_shown(
     answers: Answers, p: Tensor, test: Split, data: Data, most: int = 48
 ) -> tuple[Tensor, list[str]]:  # fmt: skip
-    """(pictures, titles `label → prediction`) of wrong predictions on test, the greatest loss first."""
+    """(places, titles `label → prediction`) of wrong predictions on test, the greatest loss first."""
     actual = data.task.actual(test.y.cpu())
     index = worst_first(data.task, answers, p, actual)[:most]
-    return data.pictures(test.x[index]), answers.captions(p[index], actual[index])
+    return index, answers.captions(p[index], actual[index])

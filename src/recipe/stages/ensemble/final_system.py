@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -25,6 +26,8 @@ class FinalSystem:
 
     def predictions(self, split: Split) -> Tensor:
         """(N, K), from the stored inputs."""
+        if split.texts:
+            return self.system.predict(np.array(split.texts, object))
         return self.system.predict(self.store.inputs[self.store.rows(split.ids)])
 
 

@@ -159,7 +159,7 @@ def page(
     named = on_val.answers.right(on_val.p, on_val.actual) is not None
     initial_filter = {"wrong": ["yes"]} | ({"split": ["val", "test"]} if len(doubts) else {})
     rows = store.rows([i for p in predicted for i in p.ids])
-    columns = _columns(predicted, wrong)
+    columns, texts = _columns(predicted, wrong), store.texts()
     return explorer(
         [*columns, *_store_columns(store, rows)],
         ROLES if named else ROLES_OF_QUANTITIES,
@@ -168,6 +168,7 @@ def page(
         f"{on_test.wrong.sum():,} of {len(on_test.ids):,} on test; {len(on_train.doubted):,} labels of train are in "
         f"doubt; {len(final.system.members)} members are averaged",
         picture=(lambda i: store.picture(rows[i])) if store.kind.has_pixels else None,
+        text=None if store.kind.axes else [texts[row] for row in rows],
         classes=on_val.answers.names,
         entry=final.system.task.labels.entry,
         measured=on_val.answers.measured,

@@ -57,8 +57,8 @@ class SizedModel:
 
 
 def irreducible_loss(data: Data) -> float:
-    """The training loss that no model can go below: equal rows of a table with different targets. 0 for images."""
-    if not data.kind.has_columns or not isinstance(data.train.x, Tensor):
+    """The training loss that no model can go below: equal rows or texts with different targets. 0 for images."""
+    if data.kind.has_pixels or not isinstance(data.train.x, Tensor):
         return 0.0
     return data.task.lowest_loss(row_codes(data.train.x.cpu().numpy()), data.train.y.cpu())
 

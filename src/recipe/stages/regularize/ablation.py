@@ -216,6 +216,8 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
     if not data.kind.has_columns and "train.quantiles" in keys:
         return "the inputs are not columns of a table"
+    if data.tokenizer and "train.mixup" in keys:
+        return "words cannot be mixed"
     if not data.kind.has_pixels and any(key.split(".")[0] == "augment" or key in CHANGES_IMAGES for key in keys):
         return "the inputs are not images"
     if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):

@@ -63,10 +63,13 @@ def _with_model_of(first: list[Setup], setup: Setup) -> Setup:
 
 
 def example_rows(cfg: DictConfig, data: Data, result: Ablation, count: int = 12) -> list[tuple[str, Tensor]]:
-    """(name, images (count, C, H, W) in 0..1): the originals, then a row per level that changes the input.
+    """(name, images (count, C, H, W) in 0..1): the originals, then a row per level that changes the input; none where
+    the inputs are not images.
 
     A level that was skipped because it changes the label has a row too, which shows why.
     """
+    if not data.kind.has_pixels:
+        return []
     x = data.train.x[:count]
     rows = [("original", data.pictures(x))]
     for level in (level for candidate in result.candidates for level in candidate.levels):

@@ -9,6 +9,7 @@ from torch import Tensor
 from recipe.experiment.arms import Arm, Gain
 from recipe.plots import sheets
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing, few_ticks
+from recipe.plots.text_lines import sentence
 from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
 from recipe.stages.regularize.learning_curve import Extrapolation, LearningCurve
@@ -27,7 +28,10 @@ def draw(
     """All figures of the stage. examples: (name, images) rows, the originals first."""
     gains(out / "gains.png", result)
     learning_curves(out / "learning_curve.png", curves)
-    sheets.rows(out / "inputs.png", examples)
+    if examples:
+        sheets.rows(out / "inputs.png", examples)
+    else:
+        sentence(out / "inputs.png", "the inputs are not images")
     first_layer(out / "first_layer.png", diagnostics.filters)
     activations(out / "activations.png", diagnostics.activations)
     loss_curves(out / "curves.png", {name: [t.curve for t in arm.lanes] for name, arm in result.best_arms().items()})
@@ -171,9 +175,7 @@ def _law(axis: Any, extrapolation: Extrapolation, largest: int, scale: float) ->
 def first_layer(path: Path, filters: Tensor | None, most: int = 64) -> None:
     """Filters (F, C, H, W) as images: of one channel red above and blue below 0, of three in colour, around grey."""
     if filters is None:
-        with drawing(path, width=5, height=0.6) as (_, axis):
-            axis.set_axis_off()
-            axis.text(0, 0.4, "the first layer does not see an image")
+        sentence(path, "the first layer does not see an image")
         return
     channels, size = filters.shape[1], "x".join(map(str, filters.shape[1:]))
     tiles = filters if channels in (1, 3) else filters.flatten(0, 1)[:, None]
