@@ -28,7 +28,7 @@ def main(cfg, run):
     return Report(
         captions.metrics(result, data.metric), verdicts({}) + run.judge(checks, subject),
         [candidate.prediction() for candidate in result.candidates], scores=captions.scores(result), metric=data.metric,
-        evidence=captions.EVIDENCE, figures=captions.FIGURES,
+        evidence=captions.EVIDENCE, figures=captions.figure_captions(diagnosed),
         summary=captions.summary(result, cfg), findings=captions.findings(result, curves, cfg),
     )  # fmt: skip
 

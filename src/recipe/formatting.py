@@ -78,7 +78,13 @@ def lowering(mean: float, low: float, high: float, what: str, sample: str, confi
         verb, mean, low, high = "raises", -mean, -high, -low
     half = (high - low) / 2
     decimals = max(3, -math.floor(math.log10(half))) if half > 0 and math.isfinite(half) else 3
-    return f"{verb} {what} by {mean:.{decimals}f} ({interval(low, high, confidence, decimals)}, {sample})"
+    amount = f"{mean:.{decimals}f}" if round(mean, decimals) else f"less than {10**-decimals:.{decimals}f}"
+    return f"{verb} {what} by {amount} ({interval(low, high, confidence, decimals)}, {sample})"
+
+
+def outcome(low: float, high: float) -> str:
+    """Of a prediction that something falls; low, high: the interval of its fall."""
+    return "confirmed" if low > 0 else "refuted" if high < 0 else "undecided"
 
 
 def slug(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from recipe.config.code_manifest import targets
 from recipe.config.compose import compose
 from recipe.config.hydra_app import compose_cli
 from recipe.config.instantiate import metric
+from recipe.config.schema import MetricName
 from recipe.errors import RecipeError
+from recipe.tasks.classification import Classification
+from recipe.tasks.multilabel import Multilabel
+from recipe.tasks.regression import Regression
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,10 +68,16 @@ def test_a_word_and_a_function_replace_each_other_on_the_command_line(ask, writt
     assert name_of(metric(compose("overfit"))) == name
 
 
+def test_the_known_words_are_the_metrics_of_all_tasks():
+    tasks = Classification(("a", "b")), Multilabel(("a", "b")), Regression(("a",))
+    assert set(get_args(MetricName)) == {"auto"}.union(*(task.metrics for task in tasks))
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         ("3", "`metric: 3` is a whole number, it must be text or a mapping"),
+        ("acuracy", "`metric: acuracy` must be one of auto, accuracy, average_precision"),
         ("{_target_: numpy.ptp, percent: 3}", "`metric.percent: 3` is a whole number, it must be true or false"),
         ("{_target_: numpy.ptp, names: a}", "`metric` has no key `names`; it has _target_, name, higher_is_better"),
         ("{_target_: numpy.no_such}", "`metric._target_: numpy.no_such` cannot be imported.*no_such"),

@@ -215,7 +215,7 @@ def test_values_beyond_the_range_are_noted():
 @pytest.mark.parametrize("words", [{"size": [8, 8, 8]}, {"value_range": [4095, 0]}], ids=str)
 def test_a_value_that_a_source_refuses_names_its_place_once(tmp_path, words):
     target = {"_target_": "recipe.sources.folder.Folder", "root": str(tmp_path), "size": 8, **words}
-    with pytest.raises(RecipeError, match=f"^conf/data: `{next(iter(words))}: "):
+    with pytest.raises(RecipeError, match=f"^params.yaml or conf/data: `{next(iter(words))}: "):
         part(OmegaConf.create({"data": target}), "data")
 
 

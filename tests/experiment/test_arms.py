@@ -37,7 +37,8 @@ def test_a_change_is_kept_only_when_its_interval_excludes_zero():
     assert not tried(Gain(0.1, -0.01, 0.2, 5)).kept
     assert not tried(Gain(-0.1, -0.2, -0.01, 5)).kept
     assert tried(Gain(0.1, 0.01, 0.2, 5)).prediction()["outcome"] == "confirmed"
-    assert tried(Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "refuted"
+    assert tried(Gain(0.1, -0.01, 0.2, 5)).prediction()["outcome"] == "undecided"
+    assert tried(Gain(-0.1, -0.2, -0.01, 5)).prediction()["outcome"] == "refuted"
 
 
 def test_the_best_level_counts_for_its_candidate():

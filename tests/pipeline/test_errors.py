@@ -52,7 +52,9 @@ def test_a_mistake_on_the_command_line(tree):
 
 def test_the_options_of_a_choice_on_the_command_line(tree):
     nowhere = tree.by_hand("prepare", "data=folder", "data.root=data/nowhere", code=1)
-    one_message(nowhere, "prepare: conf/data: data/nowhere is not a folder", "Put a folder per class there")
+    one_message(
+        nowhere, "prepare: params.yaml or conf/data: data/nowhere is not a folder", "Put a folder per class there"
+    )
     typo = tree.by_hand("prepare", "data=folder", "data.rooot=x", code=1)
     one_message(typo, "prepare has no `data.rooot`; did you mean `data.root`?")
     one_message(tree.by_hand("prepare", "data.root=x", code=1), "prepare has no `data.root`")  # of the digits

@@ -167,7 +167,7 @@ def test_names_in_order_become_their_places(tmp_path):
 
 def test_a_name_that_the_order_lacks_is_one_message(tmp_path):
     (tmp_path / "t.csv").write_text("size,label\nmedium,a\nhuge,b\nsmall,a\nhuge,b\ntiny,a\n")
-    message = r"column `size` holds 'huge' \(2 cells\), and 1 more names, and `ordered` lists small, medium: add what"
+    message = r"column `size` holds 'huge' \(2 cells\), and 1 other name, and `ordered` lists small, medium: add what"
     with pytest.raises(RecipeError, match=message):
         Table(str(tmp_path / "t.csv"), ordered={0: ["small", "medium"]})
 

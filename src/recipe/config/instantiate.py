@@ -14,6 +14,11 @@ from recipe.metrics.user_defined import UserFunction
 from recipe.verdict import cause
 
 
+def place(group: str) -> str:
+    """Where a part is chosen, as messages begin."""
+    return f"params.yaml or conf/{group}: "
+
+
 def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
     """What conf/<group>/ names, built.
 
@@ -30,9 +35,9 @@ def part(cfg: DictConfig, group: str, **kwargs: Any) -> Any:
         while isinstance(inner, HydraException) and inner.__cause__:
             inner = inner.__cause__
         if isinstance(inner, RecipeError):  # its message is complete
-            raise RecipeError(f"conf/{group}: {inner}") from None
+            raise RecipeError(f"{place(group)}{inner}") from None
         raise RecipeError(
-            f"conf/{group}: `{target}` cannot be built: {cause(inner) if inner is not error else error}. "
+            f"{place(group)}`{target}` cannot be built: {cause(inner) if inner is not error else error}. "
             f"It was called with {sorted({*cfg[group], *kwargs} - {'_target_', '_partial_'})}."
         ) from None
 

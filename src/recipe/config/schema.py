@@ -126,6 +126,14 @@ class Declare:
     irreducible_noise: bool
 
 
+# of all tasks; which of them the task has is known when the data are read
+MetricName = Literal[
+    "auto", "accuracy", "average_precision", "balanced_accuracy", "brier", "ece", "log_loss", "macro_f1", "roc_auc",
+    "macro_average_precision", "micro_average_precision", "micro_f1", "subset_accuracy",
+    "rmse", "mae", "r2",
+]  # fmt: skip
+
+
 @dataclass
 class UserMetric(Part):
     """A function (targets, predictions) -> number: the fields of recipe.metrics.user_defined.UserFunction"""
@@ -162,7 +170,7 @@ class Learn(Base):
     sampler: Part
     tokenizer: Part
     step: Part
-    metric: str | UserMetric
+    metric: MetricName | UserMetric
     judged_by: Literal["loss", "metric"]
     declare: Declare
     train: Train

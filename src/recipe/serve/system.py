@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recipe.config.changes import change
+from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.data.streaming import Standardization
 from recipe.data.tokens import Words
@@ -313,7 +314,9 @@ def _member(
         inputs, vocabulary = example()  # may ask for more memory than there is
         net = build.network(cfg, width, inputs, seed=0, vocabulary=vocabulary)
     except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
-        reason = str(error).removeprefix("conf/model: ") if isinstance(error, RecipeError) else f"{cause(error)}."
+        reason = f"{cause(error)}."
+        if isinstance(error, RecipeError):
+            reason = str(error).removeprefix(place("model")).removeprefix("conf/model: ")
         raise RecipeError(
             f"{folder / 'system.yaml'}: a member is a `{target}`, which cannot be built here: "
             f"{reason} A user-defined model must be importable: run from the project, "

@@ -70,11 +70,11 @@ class Folder:
         self.groups: list | None = None
         self.annotations: dict[str, list] = {}
         if isinstance(labels, str):
-            raise RecipeError(f"conf/data: `labels: {labels}` must be a list of columns; a csv is `table: {labels}`.")
+            raise RecipeError(f"`labels: {labels}` must be a list of columns; a csv is `table: {labels}`.")
         words = Words(label, target, labels, unit=unit, task=task)
         named = [word for word in ("label", "target", "labels") if getattr(words, word) is not None]
         if task in ("multilabel", "regression") and not (table or named):
-            raise RecipeError(f"conf/data: `task: {task}` needs the columns of {METADATA}: `target` or `labels`.")
+            raise RecipeError(f"`task: {task}` needs the columns of {METADATA}: `target` or `labels`.")
         tables = {os.path.normpath(name) for name in (table or METADATA, annotations) if name}
         files = [name for name, _ in listing.files if name not in tables]
         if (table or named) and classes_at:

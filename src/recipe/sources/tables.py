@@ -182,7 +182,7 @@ def _require_listed(file: str | Path, columns: Mapping[str, Cells], orders: Mapp
         }  # fmt: skip
         if lacking:
             text, n = max(lacking.items(), key=lambda pair: pair[1])
-            more = f", and {len(lacking) - 1} more names" if len(lacking) > 1 else ""
+            more = f", and {count(len(lacking) - 1, 'other name')}" if len(lacking) > 1 else ""
             raise RecipeError(
                 f"{file}: column `{shown(name)}` holds {shown(text)!r} ({count(n, 'cell')}){more}, and `ordered` lists "
                 f"{', '.join(map(shown, orders[name]))}: add what is lacking at its place."

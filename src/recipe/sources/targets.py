@@ -47,23 +47,23 @@ class Words:
         given = {word: getattr(self, word) for word in OF_WORD if getattr(self, word) is not None}
         if len(given) > 1:
             both = " and ".join(f"`{word}: {value}` ({OF_WORD[word]})" for word, value in given.items())
-            raise RecipeError(f"conf/data: {both} both say what is to be predicted: keep one of them.")
+            raise RecipeError(f"{both} both say what is to be predicted: keep one of them.")
         fits = {"target": "regression", "labels": "multilabel"}
         for word, task in fits.items():
             if word in given and self.task not in ("auto", task):
                 raise RecipeError(
-                    f"conf/data: `{word}: {given[word]}` names {OF_WORD[word]}, which `task: {self.task}` contradicts: "
+                    f"`{word}: {given[word]}` names {OF_WORD[word]}, which `task: {self.task}` contradicts: "
                     f"leave `task` out, or write the column under `label`."
                 )
         if self.classes is not None and (self.target is not None or self.task == "regression"):
-            raise RecipeError("conf/data: `classes` names classes or labels, and a quantity has none: remove it.")
+            raise RecipeError("`classes` names classes or labels, and a quantity has none: remove it.")
         if self.unit is not None and (self.labels is not None or self.task in ("classification", "multilabel")):
-            raise RecipeError(f"conf/data: `unit: {self.unit}` is of a quantity, and classes have none: remove it.")
+            raise RecipeError(f"`unit: {self.unit}` is of a quantity, and classes have none: remove it.")
         if isinstance(self.labels, Mapping) and (
             "column" not in self.labels or not set(self.labels) <= {"column", "separator"}
         ):
             raise RecipeError(
-                f"conf/data: `labels: {dict(self.labels)}` must be a list of columns of 0 and 1, or "
+                f"`labels: {dict(self.labels)}` must be a list of columns of 0 and 1, or "
                 '{column: NAME, separator: ";"} for one column with several names in a cell.'
             )
 

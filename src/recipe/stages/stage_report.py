@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe.metrics.metric import Metric
-from recipe.verdict import Verdict
+from recipe.verdict import SKIP, Verdict
 
 DIGITS = 4  # significant ones
 RESIDUE = 1e-6  # smaller numbers are what float32 leaves of a zero
@@ -51,7 +51,7 @@ class Report:
 
     def exact(self, stage: str) -> dict:
         """exact.json: every number as it was computed."""
-        checks = [asdict(v) | {"evidence": [*v.evidence, *self.evidence.get(v.check, ())]} for v in self.checks]
+        checks = [asdict(v) | {"evidence": [*v.evidence, *self._evidence_of(v)]} for v in self.checks]
         optional = ("waived", "needed", "finding")
         return {
             "stage": stage,
@@ -64,6 +64,10 @@ class Report:
             # a list, for DVC makes a column of each value in a mapping
             "metric": [self.metric.facts()] if self.metric else [],
         }
+
+    def _evidence_of(self, v: Verdict) -> list[str]:
+        """What was skipped has nothing to be seen."""
+        return [] if v.verdict == SKIP else self.evidence.get(v.check, [])
 
     def committed(self, stage: str) -> dict:
         """report.json: rounded. The stage's columns are its one mapping, for `dvc exp show` makes a column of each

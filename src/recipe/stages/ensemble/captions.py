@@ -38,8 +38,12 @@ OF_QUANTITIES = {
 
 
 def figure_captions(r: Results) -> dict[str, str]:
+    """Of the pictures that show something: DVC requires the others, too."""
     figures = FIGURES | (OF_QUANTITIES if r.coverage else OF_PROBABILITIES)
-    return {file: caption.format(form=r.answers.caption_form) for file, caption in figures.items()}
+    empty = {"longer.png": not r.extended, "per_target.png": len(r.per_target) == 1}
+    return {
+        file: caption.format(form=r.answers.caption_form) for file, caption in figures.items() if not empty.get(file)
+    }
 
 
 def summary(r: Results) -> str:

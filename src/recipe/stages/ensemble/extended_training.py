@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from recipe.data.batches import Data
 from recipe.experiment import build
-from recipe.formatting import lowering
+from recipe.formatting import lowering, outcome
 from recipe.metrics.objective import Objective
 from recipe.metrics.scores import gained
 from recipe.stages.ensemble.members import Member, predictions
@@ -63,7 +63,7 @@ class ExtendedTraining:
             "change": f"{self.times} times the passes, the better of {' and '.join(self.trained)}",
             "expected": "lower validation loss",
             "measured": self.effect(self.best_gain),
-            "outcome": "confirmed" if self.best_gain[1] > 0 else "refuted",
+            "outcome": outcome(*self.best_gain[1:]) if self.gains else "refuted",
         }
 
     def sentence(self) -> str:

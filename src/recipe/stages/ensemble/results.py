@@ -13,7 +13,7 @@ from torch import Tensor
 from recipe.data.batches import Data, Split
 from recipe.experiment.arms import score
 from recipe.files import read_table, read_yaml, write_csv
-from recipe.formatting import lowering
+from recipe.formatting import lowering, outcome
 from recipe.metrics.comparison import Comparison
 from recipe.metrics.metric import Metric
 from recipe.metrics.power import share_saved
@@ -227,6 +227,6 @@ def predictions(r: Results) -> list[dict]:
             "change": f"{r.weights.name} distilled into one network",
             "expected": f"lower {what} than the best member",
             "measured": lowering(-mean, -high, -low, what, f"{student.count:,} examples"),
-            "outcome": "confirmed" if student.significant else "refuted",
+            "outcome": outcome(-high, -low),
         })  # fmt: skip
     return made + ([r.extended.prediction()] if r.extended else [])

@@ -8,10 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.config.changes import TRAINING, leaves, merge_changes, multiplied
 from recipe.config.changes import change as changed
+from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm, Gain, gain, train_arms
+from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
 
@@ -60,7 +62,7 @@ class Candidate:
 
     @property
     def outcome(self) -> str:
-        return "skipped" if self.best is None else "confirmed" if self.kept else "refuted"
+        return outcome(self.gain.low, self.gain.high) if self.gain else "skipped"
 
     @property
     def skipped(self) -> str:
@@ -177,7 +179,7 @@ def _refused(cfg: DictConfig, data: Data, changes: dict) -> str:
         build.loss(config, data)
         build.sampler(config, data)
     except RecipeError as error:
-        return str(error).removeprefix("conf/loss: ").removeprefix("conf/sampler: ").rstrip(".")
+        return str(error).removeprefix(place("loss")).removeprefix(place("sampler")).rstrip(".")
     return ""
 
 

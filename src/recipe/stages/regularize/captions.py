@@ -7,11 +7,13 @@ from recipe.formatting import count
 from recipe.metrics.metric import Metric
 from recipe.stages.regularize import learning_curve
 from recipe.stages.regularize.ablation import Ablation
+from recipe.stages.regularize.diagnostics import Diagnostics
 from recipe.stages.regularize.learning_curve import LearningCurve
 
+FIRST_LAYER = "first_layer.png"
 EVIDENCE = {
     "something_helped": ["gains.png"],
-    "first_layer_is_not_noise": ["first_layer.png"],
+    "first_layer_is_not_noise": [FIRST_LAYER],
     "units_stay_alive": ["activations.png"],
     "activations_are_not_saturated": ["activations.png"],
     "augmentation_keeps_the_label": ["inputs.png"],
@@ -23,11 +25,16 @@ FIGURES = {
     "learning_curve.png": "error and loss with less data, and the power law up to twice the data; the interval is over "
     "trainings, and for the error over validation examples too",
     "inputs.png": "the same training examples, original and as each candidate that changes the input gives them",
-    "first_layer.png": "weights of the accepted recipe's first layer, first training",
+    FIRST_LAYER: "weights of the accepted recipe's first layer, first training",
     "activations.png": "every activation of the accepted recipe's network over all of val, first training",
     "curves.png": "losses of every candidate's best level, one line per training; in grey the validation loss without "
     "regularisation",
 }
+
+
+def figure_captions(diagnosed: Diagnostics) -> dict[str, str]:
+    """first_layer.png is empty where the first layer sees no image."""
+    return {file: caption for file, caption in FIGURES.items() if file != FIRST_LAYER or diagnosed.filters is not None}
 
 
 def scores(result: Ablation) -> list[dict]:

@@ -5,6 +5,7 @@ import math
 from omegaconf import DictConfig
 
 from recipe.experiment.arms import paired_gain
+from recipe.formatting import outcome
 from recipe.metrics.objective import Objective
 from recipe.stages.tune.trials import Trial
 
@@ -62,7 +63,7 @@ def _prediction(
     prediction = {
         "change": f"{name} instead of {first}",
         "expected": f"{objective.improves} of the best of {cfg.trials} trials",
-        "outcome": "refuted",
+        "outcome": "undecided",
     }
     differences = [a - b for a, b in zip(reference, best, strict=True)]
     if len(differences) < 2 or not all(map(math.isfinite, differences)):
@@ -73,4 +74,4 @@ def _prediction(
     best_title = f"the best {objective.title}"
     effect = objective.effect(g.mean, g.low, g.high, f"{g.n} repeats", cfg.confidence, of=best_title)
     verdict = f"{name} is better" if g.low > 0 else f"{first} is better" if g.high < 0 else "no significant difference"
-    return prediction | {"measured": f"{effect}: {verdict}", "outcome": "confirmed" if g.low > 0 else "refuted"}
+    return prediction | {"measured": f"{effect}: {verdict}", "outcome": outcome(g.low, g.high)}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipe.files import write_csv, write_yaml
+from recipe.formatting import outcome
 from recipe.metrics.objective import Objective
 from recipe.stages.runner import Run
 from recipe.stages.tune.compare import ACCEPTED, TunedRecipe, compare, finished_changes
@@ -73,7 +74,7 @@ class SearchResults:
             "change": f"best of {len(self.all_trials)} trials",
             "expected": f"{self.objective.improves} than the {ACCEPTED}",
             "measured": self.tuned.effect,
-            "outcome": "confirmed" if self.tuned.gain.significant else "refuted",
+            "outcome": outcome(self.tuned.gain.low, self.tuned.gain.high),
         }
         return [best, *self.comparisons]
 
