@@ -181,6 +181,7 @@ class Images(Predicted):
     group: str | None
     split: str | None
     size: PositiveInt | list[PositiveInt] | None
+    store_size: PositiveInt | list[PositiveInt] | None
     fit: Literal["crop", "pad"]
     channels: Literal[1, 3]
     value_range: list[float] | None

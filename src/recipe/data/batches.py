@@ -69,6 +69,7 @@ class Data:
     std: Tensor
     fingerprint: str
     limits: Tensor | None = None  # (2, F) of a table, standardised: to which its columns are clipped
+    window: tuple[int, int] | None = None  # height and width of the part of an image that enters the net; None: all
     objective: Objective = LOSS  # by which trainings are compared on val
     tokenizer: Tokenizer | None = None  # of texts, fitted to train
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
@@ -156,7 +157,10 @@ def _data(
         for name, part in listed.items()
     }
     chosen = chosen_metric(task, splits["train"].y, metric)
-    return Data(splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint, scale.limits)
+    return Data(
+        splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint,
+        limits=scale.limits, window=store.window,
+    )  # fmt: skip
 
 
 def _texts(

@@ -61,6 +61,28 @@ def _plain_type(array: np.ndarray, notes: list[str]) -> np.ndarray:
         return array.astype(np.float32)
 
 
+def fit_and_window(
+    size: int | Sequence[int], store_size: int | Sequence[int] | None, how: str, channels: int
+) -> tuple["Fit", tuple[int, int] | None]:
+    """(what images are stored as, height and width of the window of them that enters the net; None: all of it).
+
+    Raises RecipeError where a side of `store_size` is smaller than that of `size`.
+    """
+    entering = Fit(size, how, channels)
+    if store_size is None:
+        return entering, None
+    try:
+        stored = Fit(store_size, how, channels)
+    except RecipeError as error:
+        raise RecipeError(str(error).replace("`size:", "`store_size:", 1)) from None
+    if any(a < b for a, b in zip(stored.height_and_width, entering.height_and_width, strict=True)):
+        raise RecipeError(
+            f"`store_size: {store_size}` is smaller than `size: {size}`: windows of `size` are cut out of the stored "
+            "images, so these must be as large or larger."
+        )
+    return stored, entering.height_and_width
+
+
 @dataclass(frozen=True)
 class Fit:
     """Brings decoded images (H, W, C) of any size to the one size and number of channels that enter the net.

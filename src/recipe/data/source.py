@@ -39,6 +39,7 @@ class Description:
     layout    d.layout: how the columns of a file became rows of features (sources.feature_encoding.Layout), or which
               one holds texts (sources.text_layout.TextLayout); None where there is no such file
     fit       d.fit: decoded image (H, W, C) -> (image as it enters the net, notes); None leaves it unchanged
+    window    d.window: (height, width) of the part of a stored image that enters the net; None: all of it
     value_range  d.value_range: a recipe.decode.value_range.ValueRange, or None: the range of the type
     range_settable  whether conf can set `value_range` of this source
     metadata  d.metadata: {column: a value per example}; annotations: d.annotations, the same with fixed columns
@@ -53,6 +54,7 @@ class Description:
     columns: list[str]
     encoded: bool
     fit: Callable[[np.ndarray], tuple[np.ndarray, tuple[str, ...]]] | None
+    window: tuple[int, int] | None
     layout: Any  # this room does not know sources.feature_encoding
     value_range: ValueRange | None
     range_settable: bool
@@ -95,6 +97,7 @@ def describe(source: Any) -> Description:
         columns=[str(c) for c in getattr(source, "columns", ())],
         encoded=encoded,
         fit=getattr(source, "fit", None),
+        window=getattr(source, "window", None),
         layout=getattr(source, "layout", None),
         value_range=ValueRange.of(getattr(source, "value_range", None)),
         range_settable=hasattr(source, "value_range"),

@@ -9,8 +9,8 @@ problems.csv      every example that is not in the store and why, other problems
                   note, everything that was converted or is odd
 store.json        the data config, kind, task, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become,
-                  which one holds texts) and `value_range` (the stored values of black and white, where the user gave
-                  them)
+                  which one holds texts), `window` (height and width of the part of an image that enters the net, where
+                  it is not all of it) and `value_range` (the stored values of black and white, where the user gave them)
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,7 @@ class Store:
     folder: Path
     kind: Inputs = IMAGES
     columns: tuple[str, ...] = ()  # of feature rows
+    window: tuple[int, int] | None = None  # of images: height and width of the part that enters the net; None: all
 
     @classmethod
     def open(cls, config: dict[str, Any], folder: Path = Path("runs/prepare")) -> "Store":
@@ -70,6 +71,7 @@ class Store:
             folder=Path(folder),
             kind=KINDS[header["kind"]],
             columns=tuple(header["columns"]),
+            window=tuple(header["window"]) if header.get("window") else None,
         )
 
     def dates(self) -> list[str]:

@@ -17,7 +17,7 @@ from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
 from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
-from recipe.models.plain import Resize
+from recipe.models.plain import Centre, Resize
 from recipe.rng import seeded
 from recipe.train import augment, engine
 from recipe.train import sampler as sampling
@@ -36,18 +36,24 @@ def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
 
     Its final bias starts at the best constant answer where that saves loss, as of uneven classes.
     """
-    net = network(cfg, data.task.width, data.train.x[:2], seed, data.tokenizer.size if data.tokenizer else None)
+    vocabulary = data.tokenizer.size if data.tokenizer else None
+    net = network(cfg, data.task.width, data.train.x[:2], seed, vocabulary, data.window)
     if cfg.train.quantiles:
         net[0].load_state_dict(data.quantiles.state_dict())  # type: ignore[index]  # a Sequential, see `network`
     set_final_bias(net, data)
     return net
 
 
-def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int, vocabulary: int | None = None) -> nn.Module:
+def network(
+    cfg: DictConfig, width: int, inputs: Tensor, seed: int, vocabulary: int | None = None,
+    window: tuple[int, int] | None = None,
+) -> nn.Module:  # fmt: skip
     """As `model`, for a number of outputs; its lazy layers are sized by two inputs (2, C, H, W), (2, F) or (2, L).
 
-    vocabulary: of texts, the size of their tokenizer, which their models are called with.
+    vocabulary: of texts, the size of their tokenizer, which their models are called with. window: height and width of
+    the part of an image that enters; of larger ones the net sees the middle.
     """
+    inputs = Centre(*window)(inputs) if window else inputs
     more = {} if vocabulary is None else {"vocabulary": vocabulary}
     with seeded(seed, "init"):
         net = part(cfg, "model", num_classes=width, **more)
@@ -57,6 +63,8 @@ def network(cfg: DictConfig, width: int, inputs: Tensor, seed: int, vocabulary: 
             net = torch.nn.Sequential(_smaller(cfg.train.input_size, inputs), net)
         if cfg.train.quantiles:
             net = torch.nn.Sequential(_quantiles(inputs), net)
+        if window:
+            net = torch.nn.Sequential(Centre(*window), net)
         net.to(inputs.device)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings("ignore", message="Lazy modules")
@@ -164,8 +172,12 @@ def eval_every(cfg: DictConfig, data: Data) -> float:
 
 
 def augmentation(cfg: DictConfig, data: Data) -> Augmentation:
-    """For the standardised images of `data`; the configured augmentation gets them in 0..1."""
-    return augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
+    """For the standardised images of `data`; the configured augmentation gets them in 0..1.
+
+    Of stored images that are larger than what enters the net it leaves a window at a random place.
+    """
+    configured = augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
+    return augment.with_window(configured, *data.window) if data.window else configured
 
 
 def user_step(cfg: DictConfig) -> Callable | None:

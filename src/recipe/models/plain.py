@@ -24,6 +24,21 @@ class Resize(nn.Module):
         return f"{self.size}"
 
 
+class Centre(nn.Module):
+    """The middle of images (B, C, H, W), height x width pixels; images of that size are unchanged."""
+
+    def __init__(self, height: int, width: int):
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, left = ((side - inner) // 2 for side, inner in zip(x.shape[-2:], (self.height, self.width), strict=True))
+        return x[..., top : top + self.height, left : left + self.width]
+
+    def extra_repr(self) -> str:
+        return f"{self.height}, {self.width}"
+
+
 def linear(num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
 

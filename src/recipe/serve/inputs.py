@@ -53,6 +53,7 @@ class InputForm:
     limits: pool.DecodingLimits
     layout: Layout | None
     text_layout: TextLayout | None = None
+    window: tuple[int, int] | None = None  # height and width of the part of an image that enters the net; None: all
     value_range: ValueRange | None = None  # stored values of black and white
     files: bool = True  # `prepare` read files; otherwise arrays, to which the range applies as well
 
@@ -72,6 +73,7 @@ class InputForm:
             limits=pool.DecodingLimits(**files.get("limits") or {}),
             layout=Layout.from_dict(layout) if layout and kind.has_columns else None,
             text_layout=TextLayout(**layout) if layout and not kind.axes else None,
+            window=tuple(facts["window"]) if facts.get("window") else None,
             value_range=ValueRange(**value_range) if value_range else None,
             files=facts["files"] is not None,
         )
@@ -92,7 +94,7 @@ def _shape_text(shape: tuple[int, ...], dtype: str) -> str:
     return f"{dtype} {' x '.join(map(str, shape))}"
 
 
-FACTS = ("kind", "shape", "dtype", "columns", "files", "layout", "value_range")
+FACTS = ("kind", "shape", "dtype", "columns", "files", "layout", "window", "value_range")
 
 
 def read_inputs(path: Path, form: InputForm, workers: int) -> Iterator[NamedInput]:

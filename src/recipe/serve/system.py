@@ -244,11 +244,11 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     )  # fmt: skip
 
 
-def _example(form: InputForm, tokenizers: list[Words], fold: int, device: str) -> tuple[Tensor, int | None]:
-    """(two inputs as they enter a network, the size of a vocabulary)"""
+def _example(form: InputForm, tokenizers: list[Words], fold: int, device: str) -> tuple[Tensor, dict]:
+    """(two stored inputs, what else `build.network` asks about them)"""
     if not tokenizers:
-        return torch.zeros(2, *form.shape, device=device), None
-    return tokenizers[fold].encode(["", ""]).to(device), tokenizers[fold].size
+        return torch.zeros(2, *form.shape, device=device), {"window": form.window}
+    return tokenizers[fold].encode(["", ""]).to(device), {"vocabulary": tokenizers[fold].size}
 
 
 def _sound(
@@ -305,14 +305,14 @@ def _front(entry: dict) -> dict:
 
 
 def _member(
-    folder: Path, model: dict, front: dict, weights: Path, example: Callable[[], tuple[Tensor, int | None]], width: int
+    folder: Path, model: dict, front: dict, weights: Path, example: Callable[[], tuple[Tensor, dict]], width: int
 ) -> nn.Module:
     """model: a description without refused targets."""
     target = model["_target_"]
     try:
         cfg = OmegaConf.create({"model": model, "train": front})
-        inputs, vocabulary = example()  # may ask for more memory than there is
-        net = build.network(cfg, width, inputs, seed=0, vocabulary=vocabulary)
+        inputs, more = example()  # may ask for more memory than there is
+        net = build.network(cfg, width, inputs, seed=0, **more)
     except Exception as error:  # a description may cause any error in Hydra, torch or trusted code
         reason = f"{cause(error)}."
         if isinstance(error, RecipeError):

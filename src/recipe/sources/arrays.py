@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.data.images import Fit
+from recipe.data.images import fit_and_window
 from recipe.data.split_names import LIKELY, refuse_unnamed, required, split_of
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
@@ -97,7 +97,8 @@ class Parquet:
     image: the column of bytes, or of {bytes, path} as in Hugging Face's data sets, whose class names are read, too.
     label, target, labels, classes, unit, task: as in Table. group, split, metadata: columns. Where `split` is not set,
     files that are all named as splits are given splits: train-00000-of-00001.parquet, test/a.parquet. size, fit,
-    channels: see recipe.data.images.Fit; without `size` the images enter the net unchanged. value_range: as in Folder.
+    channels: see recipe.data.images.Fit; without `size` the images enter the net unchanged. store_size, value_range: as
+    in Folder.
     One row group of a file is in memory at a time.
     """
 
@@ -105,11 +106,18 @@ class Parquet:
         self, file: str, image: str = "image", label: str | None = None, group: str | None = None,
         metadata: Sequence[str] = (), classes: Sequence[str] | None = None,
         size: int | Sequence[int] | None = None, fit: str = "crop", channels: int = 3, split: str | None = None,
+        store_size: int | Sequence[int] | None = None,
         value_range: Sequence[float] | None = None, target: str | Sequence[str] | None = None,
         labels: Sequence[str] | Mapping[str, Any] | None = None, unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         self.value_range = ValueRange.of(value_range)
-        self.image, self.fit = image, None if size is None else Fit(size, fit, channels)
+        if size is None and store_size is not None:
+            raise RecipeError(
+                f"`store_size: {store_size}` needs `size`, the part of a stored image that enters the net."
+            )
+        self.image, self.fit, self.window = image, None, None
+        if size is not None:
+            self.fit, self.window = fit_and_window(size, store_size, fit, channels)
         # (file, row group), and the first example of each
         self.files, self.starts = _row_groups(Path(file).expanduser()), [0]
         self.cache: tuple = (None, None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recipe.data.images import Fit
+from recipe.data.images import fit_and_window
 from recipe.data.split_names import refuse_unnamed, required, split_of
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
@@ -49,11 +49,13 @@ class Folder:
     metadata.csv, or of `table`, in place of class folders. table: a csv, below root or with `../`, that is read in
     place of metadata.csv; its column `file` holds the name of each example, `label` its class where no word names
     another column. annotations: a COCO json below root, joined by its `file_name`. size, fit, channels: see
-    recipe.data.images.Fit. value_range: stored values of black and white, see recipe.decode.value_range.
+    recipe.data.images.Fit; store_size: recipe.data.images.fit_and_window. value_range: stored values of black and
+    white, see recipe.decode.value_range.
     """
 
     def __init__(
         self, root: str, size: int | Sequence[int], fit: str = "crop", channels: int = 3,
+        store_size: int | Sequence[int] | None = None,
         group: str | None = None, annotations: str | None = None, split: str | None = None,
         value_range: Sequence[float] | None = None,
         classes_at: int | None = None, table: str | None = None, file: Column = FILE_COLUMN,
@@ -61,7 +63,7 @@ class Folder:
         labels: Sequence[Column] | Mapping[str, Any] | None = None, unit: str | None = None, task: TaskWord = "auto",
     ):  # fmt: skip
         self.value_range = ValueRange.of(value_range)
-        self.fit, self.root = Fit(size, fit, channels), Path(root).expanduser()
+        (self.fit, self.window), self.root = fit_and_window(size, store_size, fit, channels), Path(root).expanduser()
         if not self.root.is_dir():
             raise RecipeError(f"{root} is not a folder. Put a folder per class there, or set `root` in conf/data/.")
         listing = list_files(self.root)

@@ -241,6 +241,22 @@ class OnPictures:
         return x if changed is picture else changed.sub_(mean).div_(std)
 
 
+@dataclass(frozen=True)
+class Window:
+    """Cuts height x width pixels out of each image, at a uniformly random place, as v2.RandomCrop(size)."""
+
+    height: int
+    width: int
+    draws: ClassVar[int] = 2
+
+    def on_batch(self, x: Tensor, u: Tensor) -> Tensor:
+        top, left = (
+            (at * (side - inner + 1)).long()
+            for at, side, inner in zip(u, x.shape[2:], (self.height, self.width), strict=True)
+        )
+        return windows(x, top, left, self.height, self.width)
+
+
 BUILTIN = (Affine, Flip, Crop, Cutout, Jitter)
 
 
@@ -285,6 +301,18 @@ def _builtin_on_pictures(augment: BatchAugmentation, mean: Tensor, std: Tensor) 
 def _image_on_pictures(augment: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor, image: Tensor) -> Tensor:
     mean, std = mean.to(image), std.to(image)
     return (augment(image * std + mean) - mean) / std
+
+
+def with_window(augment: Augmentation, height: int, width: int) -> Augmentation:
+    """`augment`, and then a window of its result; the window of a user-defined one draws from the global generator."""
+    if not is_builtin(augment):
+        return functools.partial(_image_in_window, cast(Callable, augment), height, width)
+    parts = augment.augments if isinstance(augment, Compose) else (augment,)
+    return Compose((*parts, Window(height, width)))
+
+
+def _image_in_window(augment: Callable[[Tensor], Tensor], height: int, width: int, image: Tensor) -> Tensor:
+    return Window(height, width).on_batch(augment(image)[None], torch.rand(2, 1))[0]
 
 
 def apply(augment: Augmentation, x: Tensor, key: Tensor) -> Tensor:

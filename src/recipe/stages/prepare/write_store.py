@@ -216,7 +216,7 @@ def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.D
     columns = (table[name].to_pylist() for name in ("hash", "label", "group"))
     contents = "".join(f"{h}{label}{group}" for h, label, group in zip(*columns, strict=True))
     # the hashes are of pictures as decoded: what enters the net also depends on how they were fitted to it
-    fitting = "".join(repr(part) for part in (description.fit, description.value_range) if part)
+    fitting = "".join(repr(part) for part in (description.fit, description.window, description.value_range) if part)
     everything = contents + "/".join(description.task.names) + fitting
     prepared.fingerprint = hashlib.sha256(everything.encode()).hexdigest()
     with replacing(out / "examples.parquet") as temporary:
@@ -232,6 +232,7 @@ def _write(prepared: Prepared, config: dict[str, Any], out: Path, limits: pool.D
         "shape": list(prepared.shape),
         "dtype": prepared.dtype,
         "examples": table.num_rows,
+        "window": description.window,
         "value_range": asdict(description.value_range) if description.value_range else None,
         "files": _file_settings(description, limits),
         "layout": asdict(description.layout) if description.layout else None,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from recipe.checks.measurements.measured_once import hand_over
 from recipe.checks.measurements.short_run import model_without_augmentation
@@ -14,7 +14,7 @@ from recipe.config.changes import change
 from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.experiment import build
-from recipe.models.plain import Resize
+from recipe.models.plain import Centre, Resize
 from recipe.rng import keys, seeded
 from recipe.stages.regularize.ablation import Ablation, ClosedGates, Level, short
 from recipe.stages.runner import Run
@@ -57,7 +57,7 @@ def _with_model_of(first: list[Setup], setup: Setup) -> Setup:
     if not first:
         first.append(setup)
         return setup
-    other = replace(first[0], augment=setup.augment)
+    other = replace(first[0], augment=setup.augment, train_augmented=setup.train_augmented)
     hand_over(model_without_augmentation, first[0], other)
     return other
 
@@ -71,12 +71,17 @@ def example_rows(cfg: DictConfig, data: Data, result: Ablation, count: int = 12)
     if not data.kind.has_pixels:
         return []
     x = data.train.x[:count]
-    rows = [("original", data.pictures(x))]
+    rows = [("original", data.pictures(_middle(data)(x)))]
     for level in (level for candidate in result.candidates for level in candidate.levels):
         changed = _changed(cfg, data, level, x)
         if changed is not None:
             rows.append((level.name, data.pictures(changed)))
     return rows
+
+
+def _middle(data: Data) -> nn.Module:
+    """Of stored images that are larger than what enters the net, the part that does."""
+    return Centre(*data.window) if data.window else nn.Identity()
 
 
 def _changed(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | None:
@@ -87,6 +92,7 @@ def _changed(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | N
     with seeded(cfg.seed, "pictures"):
         if cfg.train.augment:
             x = augment.apply(build.augmentation(cfg, data), x, keys([cfg.seed], "pictures")[0].to(x.device))
+        x = _middle(data)(x)
         if cfg.train.mixup:
             shares = (mixup.share(cfg.train.mixup, cfg.seed, step) for step in range(64))
             # most shares are nearly 0 or 1, where nothing can be seen

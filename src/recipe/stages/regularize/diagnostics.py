@@ -16,7 +16,7 @@ from recipe.data.batches import Data
 from recipe.data.streaming import StreamedInputs
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
-from recipe.models.plain import Resize
+from recipe.models.plain import Centre, Resize
 from recipe.train.loop import outputs
 
 SHUFFLES = 400
@@ -63,7 +63,7 @@ def first_layer(model: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]
     images: an input (B, C, H, W) or (B, F). Each row of a matrix on all pixels is one filter.
     """
     for name, module in model.named_modules():
-        if isinstance(module, Resize):
+        if isinstance(module, Centre | Resize):
             images = module(images)
         weight = getattr(module, "weight", None)
         if not isinstance(weight, Tensor) or weight.ndim < 2:
