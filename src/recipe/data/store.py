@@ -10,7 +10,8 @@ problems.csv      every example that is not in the store and why, other problems
 store.json        the data config, kind, task, shape, the fingerprint of all contents, and how a file becomes an
                   input: `files` (of encoded images: fit, limits of decoding), `layout` (what columns of a table become,
                   which one holds texts), `window` (height and width of the part of an image that enters the net, where
-                  it is not all of it) and `value_range` (the stored values of black and white, where the user gave them)
+                  it is not all of it) and `value_range` (the stored values of black and white, where the user gave
+                  them)
 """
 
 from dataclasses import dataclass
