@@ -3,8 +3,9 @@
 `CATALOGUE` and `HEALTHY` map a name to a function of a seed that gives a Setup.
 """
 
-from bugs import data, evaluation, loop, model
+from bugs import data, evaluation, loop, model, reference, unusual_models, unusual_training
 from bugs.registry import CATALOGUE, Bug
-from bugs.unusual import HEALTHY
+
+HEALTHY = {"H01 reference": reference.on_digits} | unusual_models.HEALTHY | unusual_training.HEALTHY
 
 __all__ = ["CATALOGUE", "HEALTHY", "Bug", "data", "evaluation", "loop", "model"]

@@ -18,7 +18,8 @@ from bugs.reference import (
     on_tumours,
     train_step,
 )
-from bugs.unusual import Tied, clears_at_the_end, clipping_step, focal
+from bugs.unusual_models import Tied
+from bugs.unusual_training import clears_at_the_end, clipping_step, focal
 
 
 def variation(seed):
