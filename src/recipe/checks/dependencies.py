@@ -152,30 +152,6 @@ def _unused_positions(s: Setup, x: Tensor) -> float:
     return unused / max(1, len(positions))
 
 
-@check(source="PyTorch documentation, torch.nn.Embedding, padding_idx: its row gets no gradient")
-def padding_is_no_token(s: Setup, share: float = 0.05) -> Verdict:
-    """The index that an embedding leaves untrained occurs only at the ends of sequences.
-
-    `padding_idx=0` where 0 is a word of the vocabulary: its vector never learns. The value is the share of sequences
-    with this index between other tokens.
-    """
-    model = s.new_model().eval()
-    shares: list[float] = []
-
-    def count(module, args):
-        tokens = args[0] != module.padding_idx
-        if tokens.ndim == 2:
-            before, after = tokens.cummax(1).values, tokens.flip(1).cummax(1).values.flip(1)
-            shares.append((~tokens & before & after).any(1).double().mean().item())
-
-    for module in model.modules():
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.padding_idx is not None:
-            module.register_forward_pre_hook(count)
-    with torch.no_grad():
-        model(s.sample[0])
-    return below(max(shares), share) if shares else skip("no embedding with a padding index over sequences")
-
-
 @check(source="Recipe 2, use backprop to chart dependencies; Vaswani et al. 2017, section 3.2.3, masking")
 def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
     """Outputs at time t do not depend on inputs after t, where it is declared causal or predicts the next input.

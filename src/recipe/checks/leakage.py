@@ -3,17 +3,23 @@
 from collections import Counter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
+from recipe.checks import examples
 from recipe.checks.measurements.batch_capture import has_numeric_inputs, repeats_are_natural
 from recipe.checks.measurements.distributions import kolmogorov_smirnov
 from recipe.checks.measurements.neighbours import MAX_FEATURES, nearest_in_train, standardised_vectors
+from recipe.checks.measurements.padding import padding_index
 from recipe.checks.repeated_rows import rows_repeat
 from recipe.checks.setup import Setup
 from recipe.data import expected_repeats
 from recipe.metrics import power
 from recipe.rng import generator, seeded
-from recipe.verdict import Verdict, below, check, exactly, skip
+from recipe.verdict import PASS, Verdict, below, check, exactly, skip
+
+COMMON = 64  # tokens whose shares are compared
+READABLE = 20_000  # examples of a data set that are read one by one
 
 
 def _contents(x: Tensor) -> list[bytes]:
@@ -58,19 +64,32 @@ def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
 
     A file listed twice, folders merged with their own copy, blank or broken images that all became the same tensor, an
     index that wraps around. Rows of a table repeat by nature where columns take few values: only repeats that the
-    columns do not explain count, and they close the gate where most rows occur again. Oversampled on purpose? Write
-    `declare: {resampled_train: true}` in params.yaml. The value is the share of repeats, or counts repeated rows.
+    columns do not explain count, and they close the gate where most rows occur again; short texts repeat as often as
+    they do in val. Oversampled on purpose? Write `declare: {resampled_train: true}` in params.yaml. The value is the
+    share of repeats, or counts repeated rows.
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
     x = s.train_tensors[0]
     if has_numeric_inputs(s) and x.ndim == 2:
         return rows_repeat(expected_repeats.count_repeats(x.cpu().numpy()), gate=True)
-    repeats, natural = _share_of_repeats(x), _share_in_both(s)
-    # two draws of tokens are as often equal within train as between val and train
-    n = len(s.val_tensors[0])
-    limit = max(share, natural + 3 * power.share(round(natural * n), n).error) if repeats_are_natural(s) else share
-    return below(repeats, limit)
+    limit = share
+    if repeats_are_natural(s):
+        natural, n = _natural_repeats(s), len(s.val_tensors[0])
+        limit = max(share, natural + 3 * power.share(round(natural * n), n).error)
+    return below(_share_of_repeats(x), limit)
+
+
+def _natural_repeats(s: Setup) -> float:
+    """The share of repeats that the data have by nature, as seen in val, which is read as it is.
+
+    Two draws are as often equal within train as between val and train. Where a split keeps copies together there are
+    none between the two, and as many within val as within train; unless most inputs of train have a copy, which is the
+    work of a list that is read twice, and then val may have been, too.
+    """
+    counts = Counter(_contents(s.train_tensors[0]))
+    twice = sum(n > 1 for n in counts.values()) > 0.5 * len(counts)
+    return max(_share_in_both(s), 0.0 if twice else _share_of_repeats(s.val_tensors[0]))
 
 
 @check(source="zalandoresearch/fashion-mnist#44; Barz and Denzler 2020, near-duplicates in CIFAR")
@@ -91,6 +110,35 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
     if not repeats_are_natural(s):
         natural = min(natural, 0.02)  # more than that was copied before the split was drawn
     return below(copies, max(share, natural + 3 * power.share(round(natural * n), n).error if natural else share))
+
+
+@check(source="Kapoor and Narayanan 2023, pre-processing on training and test set")
+def vocabulary_is_of_train(s: Setup, share: float = 0.3, least: int = 10) -> Verdict:
+    """The vocabulary was not learned from validation: val has hardly any token that train lacks.
+
+    Words were counted over all texts before the split: the model gets a number for each word of val, of which it can
+    learn nothing, and which a new text would not have. Fit the tokenizer to train. A vocabulary from elsewhere has many
+    tokens that neither has. The value is the share, of the tokens that train lacks, that val has.
+    """
+    if has_numeric_inputs(s):
+        return skip("the inputs are not indices")
+    if (train := _every_input(s)) is None:
+        return skip(f"train has over {READABLE:,} examples, and is not in memory")
+    known, val = train.unique(), s.val_tensors[0].unique()
+    missing = val[~torch.isin(val, known.to(val))]
+    sizes = [m.num_embeddings for m in s.new_model().modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
+    size = max([*sizes, int(val.max()) + 1, int(known.max()) + 1])
+    value = len(missing) / max(1, size - len(known))
+    return below(value, share) if len(missing) >= least else Verdict(PASS, value, f"fewer than {least} such tokens")
+
+
+def _every_input(s: Setup) -> Tensor | None:
+    """The inputs of all of train, not of a sample; None where there are too many to read."""
+    if isinstance(s.train, TensorDataset) and s.collate is None:
+        return s.train.tensors[0]
+    if len(s.train) > READABLE:
+        return None
+    return examples.collated([s.train[i] for i in range(len(s.train))], s.collate, "train")[0]
 
 
 @check(source="Kapoor and Narayanan 2023, leakage between groups")
@@ -119,6 +167,16 @@ def _statistics(x: Tensor) -> dict[str, Tensor]:
     return values
 
 
+def _token_shares(s: Setup, x: Tensor) -> dict[str, Tensor]:
+    """Of each row (N, L) of tokens, padding left out: how many they are, and the share of each common one, (N,)."""
+    rows = x.flatten(1)
+    words = torch.ones_like(rows, dtype=torch.bool) if (padding := padding_index(s)) is None else rows != padding
+    length = words.sum(1)
+    common = torch.cat([part.flatten() for part in (s.train_tensors[0], s.val_tensors[0])]).bincount().argsort()
+    shares = {f"token {t}": (rows == t).sum(1) / length.clamp_min(1) for t in common[-COMMON:].tolist() if t != padding}
+    return shares | {"length": length.double()}
+
+
 def _distinct(x: Tensor) -> Tensor:
     """Indices of inputs that equal no earlier one."""
     first: dict[bytes, int] = {}
@@ -142,22 +200,24 @@ def _with_class_shares_of_val(s: Setup) -> Tensor:
 
 @check(source="PolymathicAI/the_well#68; nttcslab/byol-a#5; JeasunLok/ResNet-pytorch#1")
 def val_is_prepared_like_train(s: Setup, gap: float = 0.2, p: float = 1e-5, effect: float = 0.5) -> Verdict:
-    """Inputs of train and val have the same distribution of mean, spread, extremes, roughness, channels and columns.
+    """Inputs of train and val have the same distribution of mean, spread, extremes, roughness, channels and columns;
+    of tokens, of their length and the share of each common token.
 
     Val is normalised differently or twice, by statistics of val itself, in another channel order, size, crop or
-    orientation; or augmentation is part of only one of them without being declared. The value is the largest gap
-    between the two distributions (Kolmogorov-Smirnov) of a statistic whose median also moves.
+    orientation; or augmentation is part of only one of them without being declared. Tokens: val keeps its capitals or
+    is cut to another length, a start token is missing, its unknown words are more. The value is the largest gap between
+    the two distributions (Kolmogorov-Smirnov) of a statistic whose median also moves.
     """
-    if not has_numeric_inputs(s):
-        return skip("the inputs are indices")
+    numeric = has_numeric_inputs(s)
     index = _with_class_shares_of_val(s).to(s.train_tensors[0].device)
     # a split that keeps copies together puts all copies of a row into one part: each row counts once
-    train, val = (_statistics(x[_distinct(x)]) for x in (s.train_tensors[0][index], s.val_tensors[0]))
+    parts = (x[_distinct(x)] for x in (s.train_tensors[0][index], s.val_tensors[0]))
+    train, val = (_statistics(x) if numeric else _token_shares(s, x) for x in parts)
     spread = s.train_tensors[0].float().std().item()
-    n_train, n_val = len(train["mean"]), len(val["mean"])
+    n_train, n_val = (len(next(iter(part.values()))) for part in (train, val))
     n = n_train * n_val / (n_train + n_val)
     worst, where = 0.0, ""
-    for name in train.keys() & val.keys():
+    for name in sorted(train.keys() & val.keys()):
         a, b = train[name].double(), val[name].double()
         if not _shift_matters(name, a, b, effect, spread):
             continue
@@ -171,6 +231,13 @@ def val_is_prepared_like_train(s: Setup, gap: float = 0.2, p: float = 1e-5, effe
 
 def _shift_matters(name: str, a: Tensor, b: Tensor, effect: float, spread: float) -> bool:
     """Whether a statistic moves noticeably: a constant that moves by very little has the largest gap of all."""
+    if name.startswith("token"):
+        # of words in less than `least` texts of train the unknown ones are up to 1.7 times as many in val: by Good 1953
+        # (N1 + 2 N2) / N against N1 / N where N1 words occur once and N2 twice, and N2 = N1 / 3 by Zipf's law
+        low, high = sorted((a.mean().item(), b.mean().item()))
+        return high > 2.5 * low
+    if name == "length":
+        return not abs(a.mean() - b.mean()) < effect * max(a.std().item(), b.std().item())
     if name.startswith("column"):
         shift, least = abs(a.mean() - b.mean()), effect * max(a.std().item(), b.std().item(), 1e-3 * spread)
         return not shift < least

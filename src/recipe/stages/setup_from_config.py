@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset
 
 from recipe import rng
-from recipe.checks import augmentation, dependencies, gradient, initialization, loss, training_step
+from recipe.checks import augmentation, dependencies, gradient, initialization, loss, padding, training_step
 from recipe.checks.declare import Declare
 from recipe.checks.examine import examine
 from recipe.checks.examples import MapDataset, MappedExamples
@@ -24,7 +24,7 @@ from recipe.train.augment import Augmentation
 from recipe.verdict import Verdict, checks_of
 
 # the checks that another width of the model may fail
-OF_THE_MODEL = (*checks_of(loss, initialization, dependencies, training_step, gradient), "overfit_one_batch")
+OF_THE_MODEL = (*checks_of(loss, initialization, dependencies, padding, training_step, gradient), "overfit_one_batch")
 OF_THE_AUGMENTATION = tuple(checks_of(augmentation))
 
 
