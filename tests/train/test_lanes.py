@@ -8,6 +8,7 @@ from lanes import MODELS, Residual, lane, parts
 from torch import nn
 from torch.nn import functional as F
 
+from recipe import rng
 from recipe.data.batches import Split
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.objective import HALVES, Objective
@@ -15,6 +16,7 @@ from recipe.models.plain import mlp
 from recipe.models.resnet import resnet18
 from recipe.train import engine, layers, plan
 from recipe.train.augment import Affine, Compose, Flip
+from recipe.train.lane import Lane
 from recipe.train.lanes import Lanes
 from recipe.train.schedules import CONSTANT, Cooldown, Cosine, OneCycle
 
@@ -214,6 +216,44 @@ def test_the_model_is_left_with_its_last_weights():
     lanes = [lane(seed=s, steps=30) for s in (0, 1)]
     for mine, result in zip(lanes, train(lanes, "batched"), strict=True):
         assert all(t.equal(result.last[n]) for n, t in mine.model.state_dict().items())
+
+
+class Attention(nn.Module):
+    """Of tokens (B, L), 0 for padding: vectors, one layer of attention, the mean."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.vectors, self.norm = nn.Embedding(20, 16, padding_idx=0), nn.LayerNorm(16)
+        self.attention, self.out = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, k)
+
+    def forward(self, x):
+        padding, vectors = x == 0, self.vectors(x)
+        query = self.norm(vectors)
+        vectors = vectors + self.attention(query, query, query, key_padding_mask=padding, need_weights=False)[0]
+        present = (~padding).unsqueeze(2)
+        return self.out((vectors * present).sum(1) / present.sum(1))
+
+
+def test_attention_over_padded_tokens_is_batched():
+    """torch's fused kernels have no form over lanes."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randint(1, 20, (120, 9), generator=draw)
+    x[:, 6:] *= torch.rand(120, 3, generator=draw) < 0.5
+    whole = [Split(x[a:b], x[a:b, 0] % 3, [str(i) for i in range(a, b)]) for a, b in ((0, 80), (80, 120))]
+
+    def some():
+        with rng.seeded(0, "init"):
+            models = [Attention(3), Attention(3)]
+        optimizers = [torch.optim.Adam(model.parameters(), lr) for model, lr in zip(models, (1e-2, 3e-3), strict=True)]
+        pairs = enumerate(zip(models, optimizers, strict=True))
+        return [Lane(model, optimizer, nn.CrossEntropyLoss(), 30, 16, s) for s, (model, optimizer) in pairs]
+
+    said = []
+    together = engine.train(some(), *whole, eval_every=10, mode="batched", say=said.append)
+    assert said == ["2 lanes together"]
+    for a, b in zip(engine.train(some(), *whole, eval_every=10, mode="plain"), together, strict=True):
+        assert [r["val_loss"] for r in a.curve] == pytest.approx([r["val_loss"] for r in b.curve], abs=1e-5)
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 # ---- which lanes go together ---------------------------------------------------------------------------------------

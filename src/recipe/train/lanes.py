@@ -2,13 +2,15 @@
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from recipe import rng
 from recipe.data.batches import Split, batches
@@ -75,7 +77,8 @@ class Lanes:
             layer.in_vmap = True
 
         def one(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-            return cast(Tensor, functional_call(self.base, tensors, (x,)))
+            with _batchable_attention():
+                return cast(Tensor, functional_call(self.base, tensors, (x,)))
 
         return cast(layers.Forward, vmap(one))
 
@@ -234,6 +237,18 @@ class Lanes:
         self.update.hold(self.flat, [state[f"moment/{i}"] for i in range(len(self.update.moments))])
         self.held |= {name: state[f"held/{name}"] for name in self.best if name in self.held}
         self.best = {name: state[f"best/{name}"] for name in self.best}
+
+
+@contextmanager
+def _batchable_attention() -> Iterator[None]:
+    """Attention as matrix products: its fused kernels have no form over lanes."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def _cross_entropies(out: Tensor, y: Tensor, smoothing: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recipe.data.quantiles import Quantiles
+from recipe.models.plain import Centre
 from recipe.models.resnet import Residual
 from recipe.train.convolution import Convolution
 from recipe.train.dropout import Keyed, draw, dropped
@@ -79,6 +80,11 @@ def _flatten(module: nn.Flatten, x: Tensor) -> Tensor:
     return x.flatten(1, -2)
 
 
+def _centre(module: Centre, x: Tensor) -> Tensor:
+    """x (M, C, H, W, B)."""
+    return module.forward(x.movedim(-1, 0)).movedim(0, -1)
+
+
 def _linear(module: nn.Linear, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.bmm(weight, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), weight, x)
 
@@ -137,6 +143,7 @@ LAYERS: list[tuple[tuple[type, ...], Callable[[Any], bool], Layer, tuple[str, ..
     # (types, the settings that are supported, layer, its tensors)
     (ELEMENTWISE, lambda m: True, _elementwise, ()),
     ((nn.Flatten,), lambda m: (m.start_dim, m.end_dim) == (1, -1), _flatten, ()),
+    ((Centre,), lambda m: True, _centre, ()),
     ((nn.Linear,), lambda m: True, _linear, ("weight", "bias")),
     (
         (nn.Conv2d,),

@@ -39,7 +39,7 @@ def findings(data: Data, seed: int) -> list[str]:
     )  # fmt: skip
     return [
         f"{copies:,} of {len(rows):,} rows of train and val have the features of another one, and stay in its split. "
-        f"Scattered over the splits they would have pretended a {data.metric.title} of {pretended} of gradient "
+        f"Scattered over the splits they would have pretended {pretended} ({data.metric.title}) of gradient "
         f"boosting in place of {honest}: that {effect}."
     ]
 
