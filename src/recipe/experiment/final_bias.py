@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from recipe.data.batches import Data
 from recipe.data.streaming import StreamedInputs
+from recipe.models.text import Bias
 
 SAVED = 0.05  # share of the loss of equal outputs below which the bias is left as the model has it
 
@@ -30,7 +31,7 @@ def set_final_bias(net: nn.Module, data: Data) -> None:
 
 def _bias_at_the_end(net: nn.Module, x: Tensor | StreamedInputs) -> Tensor | None:
     """The bias of the last layer, if what the network puts out is what that layer puts out; leaves it in train mode."""
-    layers = [m for m in net.modules() if isinstance(m, nn.Linear) and m.bias is not None]
+    layers = [m for m in net.modules() if isinstance(m, nn.Linear | Bias) and m.bias is not None]
     if not layers:
         return None
     put_out: list[Tensor] = []

@@ -10,18 +10,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PADDING = 0
+SCALE = 8.0  # the root of the usual width of a vector, 64
+
+
+class Vectors(nn.Embedding):
+    """A vector for each token, (B, L) to (B, L, width): small weights, which enter the network times SCALE.
+
+    Vaswani et al. 2017, section 3.4. A step of Adam is as large for a word that is in a few texts as for a bias: without
+    the factor a rate that suits all other layers hardly moves the words.
+    """
+
+    def __init__(self, vocabulary: int, width: int, spread: float = 1.0):
+        super().__init__(vocabulary, width, padding_idx=PADDING)
+        with torch.no_grad():
+            self.weight.mul_(spread / SCALE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return SCALE * super().forward(x)
 
 
 class Bag(nn.Module):
-    """The mean of the vectors of a text's tokens, (B, L) to (B, width); zeros of an empty text."""
+    """The sum of the vectors of a text's tokens over the root of their number, (B, L) to (B, width); zeros of an empty
+    text. Unlike their mean it has the scale of one vector at any length."""
 
-    def __init__(self, vocabulary: int, width: int):
+    def __init__(self, vocabulary: int, width: int, spread: float = 1.0):
         super().__init__()
-        self.vectors = nn.Embedding(vocabulary, width, padding_idx=PADDING)
+        self.vectors = Vectors(vocabulary, width, spread)
 
     def forward(self, x: Tensor) -> Tensor:
         present = (x != PADDING).unsqueeze(2)
-        return cast(Tensor, (self.vectors(x) * present).sum(1) / present.sum(1).clamp_min(1))
+        return cast(Tensor, (self.vectors(x) * present).sum(1) / present.sum(1).clamp_min(1).sqrt())
 
 
 class WindowMax(nn.Module):
@@ -33,7 +51,7 @@ class WindowMax(nn.Module):
 
     def __init__(self, vocabulary: int, vector: int, width: int, sizes: tuple[int, ...] = (3, 4, 5)):
         super().__init__()
-        self.vectors = nn.Embedding(vocabulary, vector, padding_idx=PADDING)
+        self.vectors = Vectors(vocabulary, vector)
         self.filters = nn.ModuleList(nn.Conv1d(vector, width, size) for size in sizes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,8 +65,8 @@ class WindowMax(nn.Module):
 
 
 def linear(num_classes: int, vocabulary: int) -> nn.Module:
-    """A weight for each word and output, averaged over the text: logistic regression on shares of words."""
-    return nn.Sequential(Bag(vocabulary, num_classes), Bias(num_classes))
+    """A weight for each word and output, 0 before training, summed over the text: logistic regression on words."""
+    return nn.Sequential(Bag(vocabulary, num_classes, spread=0.0), Bias(num_classes))
 
 
 class Bias(nn.Module):
@@ -63,7 +81,7 @@ class Bias(nn.Module):
 
 
 def bag(num_classes: int, vocabulary: int, width: int = 64, depth: int = 0, dropout: float = 0.0) -> nn.Module:
-    """The mean of word vectors, `depth` hidden layers, a matrix (Joulin et al. 2017; Iyyer et al. 2015)."""
+    """The sum of word vectors, `depth` hidden layers, a matrix (Joulin et al. 2017; Iyyer et al. 2015)."""
     hidden = [layer for _ in range(depth) for layer in (nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout))]
     return nn.Sequential(Bag(vocabulary, width), nn.Dropout(dropout), *hidden, nn.Linear(width, num_classes))
 
