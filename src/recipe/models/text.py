@@ -16,7 +16,7 @@ SCALE = 8.0  # the root of the usual width of a vector, 64
 class Vectors(nn.Embedding):
     """A vector for each token, (B, L) to (B, L, width): small weights, which enter the network times SCALE.
 
-    Vaswani et al. 2017, section 3.4. A step of Adam is as large for a word that is in a few texts as for a bias: without
+    Vaswani et al. 2017, section 3.4. A step of Adam is as large for a rare word as for a bias: without
     the factor a rate that suits all other layers hardly moves the words.
     """
 
