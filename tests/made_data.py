@@ -6,6 +6,7 @@ import torch
 from healthy import digits
 
 from recipe.data.batches import Data, Split
+from recipe.data.tokens import Words
 from recipe.metrics.classification import ACCURACY
 from recipe.tasks.classification import Classification
 
@@ -18,6 +19,26 @@ DATA = Data(
     DIGITS, ACCURACY, torch.full((1, 1, 1), 0.3), torch.full((1, 1, 1), 0.4), "digits",
 )  # fmt: skip
 TABLE = dataclasses.replace(DATA, train=Split(X[:50].flatten(1), Y[:50], NAMES[:50]))
+
+
+def _texts() -> Data:
+    """240 texts of eight words, of which the first and in most the last say the class."""
+    random = torch.Generator().manual_seed(0)
+    words = torch.randint(20, (240, 6), generator=random)
+    y = torch.randint(2, (240,), generator=random)
+    texts = [
+        " ".join([("bad", "good")[c], *(f"w{n}" for n in row), f"c{c}" if row[0] > 5 else "w0"][: 4 + c + row[1] % 4])
+        for c, row in zip(y.tolist(), words.tolist(), strict=True)
+    ]
+    tokenizer = Words().fit(texts[:160])
+    parts = [Split(tokenizer.encode(texts[p]), y[p], NAMES[p], texts=tuple(texts[p])) for p in (TRAIN, VAL)]
+    return Data(
+        *parts, Classification(("a", "b")), ACCURACY, torch.zeros(0), torch.ones(0), "texts", tokenizer=tokenizer
+    )
+
+
+TRAIN, VAL = slice(160), slice(160, 240)
+TEXTS = _texts()
 
 
 def data(raw: torch.Tensor) -> Data:

@@ -88,6 +88,11 @@ class Flip(Part):
 
 
 @dataclass
+class WordDropout(Part):
+    share: PositiveShare
+
+
+@dataclass
 class Jitter(Part):
     brightness: NonNegativeFloat
     contrast: NonNegativeFloat
@@ -267,6 +272,7 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Flip": Flip,
     "recipe.train.augment.Jitter": Jitter,
     "recipe.train.augment.Several": Compose,
+    "recipe.train.word_dropout.WordDropout": WordDropout,
     "recipe.train.loop.train_step": Function,
     "recipe.train.sampler.": Function,
     "recipe.train.schedules.Constant": Part,

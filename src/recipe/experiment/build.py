@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -17,6 +18,7 @@ from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
 from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
+from recipe.inputs.read import IMAGES, TEXTS
 from recipe.models.plain import Centre, Resize
 from recipe.rng import seeded
 from recipe.train import augment, engine
@@ -28,6 +30,7 @@ from recipe.train.loop import train_step
 from recipe.train.losses import completed
 from recipe.train.sampler import Sampler
 from recipe.train.schedules import CONSTANT, Schedule
+from recipe.train.word_dropout import WordDropout
 from recipe.verdict import cause
 
 
@@ -172,12 +175,26 @@ def eval_every(cfg: DictConfig, data: Data) -> float:
 
 
 def augmentation(cfg: DictConfig, data: Data) -> Augmentation:
-    """For the standardised images of `data`; the configured augmentation gets them in 0..1.
+    """For the standardised images of `data`; the configured augmentation gets them in 0..1. For texts, their tokens.
 
     Of stored images that are larger than what enters the net it leaves a window at a random place.
     """
+    if data.tokenizer:
+        words = part(cfg, "augment")
+        return replace(words, length=data.train.x.shape[1]) if isinstance(words, WordDropout) else cast(Any, words)
     configured = augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
     return augment.with_window(configured, *data.window) if data.window else configured
+
+
+def can_augment(cfg: DictConfig, data: Data) -> bool:
+    """Whether the configured augmentation is of inputs of this kind; of rows of a table there is none."""
+    own = not augment.is_builtin(part(cfg, "augment"))
+    return data.kind.plural == augmented_inputs(cfg) or (own and not data.kind.has_columns)
+
+
+def augmented_inputs(cfg: DictConfig) -> str:
+    """`texts` or `images`, which the configured augmentation takes; of a user-defined one `images`."""
+    return TEXTS.plural if augment.takes_tokens(part(cfg, "augment")) else IMAGES.plural
 
 
 def user_step(cfg: DictConfig) -> Callable | None:

@@ -265,6 +265,11 @@ def is_builtin(augment: object) -> TypeGuard[BatchAugmentation]:
     return hasattr(augment, "on_batch")
 
 
+def takes_tokens(augment: object) -> bool:
+    """Whether a built-in augmentation is of texts; the others are of images."""
+    return getattr(augment, "of_tokens", False)
+
+
 def structure(augment: object) -> object:
     """Equal for augmentations that `stack` can combine; a user-defined one equals only itself."""
     if isinstance(augment, Compose):
@@ -316,12 +321,12 @@ def _image_in_window(augment: Callable[[Tensor], Tensor], height: int, width: in
 
 
 def apply(augment: Augmentation, x: Tensor, key: Tensor) -> Tensor:
-    """x (B, C, H, W) augmented by the random numbers of `key` (2,), on the device of x.
+    """x (B, C, H, W), or tokens (B, L), augmented by the random numbers of `key` (2,), on the device of x.
 
     A user-defined `image -> image` is called once per image and draws from the global generators: seed them before.
     """
     if is_builtin(augment):
-        _require_images(augment, x)
+        _require_its_inputs(augment, x)
         return augment.on_batch(x, uniform(key, augment.draws, len(x)))
     on_image = cast(Callable[[Tensor], Tensor], augment)
     return torch.stack([on_image(image) for image in x])
@@ -341,7 +346,7 @@ def stack(
 
 def apply_lanes(stacked: BatchAugmentation, x: Tensor, keys: Tensor) -> Tensor:
     """x (M, B, C, H, W) by the keys (M, 2): for each lane what `apply` gives with its augmentation and key."""
-    _require_images(stacked, x[0])
+    _require_its_inputs(stacked, x[0])
     u = uniform(keys, stacked.draws, x.shape[1]).transpose(0, 1).flatten(1)
     return torch.unflatten(stacked.on_batch(x.flatten(0, 1), u), 0, x.shape[:2])
 
@@ -365,10 +370,11 @@ def _stacked(values: Sequence[Any], batch_size: int, device: torch.device | str 
     return None if any(s is None for s in strengths.values()) else replace(first, **strengths)
 
 
-def _require_images(augment: BatchAugmentation, x: Tensor) -> None:
-    if x.ndim != 4:
+def _require_its_inputs(augment: BatchAugmentation, x: Tensor) -> None:
+    axes, takes = (1, "tokens (L,)") if takes_tokens(augment) else (3, "images (C, H, W)")
+    if x.ndim != 1 + axes:
         shape = tuple(x.shape[1:])
-        raise RecipeError(f"conf/augment: {type(augment).__name__} takes images (C, H, W), not inputs of {shape}.")
+        raise RecipeError(f"conf/augment: {type(augment).__name__} takes {takes}, not inputs of {shape}.")
 
 
 def _within(augment: object, least: float, most: float, *names: str) -> None:

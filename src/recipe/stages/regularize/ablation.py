@@ -18,7 +18,7 @@ from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
 
 BASE = "no regularisation"
-CHANGES_IMAGES = ("augment", "train.augment", "train.input_size", "model.dropout2d")
+OF_IMAGES = ("train.input_size", "model.dropout2d")
 COMPOSE = "recipe.train.augment.Compose"
 COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
 
@@ -220,8 +220,12 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
         return "the inputs are not columns of a table"
     if data.tokenizer and "train.mixup" in keys:
         return "words cannot be mixed"
-    if not data.kind.has_pixels and any(key.split(".")[0] == "augment" or key in CHANGES_IMAGES for key in keys):
+    if not data.kind.has_pixels and set(keys) & set(OF_IMAGES):
         return "the inputs are not images"
+    if any(key.split(".")[0] == "augment" or key == "train.augment" for key in keys):
+        augmented = changed(cfg, kept | resolved(cfg, kept, change), TRAINING)
+        if not build.can_augment(augmented, data):
+            return f"the inputs are not {build.augmented_inputs(augmented)}"
     if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
         return f"the images are no larger than {size} pixels"
     return ""

@@ -35,11 +35,12 @@ def augmentation_checks(cfg: DictConfig, data: Data, run: Run) -> tuple[Callable
     first: list[Setup] = []
 
     def verdicts(changes: dict) -> list[Verdict]:
-        images = data.kind.has_pixels  # a table has no augmentation
-        on = change(cfg, {k: v for k, v in changes.items() if k.split(".")[0] == "augment"} | {"train.augment": images})
+        on = change(cfg, {k: v for k, v in changes.items() if k.split(".")[0] == "augment"})
+        augments = build.can_augment(on, data)  # not rows of a table
+        on = change(on, {"train.augment": augments})
         name = json.dumps(plain(on, "augment"), sort_keys=True)
         if name not in known:
-            if images:
+            if augments:
                 run.say(f"checking whether {short(plain(on, 'augment'))} keeps the label")
             setup = _with_model_of(first, setup_from(on, data))
             known[name] = examined(run, setup, only=OF_THE_AUGMENTATION)
