@@ -1,5 +1,6 @@
 """Augmentation on whole batches: as torchvision v2 image by image, and for each lane as if it were alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from recipe.train.augment import (
     is_builtin,
     on_pictures,
     stack,
+    takes_tokens,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -437,6 +439,8 @@ def test_every_option_builds_one_of_ours(option):
     augment = part(OmegaConf.create({"augment": OmegaConf.load(option)}), "augment")
     assert is_builtin(augment)
     x = pictures((6, 3, 8, 8))
+    if takes_tokens(augment):
+        augment, x = replace(augment, length=40), torch.randint(2, 30, (6, 40))
     assert not apply(augment, x, key(0)).equal(x)
     assert stack([augment, augment], 3) == augment
 
