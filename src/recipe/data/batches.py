@@ -69,6 +69,7 @@ class Data:
     std: Tensor
     fingerprint: str
     limits: Tensor | None = None  # (2, F) of a table, standardised: to which its columns are clipped
+    columns: tuple[str, ...] = ()  # names of a table's
     window: tuple[int, int] | None = None  # height and width of the part of an image that enters the net; None: all
     objective: Objective = LOSS  # by which trainings are compared on val
     tokenizer: Tokenizer | None = None  # of texts, fitted to train
@@ -159,7 +160,7 @@ def _data(
     chosen = chosen_metric(task, splits["train"].y, metric)
     return Data(
         splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint,
-        limits=scale.limits, window=store.window,
+        limits=scale.limits, columns=store.columns, window=store.window,
     )  # fmt: skip
 
 

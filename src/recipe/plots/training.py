@@ -19,11 +19,20 @@ def curves(path: Path, lanes: dict[str, list[list[dict]]], metrics: Sequence[str
         for axis, metric in zip(axes[0], metrics, strict=True):
             for colour, (system, seeds) in zip(COLOURS * 9, lanes.items(), strict=False):
                 for i, curve in enumerate(seeds):
-                    xy = ([r["epoch"] for r in curve], [r[metric] for r in curve])
-                    axis.plot(*xy, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
+                    line(axis, curve, metric, color=colour, lw=1.3, alpha=0.85, label=system if i == 0 else None)
             axis.set(title=TITLES.get(metric, metric), xlabel="passes", yscale="log" if "loss" in metric else "linear")
             axis.grid(color="#e8ebee", lw=0.6)
         axes[0][-1].legend(fontsize=8)
+
+
+def line(axis: Any, curve: list[dict], metric: str, **style: Any) -> None:
+    """A metric against passes. Of training the last value is a dot: it is of all examples, the others of a sample of
+    them (recipe.train.evaluations)."""
+    end = 1 if metric.startswith("train") and len(curve) > 1 else 0
+    rows = curve[: len(curve) - end]
+    axis.plot([r["epoch"] for r in rows], [r[metric] for r in rows], **style)
+    if end:
+        axis.plot(curve[-1]["epoch"], curve[-1][metric], ".", color=style["color"], ms=4)
 
 
 def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], title: str) -> None:
@@ -53,15 +62,22 @@ def first_batch(path: Path, batch: Any, data: Any) -> None:
     elif data.tokenizer:
         text_lines(path, [data.tokenizer.decode(row) for row in entered.cpu()], targets)
     else:
-        rows_of_a_table(path, entered.flatten(1).cpu(), targets)
+        rows_of_a_table(path, entered.flatten(1).cpu(), targets, data.columns)
 
 
-def rows_of_a_table(path: Path, rows: Tensor, targets: list[str]) -> None:
+def rows_of_a_table(path: Path, rows: Tensor, targets: list[str], columns: Sequence[str] = ()) -> None:
     """Standardised rows (B, F) as a heat map, white at the mean of each column."""
-    with drawing(path, width=min(11.0, 3.2 + 0.28 * rows.shape[1]), height=1.0 + 0.2 * len(rows)) as (figure, axis):
+    with drawing(path, width=min(11.0, 3.2 + 0.28 * rows.shape[1]), height=1.0 + 0.2 * len(rows) + bool(columns)) as (
+        figure,
+        axis,
+    ):
         picture = axis.imshow(rows, aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3, interpolation="nearest")
-        axis.set_yticks(
-            range(len(rows)), [text if len(text) < 24 else f"{text[:22]} ..." for text in targets], fontsize=7
-        )
-        axis.set(xlabel="column", ylabel="target")
+        axis.set_yticks(range(len(rows)), [_short(text) for text in targets], fontsize=7)
+        if len(columns) == rows.shape[1]:
+            axis.set_xticks(range(len(columns)), [_short(name) for name in columns], fontsize=7, rotation=90)
+        axis.set(xlabel="" if columns else "column", ylabel="target")
         figure.colorbar(picture, ax=axis, pad=0.02, label="standard deviations from the mean")
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 24 else f"{text[:22]} ..."

@@ -7,7 +7,8 @@ EVIDENCE = {"inputs_are_scaled": ["door.png"], "beats_a_blind_model": ["dynamics
 FIGURES = {
     "door.png": "the first training batch as it enters the network, with its targets: images in their original pixel "
     "values, rows of a table in standard deviations from the mean of each column",
-    "curves.png": "losses of each trained baseline and of the configured model, one line per seed",
+    "curves.png": "losses of each trained baseline and of the configured model, one line per seed; training losses "
+    "are of a sample, and the dot at their end is of all training examples",
     "dynamics.png": "prediction dynamics: how well the predictions for a fixed validation batch fit during training",
 }
 

@@ -13,6 +13,7 @@ from recipe.metrics.scores import bootstrap, reliability
 from recipe.plots.sheets import pictures
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing
 from recipe.plots.text_lines import text_lines
+from recipe.plots.training import line
 from recipe.stages.ensemble import quantity_figures
 from recipe.stages.ensemble.extended_training import ExtendedTraining
 from recipe.stages.ensemble.final_evaluation import ScoredSystem, worst_shown
@@ -122,7 +123,7 @@ def extended_training(path: Path, extended: ExtendedTraining | None) -> None:
     with drawing(path, width=8.2, height=3.8) as (_, axis):
         for colour, (arm, lane) in zip(COLOURS, extended.trained.items(), strict=False):
             passes = [r["epoch"] for r in lane.curve]
-            axis.plot(passes, [r["train_loss"] for r in lane.curve], color=colour, lw=0.9, ls=":", alpha=0.9)
+            line(axis, lane.curve, "train_loss", color=colour, lw=0.9, ls=":", alpha=0.9)
             axis.plot(passes, [r["val_loss"] for r in lane.curve], color=colour, lw=1.6, label=f"validation, {arm}")
             best = lane.best_evaluation
             axis.plot(best["epoch"], best["val_loss"], "o", ms=8, mfc="none", mec=colour, mew=1.4)

@@ -5,7 +5,10 @@ from recipe.metrics.metric import Metric
 from recipe.stages.overfit.capacity_ladder import SizedModel
 
 EVIDENCE = {"training_set_is_learned": ["ladder.png"], "capacity_lowers_training_loss": ["ladder.png"]}
-FIGURES = {"ladder.png": "losses of every model of the capacity ladder: no regularisation, constant learning rate"}
+FIGURES = {
+    "ladder.png": "losses of every model of the capacity ladder: no regularisation, constant learning rate; "
+    "training losses are of a sample, and the dot at their end is of all training examples"
+}
 
 
 def score_row(best: SizedModel) -> dict:

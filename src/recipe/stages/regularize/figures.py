@@ -10,6 +10,7 @@ from recipe.experiment.arms import Arm, Gain
 from recipe.plots import sheets
 from recipe.plots.style import ACCENT, BAD, COLOURS, FAINT, INK, drawing, few_ticks
 from recipe.plots.text_lines import sentence
+from recipe.plots.training import line
 from recipe.stages.regularize.ablation import BASE, Ablation, Candidate, Level
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
 from recipe.stages.regularize.learning_curve import Extrapolation, LearningCurve
@@ -126,8 +127,7 @@ def loss_curves(path: Path, lanes: dict[str, list[list[dict[str, float]]]]) -> N
             kinds = ((base, "val_loss", FAINT, "val, no regularisation"), (seeds, "train_loss", COLOURS[1], "train"))
             for shown, metric, colour, label in (*kinds, (seeds, "val_loss", ACCENT, "val")):
                 for i, curve in enumerate(shown):
-                    xy = [r["epoch"] for r in curve], [r[metric] for r in curve]
-                    axis.plot(*xy, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
+                    line(axis, curve, metric, color=colour, lw=0.9, alpha=0.8, label=None if i else label)
             axis.set_title(name, fontsize=9)
             axis.grid(color=GRID, lw=0.6)
         axes[0][0].set(yscale="log")  # of all, which share it
