@@ -1,6 +1,10 @@
 """What several test files share: a clone in which the whole pipeline has run once."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; pytest-xdist's workers share the cores
 
@@ -8,6 +12,7 @@ import filelock
 import pytest
 from browser import chromium, without_errors
 from clone import Clone, fresh
+from warm import IMPORTS
 
 from recipe.config.compose import STAGES
 
@@ -19,6 +24,14 @@ SLOW_FIXTURES = {
 }  # fmt: skip
 
 
+@dataclass
+class Rerun:
+    """imports: a folder with a file per stage, which lists the modules that it had imported when it ended."""
+
+    clone: Clone
+    imports: Path
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items):
     """Long tests first: while the last of all runs, the other workers have nothing to do. The very first makes the
@@ -26,7 +39,7 @@ def pytest_collection_modifyitems(items):
     """
     for item in items:
         for name in SLOW_FIXTURES & set(item.fixturenames):
-            which = item.callspec.indices.get(name, 0) if hasattr(item, "callspec") else 0
+            which = item.callspec.params.get(name, 0) if hasattr(item, "callspec") else 0
             item.add_marker("slow")
             item.add_marker(pytest.mark.xdist_group(f"{name} {which}"))
     making = "test_a_forced_repro_leaves_git_status_clean"
@@ -34,25 +47,46 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: rank.get(item, 1 if item.get_closest_marker("slow") else 3))
 
 
+@contextlib.contextmanager
+def made_once(name: str, tmp_path_factory, config) -> Iterator[tuple[Path, bool]]:
+    """(path that all workers of pytest-xdist share, whether it has been made); the block makes it where it has not."""
+    base = tmp_path_factory.getbasetemp()
+    if hasattr(config, "workerinput"):
+        base = base.parent
+    with filelock.FileLock(base / f"{name}.lock"):
+        yield base / name, (base / f"{name}.done").exists()
+        (base / f"{name}.done").touch()
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory, request) -> Clone:
     """A clone as after `dvc repro`, everything committed. To look at; `clone` is the one to change.
 
-    Its stages ran in one process, which saves their imports; test_repro.py compares with a real `dvc repro`.
+    Its stages ran in one process, which saves their imports; `rerun` compares with a real `dvc repro`.
     """
-    base = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):  # under pytest-xdist the workers share it
-        base = base.parent
-    made = Clone(base / "whole")
-    with filelock.FileLock(base / "whole.lock"):
-        if not (base / "whole.done").exists():
+    with made_once("whole", tmp_path_factory, request.config) as (path, done):
+        made = Clone(path)
+        if not done:
             fresh(made.root)
             made.by_hand("compose")
             made.by_hand("source")
             made.as_dvc(*STAGES)
             made.dvc("commit", "--force")
             made.commit()
-            (base / "whole.done").touch()
+    return made
+
+
+@pytest.fixture(scope="session")
+def rerun(whole, tmp_path_factory, request) -> Rerun:
+    """A copy of that clone after `dvc repro --force`. To look at."""
+    with made_once("rerun", tmp_path_factory, request.config) as (path, done):
+        made = Rerun(Clone(path / "clone"), path / "imports")
+        if not done:
+            whole.copy(made.clone.root)
+            made.imports.mkdir()
+            assert made.clone.git("status", "--porcelain") == ""
+            said = made.clone.run("dvc", "repro", "--force", **{IMPORTS: str(made.imports)})
+            assert said.stages == ["compose", *STAGES]
     return made
 
 

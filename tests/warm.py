@@ -41,6 +41,8 @@ LIBRARIES = (
     "dulwich.porcelain", "ruamel.yaml", "networkx", "zc.lockfile", "flufl.lock",
 )  # fmt: skip
 
+IMPORTS = "WARM_IMPORTS"  # a folder: there each stage of DVC lists the files of the modules that it had imported
+
 # A client in a few lines, with the modules that an interpreter has anyway: it passes on arguments, folder, environment,
 # the three streams and signals, and ends with the command's exit code.
 SHIM = """#!{python} -SEs
@@ -168,6 +170,9 @@ def _run(call: dict, streams: array.array) -> None:
 
             traceback.print_exc()
         atexit._run_exitfuncs()
+        if (folder := call["env"].get(IMPORTS)) and (stage := call["env"].get("DVC_STAGE")):
+            files = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+            Path(folder, stage).write_text("\n".join(files))
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()

@@ -93,6 +93,7 @@ def write(base, name, text):
     "text",
     [
         "from importlib import import_module\nimport_module('own.blocks')\n",
+        "from importlib.util import find_spec\nprint(find_spec('own.blocks').origin)\n",
         "import importlib\nimportlib.import_module('.blocks', 'own')\n",
         "__import__('own.blocks')\n",
         "import hydra\nhydra.utils.get_class('own.blocks.Block')\n",

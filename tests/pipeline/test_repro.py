@@ -39,12 +39,9 @@ def until(process, pattern: str, times: int = 1) -> list[str]:
     raise AssertionError(f"ended without {pattern!r}:\n{''.join(lines)}")
 
 
-def test_a_forced_repro_leaves_git_status_clean(clone):
-    assert clone.git("status", "--porcelain") == ""
-    said = clone.repro("--force")
-    assert said.stages == ["compose", *STAGES]
-    assert clone.git("status", "--porcelain") == ""
-    assert clone.dvc("status").text.strip() == UP_TO_DATE
+def test_a_forced_repro_leaves_git_status_clean(rerun):
+    assert rerun.clone.git("status", "--porcelain") == ""
+    assert rerun.clone.dvc("status").text.strip() == UP_TO_DATE
 
 
 def test_git_holds_the_evidence_and_not_the_weights(whole):

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from clone import warm
+from clone import ROOT, warm
 from omegaconf import OmegaConf
 from systems import KINDS, Project
 
@@ -29,6 +29,7 @@ from recipe.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.slow
 LOCAL = ("--env-manager", "local")
+MLFLOW_MODEL = str(ROOT / "src/recipe/serve/mlflow_model.py")
 
 
 @dataclass
@@ -70,39 +71,13 @@ def logged(request, tmp_path_factory):
         tracker = Tracker(cfg, "ensemble", "ensemble", "")
         final = load(made.system)
         inputs = example_request(final.form, made.store)
-        tracker.model(made.system, inputs, prediction_frame(final, inputs), register=True)
+        tracker.model(made.system, MLFLOW_MODEL, inputs, prediction_frame(final, inputs), register=True)
         assert not tracker.broken
         run = tracker.client.get_run(tracker.id)
         assert len(run.outputs.model_outputs) == 1
         assert tracker.client.get_model_version("recipe", "1").run_id == tracker.id
         tracker.client.set_terminated(tracker.id)
     return Logged(made, run.data.tags["recipe.model"])
-
-
-def test_a_process_without_this_project_predicts_the_same(logged):
-    """The model brings its code along; what it answers for its own example is what the saved system answers."""
-    code = (
-        "import json, sys, mlflow\n"
-        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "answer = model.predict(model.input_example)\n"
-        "import recipe\n"
-        "print(json.dumps([recipe.__file__, answer.to_dict('list')]))"
-    )
-    place, answer = json.loads(logged.run("python", "-c", code, "models:/recipe/1").splitlines()[-1])
-    assert str(logged.root / "mlruns") in place
-    final = load(logged.project.system)
-    expected = prediction_frame(final, example_request(final.form, logged.project.store))
-    assert answer["predicted"] == expected["predicted"].tolist()
-    for name in logged.project.data.task.names:
-        assert answer[f"p_{name}"] == pytest.approx(expected[f"p_{name}"].tolist(), abs=1e-6)
-
-
-def test_no_pickle_is_in_the_model(logged):
-    files = [f for f in (logged.root / "mlruns").rglob("*") if f.is_file()]
-    assert not {f.suffix for f in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"}
-    listed = next(f for f in files if f.name == "requirements.txt").read_text()
-    assert "torch==" in listed
-    assert "recipe" not in listed  # on a package index the name is another's
 
 
 def requests(project: Project) -> tuple[dict, dict[str, list[float]]]:
@@ -123,6 +98,10 @@ def requests(project: Project) -> tuple[dict, dict[str, list[float]]]:
     return {"inputs": x[rows][:, None].tolist()}, expected
 
 
+def is_table(request: dict) -> bool:
+    return "dataframe_records" in request and "image" not in request["dataframe_records"][0]
+
+
 def agrees(answer: list[dict], expected: dict[str, list[float]], classes: list[str]) -> None:
     assert len(answer) == len(expected)
     for row, p in zip(answer, expected.values(), strict=True):
@@ -130,19 +109,65 @@ def agrees(answer: list[dict], expected: dict[str, list[float]], classes: list[s
         assert row["predicted"] == classes[int(np.argmax(p))]
 
 
+# What `mlflow models predict` and a server do with the text of a request, in a process like theirs.
+ANSWERS = """
+import json, sys, mlflow
+from mlflow.pyfunc import scoring_server
+model = mlflow.pyfunc.load_model(sys.argv[1])
+example = model.predict(model.input_example)
+schema = model.metadata.get_input_schema()
+answers = [
+    json.loads(scoring_server.invocations(open(file).read(), kind, model, schema).response)["predictions"]
+    for file, kind in json.loads(sys.argv[2]).items()
+]
+import recipe
+print(json.dumps([recipe.__file__, example.to_dict("list"), answers]))
+"""
+
+
+def test_a_process_without_this_project_predicts_the_same(logged, tmp_path):
+    """The model brings its code along; it answers its own example and requests as the saved system does."""
+    request, expected = requests(logged.project)
+    bodies = {str(tmp_path / "in.json"): "application/json"}
+    (tmp_path / "in.json").write_text(json.dumps(request))
+    if is_table(request):
+        bodies[str(tmp_path / "in.csv")] = "text/csv"
+        write_csv(tmp_path / "in.csv", request["dataframe_records"])
+    said = logged.run("python", "-c", ANSWERS, "models:/recipe/1", json.dumps(bodies))
+    place, example, answers = json.loads(said.splitlines()[-1])
+    assert str(logged.root / "mlruns") in place
+    final, names = load(logged.project.system), logged.project.data.task.names
+    right = prediction_frame(final, example_request(final.form, logged.project.store))
+    assert example["predicted"] == right["predicted"].tolist()
+    for name in names:
+        assert example[f"p_{name}"] == pytest.approx(right[f"p_{name}"].tolist(), abs=1e-6)
+    assert len(answers) == len(bodies)
+    for answer in answers:
+        agrees(answer, expected, names)
+
+
+def test_no_pickle_is_in_the_model(logged):
+    files = [f for f in (logged.root / "mlruns").rglob("*") if f.is_file()]
+    assert not {f.suffix for f in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"}
+    listed = next(f for f in files if f.name == "requirements.txt").read_text()
+    assert "torch==" in listed
+    assert "recipe" not in listed  # on a package index the name is another's
+
+
+@pytest.mark.parametrize("logged", ["table"], indirect=True)
 def test_mlflow_models_predict_on_a_file(logged, tmp_path):
     request, expected = requests(logged.project)
     (tmp_path / "in.json").write_text(json.dumps(request))
     place = ("-i", str(tmp_path / "in.json"), "-o", str(tmp_path / "out.json"), "-t", "json")
     logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
     agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.task.names)
-    if "dataframe_records" in request and "image" not in request["dataframe_records"][0]:
-        write_csv(tmp_path / "in.csv", request["dataframe_records"])
-        place = ("-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.json"), "-t", "csv")
-        logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
-        agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.task.names)
+    write_csv(tmp_path / "in.csv", request["dataframe_records"])
+    place = ("-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.json"), "-t", "csv")
+    logged.run("python", "-m", "mlflow", "models", "predict", "-m", logged.uri, *LOCAL, *place)
+    agrees(json.loads((tmp_path / "out.json").read_text())["predictions"], expected, logged.project.data.task.names)
 
 
+@pytest.mark.parametrize("logged", ["folder", "digits"], indirect=True)
 def test_a_server_answers_with_the_same_numbers(logged):
     request, expected = requests(logged.project)
     with socket.socket() as free:

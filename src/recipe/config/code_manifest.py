@@ -19,7 +19,7 @@ from recipe.files import digest
 SOURCE = "src"  # the folder of the packages: recipe, own, and any that a user puts beside them
 CODE = (".py", ".pyc")
 READERS = {"importlib.resources", "importlib.resources.files", "pkgutil"}  # read a package's files by its name
-BY_NAME = ("import_module", "__import__", "get_object", "get_class", "get_method")  # of importlib and of Hydra
+BY_NAME = ("import_module", "find_spec", "__import__", "get_object", "get_class", "get_method")  # importlib, Hydra
 IN_EXPRESSIONS = tuple(word.encode() for word in (*BY_NAME, "__file__"))  # what is looked for beside import statements
 HOLDERS_OF_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 BUILDS_THE_SOURCE = "prepare"  # the only stage that builds what conf/data/ names; the others read its store

@@ -143,12 +143,12 @@ class Tracker:
         self.client.set_tag(self.id, "recipe.data", digest)
 
     @_quietly
-    def model(self, folder: Path, request: Any, answer: Any, register: bool) -> None:
+    def model(self, folder: Path, script: str, request: Any, answer: Any, register: bool) -> None:
         """The saved system as a model that `mlflow models serve` and `mlflow.pyfunc.load_model` can use; no pickle.
 
-        It holds the code of this package and of `own`: on a package index these names belong to others. request,
-        answer: an example of each, which gives the signature. register: as the next version of the model that is
-        called like the experiment.
+        It holds the code of this package and of `own`: on a package index these names belong to others. script: the
+        file that MLflow runs. request, answer: an example of each, which gives the signature. register: as the next
+        version of the model that is called like the experiment.
         """
         import mlflow
         from mlflow.models import Model, infer_signature
@@ -159,7 +159,7 @@ class Tracker:
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_experiment(experiment_id=self.experiment)
             logged = Model.log(
-                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=str(here / "serve" / "mlflow_model.py"),
+                None, mlflow.pyfunc, run_id=self.id, name="model", python_model=script,
                 artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
                 input_example=request, signature=infer_signature(request, answer),
                 pip_requirements=requirements(), registered_model_name=self.name if register else None,

@@ -1,6 +1,7 @@
 """The final system on disk: saved from the chosen members, loaded again as users load it, and logged."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from omegaconf import DictConfig
@@ -51,5 +52,7 @@ def load_and_log(cfg: DictConfig, run: Run, trust: list[str]) -> FinalSystem:
     store = Store.open(plain(cfg, "data"))
     final = system.load(run.out / "system", run.device, trust=trust)
     request = example_request(final.form, store)
-    run.tracker.model(run.out / "system", request, prediction_frame(final, request), register=run.in_dvc)
+    script = str(find_spec("recipe.serve.mlflow_model").origin)  # type: ignore[union-attr]  # nothing imports it
+    answer = prediction_frame(final, request)
+    run.tracker.model(run.out / "system", script, request, answer, register=run.in_dvc)
     return FinalSystem(final, store)
