@@ -40,7 +40,7 @@ STRONG = "gradient boosting", "TF-IDF of words and characters"
 
 @dataclass(frozen=True)
 class DataSet:
-    """words: of params.yaml, where FOLDER is the folder of the data. make: (folder, clone) writes files of the clone."""
+    """words: of params.yaml, where FOLDER is the folder of the data. make: (folder, clone) writes what it lacks."""
 
     words: dict[str, Any]
     make: Callable[[Path | None, Path], None] = lambda folder, clone: None

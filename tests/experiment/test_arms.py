@@ -2,12 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_data import DATA
+from omegaconf import OmegaConf
 from scipy import stats
 
 from recipe.errors import RecipeError
+from recipe.experiment import arms as paired
 from recipe.experiment.arms import Arm, Gain, gain, paired_gain
 from recipe.metrics.classification import ACCURACY
 from recipe.metrics.objective import Objective
@@ -120,3 +124,49 @@ def test_a_metric_that_does_not_exist_on_a_half_of_val_is_a_message():
     arm = Arm("", {}, [Trained(curve=[row, row], best_row=0) for row in rows], early_stopping=True)
     with pytest.raises(RecipeError, match="accuracy does not exist on a half of the validation set"):
         gain(arm, arm, 0.95, Objective(ACCURACY))
+
+
+# ---- no training for nothing ---------------------------------------------------------------------------------------
+
+
+def arm(name: str, losses) -> Arm:
+    return Arm(name, {}, [Trained(curve=[{"step": 1, "val_loss": loss}]) for loss in losses])
+
+
+def compared(monkeypatch, seeds: int, base_losses, losses) -> tuple[Gain, list[list[int]]]:
+    """The gain of an arm with these losses over one with those, and the seeds of each call of the engine."""
+    calls = []
+
+    def trained(cfg, data, arms, run, label="", seeds=None):
+        calls.append(list(seeds))
+        return {name: arm(name, [losses[seed] for seed in seeds]) for name in arms}
+
+    monkeypatch.setattr(paired, "train_arms", trained)
+    cfg, base = OmegaConf.create({"seed": 0, "seeds": seeds}), arm("base", base_losses)
+    done = paired.train_promising(cfg, DATA, {"changed": {}}, base, None, "changed")
+    return gain(base, done["changed"], 0.95), calls
+
+
+def test_a_change_that_is_no_better_over_the_first_seeds_has_these_alone(monkeypatch):
+    base = [1.0, 1.1, 0.9, 1.0, 1.2, 1.1, 1.0, 0.9]
+    worse, calls = compared(monkeypatch, 8, base, [b + 0.1 + i / 100 for i, b in enumerate(base)])
+    assert (worse.n, calls) == (3, [[0, 1, 2]])
+    better, calls = compared(monkeypatch, 8, base, [b - 0.1 + i / 100 for i, b in enumerate(base)])
+    assert (better.n, calls) == (8, [[0, 1, 2], [3, 4, 5, 6, 7]])
+    assert better.significant
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "effect"), [(4, 0.0), (4, 2.0), (8, 0.0), (8, 1.0), (16, 1.0)])
+def test_stopping_for_futility_keeps_nothing_more_and_loses_nearly_nothing(monkeypatch, seeds, effect):
+    draw, repeats, lost, trained = np.random.default_rng(0), 400, 0, 0
+    for _ in range(repeats):
+        base, noise = draw.normal(size=(2, seeds))
+        losses = base - effect + noise
+        stopped, calls = compared(monkeypatch, seeds, base.tolist(), losses.tolist())
+        fixed = paired.paired_gain((base - losses).tolist(), 0.95)
+        assert fixed.significant or not stopped.significant
+        lost += fixed.significant and not stopped.significant
+        trained += sum(map(len, calls))
+    assert lost <= 0.03 * repeats
+    assert trained <= repeats * (seeds if effect else 0.8 * seeds)

@@ -12,7 +12,7 @@ from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.experiment.arms import Arm, Gain, gain, train_arms
+from recipe.experiment.arms import Arm, Gain, gain, train_promising
 from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
@@ -46,6 +46,7 @@ class Candidate:
     name: str
     expected: str
     levels: list[Level] = field(default_factory=list)
+    seeds: int = 0  # that a promising level is trained with
 
     @property
     def best(self) -> Level | None:
@@ -73,6 +74,8 @@ class Candidate:
         measured, tried = self.skipped, sum(level.gain is not None for level in self.levels)
         if self.gain:
             measured = self.gain.sentence() + (f", best of {tried} levels" if tried > 1 else "")
+            if self.seeds and self.gain.n < self.seeds:
+                measured += f"; no better over the first {self.gain.n} of {self.seeds} seeds, so no more were trained"
         change = f"{self.name} ({shown.description()})"
         return {"change": change, "expected": self.expected, "measured": measured, "outcome": self.outcome}
 
@@ -102,16 +105,16 @@ def run_ablation(
 ) -> Ablation:
     """Tries each candidate of conf in order, on top of those that were kept so far.
 
-    All levels x seeds of a candidate are one call of the engine. The best level counts for its candidate, so the
+    A level that is no better over the first seeds has these alone. The best level counts for its candidate, so the
     interval of each level has the Bonferroni-corrected confidence 1 - (1 - confidence) / levels.
     """
     result = Ablation(base, base, dict(base.changes), objective=data.objective)
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
         expected = data.objective.improves if data.objective.metric else entry["expected"]  # which speaks of losses
-        candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further))
+        candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further), len(base.lanes))
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
-        trained = train_arms(cfg, data, arms, run, label=candidate.name) if arms else {}
+        trained = train_promising(cfg, data, arms, result.accepted, run, candidate.name) if arms else {}
         _measure(candidate, trained, result.accepted, cfg.confidence, data.objective)
         for level in candidate.levels:
             run.say(f"{level.name}: {_outcome(candidate, level)}")

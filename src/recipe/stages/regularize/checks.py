@@ -91,7 +91,8 @@ def something_helped(r: Regularized) -> Verdict:
     if tried:
         gain, name = max(tried, key=lambda of: of[0].mean)
         finding = f"{finding} The best one, {name}, {gain.sentence()}."
-    possible = [(gain, name) for gain, name in tried if gain.high > 0 and gain.n > 1]
+    most = max((gain.n for gain, _ in tried), default=0)  # those that were no better over the first seeds have fewer
+    possible = [(gain, name) for gain, name in tried if gain.high > 0 and gain.n == most > 1]
     if kept or not possible:
         value = ", ".join(kept) or "none"
         return Verdict(PASS, value, bound) if kept else Verdict(FAIL, value, bound, finding=finding)
