@@ -90,6 +90,8 @@ def _changed(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | N
     if x.ndim != 4 or not {"augment", "train.augment", "train.mixup", "train.input_size"} & set(level.change):
         return None
     cfg = change(cfg, {k: v for k, v in level.change.items() if k.split(".")[0] in ("augment", "train")})
+    if cfg.train.augment and not build.can_augment(cfg, data):  # of texts
+        return None
     with seeded(cfg.seed, "pictures"):
         if cfg.train.augment:
             x = augment.apply(build.augmentation(cfg, data), x, keys([cfg.seed], "pictures")[0].to(x.device))
