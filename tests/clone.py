@@ -17,6 +17,8 @@ import numpy as np
 import yaml
 from warm import Warm
 
+from recipe.config.compose import STAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 UP_TO_DATE = "source:\n\talways changed"  # what `dvc status` says where nothing else has changed
 MADE = ("dvc.lock", "runs", "resolved")  # by `dvc repro`: a clone makes its own
@@ -162,6 +164,13 @@ class Clone:
         """What DVC runs for these stages, in one process."""
         forms = [([f"pipeline/{s}.py", "-cp", "../resolved", "-cn", s], {"DVC_STAGE": s}) for s in stages]
         return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code, cold=cold, **env)
+
+    def run_all(self) -> None:
+        """As `dvc repro` does, but for stages that run in one process, which saves their imports."""
+        self.by_hand("compose")
+        self.by_hand("source")
+        self.as_dvc(*STAGES)
+        self.dvc("commit", "--force")
 
     def by_hand_each(self, stage: str, *overrides: str) -> list[Said]:
         """The stage by hand once per override, in one process."""

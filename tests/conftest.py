@@ -68,10 +68,7 @@ def whole(tmp_path_factory, request) -> Clone:
         made = Clone(path)
         if not done:
             fresh(made.root)
-            made.by_hand("compose")
-            made.by_hand("source")
-            made.as_dvc(*STAGES)
-            made.dvc("commit", "--force")
+            made.run_all()
             made.commit()
     return made
 

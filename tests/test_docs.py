@@ -5,13 +5,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from clone import warm
 
 from recipe import cli
 from recipe.config.compose import STAGES, compose
@@ -107,7 +107,7 @@ OWN_PARTS = ROOT / "examples/own_parts"  # run by the pipeline in tests/pipeline
 
 def _run(block: Block, folder: Path) -> str:
     (folder / block.name).write_text(block.text)
-    command = [sys.executable, *RUN[block.name], block.name]
+    command = [warm().shims / "python", *RUN[block.name], block.name]
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env)
     assert done.returncode == 0, done.stdout + done.stderr

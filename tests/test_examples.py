@@ -3,16 +3,15 @@
 import os
 import re
 import subprocess
-import sys
 
 import pytest
-from clone import ROOT
+from clone import ROOT, warm
 
 
 @pytest.mark.slow
 def test_the_pytest_of_a_training_passes():
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/pytest"]
+    command = [warm().shims / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/pytest"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bugs.loop import scaled
-from bugs.reference import Net, Scalar, adam, fit, mlp, on_diabetes, on_digits, on_tumours, split, tumours
+from bugs.reference import Net, Scalar, adam, digits, fit, mlp, on_diabetes, on_digits, on_tumours, split, tumours
 from recipe.checks.declare import Declare
 
 
@@ -174,7 +174,9 @@ HEALTHY = {
     "Brier score": lambda s: on_digits(s, loss=brier, optimizer=adam(3e-3)),
     "mixed precision, clipped": lambda s: on_digits(s, train_step=scaled(unscale=True)),
     "hinge": lambda s: on_digits(s, loss=nn.MultiMarginLoss(), optimizer=adam(3e-3)),
-    "one batch is all": lambda s: on_digits(s, batch_size=1000, optimizer=adam(1e-2)),
+    "one batch is all": lambda s: on_digits(
+        s, batch_size=200, optimizer=adam(1e-2), **split(*(t[:400] for t in digits()), 200)
+    ),
     "two logits": lambda s: on_tumours(
         s, model=lambda: mlp(30, 2), loss=nn.CrossEntropyLoss(), **split(tumours()[0], tumours()[1].long(), 400)
     ),

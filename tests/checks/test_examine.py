@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from bugs.reference import Net, digits, on_diabetes, on_digits, on_echoes, on_tumours, per_token, split
+from clone import warm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -253,7 +254,7 @@ def fails(): raise ValueError("no data here")
 @pytest.mark.slow
 def test_the_command_line_examines_a_users_module(tmp_path):
     (tmp_path / "my_training.py").write_text(MODULE)
-    command = [sys.executable, "-m", "recipe.cli", "examine", "my_training:setup"]
+    command = [warm().shims / "python", "-m", "recipe.cli", "examine", "my_training:setup"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr

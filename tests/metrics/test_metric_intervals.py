@@ -44,7 +44,7 @@ def quantities(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     ids=["four classes", "a rare class", "labels", "a quantity"],
 )
 def test_intervals_hold_the_truth_about_as_often_as_they_say(metrics, made, size, monkeypatch):
-    monkeypatch.setattr(resampling, "DRAWS", 400)
+    monkeypatch.setattr(resampling, "DRAWS", 200)
     p, y = made(LARGE)
     for name, metric in metrics.items():
         truth, held = metric.of(p, y), 0

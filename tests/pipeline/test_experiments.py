@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 import yaml
-from clone import ROOT, SMALL, Clone, fresh
+from clone import ROOT, Clone, fresh
 from dvc.utils.hydra import apply_overrides
 
+from recipe.config import resolve
 from recipe.config.compose import compose
 from recipe.config.options import Predicted
 from recipe.config.resolve import resolve_all
@@ -150,16 +151,11 @@ def test_a_queued_grid_makes_an_experiment_of_each_value(house):
 
 
 @pytest.mark.slow
-def test_an_experiment_trains_with_what_it_sets(shipped, tmp_path):
-    """To the baseline, with small numbers; afterwards `dvc repro` has nothing to do."""
-    clone = shipped.copy(tmp_path / "clone")
-    clone.choose(**SMALL)
-    clone.choose_table()
-    clone.commit()
-    said = clone.dvc(
-        "exp", "run", "-S", "optimizer.lr=0.01", "-S", "model.name=mlp", "-S", "seed=3", "baseline", code=None
-    )
-    assert said.stages == ["compose", "prepare", "audit", "split", "baseline"], said.text
+def test_an_experiment_trains_with_what_it_sets(clone):
+    """With small numbers, where all else has run; afterwards `dvc repro` has nothing to do."""
+    words = {"optimizer.lr": "0.01", "model.name": "mlp", "+baseline.seed": "3"}
+    said = clone.dvc("exp", "run", *(word for kv in words.items() for word in ("-S", "=".join(kv))), "baseline")
+    assert said.stages == ["compose", "baseline"], said.text
     params = clone.last_run("baseline").data.params
     assert {k: params[k] for k in ("model", "optimizer.lr", "seed")} == {
         "model": "mlp",
@@ -191,6 +187,7 @@ def checkout(tmp_path, monkeypatch):
             shutil.copy(ROOT / name, folder / name)
     monkeypatch.chdir(here)
     monkeypatch.setenv("DVC_ROOT", str(workspace))
+    monkeypatch.setattr(resolve, "STAGES", ["prepare", "baseline"])  # one that reads the data, and one with a model
     return here, workspace
 
 
@@ -257,14 +254,13 @@ def test_in_the_workspace_nothing_is_left_behind(checkout, monkeypatch):
 def test_an_experiment_in_a_checkout_says_what_git_lacks(house):
     for file, text in OWN.items():
         house.write(file, text)
-    config, _, *code = OWN
-    for lacking in (config, code[-1]):  # test_a_config_or_code_that_git_lacks_is_named_with_git_add has each of them
-        said = house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose", code=None)
-        assert said.code != 0
-        assert re.search(rf"(?m)^.*{lacking}.* not in git, and ", said.text)
-        assert "Traceback" not in said.text
-        house.git("add", *(file for file in OWN if file != code[-1]))
-    house.git("add", code[-1])
+    *added, lacking = OWN  # test_a_config_or_code_that_git_lacks_is_named_with_git_add has each of them
+    house.git("add", *added)
+    said = house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose", code=None)
+    assert said.code != 0
+    assert re.search(rf"(?m)^.*{lacking}.* not in git, and ", said.text)
+    assert "Traceback" not in said.text
+    house.git("add", lacking)
     house.dvc("exp", "run", "--temp", "-S", "model=mine", "compose")
     house.git("reset", "--quiet")
 

@@ -30,6 +30,7 @@ def clone(tmp_path_factory) -> Clone:
     params["regularize"] |= {
         "rungs": [{"name": "dropout", "change": {"model.dropout": 0.25}, "expected": "val_loss falls"}]
     }
+    params["tune"] |= {"samplers": ["random"], "trials": 2, "repeats": 1}
     params["ensemble"] |= {"longer": 0}
     clone.write("params.yaml", yaml.safe_dump(params, sort_keys=False))
     clone.repro("split")

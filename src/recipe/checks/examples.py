@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from recipe.errors import RecipeError
 from recipe.rng import generator
@@ -33,6 +33,34 @@ class MappedExamples(Dataset):
     def __getitem__(self, i: int):
         item = self.dataset[self.index[i]]
         return self.function(item[0], item[1])
+
+
+class WholeBatches(TensorDataset):
+    """A TensorDataset that gives a loader with the collate function `list` a batch at once: the same bytes, sooner."""
+
+    def __getitems__(self, index: list[int]) -> list[Tensor]:
+        return [t[index].contiguous() for t in self.tensors]
+
+
+def with_zeros(dataset: TensorDataset) -> TensorDataset:
+    """The same targets, with inputs that are zero: one example of them, seen at each index."""
+    zeros = torch.zeros_like(dataset[0][0])
+    return TensorDataset(zeros.expand(len(dataset), *zeros.shape), dataset.tensors[1])
+
+
+def part(dataset: MapDataset, index: range, augment: Callable | None, zeros: bool) -> MapDataset:
+    """The examples of an index, augmented; zeros: then with inputs of zero."""
+    if augment is None and len(index) == len(dataset):
+        if not zeros:
+            return dataset
+        if type(dataset) is TensorDataset:
+            return with_zeros(dataset)
+
+    def item(x, y):
+        x = augment(x) if augment else x
+        return (torch.zeros_like(torch.as_tensor(x)) if zeros else x), y
+
+    return MappedExamples(dataset, index, item)
 
 
 def evenly_spaced(dataset: MapDataset, most: int) -> range:

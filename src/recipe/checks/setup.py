@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from recipe.checks import examples, target_kinds, validate_setup
 from recipe.checks.declare import Declare
-from recipe.checks.examples import MapDataset, MappedExamples
+from recipe.checks.examples import MapDataset
 from recipe.checks.free_outputs import Operation, identity, minimum
 from recipe.checks.last_operation import OPERATIONS, LastOperation, name_in_graph, probabilities
 from recipe.checks.scheduler import scheduled_rates
@@ -229,26 +229,19 @@ class Setup:
         options = {"batch_size": self.batch_size, "collate_fn": self.collate} | more
         order = generator(self.seed if seed is None else seed, "order")
         shuffle = self.shuffle if shuffle is None else shuffle
+        if type(dataset) is TensorDataset and options["collate_fn"] is None:
+            dataset, options["collate_fn"] = examples.WholeBatches(*dataset.tensors), list
         return DataLoader(cast(Dataset, dataset), shuffle=shuffle, generator=order, **options)
 
-    def training_set(self, change: Callable | None = None, augmented: bool = True) -> MapDataset:
-        """What the training loads, limited to what a check looks at; `change` is a function of (input, target)."""
+    def training_set(self, augmented: bool = True, zeros: bool = False) -> MapDataset:
+        """What the training loads, limited to what a check looks at; zeros: instead of the inputs."""
         dataset, augment = self.train, self.augment if augmented else None
         if augmented and self.train_augmented is not None:
             dataset, augment = self.train_augmented, None
+        return examples.part(dataset, self.short_run_index, augment, zeros)
 
-        def item(x, y):
-            x = augment(x) if augment else x
-            return change(x, y) if change else (x, y)
-
-        if change is None and augment is None and len(self.short_run_index) == len(dataset):
-            return dataset
-        return MappedExamples(dataset, self.short_run_index, item)
-
-    def validation_set(self, change: Callable | None = None) -> MapDataset:
-        index = self.index(self.val)
-        whole = change is None and len(index) == len(self.val)
-        return self.val if whole else MappedExamples(self.val, index, change or (lambda x, y: (x, y)))
+    def validation_set(self, zeros: bool = False) -> MapDataset:
+        return examples.part(self.val, self.index(self.val), None, zeros)
 
     def batches(self, seed: int, augmented: bool = True) -> Iterator[tuple[Tensor, Tensor]]:
         """Training batches without end, each epoch in a new order, on the model's device."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from recipe.checks.examples import MapDataset
@@ -75,16 +75,14 @@ def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader,
     return {"train_loss": losses, "lr": lrs, "val": val, "best_state": None}
 
 
-def run_training(
-    s: Setup, *, seed: int | None = None, change: Callable | None = None, augmented: bool = True
-) -> ShortRun:
-    """A new model through the user's `fit`; `change` is a function of (input, target) applied to every example."""
+def run_training(s: Setup, *, seed: int | None = None, augmented: bool = True, zeros: bool = False) -> ShortRun:
+    """A new model through the user's `fit`; zeros: instead of the inputs."""
     seed = s.seed if seed is None else seed
     model = s.new_model(seed)
     run = ShortRun(model, {n: t.detach().clone() for n, t in model.state_dict().items()}, s.epochs)
     recorder = _Recorder(s, run)
-    train_loader = _loader(s, seed, s.training_set(change, augmented), s.shuffle).record("train", recorder.batch)
-    val_loader = _loader(s, seed, s.validation_set(change), False).record("val", recorder.batch)
+    train_loader = _loader(s, seed, s.training_set(augmented, zeros), s.shuffle).record("train", recorder.batch)
+    val_loader = _loader(s, seed, s.validation_set(zeros), False).record("val", recorder.batch)
     if s.fit is None and s.schedule is None:
         affordable = MAX_EXAMPLES // len(s.short_run_index)
         run.epochs = max(s.epochs, min(-(-MIN_STEPS // len(train_loader)), affordable))
@@ -107,7 +105,7 @@ def run_training(
 def _loader(s: Setup, seed: int, dataset: MapDataset, shuffle: bool) -> RecordedLoader:
     plain = s.loader(dataset, seed=seed, shuffle=shuffle)
     options: dict[str, Any] = {k: getattr(plain, k) for k in ("batch_size", "collate_fn", "generator")}
-    return RecordedLoader(cast(Dataset, dataset), shuffle=shuffle, **options)
+    return RecordedLoader(plain.dataset, shuffle=shuffle, **options)
 
 
 class _Recorder:
@@ -174,7 +172,7 @@ def short_run(s: Setup) -> ShortRun:
 @measured_once
 def short_run_on_zeros(s: Setup) -> ShortRun:
     """The training with every input replaced by zeros: the input-independent baseline."""
-    return run_training(s, change=lambda x, y: (torch.zeros_like(torch.as_tensor(x)), y))
+    return run_training(s, zeros=True)
 
 
 @measured_once
