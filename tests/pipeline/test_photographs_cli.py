@@ -36,9 +36,10 @@ def clone(tmp_path_factory) -> Clone:
     params["overfit"] |= {"train": {"epochs": 30}, "ladder": {"values": [4, 16]}}
     augmentation = {"name": "augmentation", "change": {"train.augment": True}, "expected": "val_loss falls"}
     params["regularize"] |= {"rungs": [augmentation]}
+    params["tune"] |= {"samplers": ["random"], "trials": 2, "repeats": 1}
     params["ensemble"] |= {"longer": 0}
     clone.write("params.yaml", yaml.safe_dump(params, sort_keys=False))
-    clone.repro()
+    clone.run_all()
     return clone
 
 
