@@ -100,6 +100,7 @@ class InputIndependent(nn.Module):
         return self.head(0 * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", [0.0, 3.0])
 def test_a_model_of_a_table_that_ignores_its_inputs_closes_the_gate(signal):
     verdicts = judged(setup(*table(1200, signal), 900, model=InputIndependent), only=SCORES[:2])
@@ -133,6 +134,7 @@ def test_ants_and_bees_at_32_pixels_are_undecided():
     assert "undecided" in {v.verdict for v in verdicts.values()}
 
 
+@pytest.mark.slow
 def test_a_table_whose_training_labels_alone_were_shuffled_closes_the_gate():
     """Within val the columns predict the label, so they are not weak."""
     x, y = table(1000, 3.0)

@@ -56,6 +56,7 @@ def test_a_function_comes_with_its_facts(ask):
 FUNCTION = "{_target_: numpy.ptp, name: spread, higher_is_better: false}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["auto", FUNCTION])
 @pytest.mark.parametrize(("word", "name"), [("ece", "ece"), ("{_target_: numpy.std, name: deviation}", "deviation")])
 def test_a_word_and_a_function_replace_each_other_on_the_command_line(ask, written, word, name):

@@ -65,6 +65,7 @@ def test_values_beyond_those_of_training_are_clipped_to_them(tmp_path):
     assert inside.sum() > 8
 
 
+@pytest.mark.slow
 def test_a_table_is_learned_beside_its_baselines(tmp_path, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     frame = load_breast_cancer(as_frame=True).frame

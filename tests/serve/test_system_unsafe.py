@@ -425,6 +425,7 @@ def test_predicting_in_a_process_of_its_own_runs_nothing(folder, trap, tmp_path)
     assert not trap.exists()
 
 
+@pytest.mark.slow
 def test_the_mlflow_model_loads_by_the_same_door(folder, trap, monkeypatch):
     from recipe.serve.mlflow_model import ServedSystem
 

@@ -160,6 +160,7 @@ def test_a_file_that_may_still_change_within_its_time_is_read_again(project):
     assert not (project / ".recipe/source_files.json").exists()
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["a/1", "a/2", "b/1", "b/c/1"]), st.binary(max_size=3), min_size=1), st.data())
 @settings(max_examples=40, deadline=None)
 def test_two_looks_are_equal_where_names_and_contents_are(tmp_path_factory, files, data):

@@ -284,6 +284,7 @@ POOLS = ["$€%,.-+ 0123456789", "0123456789/:-T ", "ynYNtfTF", "abc ", ",.01234
 CELLS = st.sampled_from(POOLS).flatmap(lambda pool: st.lists(st.text(pool, max_size=8), min_size=6, max_size=6))
 
 
+@pytest.mark.slow
 @ANY_FILE
 @given(st.lists(CELLS, min_size=1, max_size=3), st.integers(1, 5), st.sampled_from([None, ",", "."]))
 def test_whatever_the_cells_hold_new_rows_are_read_like_those_that_were_learned_from(tmp_path, cells, times, decimal):

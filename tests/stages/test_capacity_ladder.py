@@ -39,6 +39,7 @@ def grown():
     return ladder.train_ladder(config(), noise(), SilentRun(Path()), LEARNED)
 
 
+@pytest.mark.slow
 def test_a_ladder_that_learns_nothing_by_heart_grows_in_size_and_passes(grown):
     assert [m.value for m in grown[:4]] == [2, 4, 8, 16]
     assert [m.trained.curve[-1]["epoch"] for m in grown[:4]] == [20, 20, 40, 80]
@@ -67,6 +68,7 @@ def test_of_noise_the_later_stages_get_the_smallest_that_overfits(grown):
     assert "overfits" in captions.summary(best, LEARNED) or best.learned(LEARNED)
 
 
+@pytest.mark.slow
 def test_a_model_that_learned_is_handed_on_with_half_as_many_passes_again():
     models = ladder.train_ladder(config(), noise(), SilentRun(Path()), 100.0)
     best = ladder.smallest_that_fits(models, 100.0)

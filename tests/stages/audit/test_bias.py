@@ -71,6 +71,7 @@ def test_a_healthy_set_has_no_shortcut(seed):
     assert result.main_column == ""
 
 
+@pytest.mark.slow
 def test_few_examples_are_not_enough_to_deny():
     labels, columns = healthy(count=40)
     result = bias(columns, "label", labels, None, 0)
@@ -114,6 +115,7 @@ def test_a_shortcut_to_a_rare_class_is_seen():
     assert "of balanced accuracy relative to chance (95 % CI " in sentence(result.columns[0], result)
 
 
+@pytest.mark.slow
 def test_the_split_of_the_source_is_a_target_too():
     columns = healthy()[1]
     split = np.where(np.arange(N) % 5 == 0, "test", "train")
@@ -149,6 +151,7 @@ def test_the_scale_of_a_number_and_the_names_of_classes_do_not_matter(seed):
     assert (one.columns[0].low, one.columns[0].high) == (two.columns[0].low, two.columns[0].high)
 
 
+@pytest.mark.slow
 def test_the_same_again_is_the_same():
     labels, columns = healthy()
     assert bias(columns, "label", labels, None, 5) == bias(columns, "label", labels, None, 5)

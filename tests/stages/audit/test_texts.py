@@ -31,6 +31,7 @@ def test_statistics_of_texts():
     assert row("odd_characters", "a\tb\n") == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_any_texts_can_be_measured(some):

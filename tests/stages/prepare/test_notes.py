@@ -49,6 +49,7 @@ def test_every_note_on_a_file_says_what_was_done_and_what_to_do(tmp_path):
         assert line["hint"].endswith((".", "?"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_many_kinds_lists_what_was_converted(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     picture = Image.fromarray(colours)

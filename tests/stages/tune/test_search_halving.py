@@ -184,6 +184,7 @@ def test_a_trial_with_a_lost_seed_fails_with_its_cause():
     assert "loss is" in lost.cause
 
 
+@pytest.mark.slow
 @given(st.integers(0, 5))
 @settings(max_examples=3, deadline=None)
 def test_the_best_trial_repeats_to_the_bit(seed):
