@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
+from clone import Clone, fresh
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("planted bugs")]  # one table for all
 
 BUGS = '''
 import torch
@@ -24,14 +25,15 @@ class Mixes(nn.Module):
 
     def __init__(self, num_classes):
         super().__init__()
-        self.head = nn.Linear(64, num_classes)
+        self.head = nn.LazyLinear(num_classes)
 
     def forward(self, x):
-        return self.head(x.flatten(1).t().contiguous().view(len(x), 64))
+        x = x.flatten(1)
+        return self.head(x.t().contiguous().view(x.shape))
 
 
 def frozen(num_classes):
-    body = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, num_classes))
+    body = nn.Sequential(nn.Flatten(), nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, num_classes))
     body[1].requires_grad_(False)
     return body
 
@@ -58,14 +60,23 @@ class FromOne(Digits):
 '''
 
 
-@pytest.fixture
-def planted(clone):
-    """A clone with the bugs in src/own/, each an option of its group."""
+@pytest.fixture(scope="module")
+def split(tmp_path_factory) -> Clone:
+    """A clone with a small table, run up to its splits, and the bugs in src/own/, each an option of its group."""
+    clone = fresh(tmp_path_factory.mktemp("loud") / "clone")
     clone.write("src/own/bugs.py", BUGS)
     for group, name in OPTIONS:
         partial = "_partial_: true\n" if group in ("loss", "step") else ""
         clone.write(f"conf/{group}/{name}.yaml", f"_target_: own.bugs.{name}\n{partial}")
+    clone.choose_table()
+    clone.choose(model="mlp")
+    clone.repro("split")
     return clone
+
+
+@pytest.fixture
+def planted(split, tmp_path) -> Clone:
+    return split.copy(tmp_path / "planted")
 
 
 OPTIONS = [
