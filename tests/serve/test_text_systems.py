@@ -1,5 +1,9 @@
 """A saved system of texts: what it predicts for files, folders, arrays and requests, and what it says of others."""
 
+import shutil
+from dataclasses import dataclass
+from string import ascii_lowercase
+
 import numpy as np
 import pandas
 import pytest
@@ -14,6 +18,7 @@ from recipe.experiment import build
 from recipe.files import write_csv
 from recipe.serve import system
 from recipe.serve.inputs import example_request, read_inputs
+from recipe.serve.integrity import write_description
 from recipe.serve.predict import predict_inputs, prediction_frame
 from recipe.sources.tables import Text
 from recipe.stages.prepare.write_store import prepare
@@ -109,9 +114,15 @@ def test_files_that_are_no_texts_are_named(made, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00 not utf-8 \xff")
     (prediction,) = made.predicted(tmp_path / "bad.txt")
     assert "unreadable" in prediction.problem
-    (tmp_path / "large.txt").write_text("a " * 5_000_001)
+    (tmp_path / "large.txt").write_text("a " * 2_000_001)
     (prediction,) = made.predicted(tmp_path / "large.txt")
-    assert "too large: 10,000,002 bytes" in prediction.problem
+    assert "too large: 4,000,002 bytes; 1,000,000 characters at most" in prediction.problem
+    (tmp_path / "long.txt").write_text("a " * 600_000)
+    (prediction,) = made.predicted(tmp_path / "long.txt")
+    assert "the text has 1,200,000 characters, 1,000,000 at most" in prediction.problem
+    (tmp_path / "blank.txt").write_text(" \n")
+    (prediction,) = made.predicted(tmp_path / "blank.txt")
+    assert prediction.problem == "the text is empty"
     (tmp_path / "photo.png").write_bytes(b"x")
     with pytest.raises(RecipeError, match=r"the model reads texts: a \.txt file"):
         made.predicted(tmp_path / "photo.png")
@@ -120,14 +131,63 @@ def test_files_that_are_no_texts_are_named(made, tmp_path):
         made.predicted(tmp_path / "empty")
 
 
-def test_a_description_without_its_words_is_damaged(made, tmp_path):
-    import shutil
+def redescribed(made, folder, **tokenizer):
+    """The saved system with another description of its tokenizer, and hashes that fit."""
+    shutil.copytree(made.root / "system", folder)
+    facts = yaml.safe_load((folder / "system.yaml").read_text())
+    facts["tokenizer"] = facts["tokenizer"] | tokenizer
+    write_description(folder / "system.yaml", facts)
+    return folder
 
-    shutil.copytree(made.root / "system", tmp_path / "system")
-    facts = yaml.safe_load((tmp_path / "system/system.yaml").read_text())
-    del facts["tokenizer"]
-    from recipe.serve.integrity import write_description
 
-    write_description(tmp_path / "system/system.yaml", facts)
-    with pytest.raises(RecipeError, match="is not the description of a system"):
+@pytest.mark.parametrize(
+    ("tokenizer", "message"),
+    [
+        ({"words": None}, "tokenizer: `recipe.data.tokens.Words` cannot be built"),
+        ({"length": "long"}, "tokenizer: `recipe.data.tokens.Words` cannot be built: ValueError"),
+        ({"_target_": "os.system"}, "tokenizer builds `os.system`, which .* needs your consent"),
+        ({"_target_": 3}, "is not a dotted name"),
+    ],
+)
+def test_a_damaged_or_foreign_tokenizer_is_a_message(made, tmp_path, tokenizer, message):
+    folder = redescribed(made, tmp_path / "system", **tokenizer)
+    with pytest.raises(RecipeError, match=message):
+        system.load(folder)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """A user's tokenizer: the letters of a text."""
+
+    size = 28
+    length: int = 0
+
+    def fit(self, texts):
+        return Letters(max(map(len, texts)))
+
+    def encode(self, texts):
+        numbers = [[ord(c) - 95 if c in ascii_lowercase else 1 for c in text[: self.length]] for text in texts]
+        return torch.tensor([row + [0] * (self.length - len(row)) for row in numbers])
+
+    def decode(self, row):
+        return "".join(chr(n + 95) if n > 1 else " " for n in row.tolist() if n)
+
+    def facts(self):
+        return {"length": self.length}
+
+    @classmethod
+    def of_facts(cls, facts):
+        return cls(facts["length"])
+
+
+def test_a_tokenizer_of_ones_own_is_saved_and_needs_consent(made, tmp_path):
+    places = {"lists": made.root / "runs/split", "folder": made.root / "runs/prepare"}
+    data = load(CONFIG, "cpu", tokenizer=Letters(), **places)
+    net = build.model(CFG, data, 0).eval()
+    system.save(tmp_path / "system", CFG, data, [({}, net.state_dict(), 1)], prepared=made.root / "runs/prepare")
+    with pytest.raises(RecipeError, match=f"--trust {__name__}.Letters"):
         system.load(tmp_path / "system")
+    loaded = system.load(tmp_path / "system", trust=[f"{__name__}.Letters"])
+    with torch.no_grad():
+        expected = net(data.val.x).double().softmax(1)
+    assert torch.allclose(loaded.predict(np.array(data.val.texts, object)), expected, atol=1e-9)

@@ -37,7 +37,11 @@ class Tokenizer(Protocol):
         """What of a text (L,) the network sees."""
 
     def facts(self) -> dict[str, Any]:
-        """What a saved system holds to build it again."""
+        """What a saved system holds to build it again, as plain data."""
+
+    @classmethod
+    def of_facts(cls, facts: dict[str, Any]) -> "Tokenizer":
+        """The fitted tokenizer of these facts."""
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from recipe.data.images import Fit, lossless, preview
 from recipe.data.reading import apply_fit, converted
-from recipe.data.split_names import is_missing
 from recipe.data.store import Store
 from recipe.decode import pool
 from recipe.decode.value_range import ValueRange
 from recipe.errors import RecipeError
 from recipe.inputs.inputs import Inputs
 from recipe.inputs.read import KINDS
-from recipe.problems import RAGGED, UNREADABLE, shown
+from recipe.problems import RAGGED, UNREADABLE, BadExample, shown
 from recipe.sources.delimited_text import DELIMITERS
 from recipe.sources.feature_encoding import Layout, encode_features
 from recipe.sources.folder import METADATA
 from recipe.sources.list_files import list_files
 from recipe.sources.npz import as_bytes, open_archive, read_array
 from recipe.sources.read_table import TableRows
-from recipe.sources.text_layout import TextLayout
+from recipe.sources.text_layout import LONGEST, TextLayout, required_text
 from recipe.verdict import cause
 
-TEXT_FILE, LARGEST_TEXT = ".txt", 10**7  # bytes
+TEXT_FILE, BYTES = ".txt", 4  # a character of UTF-8 at most
 TABLES = {*DELIMITERS, ".parquet"}
 ARRAYS = {".npy", ".npz"}
 
@@ -132,7 +131,7 @@ def from_texts(path: Path, form: InputForm) -> Iterator[NamedInput]:
         texts = _array_of(path)
         if texts.dtype.kind != "U" or texts.ndim != 1:
             raise RecipeError(f"{path} is {texts.dtype} {texts.shape}: it must be a row of texts.")
-        return (NamedInput(f"{path.name}, row {i}", str(text)) for i, text in enumerate(texts))
+        return (_named_text(f"{path.name}, row {i}", text) for i, text in enumerate(texts))
     if suffix in TABLES - {TEXT_FILE}:
         layout = form.text_layout or TextLayout("text")
         return _texts_of(layout.read(path), layout)
@@ -148,16 +147,23 @@ def from_texts(path: Path, form: InputForm) -> Iterator[NamedInput]:
 
 def _texts_of(rows: TableRows, layout: TextLayout) -> Iterator[NamedInput]:
     for place, text in zip(rows.places, rows.columns[layout.text], strict=True):
-        yield NamedInput(place, "" if is_missing(text) else str(text))
+        yield _named_text(place, text)
 
 
 def _text_file(name: str, path: Path) -> NamedInput:
-    if path.stat().st_size > LARGEST_TEXT:
-        return NamedInput(name, None, f"too large: {path.stat().st_size:,} bytes; {LARGEST_TEXT:,} at most")
+    if path.stat().st_size > BYTES * LONGEST:
+        return NamedInput(name, None, f"too large: {path.stat().st_size:,} bytes; {LONGEST:,} characters at most")
     try:
-        return NamedInput(name, path.read_text(encoding="utf-8-sig"))
+        return _named_text(name, path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, OSError) as error:
         return NamedInput(name, None, f"unreadable: {cause(error)}")
+
+
+def _named_text(name: str, cell: Any) -> NamedInput:
+    try:
+        return NamedInput(name, required_text(cell))
+    except BadExample as bad:
+        return NamedInput(name, None, bad.args[1])
 
 
 def from_images(path: Path, form: InputForm, workers: int) -> Iterator[NamedInput]:
@@ -246,7 +252,7 @@ def request_inputs(request, form: InputForm) -> Iterator[NamedInput]:
 def _texts_of_request(request, layout: TextLayout) -> Iterator[NamedInput]:
     places = [f"row {i}" for i in range(len(request))]
     if not hasattr(request, "columns"):
-        return (NamedInput(place, str(text)) for place, text in zip(places, request, strict=True))
+        return (_named_text(place, text) for place, text in zip(places, request, strict=True))
     columns = {str(name): request[name].tolist() for name in request.columns}
     return _texts_of(layout.require_column(TableRows("the request", columns, places)), layout)
 

@@ -29,11 +29,12 @@ from recipe.config.changes import change
 from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.data.streaming import Standardization
-from recipe.data.tokens import Words
+from recipe.data.tokens import Tokenizer
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
 from recipe.metrics.scores import weighted
+from recipe.serve import saved_tokenizer
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
 from recipe.serve.input_drift import TrainingRange, drift, drift_of_texts, training_range
 from recipe.serve.inputs import FACTS, InputForm
@@ -71,7 +72,7 @@ class System:
     half_widths: tuple[float, ...]
     thresholds: tuple[float, ...]
     device: str
-    tokenizers: list[Words] = field(default_factory=list)
+    tokenizers: list[Tokenizer] = field(default_factory=list)
 
     @property
     def task(self) -> Task:
@@ -184,7 +185,7 @@ def _scaling(data: Data) -> dict:
 def _entering(data: Data) -> dict:
     """What makes the inputs of networks of stored ones: a scale, or of texts a tokenizer."""
     if data.tokenizer:
-        return {"tokenizer": data.tokenizer.facts()}
+        return {"tokenizer": saved_tokenizer.described(data.tokenizer)}
     limits = {} if data.limits is None else {"limits": data.limits.tolist()}
     return {"mean": data.mean.flatten().tolist(), "std": data.std.flatten().tolist(), **limits}
 
@@ -213,7 +214,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         described, expected = [facts, *facts.get("further_folds", ())], TrainingRange(**facts["seen"])
         tasks, texts = [task_of(one["task"]) for one in described], not form.kind.axes
         scales = [] if texts else [_scale(one, form, device) for one in described]
-        tokenizers = [Words.of_facts(one["tokenizer"]) for one in described] if texts else []
+        words = [one["tokenizer"] for one in described] if texts else []
         entries = facts["members"]
         folds = [int(entry.get("fold", 0)) for entry in entries]
         calibration, half_widths, thresholds = (tuple(map(float, facts[name])) for name in CHOSEN)
@@ -232,8 +233,11 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     files = verified(folder, facts.get("files"))
     if unlisted := [name for _, _, name in named if checked_name(folder, name) not in files]:
         raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {unlisted[0]}. {ANEW}")
-    if refused := [one for where, model, _ in named for one in refused_targets(model, where, trust)]:
+    where = f"{folder / 'system.yaml'}, tokenizer"
+    refused = [one for place, model, _ in named for one in refused_targets(model, place, trust)]
+    if refused := refused + [one for each in words[:1] for one in saved_tokenizer.refused(each, "tokenizer", trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
+    tokenizers = [saved_tokenizer.built(each, where) for each in words]
     members = [
         _member(folder, model, front, files[name], partial(_example, form, tokenizers, fold, device), tasks[0].width)
         for (_, model, name), front, fold in zip(named, fronts, folds, strict=True)
@@ -244,7 +248,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     )  # fmt: skip
 
 
-def _example(form: InputForm, tokenizers: list[Words], fold: int, device: str) -> tuple[Tensor, dict]:
+def _example(form: InputForm, tokenizers: list[Tokenizer], fold: int, device: str) -> tuple[Tensor, dict]:
     """(two stored inputs, what else `build.network` asks about them)"""
     if not tokenizers:
         return torch.zeros(2, *form.shape, device=device), {"window": form.window}

@@ -18,7 +18,7 @@ from recipe.sources.dates import times
 from recipe.sources.feature_encoding import Layout, encode_features
 from recipe.sources.read_table import TableRows, read_rows
 from recipe.sources.targets import Column, Targets, TaskWord, Words, read_targets
-from recipe.sources.text_layout import TextLayout
+from recipe.sources.text_layout import TextLayout, require_texts, required_text
 
 
 class Table:
@@ -113,7 +113,7 @@ class Text:
     ):  # fmt: skip
         _require_encoding(file, encoding)
         rows = read_rows(file, header=header, quoted=quoted, delimiter=delimiter, encoding=encoding)
-        self.texts = rows.column(text)
+        self.texts = require_texts(rows, text)
         self.layout = TextLayout(rows.name_of(text), header, quoted, delimiter, encoding)
         predicted = _take_targets(self, rows, Words(label, target, labels, classes, unit, task))
         self.groups = rows.column(group) if group is not None else None
@@ -125,7 +125,7 @@ class Text:
         return len(self.texts)
 
     def __getitem__(self, index: int):
-        return self.texts[index], self.targets[index]
+        return required_text(self.texts[index]), self.targets[index]
 
 
 def _take_targets(source: Table | Text, rows: TableRows, words: Words) -> Targets:
