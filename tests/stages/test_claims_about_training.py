@@ -19,9 +19,11 @@ from recipe.train.lane import Trained
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
 
-def baselines(constant=(0.6, 0.02), linear=(0.2, 0.02), boosting=(0.1, 0.02), n=300, tabular=False, on=None, lost=()):
+def baselines(
+    constant=(0.6, 0.02), linear=(0.2, 0.02), boosting=(0.1, 0.02), n=300, tabular=False, on=None, lost=(), words=None
+):  # fmt: skip
     over = [Estimate(*of, n) for of in (constant, linear, boosting)]
-    return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, tabular)
+    return baseline_checks.Baselines([], {"model.dropout": 0.0} | (on or {}), list(lost), *over, words, tabular)
 
 
 def ladder(loss=0.04, of_baseline=0.2, lr=3e-4, optimizer="torch.optim.AdamW", irreducible=0.0, losses=(), val=()):
@@ -62,6 +64,11 @@ def regularized(accepted=None, baseline=0.2, error=0.0, examples=0, gains=()):
         (baseline_checks.model_beats_the_constant, baselines(), baselines(constant=(0.0, 0.01))),
         (baseline_checks.model_beats_the_linear_floor, baselines(), baselines(linear=(-0.2, 0.02))),
         (baseline_checks.model_beats_gradient_boosting, baselines(), baselines(boosting=(-0.2, 0.02))),
+        (
+            baseline_checks.texts_are_whole,
+            baselines(words=([5] * 199 + [80], 64)),
+            baselines(words=([5] * 95 + [70, 80, 90, 100, 900], 64)),
+        ),
         (overfit_checks.training_set_is_learned, ladder(), ladder(loss=0.2)),
         (overfit_checks.training_set_is_learned, ladder(0.2, val=(0.4, 0.5)), ladder(0.2, val=(0.4, 0.41))),
         (
@@ -102,6 +109,13 @@ def test_what_the_numbers_cannot_decide_closes_nothing(claim, subject):
     assert "would decide" in verdict.needed
 
 
+def test_the_note_on_texts_that_are_cut_names_a_length_that_keeps_them():
+    verdict = baseline_checks.texts_are_whole(baselines(words=([5] * 95 + [70, 80, 90, 100, 900], 64)))
+    assert verdict.value == 0.05
+    assert "5.0% of the 100 texts" in verdict.finding
+    assert "length: 100}" in verdict.finding
+
+
 def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
     chance = torch.Generator().manual_seed(0)
     y = (torch.rand(2000, generator=chance) < 0.023).long()
@@ -110,7 +124,9 @@ def test_a_rare_class_that_accuracy_does_not_see_is_seen_by_the_loss():
     constant, model = (Baseline(n, [], [], {}, [v]) for n, v in (("constant", prior.expand(2000, -1)), ("mlp", z)))
     assert (z.argmax(1) == y).double().mean() == (y == 0).double().mean()  # accuracy is the constant's
     data = SimpleNamespace(val=SimpleNamespace(y=y), task=Classification(("all", "rare")))
-    subject = baseline_checks.Baselines([], {}, [], over_constant(data, model, constant), None, None, True)
+    subject = baseline_checks.Baselines(
+        [], {}, [], over_constant(data, model, constant), tabular=True, over_linear=None
+    )
     assert baseline_checks.model_beats_the_constant(subject).verdict == "pass"
 
 

@@ -83,6 +83,10 @@ class Words:
         length = self.length or min(self.LONGEST, max(map(len, split)))
         return Words(self.least, self.most, length, self.lowercase, tuple(common))
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many words each text has."""
+        return [len(self.split(text)) for text in texts]
+
     def encode(self, texts: Sequence[str]) -> Tensor:
         rows = torch.full((len(texts), self.length or 0), PADDING)
         for row, text in zip(rows, texts, strict=True):

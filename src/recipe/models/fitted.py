@@ -19,6 +19,7 @@ from recipe.tasks.task import Task
 
 BOOSTING, RIDGE, LOGISTIC = "gradient boosting", "ridge regression", "logistic regression"
 WORDS, CHARACTERS = "TF-IDF of words", "TF-IDF of words and characters"
+SIMPLE = BOOSTING, RIDGE, LOGISTIC, WORDS, CHARACTERS
 PENALTIES = np.geomspace(1e-3, 1e4, 15)  # of the ridge, chosen by leaving one out (Golub, Heath and Wahba 1979)
 
 

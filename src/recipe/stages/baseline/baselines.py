@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recipe.config.changes import leaves
 from recipe.config.instantiate import plain
 from recipe.data.batches import Data
+from recipe.data.tokens import Words
 from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
 from recipe.experiment.fitted_baselines import fit_baselines
@@ -144,8 +145,16 @@ def subject_of(cfg: DictConfig, data: Data, baselines: list[Baseline]) -> Baseli
         over_constant=over_constant(data, model, constant) if model.val_outputs else None,
         over_linear=lower_loss(data, model, next((named[n] for n in LINEAR if n in named), None)),
         over_boosting=lower_loss(data, model, named.get(BOOSTING)),
+        words=_words(data),
         tabular=data.kind.has_columns,
     )
+
+
+def _words(data: Data) -> tuple[list[int], int] | None:
+    tokenizer = data.tokenizer
+    if not isinstance(tokenizer, Words) or tokenizer.length is None:
+        return None
+    return tokenizer.lengths(data.train.texts + data.val.texts), tokenizer.length
 
 
 def over_constant(data: Data, model: Baseline, constant: Baseline) -> Estimate:

@@ -1,10 +1,12 @@
 """Claims about the baselines; those about the training itself are in recipe.checks."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
-from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip
+from recipe.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class Baselines:
     over_constant: Estimate | None  # the share of the constant's loss on val that the configured model saves
     over_linear: Estimate | None  # by how much its loss on val is below the linear one's; None where it is linear
     over_boosting: Estimate | None = None  # by how much it is below that of gradient boosting; None for images
+    words: tuple[Sequence[int], int] | None = None  # of the texts of train and val, and at how many they are cut
     tabular: bool = False  # the inputs are columns of a table, which may say nothing about the label
 
 
@@ -85,6 +88,25 @@ def model_beats_gradient_boosting(b: Baselines, errors: float = 2.0) -> Verdict:
         return skip("the inputs are not columns of a table")
     advice = "Where it is the trees, they are the model to beat in the next stages, or to use."
     return _lower_loss(b.over_boosting, "gradient boosting", advice, errors)
+
+
+@check(source="Recipe 2, visualize just before the net", gate=False)
+def texts_are_whole(b: Baselines, share: float = 0.01) -> Verdict:
+    """Hardly any text is longer than what the network reads of it.
+
+    The words beyond the tokenizer's `length` are cut off. The value is the share of the texts of train and val that
+    lose some.
+    """
+    if b.words is None:
+        return skip("the inputs are not texts that are cut at a number of words")
+    counts, length = b.words
+    cut = sum(count > length for count in counts) / max(1, len(counts))
+    enough = sorted(counts)[min(len(counts) - 1, math.ceil(0.99 * len(counts)) - 1)]
+    finding = (
+        f"{cut:.1%} of the {len(counts):,} texts of train and val have more than {length:,} words, and what follows is "
+        f"not read. `tokenizer: {{name: words, length: {enough}}}` in params.yaml keeps 99 % of them whole."
+    )
+    return below(cut, share, finding=finding)
 
 
 def _lower_loss(e: Estimate, other: str, advice: str, errors: float) -> Verdict:

@@ -3,7 +3,7 @@
 import math
 
 from recipe.formatting import count, interval, lowering
-from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE
+from recipe.models.fitted import SIMPLE
 from recipe.stages.ensemble import final_evaluation, threshold_effect
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect
 from recipe.stages.ensemble.member_weights import GREEDY, MemberWeights
@@ -60,7 +60,7 @@ def findings(r: Results) -> list[str]:
     compared = [
         c
         for c in r.comparisons
-        if c.other in (BOOSTING, LOGISTIC, RIDGE, final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
+        if c.other in (*SIMPLE, final_evaluation.BEST_MEMBER, final_evaluation.STUDENT)
         or c.other.endswith(final_evaluation.UNTUNED)
     ]
     unit = r.metric.unit if r.coverage else ""

@@ -18,7 +18,7 @@ from recipe.metrics.comparison import Comparison
 from recipe.metrics.metric import Metric
 from recipe.metrics.power import share_saved
 from recipe.metrics.scores import weighted
-from recipe.models.fitted import BOOSTING, LOGISTIC, RIDGE
+from recipe.models.fitted import SIMPLE
 from recipe.stages.ensemble import extended_training, final_evaluation, member_weights
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect, calibration_effect
 from recipe.stages.ensemble.checks import FinalSystemEvidence
@@ -87,10 +87,10 @@ class Results:
 
     @property
     def simple(self) -> Comparison | None:
-        """The final system compared, on test, with the better one of a table's simple models on validation."""
+        """The final system compared, on test, with the simple model of a table or of texts that is best on validation."""
         losses = {
             s.name: self.task.losses(s.p_val, self.actual_val).mean().item()
-            for s in self.systems if s.name in (BOOSTING, LOGISTIC, RIDGE)
+            for s in self.systems if s.name in SIMPLE
         }  # fmt: skip
         best = min(losses, key=losses.__getitem__, default=None)
         return next((c for c in self.comparisons if c.other == best), None)
