@@ -87,7 +87,7 @@ class Results:
 
     @property
     def simple(self) -> Comparison | None:
-        """The final system compared, on test, with the simple model of a table or of texts that is best on validation."""
+        """Compared on test with the simple model of a table or of texts that is best on validation."""
         losses = {
             s.name: self.task.losses(s.p_val, self.actual_val).mean().item()
             for s in self.systems if s.name in SIMPLE
