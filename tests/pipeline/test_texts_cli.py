@@ -15,14 +15,15 @@ BETWEEN = [f"{a}{b}" for a in ("mo", "ta", "ri", "lu", "ke", "so") for b in ("ve
 
 
 def sentences() -> list[tuple[str, str]]:
-    """(text, label): 4 to 14 common words, one to three that say the label, and one label of twelve is wrong."""
+    """(text, label): 4 to 14 common words, and in nine of ten texts one to three that say the label."""
     draw = np.random.default_rng(0)
     made = []
     for i in range(ROWS):
         label = ("good", "bad")[i % 2]
-        words = [*draw.choice(BETWEEN, draw.integers(4, 15)), *draw.choice(SAID[label], draw.integers(1, 4))]
+        telling = draw.choice(SAID[label], draw.integers(1, 4) if draw.random() < 0.9 else 0)
+        words = [*draw.choice(BETWEEN, draw.integers(4, 15)), *telling]
         text = " ".join(draw.permutation(words)).capitalize() + ".!"[draw.integers(2)]
-        made.append((text, label if draw.random() > 1 / 12 else ("bad", "good")[i % 2]))
+        made.append((text, label))
     return made
 
 

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.stages.audit import tables, texts
+from recipe.stages.audit import near_texts, tables, texts
+from recipe.stages.audit.shortcuts import sentence
+from recipe.stages.audit.single_words import word_shortcut
+from recipe.tasks.classification import Classification
+from recipe.tasks.multilabel import Multilabel
+from recipe.tasks.regression import Regression
 
 LINES = [
     "Free entry in a weekly competition, text WIN to 80086 now",
@@ -26,6 +31,8 @@ def test_statistics_of_texts():
     assert row("rare_words", "the zebra") == 0.5  # `the` occurs elsewhere
     assert row("non_ascii", "größe") == pytest.approx(2 / 5)
     assert row("upper_case", "AbcD") == 0.5
+    assert row("other_script", "ok привет") == pytest.approx(6 / 8)
+    assert row("other_script", "größer! 42") == 0
     assert row("digits", "a1b2") == 0.5
     assert row("odd_characters", "ab\ufffd\x00") == 0.5
     assert row("odd_characters", "a\tb\n") == 0
@@ -91,3 +98,46 @@ def test_any_numbers_can_be_measured(rows):
     measured = tables.statistics(values, ["a", "b", "c"])
     assert list(measured) == list(tables.MEANINGS)
     tables.column_problems(values, ["a", "b", "c"])
+
+
+def test_near_copies_of_many_texts_are_those_of_few(monkeypatch):
+    draw = np.random.default_rng(0)
+    words = ["".join(draw.choice(list("abcdefghij"), 6)) for _ in range(300)]
+    made = [list(draw.choice(words, 12)) for _ in range(150)]
+    made += [[*each[:place], "changed", *each[place + 1 :]] for each, place in zip(made[:60], range(60), strict=True)]
+    lines = [" ".join(each) for each in made]
+    all_pairs = list(near_texts.near_pairs(lines))
+    assert 55 <= len(all_pairs) <= 60
+    monkeypatch.setattr(near_texts, "EXACT", 0)
+    assert list(near_texts.near_pairs(lines)) == all_pairs
+
+
+def test_a_minhash_signature_estimates_the_similarity():
+    a, b = "the quick brown fox jumps over the lazy dog again", "the quick brown fox jumps over the lazy cat again"
+    shingles = [{t[i : i + 5] for i in range(len(t) - 4)} for t in (a, b)]
+    true = len(shingles[0] & shingles[1]) / len(shingles[0] | shingles[1])
+    equal = (near_texts.signature(a) == near_texts.signature(b)).mean()
+    assert equal == pytest.approx(true, abs=0.15)
+    assert near_texts.signature("").shape == near_texts.signature(a).shape
+
+
+def test_the_word_that_says_the_class_or_the_quantity_is_named():
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 2, 300)
+    lines = [f"{'Win' if c and i % 10 else 'see'} you {draw.integers(50)} today" for i, c in enumerate(y)]
+    best = word_shortcut(lines, y, Classification(("ham", "spam")))
+    assert (best.name, best.target) in {("win", 0), ("win", 1), ("see", 0), ("see", 1)}
+    assert best.value == pytest.approx(0.9, abs=0.03)
+    assert "The most predictive single word is the word `" in sentence(best, Classification(("ham", "spam")))
+    assert "its presence identifies class" in sentence(best, Classification(("ham", "spam")))
+    quantities = y[:, None] * 10.0 + draw.normal(size=(300, 1))
+    assert word_shortcut(lines, quantities, Regression(("price",))).name in ("win", "see")
+    assert word_shortcut(lines, np.stack([y, 1 - y], 1), Multilabel(("a", "b"))).value == pytest.approx(0.9, abs=0.03)
+
+
+def test_no_word_is_named_where_none_is_common_or_none_says_anything():
+    task, y = Classification(("a", "b")), np.arange(200) % 2
+    assert word_shortcut([f"w{i}" for i in range(200)], y, task).value == 0
+    assert sentence(word_shortcut([""] * 200, y, task), task) == ""
+    some = [f"w{i} {'x' if (i // 2) % 2 else 'z'}" for i in range(200)]
+    assert word_shortcut(some, y, task).value < 0.05

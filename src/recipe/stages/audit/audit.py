@@ -19,6 +19,7 @@ from recipe.stages.audit.order import Order, order_of
 from recipe.stages.audit.outliers import outliers
 from recipe.stages.audit.probes.questions import ProbeResult, run_probes
 from recipe.stages.audit.shortcuts import Shortcut, shortcut
+from recipe.stages.audit.single_words import word_shortcut
 from recipe.stages.audit.statistics import MEANINGS as PIXEL_MEANINGS
 from recipe.stages.audit.statistics import Statistics, statistics
 from recipe.stages.audit.targets import FEW, Judged, Targets, actual_of, judged, targets_of
@@ -67,7 +68,7 @@ class Audit:
     )  # whether single statistics of the input (brightness, ...) predict the label
     split_bias: Bias | None  # whether any of these columns predicts the split that the source gives
     probes: list[ProbeResult]
-    shortcut: Shortcut | None  # the single number of the input that says most about a class, a label or a quantity
+    shortcut: Shortcut  # the single number or word of the input that says most about a class, a label or a quantity
     pixels: Statistics | None
     table: tables.ColumnProblems | None
 
@@ -95,7 +96,7 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         doubts = judged(targets, measured.label_features[which], actual, groups, seed)
         say("labels compared with cross-validated predictions")
         biases = _biases(store, columns, measured, targets, actual, groups, seed)
-        best = None if not store.kind.axes else shortcut(store.inputs, actual, store.task, store.columns)
+        best = _shortcut(store, actual)
         say("metadata, statistics and single numbers tested as predictors of the label")
         probes = _probes(store, kind, groups, seed, say)
     columns |= doubts.columns() if doubts else {}
@@ -135,6 +136,12 @@ def _distinct(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     by_row = np.argsort(first)
     return first[by_row], np.argsort(by_row)[which]
+
+
+def _shortcut(store: Store, actual: np.ndarray) -> Shortcut:
+    if not store.kind.axes:
+        return word_shortcut(store.texts(), actual, store.task)
+    return shortcut(store.inputs, actual, store.task, store.columns)
 
 
 # ---- the kinds of data ---------------------------------------------------------------------------------------------

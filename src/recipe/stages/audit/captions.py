@@ -110,9 +110,22 @@ def sentences(audit: Audit, task: Task) -> list[str]:
         (audit.split_bias, "metadata and statistics", "The splits differ: find out how they were collected."),
     )
     texts += [_bias(bias, columns, advice) for bias, columns, advice in biases if bias]
-    texts += [shortcuts.sentence(audit.shortcut, task)] if audit.shortcut else []
+    texts += [shortcuts.sentence(audit.shortcut, task), _scripts(audit)]
     texts += [p.sentence if p.verdict == "undecided" else f"{p.sentence} {p.suggests}" for p in _main_probes(audit)]
     return [text for text in dict.fromkeys(texts) if text]
+
+
+def _scripts(audit: Audit) -> str:
+    """Of texts, how many are in another script than most."""
+    if "other_script" not in audit.columns:
+        return ""
+    other, n = int((audit.columns["other_script"] > 0.5).sum()), len(audit.columns["other_script"])
+    if not other:
+        return ""
+    return (
+        f"{count(other, 'text')} of {n:,} {'is' if other == 1 else 'are'} mainly in another script than the others: "
+        "sort by `other_script` in the explorer, and decide whether these languages should be there."
+    )
 
 
 def _order(audit: Audit) -> str:

@@ -23,7 +23,7 @@ PAIRS_ACROSS = 7
 SHEET = 40  # classes at most on one sheet
 # the panels of statistics.png
 OF_IMAGES = ("mean", "std", "contrast", "entropy", "sharpness", "complexity", "near_ratio", "outlier")
-OF_TEXTS = ("characters", "words", "rare_words", "upper_case", "digits", "non_ascii", "near_ratio", "outlier")
+OF_TEXTS = ("characters", "words", "rare_words", "upper_case", "digits", "other_script", "near_ratio", "outlier")
 OF_FEATURES = ("missing", "extreme", "near_ratio", "outlier")
 
 

@@ -28,8 +28,8 @@ def of_column(gain: ColumnGain | ShareExplained, target: str, advice: str) -> st
 
 def of_shortcut(shortcut: Shortcut, task: Task) -> str:
     return (
-        f"A single number, {shortcut.place}, gives the answer almost without error: {shortcut.effect(task)}. Remove it "
-        "from the inputs if it will be absent, or unknown, where the model is used."
+        f"A single {shortcut.unit}, {shortcut.place}, gives the answer almost without error: {shortcut.effect(task)}. "
+        "Remove it from the inputs if it will be absent, or unknown, where the model is used."
     )
 
 

@@ -16,13 +16,14 @@ FEW_VALUES = 30  # examples below which a rank correlation says nothing
 
 @dataclass(frozen=True)
 class Shortcut:
-    """The position whose value alone says most about a class, a label or a quantity."""
+    """The position, or the word, that alone says most about a class, a label or a quantity."""
 
-    position: tuple[int, ...]  # (channel, row, column) of an image, (column,) of a table
+    position: tuple[int, ...]  # (channel, row, column) of an image, (column,) of a table, (number,) of a word
     target: int  # place of the class, label or quantity among the names of the task
     value: float  # of a threshold sensitivity + specificity - 1; of a quantity the rank correlation; 1 without error
     n: int
-    name: str = ""  # of the column of a table
+    name: str = ""  # of the column of a table, or the word
+    unit: str = "number"  # or word
 
     @property
     def place(self) -> str:
@@ -30,15 +31,16 @@ class Shortcut:
         if len(self.position) == 3:
             channel, row, column = self.position
             return f"the pixel in row {row}, column {column} (channel {channel})"
-        return f"the column `{self.name or self.position[0]}`"
+        return f"the {'word' if self.unit == 'word' else 'column'} `{self.name or self.position[0]}`"
 
     def effect(self, task: Task) -> str:
         """A clause, with what was measured."""
         name, n = f"`{task.names[self.target]}`", f"n = {self.n:,}"
         index = f"with a Youden index of {self.value:.2f} (sensitivity + specificity - 1, {n})"
+        rule = "its presence" if self.unit == "word" else "one threshold on it"
         return task.choose(
-            classes=f"one threshold on it identifies class {name} {index}",
-            labels=f"one threshold on it identifies label {name} {index}",
+            classes=f"{rule} identifies class {name} {index}",
+            labels=f"{rule} identifies label {name} {index}",
             quantities=f"its rank correlation with {name} is {self.value:.2f} without its sign ({n})",
         )  # fmt: skip
 
@@ -88,7 +90,7 @@ def _correlations(x: np.ndarray, values: np.ndarray, table: bool) -> Iterator[tu
     """(first position, (T, positions) rank correlations without their signs with T quantities) step by step."""
     if len(x) < FEW_VALUES:
         return
-    centred = np.stack([_middle_ranks(column) for column in values.T])
+    centred = np.stack([middle_ranks(column) for column in values.T])
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     for at, level, levels in _steps(x, table):
         counts = _counts(level, levels)
@@ -98,7 +100,7 @@ def _correlations(x: np.ndarray, values: np.ndarray, table: bool) -> Iterator[tu
         yield at, np.abs(sums) / np.maximum(length, 1e-9)
 
 
-def _middle_ranks(values: np.ndarray) -> np.ndarray:
+def middle_ranks(values: np.ndarray) -> np.ndarray:
     """(N,) ranks with a mean of 0, equal values at the middle of theirs."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: np.ndarray = (counts.cumsum() - counts / 2 - len(values) / 2)[which]
@@ -136,4 +138,4 @@ def _counts(level: np.ndarray, levels: int, weights: np.ndarray | None = None) -
 
 
 def sentence(best: Shortcut, task: Task) -> str:
-    return f"The most predictive single number is {best.place}: {best.effect(task)}."
+    return f"The most predictive single {best.unit} is {best.place}: {best.effect(task)}." if best.value else ""

@@ -27,15 +27,15 @@ def metadata_says_nothing(a: Audited) -> Verdict:
 
 @check(source="Recipe 1, biases; Geirhos et al. 2020, shortcut learning", gate=False)
 def no_single_number_tells_a_class(a: Audited, limit: float = 0.97) -> Verdict:
-    """No single pixel or column identifies a class or a label, or gives a quantity, almost without error.
+    """No single pixel, column or word identifies a class or a label, or gives a quantity, almost without error.
 
     Common causes: a mark, a watermark, a border, a column that was filled in after the answer was known. The value is
     the Youden index (sensitivity + specificity - 1) of the best threshold, 0.91 in handwritten digits, 0.81 in pictures
-    of clothes, 0.41 in photographs; of a quantity the rank correlation, 0.69 of the weight of the shell with the age of
-    abalones, 0.45 in wines.
+    of clothes, 0.41 in photographs, 0.39 of the word `call` in spam; of a quantity the rank correlation, 0.69 of the
+    weight of the shell with the age of abalones, 0.45 in wines.
     """
     if a.shortcut is None:
-        return skip("the inputs are texts")
+        return skip("it was not measured")
     verdict = below(a.shortcut.value, limit, finding=findings.of_shortcut(a.shortcut, a.task))
     return replace(verdict, value=f"{a.shortcut.value:.4g} ({a.shortcut.name})") if a.shortcut.name else verdict
 
