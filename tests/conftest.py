@@ -19,8 +19,8 @@ from recipe.config.compose import STAGES
 # Fixtures that take over a second. A test that needs one of them is slow, however short it is itself, and all of them
 # run in one worker of pytest-xdist, which makes it once (with --dist loadgroup).
 SLOW_FIXTURES = {
-    "animals", "audited_digits", "efforts", "flawed", "logged", "prepared", "ran", "searched", "shipped", "site",
-    "wheel",
+    "animals", "audited_digits", "efforts", "flawed", "logged", "postgres", "prepared", "ran", "searched", "shipped",
+    "site", "wheel",
 }  # fmt: skip
 
 

@@ -241,12 +241,12 @@ def untouched(clone: Clone) -> None:
 
 
 def test_a_sweep_is_one_run_with_a_child_per_job(clone):
-    said = clone.by_hand("baseline", "-m", "model=linear,convnet", "seed=0,1", "train.epochs=0.6")
+    said = clone.by_hand("baseline", "-m", "model=linear,mlp", "seed=0,1", "train.epochs=0.6")
     assert "Traceback" not in said.text
-    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%model=linear,convnet%'")
+    (parent,) = clone.runs("tags.`recipe.sweep` LIKE '%model=linear,mlp%'")
     jobs = children(clone, parent)
     assert {(j.data.params["model"], j.data.params["seed"]) for j in jobs} == {
-        (model, seed) for model in ("linear", "convnet") for seed in "01"
+        (model, seed) for model in ("linear", "mlp") for seed in "01"
     }
     assert {parent.info.status} | {j.info.status for j in jobs} == {"FINISHED"}
     for job in jobs:
