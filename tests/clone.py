@@ -165,11 +165,18 @@ class Clone:
         forms = [([f"pipeline/{s}.py", "-cp", "../resolved", "-cn", s], {"DVC_STAGE": s}) for s in stages]
         return self.run(sys.executable, "-c", ONE_PROCESS, json.dumps(forms), code=code, cold=cold, **env)
 
-    def run_all(self) -> None:
-        """As `dvc repro` does, but for stages that run in one process, which saves their imports."""
+    def stages(self, *stages: str, code: int | None = 0) -> Said:
+        """What `dvc repro` does for these stages, but that they run in one process, which saves their imports.
+
+        dvc.lock stays as it is.
+        """
         self.by_hand("compose")
         self.by_hand("source")
-        self.as_dvc(*STAGES)
+        return self.as_dvc(*stages, code=code)
+
+    def run_all(self) -> None:
+        """Every stage in one process; afterwards `dvc repro` has nothing to do."""
+        self.stages(*STAGES)
         self.dvc("commit", "--force")
 
     def by_hand_each(self, stage: str, *overrides: str) -> list[Said]:

@@ -12,6 +12,7 @@ from recipe.data.batches import load, read_test
 from recipe.files import read_csv, read_json, read_table
 
 pytestmark = pytest.mark.slow
+TO_THE_SPLIT = ("prepare", "audit", "split")
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"  # beside the project, if it is there
 
 
@@ -41,7 +42,7 @@ def verdicts(clone: Clone, stage: str) -> dict[str, str]:
 @pytest.mark.skipif(not TABLES.is_dir(), reason="no real tables in ../shared/data, beside the project")
 def test_the_ages_of_abalones_are_a_quantity(clone):
     choose(clone, name="table", file=str(TABLES / "abalone.csv"), header=False, target=-1)
-    text = clone.repro("split").text
+    text = clone.stages(*TO_THE_SPLIT).text
     assert "examples with `column 8` from 1 to 29, with a mean of 9.934" in clone.report("audit")["findings"][0]
     assert read_json(clone.root / "runs/prepare/store.json")["task"] == {
         "name": "regression", "targets": ["column 8"], "unit": "",
@@ -64,7 +65,7 @@ def test_the_ages_of_abalones_are_a_quantity(clone):
 @pytest.mark.skipif(not TABLES.is_dir(), reason="no real tables in ../shared/data, beside the project")
 def test_a_rare_class_of_mammographies(clone):
     choose(clone, name="table", file=str(TABLES / "mammography.csv"), header=False, label=-1)
-    clone.repro("split", code=None)
+    clone.stages(*TO_THE_SPLIT, code=None)
     assert read_json(clone.root / "runs/prepare/store.json")["task"] == {
         "name": "classification", "classes": ["'-1'", "'1'"],
     }  # fmt: skip
@@ -78,7 +79,7 @@ def test_relabelled_quantities_and_their_copies(clone):
     rows += [(*rows[0][:2], rows[0][2] + 1), rows[1]]  # a copy with another target, and one with the same
     clone.write("data/x.csv", "\n".join(["a,b,y", *(",".join(map(str, row)) for row in rows)]))
     choose(clone, name="table", file="data/x.csv", target="y", unit="mm")
-    clone.repro("audit")
+    clone.stages("prepare", "audit")
     examples = read_table(clone.root / "runs/audit/examples.parquet")
     flags = {e["source"]: e["flags"] for e in examples}
     assert "other label" in flags[0]
@@ -88,13 +89,13 @@ def test_relabelled_quantities_and_their_copies(clone):
     by_source = {e["source"]: e["id"] for e in examples}
     lines = [f"{by_source[200]},relabel,{rows[0][2]},misread", f"{by_source[3]},relabel,-1e-3,measured again"]
     clone.write("decisions.csv", "\n".join(["id,action,label,reason", *lines]) + "\n")
-    clone.repro("split")
+    clone.stages("split")
     labels = {
         r["id"]: r["label"] for n in ("train", "val", "test") for r in read_csv(clone.root / f"runs/split/{n}.csv")
     }
     assert (labels[by_source[200]], labels[by_source[3]]) == (labels[by_source[0]], "-0.001")
     clone.write("decisions.csv", f"id,action,label,reason\n{by_source[3]},relabel,tall,r\n")
-    said = clone.repro("split", code=None)
+    said = clone.stages("split", code=1)
     assert "line 2: relabel to `tall`: it must be a number, as in 9.5" in said.text
     assert "Traceback" not in said.text
     clone.git("checkout", "--", "decisions.csv")
@@ -111,7 +112,7 @@ def test_images_with_several_labels(clone):
         lines.append(f"{n}.png,{bright},{wide}")
     clone.write("data/photos/metadata.csv", "\n".join(lines))
     choose(clone, name="folder", root="data/photos", size=8, labels=["bright", "wide"])
-    text = clone.repro("split").text
+    text = clone.stages(*TO_THE_SPLIT).text
     assert "Traceback" not in text
     assert verdicts(clone, "split")["every_class_is_in_every_split"] == "pass"
     data, test = loaded(clone)
