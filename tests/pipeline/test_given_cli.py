@@ -42,14 +42,13 @@ def lists(clone: Clone) -> dict[str, str]:
 
 
 def test_given_splits_are_obeyed_or_ignored_and_their_copies_decided(clone):
-    said = clone.repro("split", code=None)
-    assert said.code != 0
+    said = clone.stages("prepare", "audit", "split", code=1)
     assert "no_copies_across_splits" in said.text
     assert "`recipe decide runs/split/copies.csv`" in " ".join(said.text.split())
     assert clone.verdict("audit", "no_copies_across_given_splits")["verdict"] == "fail"
 
     clone.run(sys.executable, "-m", "recipe.cli", "decide", "runs/split/copies.csv")
-    text = clone.repro("split").text
+    text = clone.as_dvc("split").text
     assert "The source gives train 60 and val 20; these splits are obeyed. test is missing and taken out of" in text
     placed = lists(clone)
     assert {placed[name] for name in placed if name.startswith("valid/")} == {"val"}
@@ -59,7 +58,7 @@ def test_given_splits_are_obeyed_or_ignored_and_their_copies_decided(clone):
 
     clone.git("checkout", "--", "decisions.csv")
     clone.choose(split={"given": "ignore"})
-    text = clone.repro("split").text  # no gate, and nothing to waive
+    text = clone.stages("split").text  # no gate, and nothing to waive
     placed = lists(clone)
     assert {placed[name] for name in placed if name.startswith("valid/")} == {"train", "val", "test"}
     assert placed["Train/a/again.png"] == placed["valid/a/70.png"]
