@@ -18,6 +18,8 @@ from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
 from recipe.stages.audit.order import Order, order_of
 from recipe.stages.audit.outliers import outliers
 from recipe.stages.audit.probes.questions import ProbeResult, run_probes
+from recipe.stages.audit.probes.table_questions import run_table_probes
+from recipe.stages.audit.probes.text_questions import run_text_probes
 from recipe.stages.audit.shortcuts import Shortcut, shortcut
 from recipe.stages.audit.single_words import word_shortcut
 from recipe.stages.audit.statistics import MEANINGS as PIXEL_MEANINGS
@@ -227,9 +229,13 @@ def _biases(
 
 
 def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say) -> list[ProbeResult]:
-    if not store.kind.has_pixels or not store.task.classes:
+    if not store.task.classes:
         return []
-    return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
+    if store.kind.has_pixels:
+        return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
+    if store.kind.has_columns:
+        return run_table_probes(store.inputs, store.columns, labels, np.array(groups), seed, say=say)
+    return run_text_probes(store.texts(), labels, np.array(groups), seed, say=say)
 
 
 def _neighbour_rows(near: Neighbours, first: np.ndarray, which: np.ndarray) -> np.ndarray:

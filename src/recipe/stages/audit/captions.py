@@ -185,12 +185,15 @@ def _bias(bias: Bias | Explained, columns: str, advice: str) -> str:
 
 
 def _main_probes(audit: Audit) -> list[ProbeResult]:
-    """The results about the whole image, the factors with the largest shares of the variance, decided removals."""
+    """The results about the whole input, the factors with the largest shares of the variance, decided removals, the
+    columns that matter the most."""
     whole = [p for p in audit.probes if not p.factor]
     shares = [p for p in audit.probes if p.probe == "variance" and p.factor and p.value is not None]
     shares.sort(key=lambda p: -(p.value or 0.0))
     removals = [p for p in audit.probes if p.probe == "removal" and p.factor and p.verdict != "undecided"]
-    return [*whole, *shares[:NAMED], *removals]
+    columns = [p for p in audit.probes if p.probe == "column" and p.verdict == "yes"]
+    columns.sort(key=lambda p: -(p.value or 0.0))
+    return [*whole, *shares[:NAMED], *removals, *columns[:NAMED]]
 
 
 def _capital(text: str) -> str:

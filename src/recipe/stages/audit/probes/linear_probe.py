@@ -22,7 +22,7 @@ class Examples:
 
     @property
     def classes(self) -> int:
-        return int(self.labels.max()) + 1
+        return int(self.labels.max(initial=-1)) + 1
 
     @cached_property
     def weights(self) -> np.ndarray:

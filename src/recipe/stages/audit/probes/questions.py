@@ -11,15 +11,24 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recipe.stages.audit.probes.factors import REMOVALS, between_classes, factors, label_gain, remove, variance_share
-from recipe.stages.audit.probes.linear_probe import FOLDS, ProbeEstimate, estimate
+from recipe.stages.audit.probes.linear_probe import ProbeEstimate, estimate
 from recipe.stages.audit.probes.patch_codes import reach
 from recipe.stages.audit.probes.resolution import codes_of, hits_of, resolution, sizes, sufficient_sizes
-from recipe.stages.audit.probes.results import QUESTIONS, TOLERANCE, ProbeResult, change, interval, result, unmeasured
+from recipe.stages.audit.probes.results import (
+    FEWEST,
+    MARGIN,
+    QUESTIONS,
+    TOLERANCE,
+    ProbeResult,
+    change,
+    interval,
+    result,
+    too_few,
+    unmeasured,
+)
 from recipe.stages.audit.probes.sample import Sample, fitted, sample
 from recipe.stages.audit.probes.structure import structure
 
-MARGIN = 5.0  # points; smaller gains do not justify a design decision
-FEWEST = 200  # examples; with fewer, every interval is too wide to decide anything
 SIDE = 32  # pixels; larger images are averaged down to it, except for the question of how small they can be
 SMALLEST = 4  # pixels; smaller images have no distinguishable parts
 REMOVING = {
@@ -51,11 +60,7 @@ def run_probes(
         chosen = sample(images, np.asarray(labels), np.asarray(groups), seed, most)
         n, classes = len(chosen.examples.labels), len(np.unique(chosen.examples.labels))
         if n < FEWEST or classes < 2:
-            reason = (
-                f"Not enough data: there are {n:,} examples in {classes} classes with a group for each of {FOLDS} "
-                f"folds, and {FEWEST} examples in 2 classes are needed."
-            )
-            return [unmeasured(name, n, reason) for name in QUESTIONS]
+            return too_few(QUESTIONS, n, chosen.examples)
         small = fitted(chosen.images, SIDE)
         say("probes: arrangement and position of local parts")
         codes = codes_of(small, chosen.examples)

@@ -1,11 +1,15 @@
 """The result of a probe: a sentence with a number, its 95 % CI and n, and what follows for the model or the data."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from recipe.stages.audit.probes.linear_probe import ProbeEstimate
+import numpy as np
+
+from recipe.stages.audit.probes.linear_probe import FOLDS, Examples, ProbeEstimate
 
 TOLERANCE = 2.0  # points that a smaller size, or the removal of a factor, may cost
+MARGIN = 5.0  # points; smaller gains do not justify a design decision
+FEWEST = 200  # examples; with fewer, every interval is too wide to decide anything
 
 QUESTIONS = {
     "local": "Do local parts predict the class, wherever they are?",
@@ -16,6 +20,17 @@ QUESTIONS = {
     "variance": "Is this factor a large part of how the images vary?",
     "removal": "Can this factor be removed?",
 }
+
+OF_TEXTS = {
+    "words": "Do the words predict the class, in whatever order?",
+    "order": "Does the order of the words matter?",
+    "length": "Are the first words of a text enough?",
+}
+OF_TABLES = {
+    "column": "Does this column carry the class beside the others?",
+    "interaction": "Do columns matter together?",
+}
+EVERY_QUESTION = QUESTIONS | OF_TEXTS | OF_TABLES
 
 UNDECIDED = "More examples are needed to decide; or compare both in training."
 ADVICE = {
@@ -44,6 +59,26 @@ ADVICE = {
     "variance": {
         "yes": "If it does not predict the class, remove it in preprocessing, or vary it as augmentation.",
         "no": "It is too small a part of the variation to need a preprocessing step.",
+    },
+    "words": {
+        "yes": "A bag of words is a good first model, and TF-IDF is hard to beat.",
+        "no": "Single words hardly predict the class: look at the labels, or at what lies between the words.",
+    },
+    "order": {
+        "yes": "Compare a network that sees the order (textcnn) with a bag of words.",
+        "no": "A bag of words may suffice: try it first.",
+    },
+    "length": {
+        "yes": "`tokenizer: {{name: words, length: {pixels}}}` makes training cheaper; compare the full length later.",
+        "no": "Keep the full length.",
+    },
+    "column": {
+        "yes": "It is either signal or a shortcut: check that `{factor}` is known where the model will be used.",
+        "no": "Beside the others it hardly matters; a column that says the same may take its place.",
+    },
+    "interaction": {
+        "yes": "A model of single columns misses this: use a network or trees.",
+        "no": "A model of single columns may suffice: try linear or ridge regression first.",
     },
     "removal": {
         "yes": "Differences in {factor} look spurious: remove them in preprocessing, or vary them as augmentation.",
@@ -79,6 +114,10 @@ class ProbeResult:
     factor: str = ""  # of label gain, variance and removal
     curve: tuple[tuple[float, float, float, float], ...] = ()
 
+    def with_note(self, note: str) -> "ProbeResult":
+        """The sentence followed by one on how the sample differs from the data set."""
+        return replace(self, sentence=f"{self.sentence} {note}") if note else self
+
 
 def result(
     probe: str, verdict: str, e: ProbeEstimate, n: int, sentence: str, *, factor: str = "", pixels: int = 0
@@ -86,11 +125,21 @@ def result(
     """With the advice for its verdict; `factor` and `pixels` are names in it."""
     advice = ADVICE[probe].get(verdict, UNDECIDED).format(factor=factor, pixels=pixels)
     value, low, high = (round(float(v), 4) for v in (e.value, e.low, e.high))
-    return ProbeResult(probe, QUESTIONS[probe], verdict, value, low, high, n, sentence, advice, factor)
+    return ProbeResult(probe, EVERY_QUESTION[probe], verdict, value, low, high, n, sentence, advice, factor)
 
 
 def unmeasured(probe: str, n: int, reason: str) -> ProbeResult:
-    return ProbeResult(probe, QUESTIONS[probe], "undecided", None, None, None, n, reason, "Nothing.")
+    return ProbeResult(probe, EVERY_QUESTION[probe], "undecided", None, None, None, n, reason, "Nothing.")
+
+
+def too_few(questions: Iterable[str], n: int, examples: Examples) -> list[ProbeResult]:
+    """A result for each question where there are not enough examples."""
+    classes = len(np.unique(examples.labels))
+    reason = (
+        f"Not enough data: there are {n:,} examples in {classes} classes with a group for each of {FOLDS} folds, and "
+        f"{FEWEST} examples in 2 classes are needed."
+    )
+    return [unmeasured(name, n, reason) for name in questions]
 
 
 def interval(e: ProbeEstimate, n: int) -> str:

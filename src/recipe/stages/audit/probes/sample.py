@@ -21,11 +21,20 @@ class Sample:
 
 
 def sample(images: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int, most: int) -> Sample:
-    """Up to `most` finite examples, as balanced over classes as possible; no class of fewer than FOLDS groups."""
-    names, labels = np.unique(labels, return_inverse=True)
+    """As `balanced`, of the finite images."""
     whole = np.ones(len(images), bool)
     if not np.issubdtype(images.dtype, np.integer):
         whole = np.array([np.isfinite(image).all() for image in images], bool)
+    chosen, examples, text = balanced(labels, groups, whole, seed, most)
+    return Sample(_read(images, chosen), examples, max(images.shape[2:]), text)
+
+
+def balanced(
+    labels: np.ndarray, groups: np.ndarray, whole: np.ndarray, seed: int, most: int
+) -> tuple[np.ndarray, Examples, str]:
+    """(rows, examples, a sentence about the classes that are left out, or empty) of up to `most` of the `whole` rows,
+    as balanced over classes as possible; no class of fewer than FOLDS groups."""
+    names, labels = np.unique(labels, return_inverse=True)
     numbers = [c for c in range(len(names)) if len(np.unique(groups[whole & (labels == c)])) >= FOLDS]
     numbers.sort(key=lambda c: -int((whole & (labels == c)).sum()))
     kept = sorted(numbers[:MOST_CLASSES])
@@ -39,7 +48,7 @@ def sample(images: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
     number = np.searchsorted(np.array(kept, int), labels[chosen])
     ties = np.unique(groups[chosen], return_inverse=True)[1]
     text = "" if len(kept) == len(names) else f"Only the {len(kept)} largest of {len(names)} classes were used."
-    return Sample(_read(images, chosen), Examples(number, ties, seed), max(images.shape[2:]), text)
+    return chosen, Examples(number, ties, seed), text
 
 
 def _read(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
