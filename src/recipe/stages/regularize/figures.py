@@ -199,6 +199,9 @@ def first_layer(path: Path, filters: Tensor | None, most: int = 64) -> None:
 
 def activations(path: Path, layers: list[Activation]) -> None:
     """A histogram per activation over all of val (counts on a log scale), with its dead units and saturated values."""
+    if not layers:
+        sentence(path, "the model has no activations")
+        return
     across = min(4, max(1, len(layers)))
     down = max(1, -(-len(layers) // across))
     grid = {"nrows": down, "ncols": across, "squeeze": False}
