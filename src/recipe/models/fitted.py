@@ -72,12 +72,16 @@ def _linear(task: Task) -> Callable[[], Any]:
     return (lambda: LogisticRegression(max_iter=1000)) if task.discrete else Ridge
 
 
-def fit_boosting(task: Task, x: Tensor, y: Tensor, seed: int) -> Fitted:
-    """Fitted to rows x (N, F) and their targets y; the same bits for the same seed and any number of threads."""
+def fit_boosting(task: Task, x: Tensor, y: Tensor, seed: int, interactions: bool = True) -> Fitted:
+    """Fitted to rows x (N, F) and their targets y; the same bits for the same seed and any number of threads.
+
+    interactions: false adds up functions of single columns.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if task.discrete else HistGradientBoostingRegressor
-    return _fitted(task, x.cpu().numpy(), y, lambda: kind(random_state=seed))
+    allowed = None if interactions else "no_interactions"
+    return _fitted(task, x.cpu().numpy(), y, lambda: kind(random_state=seed, interaction_cst=allowed))
 
 
 def _fitted(task: Task, rows: Any, y: Tensor, make: Callable[[], Any]) -> Fitted:

@@ -1,10 +1,9 @@
-"""The probes of texts and tables give the answer that was planted, and none where nothing was."""
+"""The probes of texts give the answer that was planted, and none where nothing was."""
 
 import numpy as np
 import pytest
 
-from recipe.stages.audit.probes.results import OF_TABLES, OF_TEXTS
-from recipe.stages.audit.probes.table_questions import run_table_probes
+from recipe.stages.audit.probes.results import OF_TEXTS
 from recipe.stages.audit.probes.text_questions import run_text_probes
 
 BETWEEN = [f"{a}{b}" for a in ("mo", "ta", "ri", "lu", "ke") for b in ("ve", "na", "lm", "rt", "sti", "do")]
@@ -61,34 +60,3 @@ def test_empty_and_few_texts_are_undecided():
     assert {r.verdict for r in run_text_probes(["", "ok"] * 5, y[:10], y[:10], 0)} == {"undecided"}
     assert [r.probe for r in run_text_probes(["a"] * 10, y[:10], np.arange(10), 0)] == list(OF_TEXTS)
     assert probed_texts([""] * N, y)["words"].verdict != "yes"
-
-
-def probed_table(x, y):
-    results = run_table_probes(x, [f"c{j}" for j in range(x.shape[1])], y, np.arange(len(x)), 0)
-    return {(r.probe, r.factor): r for r in results}
-
-
-def test_the_column_that_carries_the_class_is_named_and_the_others_are_not():
-    draw = np.random.default_rng(0)
-    x = draw.normal(size=(N, 4))
-    x[::9, 2] = np.nan
-    results = probed_table(x, (x[:, 1] + 0.3 * draw.normal(size=N) > 0).astype(int))
-    assert [results["column", f"c{j}"].verdict for j in range(4)] == ["no", "yes", "no", "no"]
-    assert results["interaction", ""].verdict == "no"
-    assert (
-        "Shuffling the column `c1` changes the accuracy of a quadratic model by -" in results["column", "c1"].sentence
-    )
-
-
-def test_columns_that_matter_together_are_noticed():
-    draw = np.random.default_rng(0)
-    x = draw.normal(size=(N, 3))
-    results = probed_table(x, (x[:, 0] * x[:, 1] > 0).astype(int))
-    assert results["interaction", ""].verdict == "yes", results["interaction", ""].sentence
-    assert "use a network or trees" in results["interaction", ""].suggests
-
-
-def test_few_rows_are_undecided_and_one_column_has_no_interaction():
-    x, y = np.random.default_rng(0).normal(size=(N, 1)), np.arange(N) % 2
-    assert ("interaction", "") not in probed_table(x, y)
-    assert [r.probe for r in run_table_probes(x[:20], ["a"], y[:20], np.arange(20), 0)] == list(OF_TABLES)

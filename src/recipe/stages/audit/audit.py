@@ -18,7 +18,7 @@ from recipe.stages.audit.neighbours import Neighbours, nearest, pixel_components
 from recipe.stages.audit.order import Order, order_of
 from recipe.stages.audit.outliers import outliers
 from recipe.stages.audit.probes.questions import ProbeResult, run_probes
-from recipe.stages.audit.probes.table_questions import run_table_probes
+from recipe.stages.audit.probes.table_questions import run_column_probes
 from recipe.stages.audit.probes.text_questions import run_text_probes
 from recipe.stages.audit.shortcuts import Shortcut, shortcut
 from recipe.stages.audit.single_words import word_shortcut
@@ -100,7 +100,7 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         biases = _biases(store, columns, measured, targets, actual, groups, seed)
         best = _shortcut(store, actual)
         say("metadata, statistics and single numbers tested as predictors of the label")
-        probes = _probes(store, kind, groups, seed, say)
+        probes = _probes(store, actual, kind, groups, seed, say)
     columns |= doubts.columns() if doubts else {}
     columns["flags"] = flags(columns, doubts.marks if doubts else {}, limits)
     meanings = meanings | measured.meanings | _meanings(doubts)
@@ -228,13 +228,16 @@ def _biases(
     )
 
 
-def _probes(store: Store, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say) -> list[ProbeResult]:
+def _probes(
+    store: Store, actual: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int, say: Say
+) -> list[ProbeResult]:
+    """labels: a class of each example."""
+    if store.kind.has_columns:
+        return run_column_probes(store.inputs, actual, labels.tolist(), groups, store.columns, store.task, seed, say)
     if not store.task.classes:
         return []
     if store.kind.has_pixels:
         return run_probes(store.inputs, labels, np.array(groups), seed, say=say)
-    if store.kind.has_columns:
-        return run_table_probes(store.inputs, store.columns, labels, np.array(groups), seed, say=say)
     return run_text_probes(store.texts(), labels, np.array(groups), seed, say=say)
 
 

@@ -36,6 +36,7 @@ FIGURES = {
     "resolution.png": "Accuracy of a linear probe by image size. The bars are 95 % CIs of the change from full size.",
     "variations.png": "Factors by which the images vary: their share of the variance of the pixels, how well each one "
     "predicts the class, and how linear-probe accuracy changes when it is removed.",
+    "columns.png": "By how much the score of gradient boosting falls when one column is shuffled, with 95 % CI.",
     "classes.png": "A random sample of each class (at most of the 40 smallest), with the ids for decisions.csv.",
     "intensities.png": "Distribution of the values in each class (area) and in the whole data set (line).",
     "outliers.png": "The examples with the highest outlier scores. z is the score, a robust number of standard "

@@ -14,7 +14,7 @@ from recipe.stages.audit.audit import Audit
 from recipe.stages.audit.captions import FIGURES, FIGURES_WITHOUT_CLASSES, FOLDER
 from recipe.stages.audit.duplicates.search import Pair
 from recipe.stages.audit.flags import FlagLimits
-from recipe.stages.audit.probes.results import TOLERANCE, variation_rows
+from recipe.stages.audit.probes.results import TOLERANCE, ProbeResult, variation_rows
 from recipe.stages.audit.statistics import BINS, Statistics, scaled
 from recipe.stages.audit.targets import Judged, targets_of
 
@@ -157,7 +157,26 @@ def _draw_probes(audit: Audit, out: Path) -> list[str]:
     if rows:
         variations(out / "variations.png", rows)
         drawn.append("variations.png")
+    columns = [p for p in audit.probes if p.probe == "column" and p.value is not None]
+    if columns:
+        importances(out / "columns.png", columns)
+        drawn.append("columns.png")
     return drawn
+
+
+def importances(path: Path, columns: Sequence[ProbeResult], most: int = 30) -> None:
+    """What shuffling each column costs, in points, with its 95 % CI; the most important first."""
+    shown = sorted(columns, key=lambda p: -(p.value or 0.0))[:most]
+    with drawing(path, width=6.2, height=0.9 + 0.24 * len(shown)) as (_, axis):
+        axis.axvline(0, color=FAINT, lw=0.8)
+        for at, p in enumerate(shown):
+            colour = ACCENT if p.verdict == "yes" else FAINT
+            axis.plot([p.low, p.high], [at, at], color=colour, lw=3.5, solid_capstyle="butt")
+            axis.plot(p.value, at, "o", color=INK, ms=4)
+        axis.set_yticks(range(len(shown)), [p.factor if len(p.factor) < 34 else f"{p.factor[:32]} ..." for p in shown])
+        axis.set(ylim=(len(shown) - 0.4, -0.6), xlabel="cost of shuffling it (points)")
+        some = f", the first {len(shown)} of {len(columns)}" if len(shown) < len(columns) else ""
+        axis.set_title(f"columns on which predictions rely{some}")
 
 
 def resolution_curve(path: Path, curve: Sequence[tuple[float, float, float, float]], margin: float) -> None:

@@ -20,15 +20,14 @@ QUESTIONS = {
     "variance": "Is this factor a large part of how the images vary?",
     "removal": "Can this factor be removed?",
 }
-
 OF_TEXTS = {
     "words": "Do the words predict the class, in whatever order?",
     "order": "Does the order of the words matter?",
     "length": "Are the first words of a text enough?",
 }
 OF_TABLES = {
-    "column": "Does this column carry the class beside the others?",
-    "interaction": "Do columns matter together?",
+    "interaction": "Does an interaction of columns matter?",
+    "column": "Do predictions rely on this column?",
 }
 EVERY_QUESTION = QUESTIONS | OF_TEXTS | OF_TABLES
 
@@ -78,7 +77,7 @@ ADVICE = {
     },
     "interaction": {
         "yes": "A model of single columns misses this: use a network or trees.",
-        "no": "A model of single columns may suffice: try linear or ridge regression first.",
+        "no": "A model of single columns may suffice: try the linear one first, with columns as quantiles.",
     },
     "removal": {
         "yes": "Differences in {factor} look spurious: remove them in preprocessing, or vary them as augmentation.",
@@ -111,7 +110,7 @@ class ProbeResult:
     n: int  # examples in the sample
     sentence: str
     suggests: str  # for the architecture or the preprocessing
-    factor: str = ""  # of label gain, variance and removal
+    factor: str = ""  # of label gain, variance and removal; of column, its name
     curve: tuple[tuple[float, float, float, float], ...] = ()
 
     def with_note(self, note: str) -> "ProbeResult":

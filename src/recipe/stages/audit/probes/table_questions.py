@@ -1,130 +1,142 @@
-"""Questions about the columns of a table that a quadratic model answers before any network is trained.
+"""Questions about the columns of a table that gradient boosting answers before any network is trained.
 
-Which columns carry the class? Do columns matter together?
+On which columns do predictions rely? Does an interaction of columns matter? The first is
+permutation importance (Breiman 2001, Random forests, section 10) on held-out folds; the second compares trees with
+trees that may not split two columns after each other (Lou, Caruana and Gehrke 2012, Intelligible models).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+import torch
 
-from recipe.stages.audit.embeddings import of_columns
-from recipe.stages.audit.probes.linear_probe import (
-    FOLDS,
-    PENALTIES,
-    Examples,
-    ProbeEstimate,
-    correct,
-    estimate,
-)
-from recipe.stages.audit.probes.results import (
-    FEWEST,
-    OF_TABLES,
-    TOLERANCE,
-    ProbeResult,
-    change,
-    result,
-    too_few,
-)
-from recipe.stages.audit.probes.sample import balanced
+from recipe.models.fitted import fit_boosting
+from recipe.stages.audit.bias import TAILS, resampled
+from recipe.stages.audit.labels import folds_of
+from recipe.stages.audit.probes.linear_probe import ProbeEstimate
+from recipe.stages.audit.probes.results import FEWEST, OF_TABLES, ProbeResult, change, result, unmeasured
+from recipe.tasks.task import Task
 
-REPEATS = 3  # divisions into folds
-SHUFFLES = 5  # of a column in each
+MOST = 4000  # examples that are looked at
+COLUMNS = 60  # more are not shuffled one by one
+SHUFFLES = 3  # of each column, whose effects are averaged
+MARGIN = 1.0  # points; what a column, or interactions, may be worth without being worth a decision
+FOLDS = 5
 
 
-def run_table_probes(
-    values: np.ndarray, names: Sequence[str], labels: np.ndarray, groups: np.ndarray, seed: int, most: int = 600,
-    say: Callable[[str], None] = lambda line: None,
+@dataclass(frozen=True)
+class _Rows:
+    """x (N, F) float32, with NaN; actual: targets as metrics take them; fold (N,); weights (N,) of each example."""
+
+    x: np.ndarray
+    actual: torch.Tensor
+    fold: np.ndarray
+    weights: np.ndarray
+    draws: np.ndarray  # (DRAWS, N) how often an example is in a resample of groups
+    task: Task
+
+
+def run_column_probes(
+    x: np.ndarray, actual: np.ndarray, strata: Sequence[int], groups: Sequence[str], names: Sequence[str], task: Task,
+    seed: int, say: Callable[[str], None] = lambda line: None,
 ) -> list[ProbeResult]:  # fmt: skip
-    """All results about rows (N, F) with labels (N,) and groups (N,), as `run_probes` has them of images.
+    """All results about rows x (N, F) with columns `names`, of which `name=value` are one column of names.
 
-    The classifier is ridge regression on each column and its square. Importance is by permutation of a column of rows
-    that were not trained on (Breiman 2001, Random forests): columns that say the same share it, and each may have none.
+    actual: (N,) class numbers, or (N, K) labels or quantities. strata: a number per example, for folds that are alike.
+    Examples of a group are in one fold. Scores are balanced accuracy, accuracy over all labels, or the share of the
+    variance that is explained. A sample of at most MOST rows is looked at; `seed` determines every bit.
     """
-    rows, examples, left_out = balanced(np.asarray(labels), np.asarray(groups), np.ones(len(values), bool), seed, most)
-    if len(rows) < FEWEST or examples.classes < 2:
-        return too_few(OF_TABLES, len(rows), examples)
-    say("probes: columns, alone and together")
-    with threadpool_limits(1):
-        x = of_columns(np.asarray(values)[rows])[:, : len(names)].astype(np.float64)
-        features = np.stack([_standard(x), _standard(x**2)], 2)  # (n, F, 2)
-        results = _columns(features, names, examples)
-        if len(names) > 1:
-            results.append(_interaction(x, features, examples))
-    return [r.with_note(left_out) for r in results]
-
-
-def _columns(features: np.ndarray, names: Sequence[str], examples: Examples) -> list[ProbeResult]:
-    n, lost = len(features), importances(features, examples)
-    results = []
-    for name, e in zip(names, lost, strict=True):
-        fallen = ProbeEstimate(-e.value, -e.high, -e.low)
-        sentence = f"Shuffling the column `{name}` changes the accuracy of a quadratic model by {change(fallen, n)}."
-        results.append(result("column", e.verdict(TOLERANCE), e, n, sentence, factor=name))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(x))[:MOST])
+    groups = [groups[i] for i in chosen]
+    n = len(chosen)
+    if n < FEWEST or len(set(groups)) < FOLDS or not len(names):
+        reason = f"Not enough data: there are {n:,} examples in {len(set(groups)):,} groups, and {FEWEST} are needed."
+        return [unmeasured(name, n, reason) for name in OF_TABLES]
+    rows = _rows(np.asarray(x)[chosen], actual[chosen], [strata[i] for i in chosen], groups, task, seed)
+    say("probes: columns and their interactions")
+    errors, additive, shuffled, constant = _errors(rows, _grouped(names), seed)
+    gain = _estimate(rows, constant - errors)
+    score = task.choose(
+        classes="the balanced accuracy", labels="the accuracy", quantities="the explained variance",
+    )  # fmt: skip
+    predicts, e = gain.low > 0, _estimate(rows, additive - errors)
+    results = [
+        result(
+            "interaction", e.verdict(MARGIN) if predicts else "undecided", e, n,
+            f"Interactions of columns change {score} of gradient boosting by {change(e, n)}, against trees that add up "
+            f"single columns; altogether boosting is worth {change(gain, n)}.",
+        )
+    ]  # fmt: skip
+    for name, worse in shuffled.items():
+        e = _estimate(rows, worse - errors)
+        verdict = ("yes" if e.low > 0 else "no" if e.high < MARGIN else "undecided") if predicts else "undecided"
+        sentence = f"Shuffling `{name}` costs gradient boosting {change(e, n)} of {score}."
+        results.append(result("column", verdict, e, n, sentence, factor=name))
     return results
 
 
-def importances(features: np.ndarray, examples: Examples) -> list[ProbeEstimate]:
-    """Of each column the accuracy that its permutation costs. features (n, F, 2)."""
-    n, count, _ = features.shape
-    flat = features.reshape(n, -1) / features[0].size ** 0.5
-    products, target = flat @ flat.T + 1, (np.eye(examples.classes) - 1 / examples.classes)[examples.labels]
-    lost = np.zeros((count, REPEATS, n))
-    for repeat in range(REPEATS):
-        fold, rng = examples.folds[repeat], np.random.default_rng([examples.seed, repeat])
-        for f in range(FOLDS):
-            train, test = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-            weights = flat[train].T @ (dual := _fitted(products[np.ix_(train, train)], target[train], train, examples))
-            scores = flat[test] @ weights + dual.sum(0)
-            right = scores.argmax(1) == examples.labels[test]
-            for j in range(count):
-                own, by = flat[test, 2 * j : 2 * j + 2], weights[2 * j : 2 * j + 2]
-                for _ in range(SHUFFLES):
-                    moved = scores + (rng.permutation(own) - own) @ by
-                    lost[j, repeat, test] += (right * 1.0 - (moved.argmax(1) == examples.labels[test])) / SHUFFLES
-    return [estimate(each, examples) for each in lost]
+def _grouped(names: Sequence[str]) -> dict[str, list[int]]:
+    """{column of the file: its columns here}, at most COLUMNS of them."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name.split("=")[0], []).append(place)
+    return dict(list(places.items())[:COLUMNS])
 
 
-def _fitted(products: np.ndarray, target: np.ndarray, rows: np.ndarray, examples: Examples) -> np.ndarray:
-    """(n, K) dual weights of the ridge with the lowest leave-one-out error (Golub, Heath and Wahba 1979)."""
-    ridge, best = len(rows) / examples.weights[rows], (np.inf, np.zeros_like(target))
-    for penalty in PENALTIES:
-        inverse = np.linalg.inv(products + np.diag(penalty * ridge))
-        dual = inverse @ target
-        error = float(((dual / inverse.diagonal()[:, None]) ** 2 * examples.weights[rows][:, None]).sum())
-        if error < best[0]:
-            best = error, dual
-    return best[1]
+def _rows(
+    x: np.ndarray, actual: np.ndarray, strata: Sequence[int], groups: Sequence[str], task: Task, seed: int
+) -> _Rows:
+    given = torch.from_numpy(np.ascontiguousarray(actual))
+    weights = np.ones(len(x))
+    if task.classes:
+        counts = np.bincount(actual, minlength=len(task.names))
+        weights = len(x) / (np.maximum((counts > 0).sum(), 1) * counts[actual])
+    fold = folds_of([(int(s),) for s in strata], groups, seed)
+    draws = resampled(groups, np.random.default_rng(seed))
+    return _Rows(x, given, fold, weights, draws, task.scaled(given))
 
 
-def _interaction(x: np.ndarray, features: np.ndarray, examples: Examples) -> ProbeResult:
-    """Products of two columns are added to columns and squares; in the control each column of them is shuffled."""
-    n = len(x)
-    flat = features.reshape(n, -1) / features[0].size ** 0.5
-    alone, z = flat @ flat.T + 1, _standard(x)
-    values = []
-    for repeat in range(REPEATS):
-        shuffled = np.random.default_rng([examples.seed, repeat]).permuted(z, axis=0)
-        real, control = (
-            correct([alone, alone + _products(part)], examples, examples.folds[repeat]) for part in (z, shuffled)
-        )
-        values.append(real - control)
-    e = estimate(np.array(values), examples)
-    return result(
-        "interaction", e.verdict(TOLERANCE), e, n,
-        f"Products of two columns, compared with those of shuffled columns, change the accuracy of a quadratic model "
-        f"by {change(e, n)}.",
-    )  # fmt: skip
+def _errors(
+    rows: _Rows, places: dict[str, list[int]], seed: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """(N,) errors of held-out examples: of boosting, of boosting without interactions, with each column shuffled, and
+    of the best constant."""
+    n, rng = len(rows.x), np.random.default_rng(seed)
+    full, additive, constant = np.zeros(n), np.zeros(n), np.zeros(n)
+    shuffled = {name: np.zeros(n) for name in places}
+    y = rows.task.targets(rows.actual)
+    for held_out in (rows.fold == f for f in np.unique(rows.fold)):
+        rest = ~held_out
+        x, at = torch.from_numpy(rows.x[rest]), np.flatnonzero(held_out)
+        trees = fit_boosting(rows.task, x, y[rest], seed)
+        alone = fit_boosting(rows.task, x, y[rest], seed, interactions=False)
+        full[at] = _wrong(rows, trees.predict(torch.from_numpy(rows.x[at])), at)
+        additive[at] = _wrong(rows, alone.predict(torch.from_numpy(rows.x[at])), at)
+        best = rows.task.predict(rows.task.constant(y[rest])[None]).expand(len(at), -1)
+        constant[at] = _wrong(rows, best, at)
+        for name, columns in places.items():
+            for _ in range(SHUFFLES):
+                mixed = rows.x[at].copy()
+                mixed[:, columns] = mixed[rng.permutation(len(at))][:, columns]
+                shuffled[name][at] += _wrong(rows, trees.predict(torch.from_numpy(mixed)), at) / SHUFFLES
+    return full, additive, shuffled, constant
 
 
-def _products(z: np.ndarray) -> np.ndarray:
-    """(n, n) inner products of all products of two columns, centred, with a mean diagonal of 1."""
-    products = ((z @ z.T) ** 2 - (z**2) @ (z**2).T) / 2
-    products += products.mean() - products.mean(0) - products.mean(1)[:, None]
-    scaled: np.ndarray = products / max(float(products.diagonal().mean()), 1e-12)
-    return scaled
+def _wrong(rows: _Rows, p: torch.Tensor, at: np.ndarray) -> np.ndarray:
+    """(n,) error of each example: 1 of a wrong class, the share of wrong labels, the share of the variance missed."""
+    actual = rows.actual[at]
+    errors = rows.task.choose(
+        classes=lambda: p.argmax(1) != actual,
+        labels=lambda: ((p >= 0.5) != (actual > 0.5)).double().mean(1),
+        quantities=lambda: rows.task.losses(p, actual),
+    )()
+    return np.asarray(errors.double())
 
 
-def _standard(x: np.ndarray) -> np.ndarray:
-    scaled: np.ndarray = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
-    return scaled
+def _estimate(rows: _Rows, difference: np.ndarray) -> ProbeEstimate:
+    """The weighted mean in points, with its 95 % bootstrap interval over groups."""
+    weighted = 100 * rows.weights * difference
+    drawn = rows.draws @ weighted / np.maximum(rows.draws @ rows.weights, 1e-300)
+    low, high = np.quantile(drawn, TAILS)
+    return ProbeEstimate(float(weighted.sum() / rows.weights.sum()), float(low), float(high))
