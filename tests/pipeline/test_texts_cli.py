@@ -50,14 +50,14 @@ def clone(tmp_path_factory) -> Clone:
                 }
             ]
         },
+        tune={"samplers": ["random"], "trials": 2, "repeats": 1},
         ensemble={"longer": 0},
     )
-    clone.text = clone.repro().text
+    clone.run_all()
     return clone
 
 
 def test_a_whole_pipeline_of_texts_closes_no_gate(clone):
-    assert "Traceback" not in clone.text
     for stage in ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report"):
         gates = [c for c in clone.report(stage)["checks"] if c["gate"]]
         assert not [c["check"] for c in gates if c["verdict"] in ("fail", "error") or c.get("waived")]
