@@ -202,6 +202,17 @@ class Folder(Images):
 
 
 @dataclass
+class TextFolder(Predicted):
+    root: str
+    encoding: str | None
+    group: str | None
+    split: str | None
+    classes_at: PositiveInt | None
+    table: str | None
+    file: Column
+
+
+@dataclass
 class Parquet(Images):
     file: str
     image: str
@@ -265,6 +276,7 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.sources.given_splits.GivenSplits": GivenSplits,
     "recipe.sources.tables.Table": Table,
     "recipe.sources.tables.Text": Text,
+    "recipe.sources.text_folder.TextFolder": TextFolder,
     "recipe.train.augment.Affine": Affine,
     "recipe.train.augment.Compose": Compose,
     "recipe.train.augment.Crop": Crop,

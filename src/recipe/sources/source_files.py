@@ -26,11 +26,15 @@ KEYS = {
     "recipe.sources.arrays.Parquet": ("file",),
     "recipe.sources.tables.Table": ("file",),
     "recipe.sources.tables.Text": ("file",),
+    "recipe.sources.text_folder.TextFolder": ("root",),
     "recipe.sources.digits.Digits": (),
     "recipe.sources.digits_flawed.DigitsFlawed": (),
 }
 GIVEN_SPLITS = "recipe.sources.given_splits.GivenSplits"  # its settings are data sets
-BELOW_ROOT = {"recipe.sources.folder.Folder": ("annotations", "table")}  # settings that name a file relative to `root`
+BELOW_ROOT = {  # settings that name a file relative to `root`
+    "recipe.sources.folder.Folder": ("annotations", "table"),
+    "recipe.sources.text_folder.TextFolder": ("table",),
+}
 PROJECT_FILES = "data"  # the folder that a user-defined source may read without naming it
 SETTLED = 2_000_000_000  # ns: a younger file may change again without a new time, on a coarse clock
 
