@@ -350,7 +350,7 @@ def test_what_is_not_a_regular_file_is_refused(folder):
 # ---- damage --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["system.yaml", "members/0.safetensors", "members/1.safetensors"]), st.integers(0, 2**40),
        st.integers(0, 7))  # fmt: skip
 def test_a_flipped_bit_anywhere_gives_one_message(made, tmp_path, name, place, bit):

@@ -120,7 +120,7 @@ def test_lists_of_hugging_faces_class_numbers_are_labels_with_their_names(tmp_pa
 @pytest.mark.parametrize("read", [Table, Text], ids=["table", "text"])
 def test_a_parquet_table_has_the_class_names_of_hugging_face(tmp_path, read):
     about = {"info": {"features": {"label": {"names": ["neg", "a pos"], "_type": "ClassLabel"}, "text": {}}}}
-    table = pyarrow.table({"text": ["1", "2", "3", "4"], "label": [1, 0, 0, -1], "size": [1.5, 2.5, 0.5, 3.0]})
+    table = pyarrow.table({"text": [*"pqrs"], "label": [1, 0, 0, -1], "size": [1.5, 2.5, 0.5, 3.0]})
     parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / "x.parquet")
     source = read(tmp_path / "x.parquet", **({"text": "text"} if read is Text else {}))
     assert source.classes == ["neg", "a pos"]  # in their order

@@ -67,6 +67,7 @@ def test_an_example_of_an_unknown_split_is_listed_and_in_no_split(tmp_path):
 # ---- tables and metadata ---------------------------------------------------------------------------------------------
 
 ROWS = "size,part,label\n1,train,a\n2,Training,b\n3,val,a\n4,DEV,b\n5,test,a\n6,testing,b\n"
+OF_TEXTS = "".join(f"{'text ' * (i > 0)}{row}\n" for i, row in enumerate(ROWS.splitlines()))
 MEANT = ["train", "train", "val", "val", "test", "test"]
 
 
@@ -75,18 +76,19 @@ def test_a_column_of_a_table_or_of_texts_gives_splits_and_is_no_feature(tmp_path
     table = Table(tmp_path / "t.csv", label="label", split="part")
     assert table.columns == ["size"]
     assert given_of(table, tmp_path / "a") == MEANT
-    assert given_of(Text(tmp_path / "t.csv", text="size", label=-1, split=1), tmp_path / "b") == MEANT
+    put(tmp_path, "x.csv", content=OF_TEXTS.encode())
+    assert given_of(Text(tmp_path / "x.csv", text="size", label=-1, split=1), tmp_path / "b") == MEANT
 
 
 @pytest.mark.parametrize(
     "read", [lambda f: Table(f, label="label"), lambda f: Text(f, text="size", label="label")], ids=["table", "text"]
 )
 def test_a_column_of_splits_that_conf_does_not_name_is_refused(tmp_path, read):
-    put(tmp_path, "t.csv", content=ROWS.encode())
+    put(tmp_path, "t.csv", content=OF_TEXTS.encode())
     message = r"t\.csv: the column `part` names splits \(train 2, val 2, test 2\).*Set `split: part` there; to divide"
     with pytest.raises(RecipeError, match=message):
         read(tmp_path / "t.csv")
-    put(tmp_path, "t.csv", content=ROWS.replace("testing", "hall").encode())
+    put(tmp_path, "t.csv", content=OF_TEXTS.replace("testing", "hall").encode())
     read(tmp_path / "t.csv")  # a column with other names is none of splits
 
 

@@ -114,7 +114,7 @@ def test_files_and_pictures_of_quantities(wrong):
     rows = read_table(folder / "examples.parquet")
     assert rows[8]["residual_z"] == 1e6
     figures = draw(result, store, LIMITS, folder, seed=0)
-    assert list(figures) == [f"pictures/{n}.png" for n in ("class_counts", "suspect_values", "statistics")]
+    assert list(figures) == [f"pictures/{n}.png" for n in ("class_counts", "suspect_values", "statistics", "columns")]
     assert all((folder / file).stat().st_size > 5_000 for file in figures)
     shown = evidence(figures)
     assert shown["quantities_agree"] == ["explorer.html", "pictures/suspect_values.png"]
