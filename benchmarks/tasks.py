@@ -62,10 +62,14 @@ def sst2(folder: Path | None, clone: Path) -> None:
     rows, seen = [], set()
     for part in ("test", "dev", "train"):
         lines = [line.rsplit("\t", 1) for line in (folder / f"text/sst2/{part}.tsv").read_text().splitlines()]
-        rows += [[text, label, part] for text, label in lines if text not in seen]
-        seen |= {text for text, _ in lines}
+        rows += [[text, label, part] for text, label in lines if _letters(text) not in seen]
+        seen |= {_letters(text) for text, _ in lines}
     with (clone / "sst2.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text", "label", "split"], *rows])
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def fashion(folder: Path | None, clone: Path) -> None:
