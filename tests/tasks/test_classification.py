@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from recipe.tasks.chosen_metric import chosen_metric
 from recipe.tasks.classification import Classification
 
 ABC = Classification(("a", "b", "c"))
@@ -25,3 +26,11 @@ def test_losses_of_outputs_and_of_their_predictions_are_equal():
 def test_soft_targets_count_as_their_likeliest_class():
     y = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
     assert ABC.shown(ABC.actual(y)) == ["b", "a"]
+
+
+@pytest.mark.parametrize(("rare", "title"), [(5, "average precision of ill"), (40, "average precision")])
+def test_an_average_precision_of_uneven_classes_names_the_rare_one(rare, title):
+    y = torch.tensor([1] * rare + [0] * (100 - rare))
+    chosen = chosen_metric(Classification(("well", "ill")), y, "average_precision")
+    assert (chosen.name, chosen.title) == ("average_precision", title)
+    assert chosen_metric(Classification(("well", "ill")), y, "roc_auc").title == "ROC AUC"
