@@ -53,13 +53,17 @@ def test_given_splits_and_a_table(tmp_path):
 
 def test_what_is_no_text_is_listed_and_the_rest_is_stored_and_read_again(tmp_path):
     files = {f"a/{i}.txt": f"text {i}" for i in range(4)} | {f"b/{i}.txt": f"other {i}" for i in range(4)}
-    root = write(tmp_path / "x", files | {"b/empty.txt": " ", "b/odd.txt": b"\xff\x81\x8d\x00\x01" * 9})
+    root = write(
+        tmp_path / "x",
+        files | {"b/empty.txt": " ", "a/photo.jpg": b"\xff\xd8\x00\x10" * 9, "b/odd.txt": b"\xff\x81\x8d\x00\x01" * 9},
+    )
     prepare(TextFolder(str(root)), {"_target_": TARGET}, tmp_path / "prepare")
     store = Store.open({"_target_": TARGET}, tmp_path / "prepare")
     assert len(store.texts()) == 8
     listed = (tmp_path / "prepare/problems.csv").read_text()
     assert "b/empty.txt" in listed
     assert "b/odd.txt" in listed
+    assert "not a .txt file" in next(line for line in listed.splitlines() if "a/photo.jpg" in line)
     form = InputForm.of_facts(read_json(tmp_path / "prepare/store.json"))
     assert [one.value for one in read_inputs(root / "a", form, 1)] == [f"text {i}" for i in range(4)]
 

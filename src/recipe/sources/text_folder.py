@@ -41,6 +41,8 @@ class TextFolder:
 
     def __getitem__(self, index: int):
         path = self.paths[index]
+        if path.suffix.lower() != ".txt":  # as `recipe predict` reads a folder
+            raise BadExample(UNREADABLE, "not a .txt file")
         if (size := path.stat().st_size) > BYTES * LONGEST:
             raise BadExample(UNREADABLE, f"the file has {size:,} bytes; a text has {LONGEST:,} characters at most")
         try:
