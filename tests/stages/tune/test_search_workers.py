@@ -210,6 +210,33 @@ def test_two_that_claim_at_once(tmp_path):
     two.close()
 
 
+@pytest.mark.parametrize("moment", range(1, 7))
+def test_a_holder_that_finishes_while_another_claims(tmp_path, moment):
+    """At whichever reading of the storage the other one finishes, its trial is not trained again."""
+    one, two = opened(config(), tmp_path), opened(config(), tmp_path)
+    first, second = one.studies["random"], two.studies["random"]
+    cohort = dict(list(worker.proposals(one.setup.cfg, first, range(5)).items())[:1])
+    ((leader, params),) = cohort.items()
+    readings, get_trials, written = [], first.optuna_study.get_trials, []
+
+    def reading(*args, **kwargs):
+        readings.append(args)
+        rows = get_trials(*args, **kwargs)
+        if len(readings) == 1:
+            written.append(second._write(leader, params))
+        if len(readings) == moment:
+            second.write_result(written[0], Trial("random", *leader, params, "complete", 1.0))
+        return rows
+
+    first.optuna_study.get_trials = reading
+    assert first.claim(cohort) is None
+    first.optuna_study.get_trials = get_trials
+    rows = [r for r in get_trials() if study.key_of_row(r) == leader]
+    assert [row.state.name for row in rows if study._finished_result(row)] == ["COMPLETE"][: len(readings) >= moment]
+    one.close()
+    two.close()
+
+
 def test_a_line_that_was_left_half_is_cut_off(formula, tmp_path):
     search = opened(config(), tmp_path)
     worker.take_part(search)

@@ -46,19 +46,21 @@ class SamplerStudy:
     finished: dict[Key, Trial] = field(default_factory=dict)
     params: dict[Key, dict] = field(default_factory=dict)
 
-    def refresh(self) -> None:
-        """Reads the storage, and frees the trials of workers that died."""
+    def refresh(self) -> list[FrozenTrial]:
+        """Frees the trials of workers that died, and reads the storage; gives all rows as of that moment."""
         for orphan in self.liveness.orphans(self.optuna_study):
             self._free(trial_id(self.storage, self.optuna_study, orphan), "killed")
-        for row in self.optuna_study.get_trials(deepcopy=False):
+        rows = self.optuna_study.get_trials(deepcopy=False)
+        for row in rows:
             key = key_of_row(row)
             self.params.setdefault(key, dict(row.params))
             if key not in self.finished and (result := _finished_result(row)):
                 self.finished[key] = Trial(self.sampler, *key, self.params[key], **result)
+        return rows
 
     def is_held(self, key: Key) -> bool:
         """Whether a worker trains this trial now."""
-        return bool(self._running(key))
+        return bool(_running(running_trials(self.optuna_study), key))
 
     def claim(self, cohort: dict[Key, dict]) -> dict[Key, int] | None:
         """{trial: id of its row} of the unfinished ones, the leader last; None where another worker holds them."""
@@ -66,14 +68,17 @@ class SamplerStudy:
         if self.is_held(leader):
             return None
         leading = self._write(leader, cohort[leader])
-        self.refresh()
         number = self.storage.get_trial_number_from_id(leading)
-        if leader in self.finished or any(row.number < number for row in self._running(leader)):
+        # In one reading: between two, the holder of a lower number could finish, and be seen neither at work nor done.
+        rows = self.refresh()
+        if leader in self.finished or any(row.number < number for row in _running(rows, leader)):
             self._free(leading, "surplus")
             return None
         claimed = {}
         for key, params in list(cohort.items())[1:]:
-            for row in self._running(key):  # its worker has lost the leader, and will notice
+            for row in _running(
+                running_trials(self.optuna_study), key
+            ):  # its worker has lost the leader, and will notice
                 self._free(trial_id(self.storage, self.optuna_study, row), "killed")
             self.refresh()
             if key not in self.finished:
@@ -90,9 +95,6 @@ class SamplerStudy:
             self.storage.set_trial_state_values(row, STATES[trial.state], values)
         except UpdateFinishedTrialError:
             raise ClaimLost from None
-
-    def _running(self, key: Key) -> list[FrozenTrial]:
-        return [row for row in running_trials(self.optuna_study) if key_of_row(row) == key]
 
     def _write(self, key: Key, params: dict) -> int:
         """The id of a new running row, in one write."""
@@ -112,6 +114,10 @@ class SamplerStudy:
 
 def key_of_row(row: FrozenTrial) -> Key:
     return row.user_attrs["repeat"], row.user_attrs["index"]
+
+
+def _running(rows: list[FrozenTrial], key: Key) -> list[FrozenTrial]:
+    return [row for row in rows if row.state == TrialState.RUNNING and key_of_row(row) == key]
 
 
 def _finished_result(row: FrozenTrial) -> dict | None:
