@@ -7,6 +7,7 @@ Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.cs
 from recipe.checks.examine import CHECKS
 from recipe.files import read_yaml, write_csv, write_yaml
 from recipe.stages.regularize import ablation, augmentations, captions, checks, diagnostics, figures, learning_curve
+from recipe.stages.regularize.within_budget import within_budget
 from recipe.stages.runner import Report, stage
 from recipe.stages.splits import load_data
 from recipe.verdict import checks_of
@@ -16,8 +17,10 @@ from recipe.verdict import checks_of
 def main(cfg, run):
     data = load_data(run, folds=True)
     verdicts, closed_gates = augmentations.augmentation_checks(cfg, data, run)
-    base, curves = learning_curve.train_shares(cfg, data, read_yaml("runs/overfit/best.yaml"), run)
-    result = ablation.run_ablation(cfg, data, base, run, closed_gates)
+    start = read_yaml("runs/overfit/best.yaml")
+    cfg, budget = within_budget(cfg, data, start)
+    base, curves = learning_curve.train_shares(cfg, data, start, run)
+    result = ablation.run_ablation(cfg, data, base, run, closed_gates, budget)
     diagnosed = diagnostics.diagnose(cfg, data, result.accepted)
     write_yaml(run.out / "best.yaml", result.changes)
     write_csv(run.out / "steps.csv", ablation.table(result))

@@ -150,5 +150,8 @@ class SilentRun:
     def say(self, text: str) -> None:
         self.messages.append(text)
 
+    def note(self, text: str) -> None:
+        self.messages += [text] if text else []
+
     def lane(self, name: str, *args, **kwargs) -> None:
         self.lanes.append(name)

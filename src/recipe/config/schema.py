@@ -25,6 +25,7 @@ Folds = Annotated[int, Ge(2), Le(10), Reason("of every comparison each fold is a
 AtLeastTwo = Annotated[int, Ge(2)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
+Multiplications = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 PositiveShare = Annotated[float, Gt(0), Le(1)]
 Seeds = Annotated[int, Ge(2), Reason("a single seed has no spread, and so no interval")]
@@ -66,11 +67,19 @@ class Runtime:
 @dataclass
 class BaselineEffort:
     seeds: PositiveInt
+    budget: Multiplications | None
+
+
+@dataclass
+class OverfitEffort:
+    budget: Multiplications | None
+    training: Multiplications | None
 
 
 @dataclass
 class RegularizeEffort:
     seeds: Seeds
+    budget: Multiplications | None
     further: bool
 
 
@@ -80,10 +89,12 @@ class TuneEffort:
     repeats: PositiveInt
     trial_seeds: PositiveInt
     seeds: Seeds
+    budget: Multiplications | None
 
 
 @dataclass
 class EnsembleEffort:
+    budget: Multiplications | None
     members: AtLeastTwo
     top: NonNegativeInt
     longer: NonNegativeInt
@@ -95,6 +106,7 @@ class Effort:
     """conf/effort/*.yaml"""
 
     baseline: BaselineEffort
+    overfit: OverfitEffort
     regularize: RegularizeEffort
     tune: TuneEffort
     ensemble: EnsembleEffort
@@ -220,6 +232,7 @@ class Split(Base):
 class Baseline(Learn):
     baselines: Mapping
     seeds: PositiveInt
+    budget: Multiplications | None
 
 
 @dataclass
@@ -233,11 +246,14 @@ class CapacityLadder:
 class Overfit(Learn):
     ladder: CapacityLadder
     enough: NonNegativeFloat | None
+    budget: Multiplications | None
+    training: Multiplications | None
 
 
 @dataclass
 class Regularize(Learn):
     seeds: Seeds
+    budget: Multiplications | None
     further: bool
     confidence: Confidence
     shares: list[PositiveShare]
@@ -263,12 +279,14 @@ class Tune(Learn):
     together: PositiveInt
     failures: Share
     seeds: Seeds
+    budget: Multiplications | None
     confidence: Confidence
 
 
 @dataclass
 class Ensemble(Learn):
     schedule: Part
+    budget: Multiplications | None
     members: AtLeastTwo
     top: NonNegativeInt
     longer: NonNegativeInt

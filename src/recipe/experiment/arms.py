@@ -156,8 +156,8 @@ def train_promising(
     trainings are few, every arm has all of them.
     """
     seeds = lane_seeds(cfg, data)
-    first = max(LEAST, math.ceil(len(seeds) / 3))
-    if data.folds or first >= len(seeds):
+    first = first_look(cfg, data)
+    if first >= len(seeds):
         return train_arms(cfg, data, arms, run, label)
     done = train_arms(cfg, data, arms, run, label, seeds=seeds[:first])
     better = {name: arms[name] for name, arm in done.items() if not arm.lost and _mean_gain(base, arm, data) > 0}
@@ -165,6 +165,12 @@ def train_promising(
         more = train_arms(cfg, data, better, run, f"{label}, further seeds", seeds=seeds[first:])
         done |= {name: replace(done[name], lanes=done[name].lanes + arm.lanes) for name, arm in more.items()}
     return done
+
+
+def first_look(cfg: DictConfig, data: Data) -> int:
+    """How many trainings every arm of `train_promising` has."""
+    seeds = len(lane_seeds(cfg, data))
+    return seeds if data.folds else min(seeds, max(LEAST, math.ceil(seeds / 3)))
 
 
 def _mean_gain(base: Arm, arm: Arm, data: Data) -> float:

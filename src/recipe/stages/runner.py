@@ -12,7 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ class Run:
     checks: dict[str, Check]  # all that the stage may run, by name
     inputs: dict[str, str]  # {file: hash} of all that the stage depends on; empty where DVC does not run it
     device: str = "cpu"
+    notes: list[str] = field(default_factory=list)  # findings that the report gets beside those of the script
 
     @property
     def in_dvc(self) -> bool:
@@ -83,6 +84,12 @@ class Run:
         """A line of progress for each."""
         for text in texts:
             print(f"{self.stage:<10} {text}", flush=True)
+
+    def note(self, text: str) -> None:
+        """A finding of the report, and a line of progress; nothing where the text is empty."""
+        if text:
+            self.notes.append(text)
+            self.say(text)
 
     def lane(
         self, name: str, trained: "Trained", params: dict, *, early_stopping: bool = False, main: bool = False
@@ -174,6 +181,7 @@ def run_stage(name: str, checks: dict[str, Check], body: Body, cfg: DictConfig) 
         if not run.in_dvc:
             run.say(f"writes to {out}")
         report = body(cfg, run)
+        report.findings += run.notes
         require_unchanged(tracked, before)
         _write_evidence(report, run)
     except BaseException as error:

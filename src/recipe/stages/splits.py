@@ -1,6 +1,9 @@
 """The splits for a stage that trains, on its device and within the memory that conf/runtime grants."""
 
+from collections.abc import Callable
 from dataclasses import replace
+
+from omegaconf import DictConfig
 
 from recipe.config.instantiate import data_name, metric, part, plain
 from recipe.data import batches
@@ -11,20 +14,26 @@ from recipe.stages.runner import Run
 
 def load_data(run: Run, folds: bool = False) -> Data:
     """Train and val, standardised by train; MLflow gets their fingerprint. folds: whether the folds are read too."""
-    tokenizer = part(run.cfg, "tokenizer")
-    data = batches.load(
-        plain(run.cfg, "data"), run.device, metric=metric(run.cfg), folds=folds, tokenizer=tokenizer, **_reading(run)
-    )
+    data = data_of(run.cfg, run.device, run.say, folds=folds)
     run.tracker.data(data_name(run.cfg), data.fingerprint, "training")
-    return replace(data, objective=objective_of(run.cfg.judged_by, data.metric))
+    return data
+
+
+def data_of(cfg: DictConfig, device: str, say: Callable[[str], None], folds: bool = False) -> Data:
+    """Train and val, as a stage's config has them."""
+    tokenizer = part(cfg, "tokenizer")
+    data = batches.load(
+        plain(cfg, "data"), device, metric=metric(cfg), folds=folds, tokenizer=tokenizer, say=say, **_reading(cfg)
+    )
+    return replace(data, objective=objective_of(cfg.judged_by, data.metric))
 
 
 def load_test(run: Run, data: Data) -> Split:
     """The test part, prepared as `data` was: to be read once, after every choice."""
-    test = batches.read_test(data, plain(run.cfg, "data"), run.device, **_reading(run))
+    test = batches.read_test(data, plain(run.cfg, "data"), run.device, say=run.say, **_reading(run.cfg))
     run.tracker.data(data_name(run.cfg), data.fingerprint, "test")
     return test
 
 
-def _reading(run: Run) -> dict:
-    return {"memory": run.cfg.runtime.memory, "workers": run.cfg.runtime.workers, "say": run.say}
+def _reading(cfg: DictConfig) -> dict:
+    return {"memory": cfg.runtime.memory, "workers": cfg.runtime.workers}

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from recipe.data.streaming import StreamedInputs
+from recipe.train.evaluations import BACKWARD
+from recipe.train.lane import Lane
 from recipe.train.loop import outputs
 
 
@@ -25,3 +27,8 @@ def multiplications(model: nn.Module, x: Tensor | StreamedInputs) -> int:
         for hook in hooks:
             hook.remove()
     return count
+
+
+def of_training(lane: Lane, x: Tensor | StreamedInputs) -> float:
+    """Multiplications of all steps of a lane, forward and backward; evaluations aside. x: its training inputs."""
+    return float(BACKWARD * multiplications(lane.model, x) * lane.steps * lane.batch_size)

@@ -42,6 +42,9 @@ class Silent:
     def say(self, text):
         pass
 
+    def note(self, text):
+        pass
+
     def lane(self, *args, **kwargs):
         pass
 

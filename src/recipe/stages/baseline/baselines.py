@@ -7,12 +7,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from recipe.config.changes import leaves
+from recipe.config.changes import change, leaves
 from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.data.tokens import Words
 from recipe.experiment import build
 from recipe.experiment.arms import lane_seeds, score
+from recipe.experiment.budget import Budget, cost_of
 from recipe.experiment.fitted_baselines import fit_baselines
 from recipe.metrics import power
 from recipe.metrics.power import Estimate, paired, share_saved
@@ -26,6 +27,7 @@ from recipe.train.loop import outputs
 LINEAR = RIDGE, LOGISTIC, CHARACTERS, "linear"  # the first that is there is the linear model to beat
 SHIPPED = "linear", "convnet", "words"  # baselines in conf/baseline.yaml
 WATCHED = 24  # validation examples whose predictions are followed
+LEAST_PASSES = 3
 REGULARIZERS = (
     "train.augment",
     "train.mixup",
@@ -104,10 +106,27 @@ def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
         run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
     suiting = data.kind.choose(images=("linear", "convnet"), features=("linear",), texts=("words",))
     others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (n in suiting or n not in SHIPPED)}
-    for name, model in {**others, "model": cfg.model}.items():
-        with_model = cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))
-        baselines.append(_train(with_model, name, data, run))
-    return baselines
+    trained = {
+        name: cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))
+        for name, model in {**others, "model": cfg.model}.items()
+    }
+    passes = {"train.epochs": _passes(cfg, data, trained, run)}
+    return baselines + [_train(change(with_model, passes), name, data, run) for name, with_model in trained.items()]
+
+
+def _passes(cfg: DictConfig, data: Data, trained: dict[str, DictConfig], run: Run) -> float:
+    """Of each training: conf's, or as many as there is room for in the stage's budget."""
+    epochs = float(cfg.train.epochs)
+    if cfg.budget is None:
+        return epochs
+    costs = {name: cost_of(with_model, data, {}) for name, with_model in trained.items()}
+    budget = Budget(cfg.budget, costs["model"])
+    if (total := cfg.seeds * sum(costs.values())) <= budget.left:
+        return epochs
+    fewer = round(max(LEAST_PASSES, epochs * budget.left / total), 1)
+    budget.left_out = [f"the passes after {fewer:g} of {epochs:g}"]
+    run.note(budget.sentence("baseline"))
+    return min(epochs, fewer)
 
 
 def _train(cfg: DictConfig, name: str, data: Data, run: Run) -> Baseline:

@@ -19,12 +19,14 @@ from recipe.config.changes import change
 from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
+from recipe.experiment.budget import budget_of
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.train.lane import Trained
 
 BEST = "best recipe"
+LEAST = 2  # networks of the best recipe
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
     as many networks as without, and so fewer members; of the best configuration two at least.
     """
     parts = data.parts
-    members, top = (math.ceil(number / len(parts)) for number in (cfg.members, cfg.top))
-    members = max(2, members)
+    members, top = (math.ceil(number / len(parts)) for number in _within_budget(cfg, data, best, run))
+    members = max(LEAST, members)
     arms = configurations(best, finished, top)
     pairs = [(BEST, best)] * members + [(name, changes) for name, changes in arms.items() if name != BEST]
     seeds = [100 * cfg.seed + 50 + i for i in range(len(pairs) * len(parts))]
@@ -95,12 +97,24 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
                 trained=tuple(trained[i] for i in its), early_stopping=early, p_val=torch.cat(p_val),
             )
         )  # fmt: skip
-    if count_seeds(pool) < 2:
+    if count_seeds(pool) < LEAST:
         raise RecipeError(
             f"fewer than two of {members} trainings of the best recipe came to their end ({trained[0].ended}); "
             "an ensemble needs two."
         )
     return pool
+
+
+def _within_budget(cfg: DictConfig, data: Data, best: dict, run: Run) -> tuple[int, int]:
+    """Trainings of the best configuration, and other configurations, as many as the stage's budget has room for."""
+    budget = budget_of(cfg, data, best)
+    members = budget.number(cfg.members, budget.training, 1.0, LEAST)
+    top = budget.number(members + cfg.top, budget.training, 1.0, members) - members
+    for kept, all_, what in ((members, cfg.members, "members"), (top, cfg.top, "other configurations")):
+        if kept < all_:
+            budget.left_out.append(f"{all_ - kept} of {all_} {what}")
+    run.note(budget.sentence("ensemble"))
+    return members, top
 
 
 def count_seeds(pool: list[Member]) -> int:

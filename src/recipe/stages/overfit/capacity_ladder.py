@@ -17,25 +17,26 @@ from recipe.data.batches import Data
 from recipe.data.expected_repeats import row_codes
 from recipe.errors import RecipeError
 from recipe.experiment import build
+from recipe.experiment.budget import Budget, cost_of
 from recipe.metrics.objective import LOSS
 from recipe.stages.runner import Run
-from recipe.train.cost import multiplications
-from recipe.train.lane import Lane, Row, Trained
+from recipe.train import cost
+from recipe.train.lane import Row, Trained
 
 RISE = 0.05  # of the validation loss above its lowest, as a share of it, from which on a model counts as overfitted
-BACKWARD = 3  # a training step costs as much as so many forward passes
 
 
 @dataclass
 class SizedModel:
     """One model of the ladder. value: of the ladder's key; None where the model has no such setting. grown: larger than
-    the configured ones."""
+    the configured ones. cost_of_pass: multiplications."""
 
     name: str
     value: Any
     parameters: int
     trained: Trained
     grown: bool = False
+    cost_of_pass: float = 0.0
 
     @property
     def train_loss(self) -> float:
@@ -73,7 +74,7 @@ def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[S
     ones where none of them gets there.
 
     Every configured model is trained, also those above the smallest that learns: that a larger model fits better is a
-    claim.
+    claim. The largest are left out where the stage's budget has no room for them.
     """
     values, key = list(cfg.ladder["values"]), cfg.ladder.key
     if values != sorted(values) or not values:
@@ -82,13 +83,14 @@ def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[S
         run.say(f"{cfg.model._target_} has no {key}: the ladder has one model")
         values = [None]
     changes = [{} if value is None else {key: value} for value in values]
+    changes = _within_budget(cfg, data, run, changes)
     models = _train(cfg, data, run, changes, enough)
     epochs = cfg.train.epochs
     while not any(m.learned(enough) for m in models) and isinstance(models[-1].value, int):
         epochs *= 2
         larger = {key: 2 * models[-1].value, "train.epochs": epochs}
-        if (cost := _cost(build.lane(cfg, data, cfg.seed, larger), data)) > cfg.ladder.growth:
-            run.say(f"{_name(key, larger[key])} is not tried: {cost:.1g} multiplications, ladder.growth allows fewer")
+        if (needed := cost_of(cfg, data, larger)) > cfg.ladder.growth:
+            run.say(f"{_name(key, larger[key])} is not tried: {needed:.1g} multiplications, ladder.growth allows fewer")
             break
         models += _train(cfg, data, run, [larger], enough, grown=True)
     return models
@@ -103,14 +105,22 @@ def _train(
     models = []
     for change, lane, trained in zip(changes, lanes, build.train(cfg, data, lanes, run, name), strict=True):
         value, parameters = change.get(key), sum(p.numel() for p in lane.model.parameters())
-        models.append(SizedModel(_name(key, value), value, parameters, trained, grown))
+        of_pass = cost.of_training(lane, data.train.x) * len(data.train) / (lane.steps * lane.batch_size)
+        models.append(SizedModel(_name(key, value), value, parameters, trained, grown, of_pass))
         run.lane(models[-1].name, trained, {**change, "parameters": parameters}, main=change is changes[-1])
     return models
 
 
-def _cost(lane: Lane, data: Data) -> float:
-    """Multiplications of a training."""
-    return float(BACKWARD * multiplications(lane.model, data.train.x) * lane.steps * lane.batch_size)
+def _within_budget(cfg: DictConfig, data: Data, run: Run, changes: list[dict]) -> list[dict]:
+    """The smallest models, as many as there is room for; one at least."""
+    if cfg.budget is None:
+        return changes
+    costs = [cost_of(cfg, data, change) for change in changes]
+    budget = Budget(cfg.budget, costs[-1])
+    fitting = [i for i in range(len(costs)) if i == 0 or sum(costs[: i + 1]) <= budget.left]
+    budget.left_out = [_name(cfg.ladder.key, each[cfg.ladder.key]) for each in changes[len(fitting) :]]
+    run.note(budget.sentence("overfit"))
+    return changes[: len(fitting)]
 
 
 def _name(key: str, value: object) -> str:
@@ -132,12 +142,16 @@ def changes_for_later_stages(cfg: DictConfig, best: SizedModel, enough: float) -
 
     A model that does not overfit cannot be regularised. 1.5 times the passes until it learned the training set by
     heart, since a regularised model learns slower; where it only overfits, 1.5 times those until its lowest validation
-    loss, and not fewer than here.
+    loss, and not fewer than here. Where such a training takes more multiplications than `cfg.training`, it has fewer
+    passes: as many as these allow, but 1.5 times those until the lowest validation loss.
     """
+    least = 1.5 * best.lowest["epoch"]
     if best.learned(enough) and not best.grown:
         epochs = 1.5 * best.trained.curve[-1]["epoch"]
     else:
-        epochs = max(1.5 * best.lowest["epoch"], cfg.train.epochs)
+        epochs = max(least, cfg.train.epochs)
+    if cfg.training is not None and best.cost_of_pass:
+        epochs = min(epochs, max(least, cfg.training / best.cost_of_pass))
     passes = {"train.epochs": round(epochs, 2)}
     return passes if best.value is None else {cfg.ladder.key: best.value} | passes
 

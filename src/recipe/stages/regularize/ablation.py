@@ -12,7 +12,8 @@ from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.experiment.arms import Arm, Gain, gain, train_promising
+from recipe.experiment.arms import Arm, Gain, first_look, gain, train_promising
+from recipe.experiment.budget import Budget, cost_of
 from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
@@ -101,26 +102,52 @@ class Ablation:
 
 
 def run_ablation(
-    cfg: DictConfig, data: Data, base: Arm, run: Run, closed_gates: ClosedGates = lambda changes: ""
-) -> Ablation:
-    """Tries each candidate of conf in order, on top of those that were kept so far.
+    cfg: DictConfig, data: Data, base: Arm, run: Run, closed_gates: ClosedGates = lambda changes: "",
+    budget: Budget | None = None,
+) -> Ablation:  # fmt: skip
+    """Tries each candidate of conf in order, on top of those that were kept so far, as far as `budget` has room.
 
     A level that is no better over the first seeds has these alone. The best level counts for its candidate, so the
     interval of each level has the Bonferroni-corrected confidence 1 - (1 - confidence) / levels.
     """
+    budget = budget or Budget()
     result = Ablation(base, base, dict(base.changes), objective=data.objective)
     for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
         expected = data.objective.improves if data.objective.metric else entry["expected"]  # which speaks of losses
         candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further), len(base.lanes))
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
+        arms = _with_room(cfg, data, candidate, arms, budget)
         trained = train_promising(cfg, data, arms, result.accepted, run, candidate.name) if arms else {}
+        if budget.limit is not None:
+            budget.spent += sum(cost_of(cfg, data, arm.changes) * len(arm.lanes) for arm in trained.values())
         _measure(candidate, trained, result.accepted, cfg.confidence, data.objective)
         for level in candidate.levels:
             run.say(f"{level.name}: {_outcome(candidate, level)}")
         if candidate.kept and candidate.best and candidate.best.arm:
             result.accepted, result.changes = candidate.best.arm, candidate.best.arm.changes
+    run.note(budget.sentence("regularize"))
     return result
+
+
+def _with_room(
+    cfg: DictConfig, data: Data, candidate: Candidate, arms: dict[str, dict], budget: Budget
+) -> dict[str, dict]:
+    """The arms whose first trainings the budget has room for; the levels of the others are skipped."""
+    if budget.limit is None:
+        return arms
+    left, fitting = budget.left, {}
+    for level in candidate.levels:
+        if level.name not in arms:
+            continue
+        needed = first_look(cfg, data) * cost_of(cfg, data, arms[level.name])
+        if needed > left:
+            level.skipped = f"there is no room in the stage's budget: {needed:.2g} multiplications, {left:.2g} are left"
+            budget.left_out.append(level.name)
+        else:
+            left -= needed
+            fitting[level.name] = arms[level.name]
+    return fitting
 
 
 def _levels(entry: dict, further: bool) -> list[Level]:

@@ -39,4 +39,5 @@ def summary(results: SearchResults) -> str:
 
 
 def findings(results: SearchResults) -> list[str]:
-    return [f"{p['change']} {p['measured']}." for p in results.comparisons]
+    left_out = results.setup.budget.sentence("tune")
+    return [f"{p['change']} {p['measured']}." for p in results.comparisons] + ([left_out] if left_out else [])

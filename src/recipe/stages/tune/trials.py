@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from recipe.data.batches import Data
 from recipe.experiment import build
 from recipe.experiment.arms import lane_of, lane_seeds
+from recipe.experiment.budget import Budget
 from recipe.metrics.objective import Objective
 from recipe.stages.runner import Run
 from recipe.stages.tune.space import Space, changes
@@ -84,13 +85,15 @@ def complete(trials: list[Trial]) -> list[Trial]:
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all trials of a search have in common. start: the accepted changes, below each trial's own."""
+    """What all trials of a search have in common. start: the accepted changes, below each trial's own. budget: of the
+    stage, to which `cfg` is fitted."""
 
     cfg: DictConfig
     data: Data
     start: dict
     space: Space
     say: Callable[[str], None]
+    budget: Budget = field(default_factory=Budget)
 
     def lanes(self, params: dict) -> list[Lane]:
         """One lane per seed, with these values of the searched keys; with folds each fold has equally many."""

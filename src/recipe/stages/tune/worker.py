@@ -26,6 +26,7 @@ from recipe.stages.tune.storage import open_storage, storage_address
 from recipe.stages.tune.study import ClaimLost, SamplerStudy, is_over, open_studies
 from recipe.stages.tune.train_trials import train_cohort
 from recipe.stages.tune.trials import Key, Trial, TrialSetup
+from recipe.stages.tune.within_budget import within_budget
 
 POLL = 0.5  # seconds between two readings of the storage while other workers train
 
@@ -84,10 +85,11 @@ def open_search(
     code: {file: hash} that it depends on. Raises RecipeError where the configuration is wrong or the storage cannot be
     used; NoSearch, without `create`, where there is no search to resume.
     """
+    cfg, budget = within_budget(cfg, data, start)
     space = read_space(cfg, start)
     samplers = list(cfg.samplers)
     check_samplers(samplers, space, cfg.trials)
-    setup = TrialSetup(cfg, data, start, space, say)
+    setup = TrialSetup(cfg, data, start, space, say, budget)
     setup.lanes({})  # the accepted recipe must be buildable, or trials would fail for a reason that is not their own
     key, folder = key_of(cfg, data, start, code), home / ".recipe" / "tune"
     journal, place = folder / f"{key}.log", cfg.runtime.storage

@@ -12,11 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.addresses import masking
 from recipe.config.compose import home
-from recipe.config.instantiate import metric, plain
-from recipe.data.batches import load
 from recipe.errors import RecipeError
 from recipe.files import read_yaml
 from recipe.stages.dependencies import code_and_data
+from recipe.stages.splits import data_of
 from recipe.stages.torch_setup import prepare_torch
 from recipe.stages.tune.worker import open_search, take_part
 
@@ -33,10 +32,7 @@ def run_worker(cfg: DictConfig) -> None:
         print(f"worker     {text}", flush=True)
 
     device = prepare_torch(cfg)
-    data = load(
-        plain(cfg, "data"), device, memory=cfg.runtime.memory, workers=cfg.runtime.workers, say=say, metric=metric(cfg),
-        folds=True,
-    )  # fmt: skip
+    data = data_of(cfg, device, say, folds=True)
     accepted = cast(dict, read_yaml("runs/regularize/best.yaml"))
     search = open_search(cfg, data, accepted, code_and_data("tune", cfg), home(), say, create=False)
     try:
