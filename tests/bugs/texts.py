@@ -128,3 +128,19 @@ def no_unknown_word(seed):
     """every word of train has a number, so that the vector of unknown words is first met in val"""
     train, val = written()
     return on_texts(seed, train=numbered(train, train, 1), val=numbered(val, train, 1))
+
+
+@bug("R81", "Northcutt et al. 2021", "labels_are_clean")
+def wrong_labels_of_texts(seed):
+    """a fifth of the training texts have another label (a note)"""
+    train, _ = written()
+    wrong = set(torch.randperm(TRAIN, generator=generator(seed))[: TRAIN // 5].tolist())
+    flipped = [(words, 1 - y if i in wrong else y) for i, (words, y) in enumerate(train)]
+    return on_texts(seed, train=numbered(flipped, train))
+
+
+@bug("R82", "R02, of texts", "val_is_labelled_like_train")
+def other_numbers_in_val(seed):
+    """val numbers its classes the other way round"""
+    train, val = written()
+    return on_texts(seed, val=numbered([(words, 1 - y) for words, y in val], train))

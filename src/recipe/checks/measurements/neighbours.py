@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from recipe.checks.measurements.batch_capture import has_numeric_inputs
 from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.setup import Setup
 
@@ -29,7 +30,9 @@ def nearest(queries: Tensor, among: Tensor, k: int = 1, same_rows: bool = False)
 
 @measured_once
 def standardised_vectors(s: Setup) -> tuple[Tensor, Tensor]:
-    """(train, val) as feature vectors, each column divided by its standard deviation over train."""
+    """(train, val) as feature vectors, each column divided by its standard deviation over train; of tokens, TF-IDF."""
+    if not has_numeric_inputs(s) and s.train_tensors[0].ndim == 2:
+        return _tf_idf(s.train_tensors[0], s.val_tensors[0])
     train, val = feature_vectors(s.train_tensors[0]), feature_vectors(s.val_tensors[0])
     width = min(train.shape[1], val.shape[1])
     train, val = train[:, :width], val[:, :width]
@@ -40,6 +43,28 @@ def standardised_vectors(s: Setup) -> tuple[Tensor, Tensor]:
     else:
         spread = spread.mean() + 1e-12
     return ((train - mean) / spread).nan_to_num(), ((val - mean) / spread).nan_to_num()
+
+
+def _tf_idf(train: Tensor, val: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens (N, L) as vectors (N, at most `MAX_FEATURES`) of length 1: how often each of the tokens that are in most
+    rows of train occurs, weighted by its rarity (Spärck Jones 1972). A token of every row, as padding, has no weight.
+    """
+    known, token = train.unique(return_inverse=True)
+    rows = torch.arange(len(train), device=train.device)[:, None]
+    frequency = torch.bincount((rows * len(known) + token).unique() % len(known), minlength=len(known))  # in rows
+    chosen = frequency.topk(min(MAX_FEATURES, len(known))).indices
+    place = torch.full((len(known) + 1,), len(chosen), device=train.device)  # the last: not among them
+    place[chosen] = torch.arange(len(chosen), device=train.device)
+    rarity = ((1 + len(train)) / (1 + frequency[chosen])).log()
+
+    def vectors(x: Tensor) -> Tensor:
+        at = torch.searchsorted(known, x).clamp_max(len(known) - 1)
+        at = torch.where(known[at] == x, at, len(known))
+        counts = torch.zeros(len(x), len(chosen) + 1, device=x.device)
+        counts.scatter_add_(1, place[at], torch.ones_like(at, dtype=counts.dtype))
+        return torch.nn.functional.normalize(counts[:, :-1] * rarity)
+
+    return vectors(train), vectors(val)
 
 
 @measured_once
