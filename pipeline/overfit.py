@@ -21,7 +21,7 @@ from recipe.verdict import checks_of
 def main(cfg, run):
     data = load_data(run)
     models = ladder.train_ladder(cfg, data, run, enough := ladder.enough_loss(cfg, data))
-    best = ladder.smallest_that_fits(models, enough)
+    best = ladder.smallest_that_fits(models, enough, checks.baselines_score()["train_loss"])
     changes = ladder.changes_for_later_stages(cfg, best, enough)
     verdicts = examined(run, setup_from(change(cfg, changes), data), only=OF_THE_MODEL)
     verdicts += run.judge(checks, checks.subject(cfg, data, models, best, enough))

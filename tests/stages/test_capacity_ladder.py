@@ -63,6 +63,9 @@ def test_of_noise_the_later_stages_get_the_smallest_that_overfits(grown):
     best = ladder.smallest_that_fits(grown, LEARNED)
     assert best.overfits
     assert not any(m.overfits for m in grown[: grown.index(best)])
+    better = ladder.smallest_that_fits(grown, LEARNED, baseline=best.train_loss)  # a model that fitted as well
+    assert better.train_loss < best.train_loss
+    assert better.overfits or better.learned(LEARNED)
     changes = ladder.changes_for_later_stages(config(), best, LEARNED)
     assert changes == {"model.width": best.value, "train.epochs": 20}  # the lowest validation loss comes at once
     assert "overfits" in captions.summary(best, LEARNED) or best.learned(LEARNED)

@@ -5,6 +5,7 @@ little about their target, a model learns the noise only after hundreds of passe
 begun to rise. That rise is what the later stages need.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -127,13 +128,14 @@ def _name(key: str, value: object) -> str:
     return "as configured" if value is None else f"{key.rsplit('.', 1)[-1]} {value}"
 
 
-def smallest_that_fits(models: list[SizedModel], enough: float) -> SizedModel:
+def smallest_that_fits(models: list[SizedModel], enough: float, baseline: float = math.inf) -> SizedModel:
     """The model for the later stages: the smallest configured one that learned the training set by heart.
 
-    Where none did, the smallest that overfits or learned it; where there is none, that of the lowest training loss.
+    Where none did, the smallest that learned it, or that overfits and fits the training set better than the model of
+    the baseline stage, whose training loss is `baseline`; where there is none, that of the lowest training loss.
     """
     configured = [m for m in models if m.learned(enough) and not m.grown]
-    fitting = configured or [m for m in models if m.learned(enough) or m.overfits]
+    fitting = configured or [m for m in models if m.learned(enough) or (m.overfits and m.train_loss < baseline)]
     return fitting[0] if fitting else min(models, key=lambda m: m.train_loss)
 
 

@@ -29,16 +29,21 @@ def subject(
     cfg: DictConfig, data: Data, models: list[SizedModel], best: SizedModel, enough: float
 ) -> CapacityLadder:  # fmt: skip
     """What the checks look at."""
-    content = read_json("runs/baseline/exact.json")
     return CapacityLadder(
         models=models,
         best=best,
-        baseline=content["scores"][-1],
+        baseline=baselines_score(),
         lr=cfg.optimizer.get("lr"),
         optimizer=cfg.optimizer._target_,
         irreducible=irreducible_loss(data),
         enough=enough,
     )
+
+
+def baselines_score() -> dict:
+    """The scores of the baseline stage's model."""
+    scores: list[dict] = read_json("runs/baseline/exact.json")["scores"]
+    return scores[-1]
 
 
 @check(source="Recipe 3, overfit")
