@@ -30,7 +30,7 @@ def main(cfg, run):
     write_csv(run.out / "history.csv", ladder.history(models))
     figures.curves(run.out / "ladder.png", {m.name: [m.trained.curve] for m in models})
     return Report(
-        captions.metrics(best, data.metric), verdicts, ladder.predictions(models, cfg.ladder.key),
+        captions.metrics(best, data.metric), verdicts, ladder.predictions(models),
         scores=[captions.score_row(best)], metric=data.metric,
         evidence=captions.EVIDENCE, figures=captions.FIGURES, summary=captions.summary(best, enough),
     )  # fmt: skip

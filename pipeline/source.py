@@ -1,7 +1,8 @@
 """Source: which files does the data source read, and what is in them?
 
-Reads   resolved/prepare.yaml, and the files that its `data` names, wherever they are
-Writes  resolved/source.json, on which prepare depends; runs each time, because DVC cannot see all of these files
+Reads   resolved/{prepare,embed}.yaml, and the files that their `data` and `model.weights` name, wherever they are
+Writes  resolved/source.json, on which prepare depends, and backbone.json of embed;
+        runs each time, because DVC cannot see all of these files
 """
 
 import sys

@@ -330,6 +330,12 @@ def test_an_error_of_the_training_ends_the_readers(folder):
     del left
 
 
+def test_no_rows_are_an_empty_batch(folder):
+    """As where a network predicts nothing wrongly, and there is no picture to draw."""
+    x = opened(folder, memory=0).train.x
+    assert x[torch.zeros(0, dtype=torch.long)].shape == (0, *x.shape[1:])
+
+
 def test_a_part_in_memory_needs_no_file():
     part = Split(torch.arange(6.0)[:, None], torch.arange(6), [])
     (x, y), _ = batches(part, torch.tensor([[4, 1], [0, 0]]))

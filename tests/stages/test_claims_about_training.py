@@ -1,5 +1,6 @@
 """Claims about whole stages (baseline, overfit, regularize): each passes healthy, and fails on a planted bug."""
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from recipe.stages.regularize import checks as regularize_checks
 from recipe.tasks.classification import Classification
 from recipe.train.lane import Trained
 
+SIZES = itertools.count(8)  # no two models have one
 GAIN, LOSS, OPEN = Gain(0.02, 0.01, 0.03, 5), Gain(-0.02, -0.03, -0.01, 5), Gain(0.005, -0.01, 0.02, 5)
 
 
@@ -37,7 +39,7 @@ def sized_model(loss, *val):
     untrained, trained = (2.3, 2.3), [(loss + 0.1 * (len(val) - 1 - i), v) for i, v in enumerate(val)]
     losses = [untrained, *(trained or [(loss, 1.0)])]
     curve = [{"step": 10 * i, "train_loss": train, "val_loss": v} for i, (train, v) in enumerate(losses)]
-    return SizedModel("width 8", 8, 100, Trained(curve))
+    return SizedModel("width 8", "model.width", next(SIZES), 100, Trained(curve))
 
 
 def arm(train_loss=0.1, val_loss=0.1):

@@ -1,5 +1,6 @@
 """What a config group names, built: the door to `hydra.utils.instantiate`."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -12,6 +13,10 @@ from recipe.config.schema import EFFORT
 from recipe.errors import RecipeError
 from recipe.metrics.user_defined import UserFunction
 from recipe.verdict import cause
+
+EMBED = "embed"  # the stage that needs the backbone of a model alone
+HEADS = "recipe.models.pretrained."  # models that take the features of a frozen backbone
+BACKBONE = "backbone", "weights"
 
 
 def place(group: str) -> str:
@@ -64,7 +69,15 @@ def metric(cfg: DictConfig) -> str | UserFunction:
 def plain_all(cfg: DictConfig) -> dict[str, Any]:
     """The whole config as a plain dict, without where it runs and what its numbers were taken from."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
+    if content["stage"] == EMBED:  # which another head must not rerun
+        content["model"] = backbone_of(content["model"])
     return {k: v for k, v in content.items() if k not in (RUNTIME, EFFORT)}
+
+
+def backbone_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's config says about its frozen backbone: `backbone` and `weights`; empty of a model without one."""
+    target = str(model.get("_target_", ""))
+    return {key: model[key] for key in ("_target_", *BACKBONE)} if target.startswith(HEADS) else {}
 
 
 def plain(cfg: DictConfig, group: str) -> dict[str, Any]:

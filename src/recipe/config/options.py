@@ -57,6 +57,15 @@ class Network(Part):
 
 
 @dataclass
+class Pretrained(Part):
+    backbone: str
+    weights: str
+    depth: NonNegativeInt
+    width: PositiveInt
+    dropout: Share
+
+
+@dataclass
 class ResNet(Part):
     width: PositiveInt
     dropout: Share
@@ -266,6 +275,7 @@ class Torchvision(Part):
 # {target, or what it begins with: class}; the longest counts
 OPTIONS: dict[str, type[Part]] = {
     "recipe.models.": Network,
+    "recipe.models.pretrained.": Pretrained,
     "recipe.models.resnet.": ResNet,
     "recipe.models.text.": TextNetwork,
     "recipe.data.tokens.Words": Words,

@@ -229,6 +229,11 @@ class Split(Base):
 
 
 @dataclass
+class Embed(Base):
+    model: Mapping  # of a model with a backbone what says which; empty of others
+
+
+@dataclass
 class Baseline(Learn):
     baselines: Mapping
     seeds: PositiveInt
@@ -303,6 +308,7 @@ BY_STAGE: dict[str, type[Base]] = {  # in the order of the recipe
     "prepare": Prepare,
     "audit": Audit,
     "split": Split,
+    "embed": Embed,
     "baseline": Baseline,
     "overfit": Overfit,
     "regularize": Regularize,

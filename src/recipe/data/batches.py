@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from recipe.data.quantiles import Quantiles, few_rows
 from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
+from recipe.data.stored_features import FOLDER, StoredFeatures
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, column_limits, mean_and_std
 from recipe.data.tokens import Tokenizer, Words
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.inputs.inputs import Inputs
-from recipe.inputs.read import FEATURES, IMAGES, TEXTS
+from recipe.inputs.read import EMBEDDINGS, FEATURES, IMAGES, TEXTS
 from recipe.metrics.metric import Metric
 from recipe.metrics.objective import LOSS, Objective
 from recipe.metrics.user_defined import UserFunction
@@ -33,7 +34,8 @@ class Split:
     Task.targets. texts: of tokens, what they were made of.
 
     A training part may have soft targets instead: y (N, K), probabilities of each class. folds: of a test split, the
-    same examples standardised like each fold of the data.
+    same examples standardised like each fold of the data. pictures: (N, C, H, W) in 0..1, the images of which x are the
+    features.
     """
 
     x: Tensor | StreamedInputs
@@ -41,6 +43,7 @@ class Split:
     ids: list[str]
     folds: tuple["Split", ...] = ()
     texts: tuple[str, ...] = ()
+    pictures: StreamedInputs | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -73,6 +76,7 @@ class Data:
     window: tuple[int, int] | None = None  # height and width of the part of an image that enters the net; None: all
     objective: Objective = LOSS  # by which trainings are compared on val
     tokenizer: Tokenizer | None = None  # of texts, fitted to train
+    features: StoredFeatures | None = None  # of a frozen network, where they are what enters
     folds: tuple["Data", ...] = ()  # of a cross-validation of train and val, each standardised by its own train
 
     @property
@@ -80,6 +84,8 @@ class Data:
         """Of what enters the network."""
         if self.tokenizer:
             return TEXTS
+        if self.features:
+            return EMBEDDINGS
         return FEATURES if self.train.x.ndim == 2 else IMAGES
 
     @cached_property
@@ -98,6 +104,10 @@ class Data:
         """The targets of all validation parts, fold by fold, as `Task.actual`, on the CPU; the first are val's."""
         return torch.cat([part.task.actual(part.val.y.cpu()) for part in self.parts])
 
+    def pictures_of(self, split: Split, index: Tensor) -> Tensor:
+        """As `pictures`, of some examples of a split; of features the images that they are of."""
+        return self.pictures(split.x[index]) if split.pictures is None else split.pictures[index]
+
     def pictures(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in 0..1; features as a square of grey, in reading order, from -3 to 3 standard deviations."""
         if x.ndim == 4:
@@ -111,7 +121,7 @@ def load(
     config: dict[str, Any], device: str, *, memory: float = math.inf, workers: int = 0,
     say: Callable[[str], None] = lambda text: None,
     lists: Path = Path("runs/split"), folder: Path = Path("runs/prepare"), metric: str | UserFunction = AUTO,
-    folds: bool = False, tokenizer: Tokenizer | None = None,
+    folds: bool = False, tokenizer: Tokenizer | None = None, backbone: str = "", embedded: Path = FOLDER,
 ) -> Data:  # fmt: skip
     """Train and val, standardised per channel or column with the statistics of train; `read_test` reads test.
 
@@ -121,7 +131,8 @@ def load(
     take on the device; splits that do not fit stay on disk, the largest first, and `workers` threads read them ahead.
     Neither changes a bit of any value. metric: a name, or a user's function. folds: whether folds.csv is read, and
     each of its folds gets its own standardisation, by the examples that it trains on. tokenizer: of texts; it is fitted
-    to train, and in each fold to its own. Raises RecipeError for a metric that is not of the task.
+    to train, and in each fold to its own. backbone: name of a frozen network, of which the features in the folder
+    `embedded` enter in place of the inputs. Raises RecipeError for a metric that is not of the task.
     """
     store = Store.open(config, folder)
     task = store.task.with_names(read_names(lists))
@@ -129,12 +140,13 @@ def load(
     others = _other_folds(train, val, lists) if folds else []
     memory /= 1 + len(others)
     texts = [] if store.kind.axes else store.texts()
+    features = StoredFeatures.open(backbone, store.fingerprint, embedded) if backbone else None
 
     def standardised(train: _Listed, val: _Listed, metric: str | UserFunction, say: Callable[[str], None]) -> Data:
         scaled, listed = task.scaled(train.actual), {"train": train, "val": val}
-        if not store.kind.axes:
+        if not store.kind.axes and not features:
             return _texts(store, scaled, listed, metric, device, texts, tokenizer or Words())
-        return _data(store, scaled, listed, metric, device, memory, workers, say)
+        return _data(store, features, scaled, listed, metric, device, memory, workers, say)
 
     data = standardised(train, val, metric, say)
     if not others:
@@ -145,23 +157,37 @@ def load(
 
 
 def _data(
-    store: Store, task: Task, listed: dict[str, "_Listed"], metric: str | UserFunction, device: str, memory: float,
-    workers: int, say: Callable[[str], None],
+    store: Store, features: StoredFeatures | None, task: Task, listed: dict[str, "_Listed"],
+    metric: str | UserFunction, device: str, memory: float, workers: int, say: Callable[[str], None],
 ) -> Data:  # fmt: skip
     """Train and val, standardised by train; the task is scaled by it already."""
-    file = InputsFile(store.inputs)
-    scale = _scale(file, listed["train"].rows, store.kind.has_columns, workers)
+    file = InputsFile(features.values if features else store.inputs)
+    scale = _scale(file, listed["train"].rows, store.kind.has_columns or bool(features), workers)
     streamed = {name: StreamedInputs(file, part.rows, scale, device, workers) for name, part in listed.items()}
     in_memory = {name: streamed[name].whole() for name in _fitting(streamed, memory, workers, say)}
     splits = {
-        name: Split((streamed | in_memory)[name], task.targets(part.actual).to(device), part.ids)
+        name: Split(
+            (streamed | in_memory)[name],
+            task.targets(part.actual).to(device),
+            part.ids,
+            pictures=_pictures(store, part.rows) if features else None,
+        )
         for name, part in listed.items()
     }
     chosen = chosen_metric(task, splits["train"].y, metric)
     return Data(
         splits["train"], splits["val"], task, chosen, scale.mean, scale.std, store.fingerprint,
-        limits=scale.limits, columns=store.columns, window=store.window,
+        limits=scale.limits, columns=() if features else store.columns, window=None if features else store.window,
+        features=features,
     )  # fmt: skip
+
+
+def _pictures(store: Store, rows: np.ndarray) -> StreamedInputs | None:
+    """(N, C, H, W) in 0..1, on the CPU; None where the inputs are no images."""
+    if not store.kind.has_pixels:
+        return None
+    file, nothing = InputsFile(store.inputs), torch.zeros(1, 1, 1)
+    return StreamedInputs(file, rows, Standardization(_top(file), nothing, nothing + 1, None), "cpu", 0)
 
 
 def _texts(
@@ -197,12 +223,15 @@ def read_test(
     listed = _listed(lists / "test.csv", data.task, len(store.inputs))
     if data.tokenizer:
         return _tokens(data.tokenizer, store.texts(), listed, data.task, device)
-    file = InputsFile(store.inputs)
+    file = InputsFile(data.features.values if data.features else store.inputs)
     scale = Standardization(_top(file), data.mean, data.std, data.limits)
     streamed = StreamedInputs(file, listed.rows, scale, device, workers)
     taken = sum(p.x.numel() for p in (data.train, data.val) if isinstance(p.x, Tensor))
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
-    return Split(streamed.whole() if fits else streamed, data.task.targets(listed.actual).to(device), listed.ids)
+    return Split(
+        streamed.whole() if fits else streamed, data.task.targets(listed.actual).to(device), listed.ids,
+        pictures=_pictures(store, listed.rows) if data.features else None,
+    )  # fmt: skip
 
 
 def _fitting(inputs: dict[str, StreamedInputs], memory: float, workers: int, say: Callable[[str], None]) -> list[str]:

@@ -51,6 +51,8 @@ class InputsFile:
 
         Raises RecipeError where the file is missing, or has changed since it was opened.
         """
+        if not len(rows):
+            return torch.from_numpy(np.empty((0, *self.shape[1:]), self.dtype))
         listed, position = np.unique(rows, return_inverse=True)
         out = np.empty((len(listed), *self.shape[1:]), self.dtype)
         ends = np.flatnonzero(np.diff(listed) > max(1, GAP // max(1, self.row_bytes))) + 1

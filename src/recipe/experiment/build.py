@@ -101,6 +101,11 @@ def _quantiles(inputs: Tensor) -> Quantiles:
     return Quantiles(inputs.shape[1])
 
 
+def shapes(net: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The size of each weight, by name: equal where a change of the config leaves the layers as they are."""
+    return tuple((name, tuple(weight.shape)) for name, weight in net.state_dict().items())
+
+
 def optimizer(cfg: DictConfig, net: nn.Module) -> Optimizer:
     """Built on the parameters that require a gradient."""
     build = part(cfg, "optimizer")

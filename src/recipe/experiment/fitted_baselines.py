@@ -1,4 +1,4 @@
-"""The baselines of scikit-learn for what enters the networks: of tables and of texts, in memory."""
+"""The baselines of scikit-learn for what enters the networks: of tables, texts and embeddings, in memory."""
 
 from collections.abc import Callable
 from typing import cast
@@ -6,7 +6,7 @@ from typing import cast
 from torch import Tensor
 
 from recipe.data.batches import Data, Split
-from recipe.models.fitted import Fitted, fit_table, fit_texts
+from recipe.models.fitted import Fitted, fit_embeddings, fit_table, fit_texts
 
 Predict = Callable[[Split], Tensor]
 
@@ -16,9 +16,13 @@ def fit_baselines(data: Data, seed: int) -> dict[str, Predict]:
     if data.tokenizer:
         return {name: _of_texts(model) for name, model in fit_texts(data.task, data.train.texts, data.train.y).items()}
     x = data.train.x
-    if not data.kind.has_columns or not isinstance(x, Tensor) or not isinstance(data.val.x, Tensor):
+    if data.kind.has_pixels or not isinstance(x, Tensor) or not isinstance(data.val.x, Tensor):
         return {}
-    return {name: _of_rows(model) for name, model in fit_table(data.task, x, data.train.y, seed).items()}
+    if data.features:
+        fitted = fit_embeddings(data.task, x, data.train.y)
+    else:
+        fitted = fit_table(data.task, x, data.train.y, seed)
+    return {name: _of_rows(model) for name, model in fitted.items()}
 
 
 def _of_texts(model: Fitted) -> Predict:

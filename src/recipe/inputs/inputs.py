@@ -1,6 +1,6 @@
 """The contract of a kind of input: all that differs between images, rows of features and texts, in one object.
 
-The source chooses it by its `kind`, and store.json holds its name.
+The source chooses it by its `kind`, and store.json holds its name; a frozen network makes embeddings of it.
 """
 
 from typing import Protocol, TypeVar
@@ -13,7 +13,7 @@ class Inputs(Protocol):
 
     @property
     def name(self) -> str:
-        """image, features or text: the word of a source and of store.json."""
+        """image, features or text: the word of a source and of store.json; of what is never stored: embedding."""
 
     @property
     def plural(self) -> str:

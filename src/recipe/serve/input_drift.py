@@ -43,12 +43,17 @@ def training_range(data: Data) -> TrainingRange:
         low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)
         return TrainingRange(*((end.cpu() * data.std + data.mean).tolist() for end in (low, high)))
     rows = torch.linspace(0, count - 1, min(count, IMAGES), dtype=torch.float64).long()
-    # the mean does not change the standard deviation
-    contrasts = torch.cat(
-        [contrast(x[batch.to(data.train.y.device)].cpu() * data.std) for batch in rows.split(rows_per_chunk(x.shape))]
-    )
+    shape = (data.train.pictures or x).shape
+    contrasts = torch.cat([contrast(_pixels(data, batch)) for batch in rows.split(rows_per_chunk(shape))])
     low, high = contrasts.quantile(torch.tensor([0.01, 0.99])).tolist()
     return TrainingRange([low], [high])
+
+
+def _pixels(data: Data, rows: Tensor) -> Tensor:
+    """Training images in 0..1, but for the mean, which does not change a standard deviation; on the CPU."""
+    if data.train.pictures:
+        return data.train.pictures[rows]
+    return data.train.x[rows.to(data.train.y.device)].cpu() * data.std
 
 
 def unknown_shares(tokens: Tensor) -> Tensor:

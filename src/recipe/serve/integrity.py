@@ -13,7 +13,7 @@ from recipe.files import dump_yaml, present, write_text
 
 LARGEST = 32 << 20  # bytes of a description, which has about 200 for each column of a table and little else
 SEAL = re.compile(rb"^sha256: ([0-9a-f]{64})\n\Z", re.MULTILINE)
-NAME = re.compile(r"members/[A-Za-z0-9_-]+\.safetensors")
+NAME = re.compile(r"(members/[A-Za-z0-9_-]+|backbone)\.safetensors")
 ANEW = "Restore it with `dvc checkout`, or write the system anew: dvc repro ensemble"
 
 
@@ -91,6 +91,6 @@ def checked_name(folder: Path, name) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise RecipeError(
             f"{folder / 'system.yaml'} names the file `{str(name)[:80]}`; the files of a system are "
-            "members/NAME.safetensors in its own folder."
+            "backbone.safetensors and members/NAME.safetensors in its own folder."
         )
     return name

@@ -3,6 +3,7 @@
 system.yaml             the task, the form of an input and how a file becomes one, its scale, the range of the training
                         examples, the members, their calibration, the half-widths of the intervals of quantities
 members/*.safetensors   their weights
+backbone.safetensors    the weights of the frozen network of whose features the members are heads, where there is one
 
 The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
 The Python that the members are built of (`_target_`) is named by system.yaml, so a folder may come from anywhere: what
@@ -26,7 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recipe.config.changes import change
-from recipe.config.instantiate import place
+from recipe.config.instantiate import backbone_of, place, plain
 from recipe.data.batches import Data
 from recipe.data.streaming import Standardization
 from recipe.data.tokens import Tokenizer
@@ -34,6 +35,7 @@ from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
 from recipe.metrics.scores import weighted
+from recipe.models.backbone import Backbone, restored
 from recipe.serve import saved_tokenizer
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
 from recipe.serve.input_drift import TrainingRange, drift, drift_of_texts, training_range
@@ -45,7 +47,8 @@ from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 7
+FORMAT = 8
+BACKBONE = "backbone.safetensors"
 BATCH = 1000  # inputs at a time
 CHOSEN = "calibration", "half_widths", "thresholds"  # on validation
 
@@ -58,7 +61,7 @@ class System:
 
     scales, tasks: of each fold of a cross-validation, what standardises the inputs and turns outputs into predictions;
     without folds one of each. tokenizers: of texts, in place of scales. folds: of each member, which of them it was
-    trained in.
+    trained in. backbone: what the inputs go through first, once for all members.
     """
 
     form: InputForm
@@ -73,6 +76,7 @@ class System:
     thresholds: tuple[float, ...]
     device: str
     tokenizers: list[Tokenizer] = field(default_factory=list)
+    backbone: Backbone | None = None
 
     @property
     def task(self) -> Task:
@@ -127,7 +131,9 @@ class System:
         """Like each fold."""
         if self.tokenizers:
             return [tokenizer.encode(raw.tolist()).to(self.device) for tokenizer in self.tokenizers]
-        return [scale(torch.from_numpy(raw).to(self.device).clone()) for scale in self.scales]
+        x = torch.from_numpy(raw).to(self.device)
+        x = self.backbone.features(x, self.form.window) if self.backbone else x
+        return [scale(x.clone()) for scale in self.scales]
 
 
 # ---- to a folder and back --------------------------------------------------------------------------------------
@@ -152,10 +158,15 @@ def save(
         save_weights(weights if isinstance(weights, dict) else load_file(present(weights)), folder / file)
         hashes[file] = sha256(folder / file)
         changed = change(cfg, changes)
-        model = OmegaConf.to_container(changed.model, resolve=True)
+        model = plain(changed, "model")
+        model |= dict.fromkeys(backbone_of(model).keys() - {"_target_"}, "")  # `backbone` below says which
         front = {key: changed.train[key] for key in ("input_size", "quantiles")}
         entry = {"weights": file, "count": count, "model": model, **front}
         entries.append(entry | ({"fold": folds[i]} if folds else {}))
+    (folder / BACKBONE).unlink(missing_ok=True)
+    if data.features:
+        shutil.copyfile(data.features.weights, folder / BACKBONE)
+        hashes[BACKBONE] = sha256(folder / BACKBONE)
     facts = read_json(prepared / "store.json")
     write_description(
         folder / "system.yaml",
@@ -164,6 +175,7 @@ def save(
             "recipe": _version(),
             "task": data.task.facts(),
             "inputs": {name: facts[name] for name in FACTS},
+            **({"backbone": data.features.facts} if data.features else {}),
             **_entering(data),
             **({"further_folds": [_scaling(fold) for fold in data.folds[1:]]} if data.folds else {}),
             "seen": asdict(training_range(data)),
@@ -213,7 +225,8 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         form = InputForm.of_facts(facts["inputs"])
         described, expected = [facts, *facts.get("further_folds", ())], TrainingRange(**facts["seen"])
         tasks, texts = [task_of(one["task"]) for one in described], not form.kind.axes
-        scales = [] if texts else [_scale(one, form, device) for one in described]
+        frozen = facts.get("backbone")
+        scales = [] if texts else [_scale(one, form, frozen is not None, device) for one in described]
         words = [one["tokenizer"] for one in described] if texts else []
         entries = facts["members"]
         folds = [int(entry.get("fold", 0)) for entry in entries]
@@ -225,7 +238,10 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         sound = sound and set(folds) <= set(range(len(described))) and len({task.names for task in tasks}) == 1
         sound = sound and all(isinstance(facts[name], list) for name in CHOSEN)
         sound = sound and all(isinstance(model, dict) and "_target_" in model for _, model, _ in named)
-        sound = sound and (texts or all(len(one["mean"]) == len(one["std"]) == form.shape[0] for one in described))
+        channels = form.shape[0] if form.kind.axes else 0
+        widths = {len(one[name]) for one in described for name in ("mean", "std")} if scales else {channels}
+        sound = sound and (len(widths) == 1 if frozen else widths == {channels})
+        sound = sound and (frozen is None or (isinstance(frozen, dict) and form.kind.has_pixels))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
     if not sound:
@@ -238,18 +254,34 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := refused + [one for each in words[:1] for one in saved_tokenizer.refused(each, "tokenizer", trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     tokenizers = [saved_tokenizer.built(each, where) for each in words]
+    backbone = _backbone(folder, frozen, files, device) if frozen else None
+    example = partial(_example, form, tokenizers, widths.pop() if frozen else None)
     members = [
-        _member(folder, model, front, files[name], partial(_example, form, tokenizers, fold, device), tasks[0].width)
+        _member(folder, model, front, files[name], partial(example, fold, device), tasks[0].width)
         for (_, model, name), front, fold in zip(named, fronts, folds, strict=True)
     ]
     return System(
         form=form, scales=scales, tasks=tasks, training_range=expected, members=members, folds=folds, counts=counts,
         calibration=calibration, half_widths=half_widths, thresholds=thresholds, device=device, tokenizers=tokenizers,
+        backbone=backbone,
     )  # fmt: skip
 
 
-def _example(form: InputForm, tokenizers: list[Tokenizer], fold: int, device: str) -> tuple[Tensor, dict]:
-    """(two stored inputs, what else `build.network` asks about them)"""
+def _backbone(folder: Path, facts: dict, files: dict[str, Path], device: str) -> Backbone:
+    if BACKBONE not in files:
+        raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {BACKBONE}. {ANEW}")
+    try:
+        return restored(facts, files[BACKBONE], device)
+    except (LookupError, TypeError, ValueError) as error:
+        raise RecipeError(f"{folder / 'system.yaml'}, backbone: {cause(error)}. {ANEW}") from None
+
+
+def _example(
+    form: InputForm, tokenizers: list[Tokenizer], features: int | None, fold: int, device: str
+) -> tuple[Tensor, dict]:
+    """(two inputs of a member, what else `build.network` asks about them). features: of a backbone, how many."""
+    if features:
+        return torch.zeros(2, features, device=device), {}
     if not tokenizers:
         return torch.zeros(2, *form.shape, device=device), {"window": form.window}
     return tokenizers[fold].encode(["", ""]).to(device), {"vocabulary": tokenizers[fold].size}
@@ -292,10 +324,10 @@ def _facts(file: Path) -> dict:
     return facts
 
 
-def _scale(facts: dict, form: InputForm, device: str) -> Standardization:
-    """The same as in recipe.data.batches, to the bit."""
-    top = torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
-    features = form.kind.has_columns
+def _scale(facts: dict, form: InputForm, frozen: bool, device: str) -> Standardization:
+    """The same as in recipe.data.batches, to the bit. frozen: it is of the features of a frozen network."""
+    features = form.kind.has_columns or frozen
+    top = torch.tensor(255.0 if form.dtype == "uint8" and not frozen else 1.0)
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
     shape = (-1,) if features else (-1, 1, 1)
     limits = torch.tensor(facts["limits"], dtype=torch.float32).view(2, len(mean)) if features else None

@@ -2,7 +2,8 @@
 
 DVC does not follow links to folders, sees nothing outside the project, and reads a device without end. So the stage
 `source` hashes the files at each run and writes resolved/source.json: counts and a hash of names and contents, without
-paths or times. A file is read again only where its size, times or inode have changed since the last run.
+paths or times. A file is read again only where its size, times or inode have changed since the last run. The weights of
+a pretrained network are hashed likewise, into resolved/backbone.json.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from recipe.files import read_json, read_yaml, write_json, write_text
 from recipe.sources.list_files import list_files
 
 MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
+BACKBONE, BACKBONE_CONFIG = Path("resolved/backbone.json"), Path("resolved/embed.yaml")
 # settings that name files, of the sources that come with the recipe
 KEYS = {
     "recipe.sources.folder.Folder": ("root",),
@@ -40,11 +42,15 @@ SETTLED = 2_000_000_000  # ns: a younger file may change again without a new tim
 
 
 def write_manifest() -> str:
-    """Writes resolved/source.json for the source of resolved/prepare.yaml; gives a sentence on it."""
-    config = read_yaml(CONFIG)
+    """Writes resolved/source.json for the source of resolved/prepare.yaml, and backbone.json; a sentence on it."""
+    config, backbone = read_yaml(CONFIG), read_yaml(BACKBONE_CONFIG)
     assert isinstance(config, dict)
-    manifest = hash_sources(config["data"])
+    assert isinstance(backbone, dict)
+    cache = _Cache.load()
+    manifest = _hash_all(source_paths(config["data"]), cache)
     write_json(MANIFEST, manifest)
+    write_json(BACKBONE, _hash_all(_weights_paths(backbone["model"]), cache))
+    cache.save()
     files, size = (sum(entry[key] for entry in manifest.values()) for key in ("files", "bytes"))
     return f"{files:,} files, {size / 1e6:,.1f} MB" if manifest else "the source reads no files of this project"
 
@@ -66,9 +72,23 @@ def require_unchanged(data: dict, checked: bool = True) -> Iterator[None]:
 def hash_sources(data: dict) -> dict[str, dict]:
     """{setting of the source: number of files, bytes and sha256 of everything it names}."""
     cache = _Cache.load()
-    manifest = {key: _hashed(place, cache) for key, place in source_paths(data).items()}
+    manifest = _hash_all(source_paths(data), cache)
     cache.save()
     return manifest
+
+
+def require_same_weights(model: dict) -> None:
+    """Raises RecipeError where the weights of a backbone differ from resolved/backbone.json. model: its config."""
+    if read_json(BACKBONE) != _hash_all(_weights_paths(model), _Cache.load()):
+        raise RecipeError("the weights of the backbone have changed since `dvc repro` hashed them. Run it again.")
+
+
+def _weights_paths(model: dict) -> dict[str, Path]:
+    return {"weights": _path(model["weights"])} if model.get("weights") else {}
+
+
+def _hash_all(places: dict[str, Path], cache: "_Cache") -> dict[str, dict]:
+    return {key: _hashed(place, cache) for key, place in places.items()}
 
 
 def source_paths(data: dict) -> dict[str, Path]:

@@ -177,7 +177,7 @@ def run_stage(name: str, checks: dict[str, Check], body: Body, cfg: DictConfig) 
     out = _empty_folder(name)
     tracker = Tracker(cfg, name, _run_name(name), commit=_commit(), folder=str(out))
     try:
-        run = Run(name, out, tracker, cfg, checks, before, device=prepare_torch(cfg) if "model" in cfg else "cpu")
+        run = Run(name, out, tracker, cfg, checks, before, device=prepare_torch(cfg) if "train" in cfg else "cpu")
         if not run.in_dvc:
             run.say(f"writes to {out}")
         report = body(cfg, run)

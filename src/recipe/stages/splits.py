@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 
-from recipe.config.instantiate import data_name, metric, part, plain
+from recipe.config.instantiate import backbone_of, data_name, metric, part, plain
 from recipe.data import batches
 from recipe.data.batches import Data, Split
 from recipe.metrics.objective import objective_of
@@ -22,9 +22,11 @@ def load_data(run: Run, folds: bool = False) -> Data:
 def data_of(cfg: DictConfig, device: str, say: Callable[[str], None], folds: bool = False) -> Data:
     """Train and val, as a stage's config has them."""
     tokenizer = part(cfg, "tokenizer")
+    backbone = backbone_of(plain(cfg, "model")).get("backbone", "")
     data = batches.load(
-        plain(cfg, "data"), device, metric=metric(cfg), folds=folds, tokenizer=tokenizer, say=say, **_reading(cfg)
-    )
+        plain(cfg, "data"), device, metric=metric(cfg), folds=folds, tokenizer=tokenizer, backbone=backbone, say=say,
+        **_reading(cfg),
+    )  # fmt: skip
     return replace(data, objective=objective_of(cfg.judged_by, data.metric))
 
 

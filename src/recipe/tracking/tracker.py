@@ -162,7 +162,7 @@ class Tracker:
                 None, mlflow.pyfunc, run_id=self.id, name="model", python_model=script,
                 artifacts={"system": str(folder)}, code_paths=list(map(str, code)),
                 input_example=request, signature=infer_signature(request, answer),
-                pip_requirements=requirements(), registered_model_name=self.name if register else None,
+                pip_requirements=requirements(folder), registered_model_name=self.name if register else None,
             )  # fmt: skip
         self._batch(self.id, tags={"recipe.model": logged.model_uri})
 
@@ -260,10 +260,11 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def requirements() -> list[str]:
-    """What the saved system needs to predict, at the versions it was made with."""
+def requirements(system: Path) -> list[str]:
+    """What the saved system needs to predict, at the versions it was made with. system: its folder."""
     names = ("torch", "numpy", "hydra-core", "omegaconf", "pillow", "pyarrow", "pyyaml", "safetensors", "simplejpeg")
-    return [f"{name}=={version(name)}" for name in (*names, "pandas", "torchvision")]
+    backbone = ("timm",) if (system / "backbone.safetensors").is_file() else ()
+    return [f"{name}=={version(name)}" for name in (*names, "pandas", "torchvision", *backbone)]
 
 
 @contextlib.contextmanager

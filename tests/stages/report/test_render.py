@@ -91,7 +91,7 @@ def test_notes_and_skips_close_nothing(whole):
     found = read_evidence(whole, OWN)
     assert found.closed is None
     assert [c.name for _, c in found.of("note")] == ["no_near_duplicates", "gain_beats_noise"]
-    assert [c.name for _, c in found.of("skip")] == ["human_baseline"]
+    assert [c.name for _, c in found.of("skip")] == ["every_feature_is_finite", "human_baseline"]
 
 
 def test_an_undecided_gate_is_shown_like_a_note_with_what_would_decide_it(tmp_path):
@@ -123,7 +123,7 @@ def test_a_closed_gate_comes_first_and_ends_the_report(tmp_path, verdict, value)
         assert "0.9861" not in text
         assert "Training loss against width." not in text
     states = [s.state for s in read_evidence(runs).stages]
-    assert states == ["done"] * 3 + ["closed"] + ["not run"] * 5
+    assert states == ["done"] * 4 + ["closed"] + ["not run"] * 5
 
 
 def test_the_failing_check_stands_open_with_its_picture(tmp_path):
@@ -140,13 +140,13 @@ def test_a_waiver_opens_the_gate_and_stays_visible(tmp_path):
     for text in rendered(runs):
         assert "1 waived" in text[text.index("Every gate is open") :][:60]
         assert text.count("labels are noisy by design") >= 1
-    assert [s.state for s in read_evidence(runs, OWN).stages][3:5] == ["waived", "done"]
+    assert [s.state for s in read_evidence(runs, OWN).stages][4:6] == ["waived", "done"]
 
 
 def test_a_missing_stage_ends_the_report_and_stale_numbers_are_never_shown(tmp_path):
     runs = fake(tmp_path / "runs", split=None)
     for text in map(plain, rendered(runs)):
-        assert "Not finished: 2 of 9 stages have run" in text
+        assert "Not finished: 2 of 10 stages have run" in text
         assert "loss_at_init" not in text
         assert "98.61" not in text
 
@@ -326,8 +326,8 @@ def test_a_whole_run_passes_the_reports_own_checks(whole):
 
 
 def test_every_stage_reported_notices_a_missing_one_and_a_closed_gate(tmp_path):
-    assert checks.every_stage_reported(reported(fake(tmp_path / "a", tune=None))).value == 6
-    assert checks.every_stage_reported(reported(fake(tmp_path / "b", baseline=closed_checks()))).value == 3
+    assert checks.every_stage_reported(reported(fake(tmp_path / "a", tune=None))).value == 7
+    assert checks.every_stage_reported(reported(fake(tmp_path / "b", baseline=closed_checks()))).value == 4
 
 
 @pytest.mark.parametrize("change", [{"metrics": {"test_loss": 1.0}}, {"scores": [{"test_accuracy": 0.9}]}])

@@ -99,12 +99,14 @@ def _without_network(cfg: DictConfig, data: Data, name: str, on_train: Tensor, o
 def train_baselines(cfg: DictConfig, data: Data, run: Run) -> list[Baseline]:
     """The constant, those fitted to a table, each baseline of conf that is not the configured model, and that one.
 
-    Which of conf's suit the inputs depends on their kind: rows of features have no neighbouring pixels.
+    Which of conf's suit the inputs depends on their kind: rows of features have no neighbouring pixels. Of embeddings
+    the logistic or ridge regression is the linear model.
     """
     baselines = [constant(cfg, data), *fitted(cfg, data)]
     for baseline in baselines:
         run.lane(baseline.name, baseline.trained[0], {"model": baseline.name})
     suiting = data.kind.choose(images=("linear", "convnet"), features=("linear",), texts=("words",))
+    suiting = () if data.features else suiting
     others = {n: m for n, m in cfg.baselines.items() if m != cfg.model and (n in suiting or n not in SHIPPED)}
     trained = {
         name: cast(DictConfig, OmegaConf.merge(cfg, {"model": None}, {"model": model}))

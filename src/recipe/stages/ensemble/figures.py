@@ -39,7 +39,7 @@ def draw(out: Path, r: Results, data: Data, test: Split) -> None:
         if test.texts:
             text_lines(out / "mispredictions.png", [test.texts[i] for i in wrong], shown)
         else:
-            pictures(out / "mispredictions.png", data.pictures(test.x[wrong]), shown, columns=8)
+            pictures(out / "mispredictions.png", data.pictures_of(test, wrong), shown, columns=8)
 
 
 def size_curves(path: Path, sizes: list[EnsembleSize], greedy: list[float], metric: Metric, loss: str) -> None:

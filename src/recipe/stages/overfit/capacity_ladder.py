@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor
 
-from recipe.config.changes import leaves
+from recipe.config.changes import change, leaves
 from recipe.data.batches import Data
 from recipe.data.expected_repeats import row_codes
 from recipe.errors import RecipeError
@@ -25,6 +25,8 @@ from recipe.train import cost
 from recipe.train.lane import Row, Trained
 
 RISE = 0.05  # of the validation loss above its lowest, as a share of it, from which on a model counts as overfitted
+DEPTH, PASSES = "model.depth", "train.epochs"
+LONGER = 4  # times the passes that a linear model is given before it is replaced by one with a hidden layer
 
 
 @dataclass
@@ -33,6 +35,7 @@ class SizedModel:
     the configured ones. cost_of_pass: multiplications."""
 
     name: str
+    key: str
     value: Any
     parameters: int
     trained: Trained
@@ -72,60 +75,77 @@ def enough_loss(cfg: DictConfig, data: Data) -> float:
 
 def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:
     """Trains one model per value of `cfg.ladder.key`, to a training loss below `enough` or for all passes, and larger
-    ones where none of them gets there.
+    ones where none of them gets there; a linear model is trained for longer first.
 
     Every configured model is trained, also those above the smallest that learns: that a larger model fits better is a
     claim. The largest are left out where the stage's budget has no room for them.
     """
-    values, key = list(cfg.ladder["values"]), cfg.ladder.key
-    if values != sorted(values) or not values:
-        raise RecipeError(f"conf/overfit.yaml: ladder.values must rise, it is {values}.")
-    if key not in leaves(cfg):
-        run.say(f"{cfg.model._target_} has no {key}: the ladder has one model")
-        values = [None]
+    key, values = _key_and_values(cfg, data, run)
     changes = [{} if value is None else {key: value} for value in values]
-    changes = _within_budget(cfg, data, run, changes)
-    models = _train(cfg, data, run, changes, enough)
+    changes = _within_budget(cfg, data, run, key, changes)
+    models = _train(cfg, data, run, key, changes, enough)
     epochs = cfg.train.epochs
     while not any(m.learned(enough) for m in models) and isinstance(models[-1].value, int):
         epochs *= 2
-        larger = {key: 2 * models[-1].value, "train.epochs": epochs}
+        same = key == DEPTH and epochs <= LONGER * cfg.train.epochs
+        larger = {key: models[-1].value if same else max(1, 2 * models[-1].value), PASSES: epochs}
         if (needed := cost_of(cfg, data, larger)) > cfg.ladder.growth:
-            run.say(f"{_name(key, larger[key])} is not tried: {needed:.1g} multiplications, ladder.growth allows fewer")
+            run.say(f"{_name(key, larger)} is not tried: {needed:.1g} multiplications, ladder.growth allows fewer")
             break
-        models += _train(cfg, data, run, [larger], enough, grown=True)
+        models += _train(cfg, data, run, key, [larger], enough, grown=not same)
     return models
+
+
+def _key_and_values(cfg: DictConfig, data: Data, run: Run) -> tuple[str, list]:
+    """The key that sets the capacity, and its values. Where conf's has no effect, as the width of a linear head, it is
+    the number of hidden layers, with the value that it has; where a model has neither, the only value is None."""
+    values, key = list(cfg.ladder["values"]), cfg.ladder.key
+    if values != sorted(values) or not values:
+        raise RecipeError(f"conf/overfit.yaml: ladder.values must rise, it is {values}.")
+    known = leaves(cfg)
+    if key in known and (len(values) == 1 or len({_shapes(cfg, data, {key: value}) for value in values}) > 1):
+        return key, values
+    what = "changes nothing in" if key in known else "is no setting of"
+    run.say(f"{key} {what} {cfg.model._target_}: the ladder has one model")
+    return (DEPTH, [known[DEPTH]]) if DEPTH in known and key in known else ("", [None])
+
+
+def _shapes(cfg: DictConfig, data: Data, changes: dict) -> tuple:
+    return build.shapes(build.model(change(cfg, changes), data, cfg.seed))
 
 
 def _train(
-    cfg: DictConfig, data: Data, run: Run, changes: list[dict], enough: float, grown: bool = False
+    cfg: DictConfig, data: Data, run: Run, key: str, changes: list[dict], enough: float, grown: bool = False
 ) -> list[SizedModel]:
-    key = cfg.ladder.key
     lanes = [build.lane(cfg, data, cfg.seed, c, enough=enough) for c in changes]
-    name = f"larger, {_name(key, changes[0][key])}" if grown else "ladder"
+    first = _name(key, changes[0])
+    name = f"larger, {first}" if grown else f"longer, {first}" if PASSES in changes[0] else "ladder"
     models = []
-    for change, lane, trained in zip(changes, lanes, build.train(cfg, data, lanes, run, name), strict=True):
-        value, parameters = change.get(key), sum(p.numel() for p in lane.model.parameters())
+    for one, lane, trained in zip(changes, lanes, build.train(cfg, data, lanes, run, name), strict=True):
+        parameters = sum(p.numel() for p in lane.model.parameters())
         of_pass = cost.of_training(lane, data.train.x) * len(data.train) / (lane.steps * lane.batch_size)
-        models.append(SizedModel(_name(key, value), value, parameters, trained, grown, of_pass))
-        run.lane(models[-1].name, trained, {**change, "parameters": parameters}, main=change is changes[-1])
+        models.append(SizedModel(_name(key, one), key, one.get(key), parameters, trained, grown, of_pass))
+        run.lane(models[-1].name, trained, {**one, "parameters": parameters}, main=one is changes[-1])
     return models
 
 
-def _within_budget(cfg: DictConfig, data: Data, run: Run, changes: list[dict]) -> list[dict]:
+def _within_budget(cfg: DictConfig, data: Data, run: Run, key: str, changes: list[dict]) -> list[dict]:
     """The smallest models, as many as there is room for; one at least."""
     if cfg.budget is None:
         return changes
-    costs = [cost_of(cfg, data, change) for change in changes]
+    costs = [cost_of(cfg, data, each) for each in changes]
     budget = Budget(cfg.budget, costs[-1])
     fitting = [i for i in range(len(costs)) if i == 0 or sum(costs[: i + 1]) <= budget.left]
-    budget.left_out = [_name(cfg.ladder.key, each[cfg.ladder.key]) for each in changes[len(fitting) :]]
+    budget.left_out = [_name(key, each) for each in changes[len(fitting) :]]
     run.note(budget.sentence("overfit"))
     return changes[: len(fitting)]
 
 
-def _name(key: str, value: object) -> str:
-    return "as configured" if value is None else f"{key.rsplit('.', 1)[-1]} {value}"
+def _name(key: str, change: dict) -> str:
+    if key not in change:
+        return "as configured"
+    longer = f", {change[PASSES]:g} passes" if key == DEPTH and PASSES in change else ""
+    return f"{key.rsplit('.', 1)[-1]} {change[key]}{longer}"
 
 
 def smallest_that_fits(models: list[SizedModel], enough: float, baseline: float = math.inf) -> SizedModel:
@@ -155,17 +175,17 @@ def changes_for_later_stages(cfg: DictConfig, best: SizedModel, enough: float) -
     if cfg.training is not None and best.cost_of_pass:
         epochs = min(epochs, max(least, cfg.training / best.cost_of_pass))
     passes = {"train.epochs": round(epochs, 2)}
-    return passes if best.value is None else {cfg.ladder.key: best.value} | passes
+    return passes if best.value is None else {best.key: best.value} | passes
 
 
-def predictions(models: list[SizedModel], key: str) -> list[dict]:
+def predictions(models: list[SizedModel]) -> list[dict]:
     """Recipe 2: more capacity, lower training loss - compared after the same number of passes."""
     rows = []
-    for small, large in pairwise(models):
+    for small, large in ((a, b) for a, b in pairwise(models) if a.value != b.value):
         a, b = rows_at_same_step(small, large)
         rows.append(
             {
-                "change": f"{key} {small.value} → {large.value}",
+                "change": f"{small.key} {small.value} → {large.value}",
                 "expected": "train_loss falls",
                 "measured": f"{a['train_loss']:.4f} → {b['train_loss']:.4f} after {a['epoch']:.3g} passes",
                 "outcome": "confirmed" if b["train_loss"] < a["train_loss"] else "refuted",

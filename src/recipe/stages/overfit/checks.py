@@ -72,7 +72,7 @@ def capacity_lowers_training_loss(r: CapacityLadder, tie: float = 0.1) -> Verdic
     Otherwise the setting does not reach the model, a bottleneck elsewhere holds it back, or the larger model needs
     another learning rate.
     """
-    if len(r.models) < 2:
+    if r.models[0].value == r.models[-1].value:
         return skip("the model has no setting for its capacity")
     small, large = (row["train_loss"] for row in rows_at_same_step(r.models[0], r.models[-1]))
     finding = (

@@ -20,6 +20,7 @@ from recipe.stages.runner import Run
 
 BASE = "no regularisation"
 OF_IMAGES = ("train.input_size", "model.dropout2d")
+SIZES = {"model.width", "model.depth"}
 COMPOSE = "recipe.train.augment.Compose"
 COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
 
@@ -256,9 +257,18 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
         augmented = changed(cfg, kept | resolved(cfg, kept, change), TRAINING)
         if not build.can_augment(augmented, data):
             return f"the inputs are not {build.augmented_inputs(augmented)}"
+    if set(keys) & SIZES and _same_size(cfg, data, kept, resolved(cfg, kept, change)):
+        return f"{' and '.join(sorted(set(keys) & SIZES))} changes nothing: the model has no hidden layer"
     if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
         return f"the images are no larger than {size} pixels"
     return ""
+
+
+def _same_size(cfg: DictConfig, data: Data, kept: dict, change: dict) -> bool:
+    """Whether the change leaves every weight of the model as large as it is, as a width that a linear head ignores."""
+    now = changed(cfg, kept, TRAINING)
+    before, after = (build.model(one, data, cfg.seed) for one in (now, changed(now, change, TRAINING)))
+    return build.shapes(before) == build.shapes(after)
 
 
 def resolved(cfg: DictConfig, kept: dict, change: dict) -> dict:

@@ -1,0 +1,21 @@
+"""Embeddings: (D,) numbers that a frozen network has computed of an image, without names, none missing.
+
+What enters the network that is trained, never what is stored: the source gave images.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    name: str = "embedding"
+    plural: str = "embeddings"
+    axes: tuple[str, ...] = ("features",)
+    has_pixels: bool = False
+    has_columns: bool = False
+
+    def choose(self, *, images: T, features: T, texts: T) -> T:
+        return features

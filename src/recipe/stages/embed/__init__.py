@@ -1,0 +1,1 @@
+"""The stage `embed`: the features of a pretrained network, computed once."""

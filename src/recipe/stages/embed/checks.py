@@ -1,0 +1,81 @@
+"""Claims about the features of a frozen network."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from recipe.stages.embed.embed import Embedded
+from recipe.verdict import Verdict, above, below, check, exactly, skip
+
+NOTHING = "the model has no pretrained network"
+
+
+@check(source="Recipe 2, visualize just before the net")
+def every_feature_is_finite(e: Embedded) -> Verdict:
+    """No feature of any image is NaN or infinite. Counted: the images with one that is.
+
+    Images with NaN, which the audit lists; or weights that are damaged.
+    """
+    if not e.backbone:
+        return skip(NOTHING)
+    return exactly(int((~e.finite).sum()), 0)
+
+
+@check(source="Recipe 3, pretrained networks")
+def other_images_have_other_features(e: Embedded, share: float = 0.9) -> Verdict:
+    """Different images have different features. The value: how many different features there are, as a share of the
+    different images.
+
+    A network that answers the same whatever it sees: its weights do not belong to it, or its inputs are all but
+    constant, as of bytes that are taken for numbers from 0 to 1.
+    """
+    if not e.backbone:
+        return skip(NOTHING)
+    return above(len(set(e.outputs)) / max(1, len(set(e.inputs))), share)
+
+
+@check(source="Recipe 2, fix random seed")
+def equal_images_have_equal_features(e: Embedded) -> Verdict:
+    """Copies of an image have the same features, bit for bit. Counted: the images with copies whose features differ.
+
+    The network draws random numbers (it is not in evaluation mode), or what it gives depends on the other images of its
+    batch.
+    """
+    of = defaultdict(set)
+    for image, features in zip(e.inputs, e.outputs, strict=True):
+        of[image].add(features)
+    if len(of) == len(e.inputs):
+        return skip("no image has a copy" if e.backbone else NOTHING)
+    return exactly(sum(len(features) > 1 for features in of.values()), 0)
+
+
+@check(source="Recipe 2, fix random seed")
+def features_do_not_depend_on_the_batch(e: Embedded, limit: float = 1e-4) -> Verdict:
+    """Computed once more in other batches, a sample of images has the same features. The value: their largest
+    difference, in standard deviations.
+
+    The network draws random numbers, or batch norm uses the statistics of the batch: it is not in evaluation mode.
+    """
+    if not e.backbone:
+        return skip(NOTHING)
+    before = np.asarray(e.values[e.sample], np.float64)
+    spread = max(float(before.std()), 1e-12)
+    return below(float(np.abs(before - e.again).max()) / spread, limit)
+
+
+@check(source="Recipe 3, pretrained networks", gate=False)
+def images_are_large_enough(e: Embedded, share: float = 0.8) -> Verdict:
+    """Images enter at about the size that the network was trained with, or larger. The value: the shorter side, as a
+    share of that.
+
+    A network knows things at the size that they had in its training. `data: {size: ...}` in params.yaml.
+    """
+    if not e.backbone:
+        return skip(NOTHING)
+    entering, own = min(e.entering), min(e.backbone.size)
+    finding = (
+        f"The images are stored with {entering} pixels, and {e.backbone.name} was trained with {own}. On photographs "
+        "of ants and bees, the accuracy of a linear head on an EfficientNet-lite0, trained with 224, fell from 0.95 at "
+        f"192 to 0.91 at 128 and 0.82 at 64. Set `data: {{size: {own}}}` in params.yaml, if the files have that many."
+    )
+    return above(entering / own, share, finding=finding)
