@@ -114,7 +114,7 @@ class System:
         """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
         if self.tokenizers:
             return drift_of_texts(self.training_range, self.tokenizers[0].encode(inputs.tolist()))
-        return drift(self.training_range, torch.from_numpy(inputs).float() / self.scale.top.cpu(), self.form.columns)
+        return drift(self.training_range, torch.from_numpy(inputs).float() / _top(self.form), self.form.columns)
 
     def member_predictions(self, *x: Tensor) -> Tensor:
         """Each member's predictions (M, N, K), float64. x: the inputs as they enter the nets, standardised like each
@@ -327,11 +327,16 @@ def _facts(file: Path) -> dict:
 def _scale(facts: dict, form: InputForm, frozen: bool, device: str) -> Standardization:
     """The same as in recipe.data.batches, to the bit. frozen: it is of the features of a frozen network."""
     features = form.kind.has_columns or frozen
-    top = torch.tensor(255.0 if form.dtype == "uint8" and not frozen else 1.0)
+    top = torch.tensor(1.0) if frozen else _top(form)
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
     shape = (-1,) if features else (-1, 1, 1)
     limits = torch.tensor(facts["limits"], dtype=torch.float32).view(2, len(mean)) if features else None
     return Standardization(top, mean.view(shape), std.view(shape), limits).to(device)
+
+
+def _top(form: InputForm) -> Tensor:
+    """The stored value of an input that is 1 to all that computes with it."""
+    return torch.tensor(255.0 if form.dtype == "uint8" else 1.0)
 
 
 def _front(entry: dict) -> dict:
