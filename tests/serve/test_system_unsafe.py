@@ -105,6 +105,8 @@ ATTACKS = {
     "a module that our models import": {"_target_": "recipe.models.plain.torch.load", "f": "e.pt"},
     "our own code elsewhere": {"_target_": "recipe.files.write_text", "path": "done", "text": ""},
     "a package of like name": {"_target_": "recipe.models_evil.net"},
+    "a backbone from a file": {"_target_": "recipe.models.backbone.load_backbone", "name": "a", "weights": "e.pt"},
+    "a backbone from a hub": {"_target_": "recipe.models.backbone.load_backbone", "name": "a", "weights": "hub"},
     "torch.hub": {"_target_": "torch.hub.load", "repo_or_dir": "a/b", "model": "c"},
     "the shell": {"_target_": "os.system", "command": "mkdir done"},
     "a process": {"_target_": "subprocess.run", "args": ["mkdir", "done"]},

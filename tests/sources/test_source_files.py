@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from sources import put
 
 from recipe.errors import RecipeError
+from recipe.files import read_json
 from recipe.sources import source_files
 from recipe.sources.folder import Folder
 from recipe.sources.source_files import (
+    BACKBONE,
     GIVEN_SPLITS,
     KEYS,
     hash_sources,
+    require_same_weights,
     require_unchanged,
     source_paths,
     write_manifest,
@@ -119,13 +122,13 @@ def test_what_changes_no_content_changes_nothing(project, settled, edit):
     assert hash_sources(data) == before
 
 
+def composed(project: Path, data: dict, model: dict | None = None) -> None:
+    put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
+    put(project, "resolved/embed.yaml", content=yaml.safe_dump({"model": model or {}}).encode())
+
+
 def test_the_manifest_has_no_path_and_no_time(project):
-    data = linked(project)
-    put(
-        project,
-        "resolved/prepare.yaml",
-        content=yaml.safe_dump({"data": data | {"root": str(project / "data/images")}}).encode(),
-    )
+    composed(project, linked(project) | {"root": str(project / "data/images")})
     assert write_manifest().startswith("4 files, ")
     first = Path("resolved/source.json").read_text()
     assert json.loads(first).keys() == {"root"}
@@ -134,6 +137,27 @@ def test_the_manifest_has_no_path_and_no_time(project):
         os.utime(file)
     write_manifest()
     assert Path("resolved/source.json").read_text() == first
+
+
+def test_the_weights_of_a_backbone_are_hashed_without_their_path(project):
+    data, model = linked(project), {"backbone": "resnet18", "weights": str(project / "weights/net.pth")}
+    composed(project, data)
+    write_manifest()
+    assert read_json(BACKBONE) == {}
+    composed(project, data, model)
+    write_manifest()
+    assert read_json(BACKBONE) == {"weights": {"files": 0, "bytes": 0, "sha256": "missing"}}
+    put(project, "weights/net.pth", content=b"123")
+    write_manifest()
+    first = read_json(BACKBONE)
+    assert (first["weights"]["files"], first["weights"]["bytes"]) == (1, 3)
+    assert str(project.parent) not in BACKBONE.read_text()
+    require_same_weights(model)
+    put(project, "weights/net.pth", content=b"124")
+    with pytest.raises(RecipeError, match="weights of the backbone have changed"):
+        require_same_weights(model)
+    write_manifest()
+    assert read_json(BACKBONE) != first
 
 
 def test_a_settled_file_is_read_once(project, settled, monkeypatch):
@@ -232,7 +256,7 @@ def test_a_single_file_a_folder_of_parts_and_a_missing_one(project):
 
 def test_reading_files_that_were_not_looked_at_is_refused(project):
     data = linked(project)
-    put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
+    composed(project, data)
     write_manifest()
     with require_unchanged(data):
         pass

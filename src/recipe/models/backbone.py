@@ -26,6 +26,7 @@ NESTED = ("state_dict", "model")  # under which a checkpoint of a training may h
 # Images at a time, always as many: what is lacking is filled up, so that the bits of an image's features do not depend
 # on how many others there are. On a core an EfficientNet-lite0 is fastest with 4: 20 ms for an image of 192 pixels.
 AT_ONCE = {"cpu": 4, "cuda": 64}
+LARGEST = 2048  # pixels of a side for which a network was trained
 INSTALL = "pip install -c constraints.txt -e '.[images]'"
 
 
@@ -119,8 +120,8 @@ def restored(facts: Mapping[str, Any], file: Path, device: str = "cpu") -> Backb
     _require_name(timm, name)
     mean, std = (tuple(map(float, facts[key])) for key in ("mean", "std"))
     height, width = map(int, facts["size"])
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise ValueError("mean and std of a backbone are three numbers each")
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or not 0 < min(height, width) <= max(height, width) <= LARGEST:
+        raise ValueError(f"mean and std are three numbers each, and a size is at most {LARGEST} pixels")
     made = _of(timm, name, _read(file), device, f"{file}: ")
     return Backbone(
         name, made.net, mean, std, (height, width), bool(facts["fixed"]), str(facts["interpolation"]),

@@ -121,8 +121,9 @@ def _is_network(built) -> bool:
 
 
 def _recipe_objection(built, target: str, node: dict) -> str:
-    if _defined_in(built, "recipe.models") and (isinstance(built, FunctionType) or _is_network(built)):
-        return ""
+    network = isinstance(built, FunctionType) or _is_network(built)
+    if network and _defined_in(built, "recipe.models") and not _defined_in(built, "recipe.models.backbone"):
+        return ""  # backbone: its functions read files and ask hubs
     return "is not a network defined in recipe.models"
 
 

@@ -24,7 +24,7 @@ COLUMNS = {
     "prepare": ("examples", "problems"),
     "audit": ("near_copies", "suspect_labels"),
     "split": ("train", "val", "test"),
-    "embed": ("features",),
+    "embed": (),
     "baseline": ("val_loss", f"val_{METRIC}"),
     "overfit": ("train_loss", "val_loss"),
     "regularize": ("val_loss", f"val_{METRIC}"),
