@@ -11,6 +11,7 @@ class Declare:
     """
 
     frozen: tuple[str, ...] = ()  # prefixes of parameter names that must not move
+    pretrained: tuple[str, ...] = ()  # prefixes of parameter names that were loaded; by default it is recognised
     accumulate: int = 1  # train_step calls per step of the optimizer
     mixes_samples: bool = False  # mixup, cutmix, contrastive: an example's loss depends on others of its batch
     causal: bool = False  # outputs at time t depend only on inputs up to t

@@ -130,6 +130,7 @@ class Declare:
     """`declare` in conf/learn.yaml: the fields of recipe.Declare"""
 
     frozen: list[str]
+    pretrained: list[str]
     accumulate: PositiveInt
     mixes_samples: bool
     causal: bool
