@@ -381,7 +381,9 @@ def test_what_is_composed_by_hand_is_what_the_overrides_say():
 
 # ---- declared ------------------------------------------------------------------------------------------------------
 
-DECLARED = {f.name: {"frozen": ["body"], "accumulate": 4}.get(f.name, True) for f in fields(Declare)}
+DECLARED = {
+    f.name: {"frozen": ["body"], "pretrained": ["body"], "accumulate": 4}.get(f.name, True) for f in fields(Declare)
+}
 HINTS = {name: check.fixed["hint"] for name, check in CHECKS.items()}
 
 
@@ -390,11 +392,11 @@ def test_every_field_of_declare_can_be_set_once_for_all_stages(house, stage):
     assert list(compose(stage).declare) == [f.name for f in fields(Declare)]
     assert Declare(**_tuple(compose(stage))) == Declare()
     ask(house, yaml.safe_dump({"declare": DECLARED}))
-    assert Declare(**_tuple(compose(stage))) == Declare(**DECLARED | {"frozen": ("body",)})
+    assert Declare(**_tuple(compose(stage))) == Declare(**DECLARED | {"frozen": ("body",), "pretrained": ("body",)})
 
 
 def _tuple(cfg) -> dict:
-    return OmegaConf.to_container(cfg.declare) | {"frozen": tuple(cfg.declare.frozen)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in OmegaConf.to_container(cfg.declare).items()}
 
 
 @pytest.mark.parametrize("name", DECLARED)

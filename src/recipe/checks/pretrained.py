@@ -36,8 +36,8 @@ def the_pretrained_part_is_loaded(s: Setup) -> Verdict:
     """Every weight of the pretrained part is the same for each seed, and its batch norm has statistics of a training.
 
     A body that was initialised after it was loaded, names that do not match under `strict=False`, a file that holds a
-    part of the weights alone: what is missing is drawn at random, and nothing raises an error. The head is new, and at
-    the end.
+    part of the weights alone: what is missing is drawn at random, and nothing raises an error. A new head comes at the
+    end. Is another part meant? Write `declare: {pretrained: [body]}` in params.yaml.
     """
     part = pretrained_part(s)
     if part is None:
