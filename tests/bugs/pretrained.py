@@ -141,7 +141,7 @@ def blue_green_red(seed):
     return finetuning(seed, prepared(shown().flip(1)))
 
 
-@bug("R89", "Touvron et al. 2019", "images_are_large_enough")
+@bug("R89", "Touvron et al. 2019", "images_have_the_size_of_pretraining")
 def no_resize(seed):
     """small images enter without being enlarged"""
     return finetuning(seed, prepared(F.interpolate(shown(), 4, mode="area")))

@@ -19,7 +19,7 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FAMILIES = ["resnet10t", "mobilenetv3_small_050", "regnety_002", "convnext_atto"]  # the last one without batch norm
 LITE = "tf_efficientnet_lite0"
 COUNT, TRAIN = 32, 24
-OF_INPUTS = "inputs_suit_the_pretrained_part", "images_are_large_enough", "the_pretrained_part_is_loaded"
+OF_INPUTS = "inputs_suit_the_pretrained_part", "images_have_the_size_of_pretraining", "the_pretrained_part_is_loaded"
 
 
 @cache
@@ -127,7 +127,7 @@ def test_images_prepared_in_another_way_close_the_gate(how):
 def test_images_that_were_not_enlarged_close_the_gate():
     lite()
     x, y = photographs(48)
-    assert closed(lite_on(prepared(x, *OWN), y)) == ["images_are_large_enough"]
+    assert closed(lite_on(prepared(x, *OWN), y)) == ["images_have_the_size_of_pretraining"]
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def _preparation(mean: tuple[float, ...], std: tuple[float, ...]) -> str:
 
 
 @check(source="Touvron et al. 2019, fixing the train-test resolution discrepancy")
-def images_are_large_enough(s: Setup, share: float = 0.3333) -> Verdict:
+def images_have_the_size_of_pretraining(s: Setup, share: float = 0.3333) -> Verdict:
     """Images reach the pretrained part with at least a third of the height and width of its pretraining.
 
     A resize is missing: its filters look for details of another size. On ants and bees, a linear probe on an
