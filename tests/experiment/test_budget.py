@@ -17,7 +17,7 @@ from recipe.stages.overfit import capacity_ladder
 from recipe.stages.regularize import ablation, learning_curve
 from recipe.stages.regularize.within_budget import within_budget as regularize_within
 from recipe.stages.tune import worker
-from recipe.stages.tune.within_budget import trained_share
+from recipe.stages.tune.within_budget import mean_cost, trained_share
 
 LINEAR = {"model": None}, {"model": {"_target_": "recipe.models.plain.linear"}}
 SHORT = {"train": {"epochs": 4, "batch_size": 16}}
@@ -90,6 +90,18 @@ def test_a_search_has_fewer_trials_and_a_comparison_fewer_seeds(tmp_path):
     assert 4 < cfg.trials < 60
     assert 2 * cfg.trials * trained_share(usual) <= 12
     assert "of 60 trials of each search, 6 of 12 seeds" in search.setup.budget.sentence("tune")
+
+
+def test_trials_of_a_wider_model_count_for_what_they_cost(tmp_path):
+    mlps = {"model": {"_target_": "recipe.models.plain.mlp", "width": 8, "depth": 1, "dropout": 0.0}}
+    cfg = OmegaConf.merge(config({"model.width": {"choices": [8, 64]}}, **SHORT, trials=60, repeats=1), {"model": None})
+    cfg = OmegaConf.merge(cfg, mlps, {"budget": 40 * cost_of(OmegaConf.merge(cfg, mlps), SMALL, {})})
+    search = opened(cfg, tmp_path)
+    search.close()
+    narrow, wide = (cost_of(cfg, SMALL, {"model.width": width}) for width in (8, 64))
+    mean = mean_cost(cfg, SMALL, {}, search.setup.space)
+    assert mean == pytest.approx((narrow + wide) / 2, rel=0.01)
+    assert 2 * search.setup.cfg.trials * trained_share(cfg) * mean <= 0.5 * cfg.budget or search.setup.cfg.trials == 4
 
 
 def test_halving_trains_a_share_that_its_rungs_give():

@@ -85,8 +85,8 @@ def open_search(
     code: {file: hash} that it depends on. Raises RecipeError where the configuration is wrong or the storage cannot be
     used; NoSearch, without `create`, where there is no search to resume.
     """
-    cfg, budget = within_budget(cfg, data, start)
     space = read_space(cfg, start)
+    cfg, budget = within_budget(cfg, data, start, space)
     samplers = list(cfg.samplers)
     check_samplers(samplers, space, cfg.trials)
     setup = TrialSetup(cfg, data, start, space, say, budget)
