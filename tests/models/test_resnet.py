@@ -3,7 +3,10 @@
 import pytest
 import torch
 import torchvision
+from bugs.reference import colour, on_digits, split
+from torch.nn import functional
 
+from recipe import examine
 from recipe.models.resnet import resnet9, resnet18
 from recipe.train import dropout, layers
 
@@ -35,3 +38,12 @@ def test_the_numbers_of_weights_are_those_that_are_published():
         net(torch.zeros(1, 3, 32, 32))
         sizes[make.__name__] = sum(p.numel() for p in net.parameters())
     assert sizes == {"resnet9": 6_573_130, "resnet18": 11_173_962}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [lambda: resnet9(10, 16), lambda: resnet18(10, 8)], ids=["resnet9", "resnet18"])
+def test_one_that_learns_a_batch_before_its_statistics_follow_closes_no_gate(model):
+    """After twenty steps train mode has the right answers, and eval mode, with statistics of those steps, has not."""
+    x, y = colour()
+    setup = on_digits(0, model=model, **split(functional.interpolate(x, 16), y, 1000))
+    assert examine(setup, only=("overfit_one_batch",)).failed == []

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from recipe.checks.measurements.batch_capture import step_mixes_examples
 from recipe.checks.measurements.best_loss import best_constant, best_outputs, is_density, lowest_loss
@@ -26,24 +26,40 @@ from recipe.metrics.power import Estimate
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, UNDECIDED, Verdict, above, below, check, skip, undecided
 
+SETTLING = 10  # steps between two looks at eval mode, while statistics settle
+
 
 def _overfit_batch(
-    s: Setup, optimizer: torch.optim.Optimizer, model: nn.Module, steps: int, size: int, limit: float
+    s: Setup, optimizer: torch.optim.Optimizer, model: nn.Module, steps: int, size: int, limit: float, right: float
 ) -> tuple[float, float]:
-    """(share of the loss left, score) after training only on one batch."""
+    """(share of the loss left, score) after training only on one batch.
+
+    A deep network with batch norm may reach the limit in twenty steps, before its running statistics have followed: it
+    trains on until eval mode has the right answers, too.
+    """
     x, y = s.batch(size)
     lowest = lowest_loss(s, y)
     losses: list[float] = []
     with seeded(s.seed, "train"):
         while len(losses) < steps or (_still_falls(losses, lowest) and len(losses) < 4 * steps):
             losses.append(float(s.train_step(model, optimizer, x, y, s.loss)))
-            if len(losses) > 20 and max(losses[-20:]) < lowest + 0.3 * limit * (losses[0] - lowest):
+            reached = len(losses) > 20 and max(losses[-20:]) < lowest + 0.3 * limit * (losses[0] - lowest)
+            if reached and len(losses) % SETTLING == 0 and _score(s, model, x, y) >= right:
                 break
     first, recent = losses[0], losses[-20:]
     outputs = s.outputs(model, x)
     in_eval_mode = s.loss(outputs, y).item()
     final = min(sorted(recent)[len(recent) // 2], float("inf") if math.isnan(in_eval_mode) else in_eval_mode)
     return (final - lowest) / max(first - lowest, 1e-9), agreement(s, outputs, y)
+
+
+def _score(s: Setup, model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """In eval mode; leaves the model's modes as they were."""
+    modes = [(m, m.training) for m in model.modules()]
+    score = agreement(s, s.outputs(model, x), y)
+    for module, training in modes:
+        module.training = training
+    return score
 
 
 def _still_falls(losses: list[float], lowest: float) -> bool:
@@ -82,7 +98,7 @@ def overfit_one_batch(
         optimizer = s.optimizer_for(model)
         for group in optimizer.param_groups:
             group["lr"] *= factor
-        left, score = _overfit_batch(s, optimizer, model, steps, size, limit)
+        left, score = _overfit_batch(s, optimizer, model, steps, size, limit, right)
         if left < limit and score >= right:
             break
     # wrong predictions at a low loss count as loss that is left
@@ -91,7 +107,7 @@ def overfit_one_batch(
         return verdict
     model = s.new_model()
     adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
-    left, score = _overfit_batch(s, adam, model, steps, size, limit)
+    left, score = _overfit_batch(s, adam, model, steps, size, limit, right)
     works = left < limit and score >= right
     cause = "learning rate or optimizer" if works else "model, loss or data: Adam at 3e-3 fails as well"
     return Verdict(FAIL, verdict.value, f"{verdict.bound}; {cause}")
