@@ -95,13 +95,24 @@ def test_a_search_has_fewer_trials_and_a_comparison_fewer_seeds(tmp_path):
 def test_trials_of_a_wider_model_count_for_what_they_cost(tmp_path):
     mlps = {"model": {"_target_": "recipe.models.plain.mlp", "width": 8, "depth": 1, "dropout": 0.0}}
     cfg = OmegaConf.merge(config({"model.width": {"choices": [8, 64]}}, **SHORT, trials=60, repeats=1), {"model": None})
-    cfg = OmegaConf.merge(cfg, mlps, {"budget": 40 * cost_of(OmegaConf.merge(cfg, mlps), SMALL, {})})
+    cfg = OmegaConf.merge(cfg, mlps, {"budget": 100 * cost_of(OmegaConf.merge(cfg, mlps), SMALL, {})})
     search = opened(cfg, tmp_path)
     search.close()
     narrow, wide = (cost_of(cfg, SMALL, {"model.width": width}) for width in (8, 64))
     mean = mean_cost(cfg, SMALL, {}, search.setup.space)
+    assert search.setup.space["model.width"].choices == (8, 64)
     assert mean == pytest.approx((narrow + wide) / 2, rel=0.01)
     assert 2 * search.setup.cfg.trials * trained_share(cfg) * mean <= 0.5 * cfg.budget or search.setup.cfg.trials == 4
+
+
+def test_a_choice_that_makes_the_comparison_too_dear_is_left_out(tmp_path):
+    mlps = {"model": {"_target_": "recipe.models.plain.mlp", "width": 8, "depth": 1, "dropout": 0.0}}
+    cfg = OmegaConf.merge(config({"model.width": {"choices": [4, 8, 64]}}, **SHORT, trials=5), {"model": None}, mlps)
+    cfg = OmegaConf.merge(cfg, {"budget": 12 * cost_of(cfg, SMALL, {})})
+    search = opened(cfg, tmp_path)
+    search.close()
+    assert search.setup.space["model.width"].choices == (4, 8)
+    assert "model.width = 64" in search.setup.budget.sentence("tune")
 
 
 def test_halving_trains_a_share_that_its_rungs_give():

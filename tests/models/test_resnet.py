@@ -46,4 +46,4 @@ def test_one_that_learns_a_batch_before_its_statistics_follow_closes_no_gate(mod
     """After twenty steps train mode has the right answers, and eval mode, with statistics of those steps, has not."""
     x, y = colour()
     setup = on_digits(0, model=model, **split(functional.interpolate(x, 16), y, 1000))
-    assert examine(setup, only=("overfit_one_batch",)).failed == []
+    assert examine(setup, only=("overfit_one_batch", "loss_at_init")).failed == []

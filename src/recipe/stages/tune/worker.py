@@ -86,7 +86,7 @@ def open_search(
     used; NoSearch, without `create`, where there is no search to resume.
     """
     space = read_space(cfg, start)
-    cfg, budget = within_budget(cfg, data, start, space)
+    cfg, space, budget = within_budget(cfg, data, start, space)
     samplers = list(cfg.samplers)
     check_samplers(samplers, space, cfg.trials)
     setup = TrialSetup(cfg, data, start, space, say, budget)
