@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from recipe import Declare, RecipeError, Setup, cli, examine
 from recipe.checks import initialization, target_kinds
@@ -93,16 +93,19 @@ def test_declared_accumulation_must_happen():
 
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([(torch.zeros(1, 8, 8), 0)])
+
+
 WRONG = {
     "a model, not a factory": ({"model": Net()}, "model must make a new one at each call"),
     "an optimizer instead of a factory": (
         {"optimizer": torch.optim.Adam(Net().parameters())},
         "write optimizer=lambda model",
     ),
-    "a loader instead of a data set": (
-        {"train": DataLoader(TensorDataset(*digits()))},
-        "train must be a map-style data set",
-    ),
+    "a loader of a stream": ({"train": DataLoader(Stream())}, "train must be a map-style data set"),
     "no validation examples": ({"val": []}, "val has 0 examples"),
     "an unknown task": ({"task": "clasification"}, "task is 'clasification', it must be one of .*classification"),
     "a batch of half an example": ({"batch_size": 0.5}, "batch_size is 0.5, it must be a whole number from 1"),

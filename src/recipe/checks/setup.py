@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from recipe.checks import examples, target_kinds, validate_setup
+from recipe.checks import answers, examples, loaders, target_kinds, validate_setup
 from recipe.checks.declare import Declare
 from recipe.checks.examples import MapDataset
 from recipe.checks.free_outputs import Operation, identity, minimum
@@ -28,8 +28,8 @@ class Setup:
     """A supervised training, in the parts that any training code has.
 
     Outputs are logits (B, C) with integer targets (B,), (B,) for binary and regression, (B, T, C) for sequences.
-    `train`, `val` and `train_augmented` are map-style data sets of (input, target). A part that is not given has a
-    plain default; a `train_step`, `evaluate` or `fit` that is given is examined too.
+    `train`, `val` and `train_augmented` are map-style data sets of (input, target), or DataLoaders of such. A part that
+    is not given has a plain default; a `train_step`, `evaluate` or `fit` that is given is examined too.
 
     Raises RecipeError where a part cannot be used, and says what it must be.
     """
@@ -44,9 +44,13 @@ class Setup:
     schedule: Callable | None = None  # (optimizer, steps_per_epoch, epochs) -> scheduler
     schedule_per: str = "step"  # or "epoch"
     # None is replaced in __post_init__
-    train_step: Callable[..., Any] = None  # type: ignore[assignment]  # (model, optimizer, inputs, targets, loss) -> loss
-    evaluate: Callable[..., Any] = None  # type: ignore[assignment]  # (model, DataLoader) -> float
-    fit: Callable | None = None  # (setup, model, optimizer, scheduler, train_loader, val_loader, epochs) -> history
+    # (model, optimizer, inputs, targets, loss) -> loss, or a mapping or tuple that holds it, or nothing: `answers`
+    train_step: Callable[..., Any] = None  # type: ignore[assignment]
+    # (model, DataLoader) -> a number, or a mapping or tuple that holds it
+    evaluate: Callable[..., Any] = None  # type: ignore[assignment]
+    metric: str | int | None = None  # key or place of the score in the answer of `evaluate`; None: by its name
+    # (setup, model, optimizer, scheduler, train_loader, val_loader, epochs) -> history, or nothing
+    fit: Callable | None = None
     batch_size: int = 64
     shuffle: bool = True
     workers: int = 0
@@ -61,13 +65,15 @@ class Setup:
     most: int = 2000  # examples that a check looks at
 
     def __post_init__(self) -> None:
+        loaders.unpack_loaders(self)
         validate_setup.validate_parts(self)
         self.measured: dict[tuple, Any] = {}  # results of `measured_once`
         self.initial_loss_state = copy.deepcopy(self.loss.state_dict()) if isinstance(self.loss, nn.Module) else {}
-        if self.train_step is None:
-            self.train_step = loop.train_step
+        self.train_step = loop.train_step if self.train_step is None else answers.LossOfStep(self.train_step)
         if self.evaluate is None:
             self.evaluate = self.default_evaluate
+        else:
+            self.evaluate = answers.ScoreOfEvaluation(self.evaluate, self.metric)
 
     # ---- examples ------------------------------------------------------------------------------------------------
 
@@ -248,7 +254,8 @@ class Setup:
         loader = self.loader(self.training_set(augmented=augmented), seed=seed)
         while True:
             for x, y in loader:
-                if len(y) > 1 or len(loader) == 1:  # batch norm cannot use a last batch of one example
+                # batch norm cannot use a last batch of one example
+                if len(y) > 1 or len(loader) == 1 or self.batch_size == 1:
                     yield x.to(self.device), y.to(self.device)
 
     def train_for(self, steps: int, seed: int | None = None) -> tuple[nn.Module, list[float]]:

@@ -1,5 +1,6 @@
 """One short training by the user's `fit` or by a plain one: every batch, step and mode is recorded."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
+from recipe.checks import answers
 from recipe.checks.examples import MapDataset
 from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.scheduler import step_scheduler
@@ -62,7 +64,7 @@ def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader,
     model.train()  # once: code that leaves it in eval mode has to put it back
     for epoch in range(epochs):
         for x, y in train_loader:
-            if len(y) == 1 and len(train_loader) > 1:
+            if len(y) == 1 and len(train_loader) > 1 and s.batch_size > 1:
                 continue  # batch norm cannot use one example
             lrs.append(optimizer.param_groups[0]["lr"])
             losses.append(float(s.train_step(model, optimizer, x.to(s.device), y.to(s.device), s.loss)))
@@ -91,7 +93,7 @@ def run_training(s: Setup, *, seed: int | None = None, augmented: bool = True, z
     hooks = recorder.hooks(optimizer)
     try:
         with seeded(seed, "train"):
-            history = (s.fit or default_fit)(s, model, optimizer, scheduler, train_loader, val_loader, run.epochs)
+            history = _history(s, model, optimizer, scheduler, train_loader, val_loader, run.epochs)
     finally:
         for hook in hooks:
             hook.remove()
@@ -100,6 +102,18 @@ def run_training(s: Setup, *, seed: int | None = None, augmented: bool = True, z
     run.val = [float(v) for v in history.get("val") or []]
     run.best_state = history.get("best_state")
     return run
+
+
+def _history(s: Setup, *parts: Any) -> Mapping[str, Any]:
+    """Of the user's `fit`, or of the plain loop. Where `fit` gives no losses, those that it computed with the loss."""
+    if s.fit is None:
+        return default_fit(s, *parts)
+    with answers.Computed(s.loss) as computed:
+        setup = copy.copy(s)
+        setup.loss = computed.loss
+        answer = s.fit(setup, *parts)
+    history = dict(answer) if isinstance(answer, Mapping) else {}
+    return {"train_loss": computed.values} | {name: values for name, values in history.items() if values is not None}
 
 
 def _loader(s: Setup, seed: int, dataset: MapDataset, shuffle: bool) -> RecordedLoader:
