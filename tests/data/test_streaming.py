@@ -40,7 +40,13 @@ KINDS = {
 def written(folder: Path, inputs: np.ndarray) -> Path:
     """A store of these inputs, 150 of which train and 60 validate, 50 test."""
     np.save(folder / "inputs.npy", inputs)
-    facts = {"data": CONFIG, "task": Classification(("a", "b", "c")).facts(), "fingerprint": "0", "columns": []}
+    facts = {
+        "data": CONFIG,
+        "task": Classification(("a", "b", "c")).facts(),
+        "fingerprint": "0",
+        "columns": [],
+        "window": None,
+    }
     kind = {"kind": "features" if inputs.ndim == 2 else "image"}
     (folder / "store.json").write_text(json.dumps(facts | kind))
     order = np.random.default_rng(1).permutation(260).tolist()

@@ -72,7 +72,7 @@ class Store:
             folder=Path(folder),
             kind=KINDS[header["kind"]],
             columns=tuple(header["columns"]),
-            window=tuple(header["window"]) if header.get("window") else None,
+            window=tuple(header["window"]) if header["window"] else None,
         )
 
     def dates(self) -> list[str]:

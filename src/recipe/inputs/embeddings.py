@@ -19,3 +19,11 @@ class Embeddings:
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return features
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        return {
+            "train.quantiles": "the inputs are not columns of a table",
+            "train.input_size": "the inputs are not images",
+            "model.dropout2d": "the inputs are not images",
+        }

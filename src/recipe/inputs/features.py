@@ -16,3 +16,7 @@ class Features:
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return features
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        return {"train.input_size": "the inputs are not images", "model.dropout2d": "the inputs are not images"}

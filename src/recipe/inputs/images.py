@@ -16,3 +16,7 @@ class Images:
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return images
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        return {"train.quantiles": "the inputs are not columns of a table"}

@@ -28,6 +28,10 @@ class Inputs(Protocol):
         each."""
 
     @property
+    def impossible(self) -> dict[str, str]:
+        """Dotted keys of a config that inputs of this kind cannot have, with the reason."""
+
+    @property
     def has_pixels(self) -> bool:
         """An input is a picture: (C, H, W)."""
 

@@ -16,3 +16,12 @@ class Texts:
 
     def choose(self, *, images: T, features: T, texts: T) -> T:
         return texts
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        return {
+            "train.quantiles": "the inputs are not columns of a table",
+            "train.mixup": "words cannot be mixed",
+            "train.input_size": "the inputs are not images",
+            "model.dropout2d": "the inputs are not images",
+        }

@@ -19,7 +19,6 @@ from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
 
 BASE = "no regularisation"
-OF_IMAGES = ("train.input_size", "model.dropout2d")
 SIZES = {"model.width", "model.depth"}
 COMPOSE = "recipe.train.augment.Compose"
 COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
@@ -247,12 +246,8 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
     keys = [key.removeprefix("+") for key in change]
     if missing := [key for key in keys if key not in now]:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
-    if not data.kind.has_columns and "train.quantiles" in keys:
-        return "the inputs are not columns of a table"
-    if data.tokenizer and "train.mixup" in keys:
-        return "words cannot be mixed"
-    if not data.kind.has_pixels and set(keys) & set(OF_IMAGES):
-        return "the inputs are not images"
+    if reasons := [data.kind.impossible[key] for key in keys if key in data.kind.impossible]:
+        return reasons[0]
     if any(key.split(".")[0] == "augment" or key == "train.augment" for key in keys):
         augmented = changed(cfg, kept | resolved(cfg, kept, change), TRAINING)
         if not build.can_augment(augmented, data):
