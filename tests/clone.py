@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import yaml
 from warm import Warm
 
 from recipe.config.compose import STAGES
+from recipe.files import digest
 
 ROOT = Path(__file__).resolve().parents[1]
 UP_TO_DATE = "source:\n\talways changed"  # what `dvc status` says where nothing else has changed
@@ -113,6 +114,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 @dataclass
 class Clone:
     root: Path
+    composed: dict[str, str] | None = field(default=None, repr=False, compare=False)  # what `stages` composed last
 
     # ---- commands
 
@@ -170,7 +172,10 @@ class Clone:
 
         dvc.lock stays as it is.
         """
-        self.by_hand("compose")
+        known = [self.root / name for name in ("params.yaml", "conf", "pipeline", "src", "resolved")]
+        if self.composed is None or self.composed != digest(known):  # DVC composes after an edit of these alone, too
+            self.by_hand("compose")
+            self.composed = digest(known)
         self.by_hand("source")
         return self.as_dvc(*stages, code=code)
 

@@ -6,6 +6,7 @@ import pandas
 import pytest
 from clone import Clone, fresh
 
+from recipe.config.compose import STAGES
 from recipe.files import read_csv, read_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("texts by commands")]  # one clone for all
@@ -53,7 +54,7 @@ def clone(tmp_path_factory) -> Clone:
         tune={"samplers": ["random"], "trials": 2, "repeats": 1},
         ensemble={"longer": 0},
     )
-    clone.run_all()
+    clone.stages(*STAGES)
     return clone
 
 
