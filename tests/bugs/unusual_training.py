@@ -144,7 +144,13 @@ def brier(z, y):
 
 
 HEALTHY = {
-    "H03 batch of 2": lambda s: on_digits(s, batch_size=2, model=lambda: Net(dropout=0.0), optimizer=adam(3e-4)),
+    "H03 batch of 2": lambda s: on_digits(  # of few examples, since each step takes as long as one of a large batch
+        s,
+        batch_size=2,
+        model=lambda: Net(dropout=0.0),
+        optimizer=adam(3e-4),
+        **split(*(t[:520] for t in digits()), 320),
+    ),
     "H06 label smoothing": lambda s: on_digits(s, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
     "H10 groups, warm-up, cosine": grouped,
     "H12 mixup, declared": lambda s: on_digits(s, train_step=mixing_step, declare=Declare(mixes_samples=True)),
@@ -175,7 +181,7 @@ HEALTHY = {
     "mixed precision, clipped": lambda s: on_digits(s, train_step=scaled(unscale=True)),
     "hinge": lambda s: on_digits(s, loss=nn.MultiMarginLoss(), optimizer=adam(3e-3)),
     "one batch is all": lambda s: on_digits(
-        s, batch_size=200, optimizer=adam(1e-2), **split(*(t[:400] for t in digits()), 200)
+        s, batch_size=100, optimizer=adam(1e-2), **split(*(t[:300] for t in digits()), 100)
     ),
     "two logits": lambda s: on_tumours(
         s, model=lambda: mlp(30, 2), loss=nn.CrossEntropyLoss(), **split(tumours()[0], tumours()[1].long(), 400)
