@@ -163,7 +163,7 @@ def test_without_timm_the_message_has_the_command(weights, monkeypatch):
 
 
 def test_it_is_restored_from_its_facts_and_its_numbers(backbone, tmp_path):
-    save_file(state_of(backbone), tmp_path / "backbone.safetensors")
+    save_file(state_of(backbone.net), tmp_path / "backbone.safetensors")
     again = restored(backbone.facts, tmp_path / "backbone.safetensors")
     assert torch.equal(again.features(images()), backbone.features(images()))
     assert again.facts == backbone.facts | {"left_out": [], "notes": []}

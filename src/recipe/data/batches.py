@@ -31,7 +31,7 @@ from recipe.tasks.task import Task
 @dataclass(frozen=True)
 class Split:
     """One split. x: (N, C, H, W) or (N, F) float32, standardised, in memory or on disk, or tokens (N, L) int64; y: as
-    Task.targets. texts: of tokens, what they were made of.
+    Task.targets. texts: what tokens or features were made of.
 
     A training part may have soft targets instead: y (N, K), probabilities of each class. folds: of a test split, the
     same examples standardised like each fold of the data. pictures: (N, C, H, W) in 0..1, the images of which x are the
@@ -170,6 +170,7 @@ def _data(
             (streamed | in_memory)[name],
             task.targets(part.actual).to(device),
             part.ids,
+            texts=_texts_of(store, part.rows) if features else (),
             pictures=_pictures(store, part.rows) if features else None,
         )
         for name, part in listed.items()
@@ -180,6 +181,12 @@ def _data(
         limits=scale.limits, columns=() if features else store.columns, window=None if features else store.window,
         features=features,
     )  # fmt: skip
+
+
+def _texts_of(store: Store, rows: np.ndarray) -> tuple[str, ...]:
+    """None where the inputs are no texts."""
+    texts = [] if store.kind.axes else store.texts()
+    return tuple(texts[row] for row in rows) if texts else ()
 
 
 def _pictures(store: Store, rows: np.ndarray) -> StreamedInputs | None:
@@ -230,6 +237,7 @@ def read_test(
     fits = _fitting({"test": streamed}, memory - 4 * taken / 2**30, workers, say)
     return Split(
         streamed.whole() if fits else streamed, data.task.targets(listed.actual).to(device), listed.ids,
+        texts=_texts_of(store, listed.rows) if data.features else (),
         pictures=_pictures(store, listed.rows) if data.features else None,
     )  # fmt: skip
 

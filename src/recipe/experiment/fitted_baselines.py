@@ -13,16 +13,13 @@ Predict = Callable[[Split], Tensor]
 
 def fit_baselines(data: Data, seed: int) -> dict[str, Predict]:
     """{name: split -> its predictions p (N, K)}, the simplest first; none of images, and of tables on disk."""
-    if data.tokenizer:
-        return {name: _of_texts(model) for name, model in fit_texts(data.task, data.train.texts, data.train.y).items()}
-    x = data.train.x
-    if data.kind.has_pixels or not isinstance(x, Tensor) or not isinstance(data.val.x, Tensor):
-        return {}
-    if data.features:
-        fitted = fit_embeddings(data.task, x, data.train.y)
-    else:
-        fitted = fit_table(data.task, x, data.train.y, seed)
-    return {name: _of_rows(model) for name, model in fitted.items()}
+    x, y = data.train.x, data.train.y
+    of_texts = fit_texts(data.task, data.train.texts, y) if data.train.texts else {}
+    fitted = {name: _of_texts(model) for name, model in of_texts.items()}
+    if data.tokenizer or data.kind.has_pixels or not isinstance(x, Tensor) or not isinstance(data.val.x, Tensor):
+        return fitted
+    rows = fit_embeddings(data.task, x, y) if data.features else fit_table(data.task, x, y, seed)
+    return fitted | {name: _of_rows(model) for name, model in rows.items()}
 
 
 def _of_texts(model: Fitted) -> Predict:

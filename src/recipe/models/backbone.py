@@ -129,9 +129,9 @@ def restored(facts: Mapping[str, Any], file: Path, device: str = "cpu") -> Backb
     )  # fmt: skip
 
 
-def state_of(backbone: Backbone) -> dict[str, Tensor]:
+def state_of(net: nn.Module) -> dict[str, Tensor]:
     """Its weights, on the CPU."""
-    return {name: value.detach().cpu().contiguous() for name, value in backbone.net.state_dict().items()}
+    return {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
 
 
 def weights_file(path: str) -> Path:
@@ -215,7 +215,7 @@ def _of(timm: ModuleType, name: str, state: dict[str, Tensor], device: str, wher
     fixed = bool(config.get("fixed_input_size"))
     return Backbone(
         name, net.to(device, memory_format=torch.channels_last), tuple(config["mean"]), tuple(config["std"]),
-        (height, width), fixed, config.get("interpolation", "bilinear"), config.get("crop_pct", 1.0), _sha256(state),
+        (height, width), fixed, config.get("interpolation", "bilinear"), config.get("crop_pct", 1.0), sha256_of(state),
         left_out, notes,
     )  # fmt: skip
 
@@ -274,7 +274,8 @@ def _difference(name: str, own: Mapping[str, Tensor], body: Mapping[str, Tensor]
     )
 
 
-def _sha256(state: Mapping[str, Tensor]) -> str:
+def sha256_of(state: Mapping[str, Tensor]) -> str:
+    """Of names, types, shapes and numbers."""
     content = hashlib.sha256()
     for name, value in state.items():
         content.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())

@@ -53,16 +53,19 @@ def dynamics(path: Path, passes: list[float], fit: Tensor, labels: list[str], ti
 
 def first_batch(path: Path, batch: Any, data: Any) -> None:
     """What entered the network, with its targets: images in their original values, rows of a table as they are, texts
-    as far as their words are in the vocabulary; of embeddings the images that they are of.
+    as far as their words are in the vocabulary; of embeddings the images or texts that they are of.
 
     batch: a BatchCapture.
     """
     entered, targets = batch.entered[0], data.task.shown(data.task.actual(batch.loaded[0][1]))
     if data.kind.has_pixels:
         sheets.pictures(path, data.pictures(entered), targets)
-    elif data.train.pictures:
-        nearest = torch.stack([((data.train.x[:] - row) ** 2).sum(1).argmin() for row in entered])
-        sheets.pictures(path, data.pictures_of(data.train, nearest.cpu()), targets)
+    elif data.features:
+        nearest = [int(((data.train.x[:] - row) ** 2).sum(1).argmin()) for row in entered]
+        if data.train.texts:
+            text_lines(path, [data.train.texts[i] for i in nearest], targets)
+        else:
+            sheets.pictures(path, data.pictures_of(data.train, torch.tensor(nearest)), targets)
     elif data.tokenizer:
         text_lines(path, [data.tokenizer.decode(row) for row in entered.cpu()], targets)
     else:

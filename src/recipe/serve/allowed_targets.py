@@ -122,8 +122,9 @@ def _is_network(built) -> bool:
 
 def _recipe_objection(built, target: str, node: dict) -> str:
     network = isinstance(built, FunctionType) or _is_network(built)
-    if network and _defined_in(built, "recipe.models") and not _defined_in(built, "recipe.models.backbone"):
-        return ""  # backbone: its functions read files and ask hubs
+    reads = any(_defined_in(built, f"recipe.models.{name}") for name in ("backbone", "encoder"))  # files, and hubs
+    if network and _defined_in(built, "recipe.models") and not reads:
+        return ""
     return "is not a network defined in recipe.models"
 
 

@@ -38,6 +38,8 @@ def training_range(data: Data) -> TrainingRange:
     if data.tokenizer:
         most = unknown_shares(cast(Tensor, x)).quantile(0.99).item()
         return TrainingRange([0.0], [most])
+    if data.features and not data.train.pictures:
+        return TrainingRange([], [])  # of texts that a frozen network reads: its tokenizer knows every word
     if data.kind.has_columns:
         ends = [torch.stack([part.amin(0), part.amax(0)]) for part in x.split(rows_per_chunk(x.shape))]
         low, high = torch.cat(ends).amin(0), torch.cat(ends).amax(0)

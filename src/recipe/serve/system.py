@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -35,7 +36,10 @@ from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json
 from recipe.metrics.scores import weighted
-from recipe.models.backbone import Backbone, restored
+from recipe.models import backbone as of_images
+from recipe.models import encoder as of_texts
+from recipe.models.backbone import Backbone
+from recipe.models.encoder import Encoder
 from recipe.serve import saved_tokenizer
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
 from recipe.serve.input_drift import TrainingRange, drift, drift_of_texts, training_range
@@ -76,7 +80,7 @@ class System:
     thresholds: tuple[float, ...]
     device: str
     tokenizers: list[Tokenizer] = field(default_factory=list)
-    backbone: Backbone | None = None
+    backbone: Backbone | Encoder | None = None
 
     @property
     def task(self) -> Task:
@@ -112,6 +116,8 @@ class System:
 
     def drift(self, inputs: np.ndarray) -> list[str]:
         """How each of these inputs differs from the training examples (serve.input_drift); empty where it does not."""
+        if isinstance(self.backbone, Encoder):
+            return [""] * len(inputs)
         if self.tokenizers:
             return drift_of_texts(self.training_range, self.tokenizers[0].encode(inputs.tolist()))
         return drift(self.training_range, torch.from_numpy(inputs).float() / _top(self.form), self.form.columns)
@@ -131,6 +137,8 @@ class System:
         """Like each fold."""
         if self.tokenizers:
             return [tokenizer.encode(raw.tolist()).to(self.device) for tokenizer in self.tokenizers]
+        if isinstance(self.backbone, Encoder):
+            return [scale(self.backbone.features(raw.tolist())) for scale in self.scales]
         x = torch.from_numpy(raw).to(self.device)
         x = self.backbone.features(x, self.form.window) if self.backbone else x
         return [scale(x.clone()) for scale in self.scales]
@@ -224,8 +232,8 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     try:
         form = InputForm.of_facts(facts["inputs"])
         described, expected = [facts, *facts.get("further_folds", ())], TrainingRange(**facts["seen"])
-        tasks, texts = [task_of(one["task"]) for one in described], not form.kind.axes
         frozen = facts.get("backbone")
+        tasks, texts = [task_of(one["task"]) for one in described], not form.kind.axes and frozen is None
         scales = [] if texts else [_scale(one, form, frozen is not None, device) for one in described]
         words = [one["tokenizer"] for one in described] if texts else []
         entries = facts["members"]
@@ -241,7 +249,7 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
         channels = form.shape[0] if form.kind.axes else 0
         widths = {len(one[name]) for one in described for name in ("mean", "std")} if scales else {channels}
         sound = sound and (len(widths) == 1 if frozen else widths == {channels})
-        sound = sound and (frozen is None or (isinstance(frozen, dict) and form.kind.has_pixels))
+        sound = sound and (frozen is None or (isinstance(frozen, dict) and not form.kind.has_columns))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
         raise RecipeError(f"{folder / 'system.yaml'} is not the description of a system: {cause(error)}") from None
     if not sound:
@@ -254,7 +262,8 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     if refused := refused + [one for each in words[:1] for one in saved_tokenizer.refused(each, "tokenizer", trust)]:
         raise RecipeError(consent_message(refused, folder / "system.yaml"))
     tokenizers = [saved_tokenizer.built(each, where) for each in words]
-    backbone = _backbone(folder, frozen, files, device) if frozen else None
+    restored = of_images.restored if form.kind.has_pixels else of_texts.restored
+    backbone = _backbone(folder, restored, frozen, files, device) if frozen else None
     example = partial(_example, form, tokenizers, widths.pop() if frozen else None)
     members = [
         _member(folder, model, front, files[name], partial(example, fold, device), tasks[0].width)
@@ -267,11 +276,13 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     )  # fmt: skip
 
 
-def _backbone(folder: Path, facts: dict, files: dict[str, Path], device: str) -> Backbone:
+def _backbone(
+    folder: Path, restored: Callable, facts: dict, files: dict[str, Path], device: str
+) -> Backbone | Encoder:  # fmt: skip
     if BACKBONE not in files:
         raise RecipeError(f"{folder / 'system.yaml'} lists no SHA-256 of {BACKBONE}. {ANEW}")
     try:
-        return restored(facts, files[BACKBONE], device)
+        return cast(Backbone | Encoder, restored(facts, files[BACKBONE], device))
     except (LookupError, TypeError, ValueError) as error:
         raise RecipeError(f"{folder / 'system.yaml'}, backbone: {cause(error)}. {ANEW}") from None
 

@@ -84,7 +84,9 @@ def require_same_weights(model: dict) -> None:
 
 
 def _weights_paths(model: dict) -> dict[str, Path]:
-    return {"weights": _path(model["weights"])} if model.get("weights") else {}
+    named = {"weights": _path(model["weights"])} if model.get("weights") else {}
+    folder = _path(model.get("backbone", ""))  # of texts, its name or the folder of its files
+    return named | ({"backbone": folder} if model.get("backbone") and folder.is_dir() else {})
 
 
 def _hash_all(places: dict[str, Path], cache: "_Cache") -> dict[str, dict]:

@@ -22,7 +22,7 @@ def load_data(run: Run, folds: bool = False) -> Data:
 def data_of(cfg: DictConfig, device: str, say: Callable[[str], None], folds: bool = False) -> Data:
     """Train and val, as a stage's config has them."""
     tokenizer = part(cfg, "tokenizer")
-    backbone = backbone_of(plain(cfg, "model")).get("backbone", "")
+    backbone = backbone_of(plain(cfg, "model")).get("backbone", "").rstrip("/").rsplit("/", 1)[-1]
     data = batches.load(
         plain(cfg, "data"), device, metric=metric(cfg), folds=folds, tokenizer=tokenizer, backbone=backbone, say=say,
         **_reading(cfg),

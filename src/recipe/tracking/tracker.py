@@ -263,8 +263,9 @@ def _alive(pid: int) -> bool:
 def requirements(system: Path) -> list[str]:
     """What the saved system needs to predict, at the versions it was made with. system: its folder."""
     names = ("torch", "numpy", "hydra-core", "omegaconf", "pillow", "pyarrow", "pyyaml", "safetensors", "simplejpeg")
-    backbone = ("timm",) if (system / "backbone.safetensors").is_file() else ()
-    return [f"{name}=={version(name)}" for name in (*names, "pandas", "torchvision", *backbone)]
+    frozen = (system / "backbone.safetensors").is_file()
+    builders = [name for name in ("timm", "transformers") if frozen and name in sys.modules]
+    return [f"{name}=={version(name)}" for name in (*names, "pandas", "torchvision", *builders)]
 
 
 @contextlib.contextmanager

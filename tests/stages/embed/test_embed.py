@@ -91,7 +91,7 @@ def test_the_cost_is_said_before_the_work(store, model, tmp_path):
 
 def test_rows_of_a_table_have_no_features(model, tmp_path):
     _, rows = stored(Wide([((1, 2), 0), ((3, 4), 1)]), tmp_path / "store")
-    with pytest.raises(RecipeError, match="is of images, and the inputs are rows of features"):
+    with pytest.raises(RecipeError, match="is of images or texts, and the inputs are rows of features"):
         embed(rows, model, Silent(tmp_path))
 
 
@@ -131,8 +131,8 @@ def test_what_is_wrong_is_noticed(embedded):
     other_copy[-1] += 1
     cases = {
         "every_feature_is_finite": spoilt(embedded, broken),
-        "other_images_have_other_features": spoilt(embedded, np.repeat(values[:1], COUNT, 0)),
-        "equal_images_have_equal_features": spoilt(embedded, other_copy),
+        "other_inputs_have_other_features": spoilt(embedded, np.repeat(values[:1], COUNT, 0)),
+        "equal_inputs_have_equal_features": spoilt(embedded, other_copy),
         "features_do_not_depend_on_the_batch": replace(embedded, again=embedded.again + 0.01 * values.std()),
         "images_are_large_enough": replace(embedded, shape=(3, 64, 64)),
     }
@@ -152,7 +152,7 @@ def test_a_network_in_training_mode_is_noticed(store, model, tmp_path, monkeypat
     monkeypatch.setattr(backbone, "load_backbone", careless)
     found = verdicts(embed(store, model, Silent(tmp_path)))
     assert found["features_do_not_depend_on_the_batch"] == FAIL
-    assert found["equal_images_have_equal_features"] == FAIL
+    assert found["equal_inputs_have_equal_features"] == FAIL
 
 
 def test_the_figures_show_what_enters_and_a_plane(embedded, store, tmp_path):

@@ -12,7 +12,7 @@ NOTHING = "the model has no pretrained network"
 
 @check(source="Recipe 2, visualize just before the net")
 def every_feature_is_finite(e: Embedded) -> Verdict:
-    """No feature of any image is NaN or infinite. Counted: the images with one that is.
+    """No feature of any input is NaN or infinite. Counted: the inputs with one that is.
 
     Images with NaN, which the audit lists; or weights that are damaged.
     """
@@ -22,9 +22,9 @@ def every_feature_is_finite(e: Embedded) -> Verdict:
 
 
 @check(source="Recipe 3, pretrained networks")
-def other_images_have_other_features(e: Embedded, share: float = 0.9) -> Verdict:
-    """Different images have different features. The value: how many different features there are, as a share of the
-    different images.
+def other_inputs_have_other_features(e: Embedded, share: float = 0.9) -> Verdict:
+    """Different inputs have different features. The value: how many different features there are, as a share of the
+    different inputs.
 
     A network that answers the same whatever it sees: its weights do not belong to it, or its inputs are all but
     constant, as of bytes that are taken for numbers from 0 to 1.
@@ -35,23 +35,23 @@ def other_images_have_other_features(e: Embedded, share: float = 0.9) -> Verdict
 
 
 @check(source="Recipe 2, fix random seed")
-def equal_images_have_equal_features(e: Embedded) -> Verdict:
-    """Copies of an image have the same features, bit for bit. Counted: the images with copies whose features differ.
+def equal_inputs_have_equal_features(e: Embedded) -> Verdict:
+    """Copies of an input have the same features, bit for bit. Counted: the inputs with copies whose features differ.
 
-    The network draws random numbers (it is not in evaluation mode), or what it gives depends on the other images of its
+    The network draws random numbers (it is not in evaluation mode), or what it gives depends on the other inputs of its
     batch.
     """
     of = defaultdict(set)
     for image, features in zip(e.inputs, e.outputs, strict=True):
         of[image].add(features)
     if len(of) == len(e.inputs):
-        return skip("no image has a copy" if e.backbone else NOTHING)
+        return skip("no input has a copy" if e.backbone else NOTHING)
     return exactly(sum(len(features) > 1 for features in of.values()), 0)
 
 
 @check(source="Recipe 2, fix random seed")
 def features_do_not_depend_on_the_batch(e: Embedded, limit: float = 1e-4) -> Verdict:
-    """Computed once more in other batches, a sample of images has the same features. The value: their largest
+    """Computed once more in other batches, a sample of inputs has the same features. The value: their largest
     difference, in standard deviations.
 
     The network draws random numbers, or batch norm uses the statistics of the batch: it is not in evaluation mode.
@@ -70,12 +70,28 @@ def images_are_large_enough(e: Embedded, share: float = 0.8) -> Verdict:
 
     A network knows things at the size that they had in its training. `data: {size: ...}` in params.yaml.
     """
-    if not e.backbone:
-        return skip(NOTHING)
-    entering, own = min(e.entering), min(e.backbone.size)
+    if not e.backbone or e.entering is None:
+        return skip("the inputs are no images" if e.backbone else NOTHING)
+    entering, own = min(e.entering), e.trained_with
     finding = (
         f"The images are stored with {entering} pixels, and {e.backbone.name} was trained with {own}. On photographs "
         "of ants and bees, the accuracy of a linear head on an EfficientNet-lite0, trained with 224, fell from 0.95 at "
         f"192 to 0.91 at 128 and 0.82 at 64. Set `data: {{size: {own}}}` in params.yaml, if the files have that many."
     )
     return above(entering / own, share, finding=finding)
+
+
+@check(source="Recipe 3, pretrained networks", gate=False)
+def texts_fit_the_network(e: Embedded, share: float = 0.01) -> Verdict:
+    """Hardly any text is longer than what the network reads of it. The value: the share of the texts that are cut.
+
+    What follows the last token that is read is not seen.
+    """
+    if not e.backbone or e.entering is not None:
+        return skip("the inputs are no texts" if e.backbone else NOTHING)
+    cut = e.cut / max(1, len(e.values))
+    finding = (
+        f"{cut:.1%} of the {len(e.values):,} texts have more than the {e.trained_with:,} tokens that "
+        f"{e.backbone.name} reads, and what follows is not seen."
+    )
+    return below(cut, share, finding=finding)
