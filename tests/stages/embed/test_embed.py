@@ -116,7 +116,9 @@ def test_chunks_change_no_bit(store, model, tmp_path, monkeypatch, embedded):
 
 
 def test_a_healthy_network_passes_every_claim(embedded):
-    assert set(verdicts(embedded).values()) == {PASS}
+    found = verdicts(embedded)
+    assert found.pop("texts_fit_the_network") == SKIP
+    assert set(found.values()) == {PASS}
 
 
 def spoilt(e: Embedded, values: np.ndarray, **more) -> Embedded:
