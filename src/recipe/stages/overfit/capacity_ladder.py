@@ -26,7 +26,11 @@ from recipe.train.lane import Row, Trained
 
 RISE = 0.05  # of the validation loss above its lowest, as a share of it, from which on a model counts as overfitted
 DEPTH, PASSES = "model.depth", "train.epochs"
-LONGER = 4  # times the passes that a linear model is given before it is replaced by one with a hidden layer
+LONGER = 64  # times the passes that a linear model is given before it is replaced by one with a hidden layer
+# Of the loss that counts as learned, for heads on embeddings: a linear one has learned the training set by heart long
+# before it is near its optimum, where logistic regression is. With the whole, 420 SMS gave a validation loss of 0.085
+# after all changes, logistic regression 0.047.
+EMBEDDED = 0.1
 
 
 @dataclass
@@ -70,7 +74,8 @@ def irreducible_loss(data: Data) -> float:
 
 def enough_loss(cfg: DictConfig, data: Data) -> float:
     """The training loss at which the training set counts as learned: conf's, or the task's, above what is reachable."""
-    return irreducible_loss(data) + (data.task.enough if cfg.enough is None else float(cfg.enough))
+    usual = EMBEDDED * data.task.enough if data.features else data.task.enough
+    return irreducible_loss(data) + (usual if cfg.enough is None else float(cfg.enough))
 
 
 def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:
