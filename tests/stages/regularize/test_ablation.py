@@ -113,7 +113,8 @@ def test_a_candidate_without_effect_is_kept_at_no_more_than_the_nominal_rate(mon
     chance, repeats, kept = np.random.default_rng(0), 600, 0
     cfg = config({"levels": [{"model.dropout": 0.1 * (i + 1)} for i in range(levels)]})
     monkeypatch.setattr(ablation, "inapplicable", lambda *args: "")
-    monkeypatch.setattr(ablation, "resolved", lambda cfg, kept, change: change)
+    monkeypatch.setattr(ablation, "resolved", lambda cfg, data, kept, change: change)
+    monkeypatch.setattr(ablation, "_refused", lambda *args: "")
     for _ in range(repeats):
         result = ablated(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
         kept += result.candidates[0].kept
@@ -160,9 +161,25 @@ def test_early_stopping_trains_nothing_and_a_larger_model_does(monkeypatch):
 def test_a_value_can_be_a_multiple_of_what_it_is_by_then():
     cfg = config()
     done = ablation.resolved(
-        cfg, {"model.width": 5}, {"model.width": "x0.5", "train.epochs": "x2", "optimizer.lr": "x3"}
+        cfg, DATA, {"model.width": 5}, {"model.width": "x0.5", "train.epochs": "x2", "optimizer.lr": "x3"}
     )
     assert done == {"model.width": 2, "train.epochs": 40, "optimizer.lr": pytest.approx(9e-4)}
+
+
+def test_a_share_of_the_images_is_of_the_size_that_they_have_by_then():
+    smaller = {"train.input_size": "x0.75"}
+    assert ablation.resolved(config(), DATA, {}, smaller) == {"train.input_size": 6}
+    assert ablation.resolved(config(), DATA, {"train.input_size": 4}, smaller) == {"train.input_size": 3}
+
+
+def test_a_change_that_the_model_cannot_take_is_skipped_with_the_reason(monkeypatch):
+    """Poolings of a network for larger images leave nothing of four pixels."""
+    base = arm("base", [1.0, 1.0, 1.0])
+    cfg = config({"change": {"train.input_size": 4}})
+    cfg = OmegaConf.merge(cfg, {"model": None}, {"model": {"_target_": "recipe.models.resnet.resnet9", "width": 2}})
+    done = ablated(cfg, monkeypatch, lambda changes: [0.0, 0.0, 0.0], base)
+    assert "cannot take inputs" in done.candidates[0].skipped
+    assert not done.kept
 
 
 FLIP = {"_target_": "recipe.train.augment.Flip", "share": 0.5}
@@ -181,10 +198,10 @@ def test_a_group_is_replaced_as_a_whole():
 
 def test_an_augmentation_comes_on_top_of_those_that_were_kept():
     cfg = config()
-    assert ablation.resolved(cfg, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
-    two = ablation.resolved(cfg, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
+    assert ablation.resolved(cfg, DATA, {}, {"+augment": CUTOUT}) == {"augment": CUTOUT}  # none was kept
+    two = ablation.resolved(cfg, DATA, {"train.augment": True, "augment": FLIP}, {"+augment": CUTOUT})["augment"]
     assert two == {"_target_": ablation.COMPOSE, "_convert_": "all", "augments": [FLIP, CUTOUT]}
-    three = ablation.resolved(cfg, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
+    three = ablation.resolved(cfg, DATA, {"train.augment": True, "augment": two}, {"+augment": FLIP})["augment"]
     assert three["augments"] == [FLIP, CUTOUT, FLIP]
     lane = build.lane(cfg, DATA, 0, {"train.augment": True, "augment": three, "train.epochs": 0.1})
     assert len(build.train(cfg, DATA, [lane], Silent(), "three")[0].curve) == 2
@@ -213,7 +230,7 @@ def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
                 continue
             assert ablation.inapplicable(cfg, data, {}, requested) == ""
             model = {"model": {"_target_": "recipe.models.plain.mlp"}} if data is TABLE else {}
-            build.lane(cfg, data, 0, model | ablation.resolved(cfg, {}, requested))
+            build.lane(cfg, data, 0, model | ablation.resolved(cfg, data, {}, requested))
 
 
 def test_candidates_for_imbalanced_classes_are_skipped_with_a_reason_where_classes_are_even(monkeypatch):

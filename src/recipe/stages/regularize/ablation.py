@@ -168,7 +168,7 @@ def _prepare(
         if reason := no_need or inapplicable(cfg, data, result.changes, level.change):
             level.skipped = reason
             continue
-        level.change = resolved(cfg, result.changes, level.change)
+        level.change = resolved(cfg, data, result.changes, level.change)
         changes = merge_changes(result.changes, level.change)
         if (reason := _refused(cfg, data, changes)) or (
             {"augment", "train.augment"} & set(level.change) and (reason := closed_gates(changes))
@@ -203,13 +203,16 @@ def too_even(data: Data, least: float | None) -> str:
 
 
 def _refused(cfg: DictConfig, data: Data, changes: dict) -> str:
-    """Why these changes do not exist for the task, as label smoothing of quantities and balanced batches of labels."""
+    """Why these changes do not exist for the task, as label smoothing of quantities and balanced batches of labels, or
+    for the model, as images that are too small for its poolings."""
     config = changed(cfg, changes, TRAINING)
     try:
         build.loss(config, data)
         build.sampler(config, data)
+        build.model(config, data, cfg.seed)
     except RecipeError as error:
-        return str(error).removeprefix(place("loss")).removeprefix(place("sampler")).rstrip(".")
+        text = str(error).removeprefix(place("loss")).removeprefix(place("sampler")).removeprefix("conf/model: ")
+        return text.rstrip(".")
     return ""
 
 
@@ -248,13 +251,14 @@ def inapplicable(cfg: DictConfig, data: Data, kept: dict, change: dict) -> str:
         return f"this model, loss or optimizer has no {', '.join(missing)}"
     if reasons := [data.kind.impossible[key] for key in keys if key in data.kind.impossible]:
         return reasons[0]
+    wanted = resolved(cfg, data, kept, change)
     if any(key.split(".")[0] == "augment" or key == "train.augment" for key in keys):
-        augmented = changed(cfg, kept | resolved(cfg, kept, change), TRAINING)
+        augmented = changed(cfg, kept | wanted, TRAINING)
         if not build.can_augment(augmented, data):
             return f"the inputs are not {build.augmented_inputs(augmented)}"
-    if set(keys) & SIZES and _same_size(cfg, data, kept, resolved(cfg, kept, change)):
+    if set(keys) & SIZES and _same_size(cfg, data, kept, wanted):
         return f"{' and '.join(sorted(set(keys) & SIZES))} changes nothing: the model has no hidden layer"
-    if (size := change.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
+    if (size := wanted.get("train.input_size")) and size >= max(data.train.x.shape[2:]):
         return f"the images are no larger than {size} pixels"
     return ""
 
@@ -266,15 +270,19 @@ def _same_size(cfg: DictConfig, data: Data, kept: dict, change: dict) -> bool:
     return build.shapes(before) == build.shapes(after)
 
 
-def resolved(cfg: DictConfig, kept: dict, change: dict) -> dict:
-    """`x2` becomes twice the present value; `+augment` becomes the augmentation that is kept followed by this one."""
+def resolved(cfg: DictConfig, data: Data, kept: dict, change: dict) -> dict:
+    """`x2` becomes twice the present value, of `train.input_size` that of the images where it has none; `+augment`
+    becomes the augmentation that is kept followed by this one."""
     now = changed(cfg, kept, TRAINING)
     values: dict[str, Any] = {}
     for key, value in change.items():
         if key == "+augment":
             values["augment"] = _added(now, value)
         else:
-            values[key] = multiplied(value, OmegaConf.select(now, key))
+            present = OmegaConf.select(now, key)
+            if key == "train.input_size" and present is None:
+                present = max(data.window or data.train.x.shape[2:])
+            values[key] = multiplied(value, present)
     return values
 
 
