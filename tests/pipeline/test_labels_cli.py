@@ -5,6 +5,7 @@ import pytest
 import yaml
 from clone import Clone, fresh
 
+from recipe.config.compose import STAGES
 from recipe.files import read_csv, read_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("labels by commands")]  # one clone for both
@@ -37,8 +38,7 @@ def clone(tmp_path_factory) -> Clone:
 
 
 def test_a_whole_pipeline_of_several_labels_closes_no_gate(clone):
-    stages = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
-    gates = [c for s in stages for c in clone.report(s)["checks"] if c["gate"]]
+    gates = [c for s in STAGES for c in clone.report(s)["checks"] if c["gate"]]
     assert not [c["check"] for c in gates if c["verdict"] in ("fail", "error")]
     metrics = clone.report("ensemble")["metrics"]
     assert metrics["test_macro_average_precision_low"] > 0.5

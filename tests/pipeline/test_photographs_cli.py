@@ -6,6 +6,7 @@ import yaml
 from clone import Clone, fresh
 from PIL import Image
 
+from recipe.config.compose import STAGES
 from recipe.files import read_csv, read_json, read_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("photographs by commands")]  # one clone for all
@@ -44,8 +45,7 @@ def clone(tmp_path_factory) -> Clone:
 
 
 def test_a_whole_pipeline_closes_no_gate(clone):
-    stages = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
-    gates = [c for s in stages for c in clone.report(s)["checks"] if c["gate"]]
+    gates = [c for s in STAGES for c in clone.report(s)["checks"] if c["gate"]]
     assert not [c["check"] for c in gates if c["verdict"] in ("fail", "error")]
     assert clone.report("ensemble")["metrics"]["test_accuracy_low"] > 0.6
     store = read_json(clone.root / "runs/prepare/store.json")

@@ -92,7 +92,7 @@ def test_a_run_says_what_made_it_and_what_it_found(whole):
         gates = {f"gate.{c['check']}": c["verdict"] for c in report["checks"] if c["gate"]}
         assert {k: v for k, v in tags.items() if k.startswith("gate.")} == gates
         assert run.data.metrics.items() >= exact["metrics"].items()
-        assert tags.get("recipe.data") in fingerprints or stage in ("split", "report")
+        assert tags.get("recipe.data") in fingerprints or stage in ("split", "embed", "report")
 
 
 def test_a_runs_params_are_what_was_chosen(whole):
