@@ -60,7 +60,7 @@ def test_more_effort_is_more_of_everything(efforts):
 def test_effort_changes_no_stage_that_takes_no_number_from_it(efforts):
     quick, normal = efforts["quick"], efforts["normal"]
     changed = [stage for stage in STAGES if quick[stage] != normal[stage]]
-    assert changed == ["baseline", "regularize", "tune", "ensemble"]
+    assert changed == ["baseline", "overfit", "regularize", "tune", "ensemble"]
 
 
 def test_gates_are_the_same_at_every_effort(efforts):

@@ -40,12 +40,14 @@ def _overfit_batch(
     x, y = s.batch(size)
     lowest = lowest_loss(s, y)
     losses: list[float] = []
+    settled = 0  # steps at the limit
     with seeded(s.seed, "train"):
         while len(losses) < steps or (_still_falls(losses, lowest) and len(losses) < 4 * steps):
             losses.append(float(s.train_step(model, optimizer, x, y, s.loss)))
             reached = len(losses) > 20 and max(losses[-20:]) < lowest + 0.3 * limit * (losses[0] - lowest)
-            if reached and len(losses) % SETTLING == 0 and _score(s, model, x, y) >= right:
+            if reached and settled % SETTLING == 0 and _score(s, model, x, y) >= right:
                 break
+            settled += reached
     first, recent = losses[0], losses[-20:]
     outputs = s.outputs(model, x)
     in_eval_mode = s.loss(outputs, y).item()
