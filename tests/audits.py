@@ -3,6 +3,7 @@
 import pytest
 
 from recipe.data.store import Store
+from recipe.data.stored_features import StoredFeatures
 from recipe.stages.audit.audit import Audit, audit
 from recipe.stages.audit.flags import FlagLimits
 from recipe.stages.prepare.write_store import prepare
@@ -38,11 +39,12 @@ class Measured:
         return self.values[index], self.targets[index].tolist()
 
 
-def audit_of(source, folder) -> tuple[Audit, Store]:
-    """Without the probes, which tests/stages/audit/test_probes.py examines."""
+def audit_of(source, folder, features=None) -> tuple[Audit, Store]:
+    """Without the probes, which tests/stages/audit/test_probes.py examines. features: (N, D), of a network."""
     config = {"_target_": type(source).__name__}
     prepare(source, config, folder)
     store = Store.open(config, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recipe.stages.audit.audit.run_probes", lambda *_, **__: [])
-        return audit(store, LIMITS, seed=0), store
+        stored = None if features is None else StoredFeatures(folder, features, {"name": "a network"})
+        return audit(store, LIMITS, seed=0, features=stored), store

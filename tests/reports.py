@@ -42,6 +42,11 @@ FAKE = {
         "metrics": {"examples": 1797, "classes": 10},
         "checks": [check("every_input_reads"), check("every_label_is_known")],
     },
+    "embed": {
+        "summary": "The model has no pretrained network: no features were computed.",
+        "metrics": {"features": 0},
+        "checks": [check("every_feature_is_finite", None, "the model has no pretrained network", verdict="skip")],
+    },
     "audit": {
         "summary": "No duplicate contradicts another; 14 outliers are worth a look.",
         "metrics": {"near_duplicates": 6, "outliers": 14, "smallest_class": 174},
@@ -56,11 +61,6 @@ FAKE = {
         "summary": "1,077 train, 360 validation and 360 test examples.",
         "metrics": {"train": 1077, "val": 360, "test": 360},
         "checks": [check("no_group_in_two_splits"), check("class_shares_agree", 0.0061, "< 0.02")],
-    },
-    "embed": {
-        "summary": "The model has no pretrained network: no features were computed.",
-        "metrics": {"features": 0},
-        "checks": [check("every_feature_is_finite", None, "the model has no pretrained network", verdict="skip")],
     },
     "baseline": {
         "summary": "The small conv net reaches 95.83 % on validation, the constant 10.28 %.",

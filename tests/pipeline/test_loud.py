@@ -70,7 +70,7 @@ def split(tmp_path_factory) -> Clone:
         clone.write(f"conf/{group}/{name}.yaml", f"_target_: own.bugs.{name}\n{partial}")
     clone.choose_table()
     clone.choose(model="mlp")
-    clone.repro("embed")
+    clone.repro("split")
     return clone
 
 

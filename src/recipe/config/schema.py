@@ -307,9 +307,9 @@ class Report(Base):
 
 BY_STAGE: dict[str, type[Base]] = {  # in the order of the recipe
     "prepare": Prepare,
+    "embed": Embed,
     "audit": Audit,
     "split": Split,
-    "embed": Embed,
     "baseline": Baseline,
     "overfit": Overfit,
     "regularize": Regularize,

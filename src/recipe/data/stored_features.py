@@ -28,6 +28,12 @@ class StoredFeatures:
     facts: dict[str, Any]
 
     @classmethod
+    def of_store(cls, fingerprint: str, folder: Path = FOLDER) -> "StoredFeatures | None":
+        """Of whichever network; None where the model has none. Raises RecipeError for those of other data."""
+        facts = read_json(folder / FACTS).get("backbone", {})
+        return cls.open(facts["name"], fingerprint, folder) if facts else None
+
+    @classmethod
     def open(cls, backbone: str, fingerprint: str, folder: Path = FOLDER) -> "StoredFeatures":
         """backbone: the name that the config chose. fingerprint: of the store. Raises RecipeError for those of another
         network or of other data."""

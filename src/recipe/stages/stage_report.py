@@ -22,9 +22,9 @@ OFF_THE_EDGE = 1e-6  # more than the noise, less than a digit
 METRIC = "<metric>"
 COLUMNS = {
     "prepare": ("examples", "problems"),
+    "embed": (),
     "audit": ("near_copies", "suspect_labels"),
     "split": ("train", "val", "test"),
-    "embed": (),
     "baseline": ("val_loss", f"val_{METRIC}"),
     "overfit": ("train_loss", "val_loss"),
     "regularize": ("val_loss", f"val_{METRIC}"),

@@ -132,13 +132,32 @@ def test_what_is_wrong_is_noticed(embedded):
     other_copy = values.copy()
     other_copy[-1] += 1
     cases = {
-        "every_feature_is_finite": spoilt(embedded, broken),
+        "every_feature_is_finite": spoilt(embedded, broken, damaged=1),
         "other_inputs_have_other_features": spoilt(embedded, np.repeat(values[:1], COUNT, 0)),
         "equal_inputs_have_equal_features": spoilt(embedded, other_copy),
         "features_do_not_depend_on_the_batch": replace(embedded, again=embedded.again + 0.01 * values.std()),
         "images_are_large_enough": replace(embedded, shape=(3, 64, 64)),
     }
     assert {name: verdicts(e)[name] for name, e in cases.items()} == dict.fromkeys(cases, FAIL)
+
+
+def test_damaged_weights_are_not_images_that_are_not_finite(store, model, tmp_path, monkeypatch):
+    from recipe.models import backbone
+
+    images = np.random.default_rng(0).random((4, SIDE, SIDE, 3), np.float32)
+    images[1, 2, 3, 0] = np.nan  # the audit counts these
+    _, holes = stored(Set([(image, i % 2) for i, image in enumerate(images)]), tmp_path / "holes")
+    healthy, rows = backbone.load_backbone, embed(holes, model, Silent(tmp_path))
+    assert rows.finite.tolist() == [True, False, True, True]
+    assert verdicts(rows)["every_feature_is_finite"] == PASS
+
+    def damaged(*args):
+        loaded = healthy(*args)
+        next(loaded.net.parameters()).data[0] = np.nan
+        return loaded
+
+    monkeypatch.setattr(backbone, "load_backbone", damaged)
+    assert verdicts(embed(store, model, Silent(tmp_path)))["every_feature_is_finite"] == FAIL
 
 
 def test_a_network_in_training_mode_is_noticed(store, model, tmp_path, monkeypatch):

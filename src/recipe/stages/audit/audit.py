@@ -7,6 +7,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recipe.data.store import Store
+from recipe.data.stored_features import StoredFeatures
 from recipe.inputs.inputs import Inputs
 from recipe.stages.audit import embeddings, tables, texts
 from recipe.stages.audit.bias import ORDER, Bias, bias, name_columns
@@ -49,9 +50,20 @@ class Measurements:
     points: np.ndarray  # (M, D) vectors that are close where the inputs look alike
     residual: np.ndarray  # (M,) what the points leave out of each input
     label_features: np.ndarray  # (M, D') the features that labels are judged by
+    features_name: str  # of what these are
     pairs: list[Pair]  # copies, by rows
     pixels: Statistics | None = None
     table: tables.ColumnProblems | None = None
+
+
+@dataclass(frozen=True)
+class SeenByNetwork:
+    """What the features of a pretrained network say, of M distinct inputs."""
+
+    label_features: np.ndarray  # (M, D'), as in Measurements
+    features_name: str
+    similar: Neighbours  # by what a network mainly answers
+    rare: Neighbours  # by all that it answers, however faintly
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Audit:
     pairs: list[Pair]
     order: Order
     actual: np.ndarray  # (N,) class numbers, or (N, K) labels or quantities
+    features: str  # by what the targets are judged
     judged: Judged | None  # how far the other examples contradict the targets
     metadata_bias: Bias | Explained | None  # whether metadata predict the label
     statistics_bias: (
@@ -75,8 +88,14 @@ class Audit:
     table: tables.ColumnProblems | None
 
 
-def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: None) -> Audit:
-    """Measures every example of the store; the same bits whatever the number of threads."""
+def audit(
+    store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: None, features: StoredFeatures | None = None
+) -> Audit:
+    """Measures every example of the store; the same bits whatever the number of threads.
+
+    features: of a frozen network, where there is one. Then labels, neighbours and outliers are judged by them, instead
+    of by what is computed here; copies are still what shows the same.
+    """
     columns, meanings = _stored_columns(store)
     first, which = _distinct(columns["hash"])
     with threadpool_limits(1):
@@ -84,6 +103,8 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         measured = measure(store, first, columns, seed, say)
         say(f"{len(which):,} examples measured")
         near = nearest(measured.points, measured.residual)
+        seen = _seen_by(features, first, seed) if features else None
+        similar, rare = (seen.similar, seen.rare) if seen else (near, None)
         targets = targets_of(store.task)
         actual = actual_of(store.task, columns["label"])
         kind = targets.kinds(actual)
@@ -91,11 +112,11 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
         order = order if store.task.classes else replace(order, gain=0.0)  # no accuracy of a class
         pairs = measured.pairs + (_near_rows(near, first, limits) if store.kind.has_columns else [])
         columns |= measured.columns
-        columns |= neighbour_columns(columns, near, first, which, pairs)
+        columns |= neighbour_columns(columns, similar, first, which, pairs)
         side = min(store.inputs.shape[2:]) if store.kind.has_pixels else 0
-        columns |= outliers(columns | {"label": kind}, near, first, which, side, limits.outlier)
+        columns |= outliers(columns | {"label": kind}, near, first, which, side, limits.outlier, rare)
         groups = fold_groups(columns)
-        doubts = judged(targets, measured.label_features[which], actual, groups, seed)
+        doubts = judged(targets, (seen or measured).label_features[which], actual, groups, seed)
         say("labels compared with cross-validated predictions")
         biases = _biases(store, columns, measured, targets, actual, groups, seed)
         best = _shortcut(store, actual)
@@ -106,10 +127,10 @@ def audit(store: Store, limits: FlagLimits, seed: int, say: Say = lambda text: N
     meanings = meanings | measured.meanings | _meanings(doubts)
     columns = {name: columns[name] for name in meanings if name in columns}
     meanings = {name: meanings[name] for name in columns}
-    shown = _neighbour_rows(near, first, which)
+    shown = _neighbour_rows(similar, first, which)
     return Audit(
-        store.kind, columns, meanings, shown, pairs, order, actual, doubts, *biases, probes, best, measured.pixels,
-        measured.table,
+        store.kind, columns, meanings, shown, pairs, order, actual, (seen or measured).features_name, doubts,
+        *biases, probes, best, measured.pixels, measured.table,
     )  # fmt: skip
 
 
@@ -154,33 +175,50 @@ def _measure_images(store: Store, first: np.ndarray, stored: Columns, seed: int,
     points, residual = pixel_components(store.inputs, first)
     small = min(store.inputs.shape[2:]) < embeddings.SMALL
     label_features = points if small else embeddings.of_images(store.inputs[first], seed)
+    named = f"{label_features.shape[1]} principal components of the {'pixels' if small else 'codes of patches'}"
     count, (channels, height, width) = len(stored["row"]), store.inputs.shape[1:]
     sizes = np.stack([stored.get(name, np.full(count, n)) for name, n in (("height", height), ("width", width))], 1)
     fixed = {"height": np.full(count, height), "width": np.full(count, width), "channels": np.full(count, channels)}
     fixed = {name: values for name, values in fixed.items() if name not in stored}
     pairs = find_pairs(store.picture, stored["hash"].tolist(), sizes.tolist(), seed, say)
     meanings = SIZE_MEANINGS | PIXEL_MEANINGS
-    return Measurements(fixed | pixels.columns, meanings, points, residual, label_features, pairs, pixels=pixels)
+    return Measurements(fixed | pixels.columns, meanings, points, residual, label_features, named, pairs, pixels=pixels)
 
 
 def _measure_texts(store: Store, first: np.ndarray, stored: Columns, seed: int, say: Say) -> Measurements:
     every = store.texts()
     points = embeddings.of_texts([every[row] for row in first], seed)
-    length = np.linalg.norm(points, axis=1, keepdims=True)
-    unit = points / np.maximum(length, 1e-12)
+    unit = embeddings.directions(points)
     pairs = exact_pairs(stored["hash"].tolist()) + [
         Pair(int(first[a]), int(first[b]), similarity, 0, kind, 1.0)
         for a, b, similarity, kind in texts.copies([every[row] for row in first])
     ]
-    return Measurements(texts.statistics(every), texts.MEANINGS, unit, np.zeros(len(first)), points, pairs)
+    return Measurements(
+        texts.statistics(every),
+        texts.MEANINGS,
+        unit,
+        np.zeros(len(first)),
+        points,
+        f"{points.shape[1]} topics of the words",
+        pairs,
+    )
 
 
 def _measure_table(store: Store, first: np.ndarray, stored: Columns, seed: int, say: Say) -> Measurements:
     values = np.asarray(store.inputs)
     points = embeddings.of_columns(values[first])
     return Measurements(
-        tables.statistics(values, store.columns), tables.MEANINGS, points, np.zeros(len(first)), points,
+        tables.statistics(values, store.columns), tables.MEANINGS, points, np.zeros(len(first)), points, "the columns",
         exact_pairs(stored["hash"].tolist()), table=tables.column_problems(values, store.columns),
+    )  # fmt: skip
+
+
+def _seen_by(features: StoredFeatures, first: np.ndarray, seed: int) -> SeenByNetwork:
+    points, exact = embeddings.of_network(features.values, first), np.zeros(len(first))
+    return SeenByNetwork(
+        points, f"{features.values.shape[1]:,} features of {features.facts['name']}",
+        nearest(embeddings.directions(points), exact),
+        nearest(embeddings.standard_features(features.values, first, seed), exact),
     )  # fmt: skip
 
 

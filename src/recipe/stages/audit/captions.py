@@ -102,7 +102,7 @@ def counts(m: Mapping[str, Any], task: Task) -> str:
 
 def sentences(audit: Audit, task: Task) -> list[str]:
     """What else the audit found, in the order of the recipe's questions."""
-    texts = [_order(audit), *_outliers(audit, task), *(audit.judged.sentences() if audit.judged else ())]
+    texts = [_order(audit), *_outliers(audit, task), *_judged(audit)]
     texts += [*targets_of(task).findings(audit.actual), *_missing(audit)]
     should = task.choose(classes=CLASSES_DIFFER, labels=TARGETS_DEPEND, quantities=TARGETS_DEPEND)
     biases = (
@@ -165,6 +165,10 @@ def _outliers(audit: Audit, task: Task) -> list[str]:
             "It may be a placeholder."
         )
     return texts
+
+
+def _judged(audit: Audit) -> list[str]:
+    return [*audit.judged.sentences(), f"That model looks at {audit.features}."] if audit.judged else []
 
 
 def _missing(audit: Audit) -> list[str]:

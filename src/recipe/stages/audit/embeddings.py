@@ -1,4 +1,4 @@
-"""Each example as a vector, without any pretrained net: the features that labels are judged by."""
+"""Each example as a vector: the features that labels are judged by, of a pretrained network or without one."""
 
 from collections.abc import Sequence
 
@@ -39,6 +39,47 @@ def of_images(inputs: np.ndarray, seed: int) -> np.ndarray:
             for start, part in zip(range(at, at + len(block), STEP), _steps(_averaged(block)), strict=True):
                 vectors[start : start + len(part)] = (_codes(part, dictionary) - middle) @ directions
     return vectors
+
+
+def of_network(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(len(rows), <= 256) float32: principal components of the features (N, D) of a frozen network, at these rows.
+
+    Each row is centred and scaled to length 1 first: how strongly a network answers says little about what it sees.
+    Features that are not finite count as zeros.
+    """
+    with threadpool_limits(1):
+        x = directions(_centred(values[rows]))
+        x -= x.mean(0)
+        scatter = np.zeros((x.shape[1],) * 2)
+        for at in range(0, len(x), 4096):  # in float64 without a float64 copy of everything
+            part = x[at : at + 4096].astype(np.float64)
+            scatter += part.T @ part
+        _, axes = np.linalg.eigh(scatter)
+        return x @ axes[:, ::-1][:, :COMPONENTS].astype(np.float32)
+
+
+def standard_features(values: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """(len(rows), <= 256) float32: each feature with variance 1, so that what a network rarely answers counts too.
+
+    More are projected at random, which keeps distances (Johnson and Lindenstrauss 1984).
+    """
+    x = _centred(values[rows])
+    x /= np.maximum(x.std(0), 1e-6)
+    if x.shape[1] <= COMPONENTS:
+        return x
+    draw = np.random.default_rng(seed).standard_normal((x.shape[1], COMPONENTS), np.float32)
+    with threadpool_limits(1):
+        return x @ (draw / np.float32(np.sqrt(COMPONENTS)))
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    x = np.nan_to_num(values, posinf=0, neginf=0)
+    return x - x.mean(0, dtype=np.float64).astype(np.float32)
+
+
+def directions(points: np.ndarray) -> np.ndarray:
+    """Each row scaled to length 1."""
+    return points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
 
 
 def of_texts(texts: Sequence[str], seed: int) -> np.ndarray:

@@ -18,11 +18,12 @@ MEANINGS = {
     "dup_similarity": "similarity to that copy, 0 to 1; 0 where it has no copy",
     "near_id": "id of the most similar other example",
     "near_label": "`label` of the most similar other example",
-    "near_distance": "distance to it: 0 equal up to brightness and contrast, 1.41 unrelated; of feature columns in "
-    "robust standard deviations",
+    "near_distance": "distance to it: 0 equal (of images, up to brightness and contrast), 1.41 unrelated; of feature "
+    "columns in robust standard deviations",
     "near_ratio": "near_distance over the distance to the 10th nearest: small for a copy",
-    "outlier": "robust z of the log mean distance to the nearest neighbours, by its values or by its style: high for "
-    "what is unlike everything else",
+    "outlier": "robust z of the log mean distance to the nearest neighbours, by its values, by its style or by a "
+    "pretrained network's features, the highest: high for what is unlike everything else",
+    "feature_outlier": "the same by the features of a pretrained network: high for what shows something else",
     "outlier_reason": "how it is unlike the rest, where `outlier` is above its limit",
     "flags": "any of: not finite; blank; exact copy; near copy; other label (than an equal input); across splits (it "
     "has a copy in another split); outlier; suspect label",

@@ -1,4 +1,4 @@
-"""Outliers: examples unlike all others, by their values; of images, also by their style.
+"""Outliers: examples unlike all others, by their values; of images, also by their style, and by a network's features.
 
 A score is a robust z of the log distance to the nearest examples. Its scale is that of the upper half of the data set:
 in a set of several modes, or with a heavy tail, a distant part of the set does not count as outliers. Placeholders,
@@ -24,6 +24,7 @@ FEW = 20  # examples below which the scale is unknown
 SMALL = 16  # pixels of the shorter side; smaller images have too few pixels to judge their style
 NOTABLE = 2.0  # z of a column that is named in the reason
 UNLIKE_ALL = "looks like nothing else"
+SHOWS_ELSE = "shows nothing that another shows"  # to a pretrained network
 STYLE = {  # column: in words, where it is low and where it is high
     "colours": ("few colours", "many colours"),
     "edges": ("no flat areas", "a few sharp edges on flat areas"),
@@ -33,11 +34,13 @@ STYLE = {  # column: in words, where it is low and where it is high
 
 
 def outliers(
-    columns: Mapping[str, np.ndarray], near: Neighbours, first: np.ndarray, which: np.ndarray, side: int, limit: float
-) -> dict[str, np.ndarray]:
-    """The columns `outlier`, the higher score of the two, and `outlier_reason`, empty where it is not above `limit`.
+    columns: Mapping[str, np.ndarray], near: Neighbours, first: np.ndarray, which: np.ndarray, side: int, limit: float,
+    by_features: Neighbours | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """The columns `outlier`, the highest score, and `outlier_reason`, empty where it is not above `limit`.
 
     first: row of each distinct input; which: the distinct input of each row; side: the shorter one of images, else 0.
+    by_features: by those of a pretrained network, where there is one; their score is also the column `feature_outlier`.
     """
     label = columns["label"]
     same_class = np.bincount(label[first])[label[first]] - 1
@@ -46,8 +49,14 @@ def outliers(
     reasons = [[UNLIKE_ALL] if score > limit else [] for score in by_values]
     for row, words in _style_words(columns, np.flatnonzero(by_style > limit)).items():
         reasons[row] += words
+    highest, own = np.maximum(by_values, by_style), dict[str, np.ndarray]()
+    if by_features is not None:
+        score = isolation(by_features, same_class)[which]
+        for row in np.flatnonzero(score > limit).tolist():
+            reasons[row].append(SHOWS_ELSE)
+        highest, own = np.maximum(highest, score), {"feature_outlier": score.astype(np.float32)}
     texts = np.array(["; ".join(words) for words in reasons], dtype=str)
-    return {"outlier": np.maximum(by_values, by_style).astype(np.float32), "outlier_reason": texts}
+    return own | {"outlier": highest.astype(np.float32), "outlier_reason": texts}
 
 
 def isolation(near: Neighbours, same_class: np.ndarray) -> np.ndarray:

@@ -33,8 +33,9 @@ class Embedded:
 
     values: (N, D) features, a row for each of the store. inputs, outputs: a hash of the bytes of each row of the store
     and of its features. sample: rows whose features were computed once more, in another order; again: these. cut: the
-    texts that are longer than what is read of them. trained_with: the side of images in pixels, or the length of texts
-    in tokens, for which the network was made.
+    texts that are longer than what is read of them. damaged: inputs with a feature that is NaN or infinite, while they
+    are finite. trained_with: the side of images in pixels, or the length of texts in tokens, for which the network was
+    made.
     """
 
     backbone: "Backbone | Encoder | None" = None
@@ -46,6 +47,7 @@ class Embedded:
     shape: tuple[int, ...] = ()  # of an image as it is stored
     window: tuple[int, int] | None = None
     cut: int = 0
+    damaged: int = 0
     trained_with: int = 0
 
     @property
@@ -93,10 +95,11 @@ def embed(store: Store, model: dict[str, Any], run: Run) -> Embedded:
     save_weights(images.state_of(backbone.net), to / WEIGHTS)
     write_json(to / FACTS, {"backbone": backbone.facts, "store": store.fingerprint})
     values = np.load(to / VALUES, mmap_mode="r", allow_pickle=False)
+    damaged = inputs.finite(np.flatnonzero(~np.isfinite(values).all(1)).tolist())
     sample = list(range(0, len(values), max(1, len(values) // SAMPLE)))[:SAMPLE][::-1]
     return Embedded(
         backbone, values, inputs.hashes(), _hashes(values), sample, inputs.features(sample), store.inputs.shape[1:],
-        store.window, inputs.cut(), inputs.trained_with,
+        store.window, inputs.cut(), damaged, inputs.trained_with,
     )  # fmt: skip
 
 
@@ -123,6 +126,10 @@ class _Images:
     def cut(self) -> int:
         return 0
 
+    def finite(self, rows: list[int]) -> int:
+        """How many of these inputs are finite."""
+        return sum(bool(np.isfinite(self.store.inputs[row]).all()) for row in rows)
+
 
 class _Texts:
     """The texts of a store, as `_Images`."""
@@ -142,6 +149,9 @@ class _Texts:
 
     def cut(self) -> int:
         return self.network.cut(self.texts)
+
+    def finite(self, rows: list[int]) -> int:
+        return len(rows)
 
 
 def _write_values(path: Path, inputs: _Images | _Texts, run: Run) -> None:
@@ -172,11 +182,11 @@ def _write_values(path: Path, inputs: _Images | _Texts, run: Run) -> None:
 
 
 def _kept(run: Run) -> Path | None:
-    """The file that holds the features beyond this run, called after all that they depend on: an edit of the split or
-    of the decisions makes no input another one. None where DVC does not run the stage."""
+    """The file that holds the features beyond this run, called after all that they depend on: no report makes an input
+    another one. None where DVC does not run the stage."""
     if not run.in_dvc:
         return None
-    contents = {file: content for file, content in run.inputs.items() if not file.startswith("runs/split/")}
+    contents = {file: content for file, content in run.inputs.items() if not file.endswith("/report.json")}
     return run.home / ".recipe" / "features" / f"{fingerprint([contents, run.device])}.npy"
 
 
