@@ -27,7 +27,7 @@ def main(cfg, run):
     write_csv(run.out / "learning_curve.csv", learning_curve.rows(curves), learning_curve.COLUMNS)
     write_csv(run.out / "activations.csv", [a.row() for a in diagnosed.activations], diagnostics.COLUMNS)
     figures.draw(run.out, result, curves, diagnosed, augmentations.example_rows(cfg, data, result))
-    subject = checks.subject(result, diagnosed, len(data.val))
+    subject = checks.subject(result, diagnosed, cfg, data)
     return Report(
         captions.metrics(result, data.metric), verdicts({}) + run.judge(checks, subject),
         [candidate.prediction() for candidate in result.candidates], scores=captions.scores(result), metric=data.metric,

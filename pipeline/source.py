@@ -1,7 +1,8 @@
 """Source: which files does the data source read, and what is in them?
 
-Reads   resolved/{prepare,embed}.yaml, and the files that their `data` and `model.weights` name, wherever they are
-Writes  resolved/source.json, on which prepare depends, and backbone.json of embed;
+Reads   resolved/{prepare,embed,regularize}.yaml, and the files that their `data`, `model.weights` and second sources of
+        examples name, wherever they are
+Writes  resolved/source.json, on which prepare depends, backbone.json of embed, and extra.json of regularize and later;
         runs each time, because DVC cannot see all of these files
 """
 

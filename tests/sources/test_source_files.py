@@ -122,9 +122,22 @@ def test_what_changes_no_content_changes_nothing(project, settled, edit):
     assert hash_sources(data) == before
 
 
-def composed(project: Path, data: dict, model: dict | None = None) -> None:
+def composed(project: Path, data: dict, model: dict | None = None, extra: dict | None = None) -> None:
     put(project, "resolved/prepare.yaml", content=yaml.safe_dump({"data": data}).encode())
+    put(project, "resolved/regularize.yaml", content=yaml.safe_dump({"augment": extra}).encode())
     put(project, "resolved/embed.yaml", content=yaml.safe_dump({"model": model or {}}).encode())
+
+
+def test_a_second_source_of_examples_is_hashed_wherever_it_is_named(project):
+    folder = {"_target_": "recipe.sources.folder.Folder", "root": "data/images", "size": 8}
+    extra = {"_target_": "recipe.train.extra.Extra", "data": folder, "share": 0.5}
+    composed(project, linked(project), extra={"augments": [{"_target_": "recipe.train.augment.Flip"}, extra]})
+    write_manifest()
+    before = read_json("resolved/extra.json")
+    assert list(before) == ["augment.augments.1.root"]
+    put(project, "data/images/ants/another.png")
+    write_manifest()
+    assert read_json("resolved/extra.json") != before
 
 
 def test_the_manifest_has_no_path_and_no_time(project):

@@ -97,6 +97,26 @@ class Flip(Part):
 
 
 @dataclass
+class Extra(Part):
+    data: Mapping | None  # a source
+    share: PositiveShare
+
+
+@dataclass
+class FontDigit(Part):
+    _partial_: bool
+
+
+@dataclass
+class Generated(Part):
+    draw: Mapping
+    classes: list[str]
+    each: PositiveInt
+    size: PositiveInt
+    seed: int
+
+
+@dataclass
 class WordDropout(Part):
     share: PositiveShare
 
@@ -292,6 +312,9 @@ OPTIONS: dict[str, type[Part]] = {
     "recipe.train.augment.Crop": Crop,
     "recipe.train.augment.Cutout": Cutout,
     "recipe.train.augment.Flip": Flip,
+    "recipe.train.extra.Extra": Extra,
+    "recipe.sources.font_digits.font_digit": FontDigit,
+    "recipe.sources.generated.Generated": Generated,
     "recipe.train.augment.Jitter": Jitter,
     "recipe.train.augment.Several": Compose,
     "recipe.train.word_dropout.WordDropout": WordDropout,

@@ -16,6 +16,7 @@ from recipe.config.instantiate import part
 from recipe.data.batches import Data
 from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
+from recipe.experiment.extra_examples import extra_examples
 from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
 from recipe.inputs.read import IMAGES, TEXTS
@@ -146,7 +147,7 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
     return Lane(
         net, optimizer(cfg, net), loss(cfg, data), steps, cfg.train.batch_size, seed, eval_every=max(1.0, every),
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), sampler=sampler(cfg, data),
-        schedule=schedule(cfg, steps),
+        extra=extra_examples(cfg, data) if cfg.train.augment else None, schedule=schedule(cfg, steps),
         **settings | kwargs,
     )  # fmt: skip
 
@@ -179,15 +180,17 @@ def eval_every(cfg: DictConfig, data: Data) -> float:
     return float(cfg.train.eval_every or usual_eval_every(len(data.train), len(data.val)))
 
 
-def augmentation(cfg: DictConfig, data: Data) -> Augmentation:
+def augmentation(cfg: DictConfig, data: Data) -> Augmentation | None:
     """For the standardised images of `data`; the configured augmentation gets them in 0..1. For texts, their tokens.
+    None where conf names a second source of examples alone, which leaves images as they are.
 
     Of stored images that are larger than what enters the net it leaves a window at a random place.
     """
     if data.tokenizer:
         words = part(cfg, "augment")
         return replace(words, length=data.train.x.shape[1]) if isinstance(words, WordDropout) else cast(Any, words)
-    configured = augment.on_pictures(part(cfg, "augment"), data.mean, data.std)
+    of_images = augment.without_extra(part(cfg, "augment"))
+    configured = augment.on_pictures(of_images, data.mean, data.std) if of_images else None
     return augment.with_window(configured, *data.window) if data.window else configured
 
 

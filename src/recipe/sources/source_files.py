@@ -3,7 +3,8 @@
 DVC does not follow links to folders, sees nothing outside the project, and reads a device without end. So the stage
 `source` hashes the files at each run and writes resolved/source.json: counts and a hash of names and contents, without
 paths or times. A file is read again only where its size, times or inode have changed since the last run. The weights of
-a pretrained network are hashed likewise, into resolved/backbone.json.
+a pretrained network are hashed likewise, into resolved/backbone.json, and second sources of training examples into
+resolved/extra.json.
 """
 
 import contextlib
@@ -14,12 +15,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recipe.errors import RecipeError
 from recipe.files import read_json, read_yaml, write_json, write_text
 from recipe.sources.list_files import list_files
 
 MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
+EXTRA, EXTRA_CONFIG = Path("resolved/extra.json"), Path("resolved/regularize.yaml")
+EXTRA_TARGET = "recipe.train.extra.Extra"
 BACKBONE, BACKBONE_CONFIG = Path("resolved/backbone.json"), Path("resolved/embed.yaml")
 # settings that name files, of the sources that come with the recipe
 KEYS = {
@@ -49,6 +53,7 @@ def write_manifest() -> str:
     cache = _Cache.load()
     manifest = _hash_all(source_paths(config["data"]), cache)
     write_json(MANIFEST, manifest)
+    write_json(EXTRA, _hash_all(_extra_paths(read_yaml(EXTRA_CONFIG)), cache))
     write_json(BACKBONE, _hash_all(_weights_paths(backbone["model"]), cache))
     cache.save()
     files, size = (sum(entry[key] for entry in manifest.values()) for key in ("files", "bytes"))
@@ -87,6 +92,16 @@ def _weights_paths(model: dict) -> dict[str, Path]:
     named = {"weights": _path(model["weights"])} if model.get("weights") else {}
     folder = _path(model.get("backbone", ""))  # of texts, its name or the folder of its files
     return named | ({"backbone": folder} if model.get("backbone") and folder.is_dir() else {})
+
+
+def _extra_paths(config: Any) -> dict[str, Path]:
+    """What the second sources of examples in a config read: {their place in it: the file or folder}."""
+    if not isinstance(config, dict | list):
+        return {}
+    if isinstance(config, dict) and config.get("_target_") == EXTRA_TARGET:
+        return source_paths(config["data"]) if isinstance(config.get("data"), dict) else {}
+    inner = config.items() if isinstance(config, dict) else enumerate(config)
+    return {f"{key}.{name}": place for key, value in inner for name, place in _extra_paths(value).items()}
 
 
 def _hash_all(places: dict[str, Path], cache: "_Cache") -> dict[str, dict]:

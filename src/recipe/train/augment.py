@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from recipe.errors import RecipeError
 from recipe.rng import uniform
+from recipe.train.extra import Extra
 from recipe.train.image_ops import (
     Strength,
     between,
@@ -279,6 +280,14 @@ def structure(augment: object) -> object:
     return type(augment) if augment is None or is_builtin(augment) else ("user-defined", id(augment))
 
 
+def without_extra(augment: Augmentation) -> Augmentation | None:
+    """What changes single images; None where it only names a second source of examples."""
+    if isinstance(augment, Compose):
+        kept = [part for part in augment.augments if not isinstance(part, Extra)]
+        return Compose(kept) if kept else None
+    return None if isinstance(augment, Extra) else augment
+
+
 def on_pictures(augment: Augmentation, mean: Tensor, std: Tensor) -> Augmentation:
     """`augment` for images that were standardised by mean and std (C, 1, 1); built-in or user-defined, as it was.
 
@@ -308,8 +317,10 @@ def _image_on_pictures(augment: Callable[[Tensor], Tensor], mean: Tensor, std: T
     return (augment(image * std + mean) - mean) / std
 
 
-def with_window(augment: Augmentation, height: int, width: int) -> Augmentation:
+def with_window(augment: Augmentation | None, height: int, width: int) -> Augmentation:
     """`augment`, and then a window of its result; the window of a user-defined one draws from the global generator."""
+    if augment is None:
+        return Window(height, width)
     if not is_builtin(augment):
         return functools.partial(_image_in_window, cast(Callable, augment), height, width)
     parts = augment.augments if isinstance(augment, Compose) else (augment,)

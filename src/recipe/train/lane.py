@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from recipe.data.batches import Data
 from recipe.train.augment import Augmentation
+from recipe.train.extra import ExtraExamples
 from recipe.train.sampler import Sampler
 from recipe.train.schedules import CONSTANT, Schedule
 
@@ -38,6 +39,7 @@ class Lane:
     seed: int
     share: float = 1.0  # of the training set: nested subsets, drawn by the seed
     augment: Augmentation | None = None
+    extra: ExtraExamples | None = None  # a second source, mixed into the batches
     sampler: Sampler | None = None  # of each pass; None: every example once
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), Zhang et al. 2018; 0: off
     patience: int | None = None  # evaluations without a new best one, after which the lane ends

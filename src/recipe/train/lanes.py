@@ -144,6 +144,8 @@ class Lanes:
 
     def _step(self, n: int, x: Tensor, y: Tensor) -> Tensor:
         """Forward, backward, step on x (M, B, ...) and y (M, B); the loss before it (M,)."""
+        if any(lane.extra for lane in self.lanes):
+            x, y = self._with_extra(n, x, y)
         if self.augment:
             x = self._augmented(x, rng.fold(self.augment_keys, n))
         keys = rng.fold(self.dropout_keys, n)
@@ -162,6 +164,12 @@ class Lanes:
         (grad,) = torch.autograd.grad(loss.sum(), leaf)
         self.update.step(grad)
         return loss.detach()
+
+    def _with_extra(self, n: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Lane by lane, as each draws its own."""
+        each = zip(self.lanes, x, y, strict=True)
+        mixed = [lane.extra.mixed(a, b, lane.seed, n) if lane.extra else (a, b) for lane, a, b in each]
+        return torch.stack([a for a, _ in mixed]), torch.stack([b for _, b in mixed])
 
     def _augmented(self, x: Tensor, keys: Tensor) -> Tensor:
         """Lane by lane where the images exceed a CPU's cache: one call for all is three times as slow."""

@@ -75,6 +75,8 @@ def fit(lane: Lane, part: Split, first: int, last: int) -> Iterator[Tensor]:
     with rng.seeded(lane.seed, "train", first):
         index = order.batches(len(part), lane.batch_size, lane.seed, first, last, lane.share, lane.sampler)
         for n, (x, y) in enumerate(batches(part, index), first):
+            if lane.extra:
+                x, y = lane.extra.mixed(x, y, lane.seed, n)
             if channels_last(x):
                 x = x.contiguous(memory_format=torch.channels_last)
             loss = lane.loss

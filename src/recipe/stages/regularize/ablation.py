@@ -302,9 +302,15 @@ def short(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if value.get("_target_") in COMPOSES:
         return " + ".join(map(short, value["augments"]))
-    numbers = ", ".join(f"{k} {v}" for k, v in value.items() if not k.startswith("_"))
-    name = str(value.get("_target_", "")).rsplit(".", 1)[-1]
+    numbers = ", ".join(
+        f"{k} {_name(v) if isinstance(v, dict) else v}" for k, v in value.items() if not k.startswith("_")
+    )
+    name = _name(value)
     return f"{name}({numbers})" if name else numbers
+
+
+def _name(value: dict) -> str:
+    return str(value.get("_target_", "")).rsplit(".", 1)[-1]
 
 
 COLUMNS = (

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -14,12 +15,14 @@ from recipe.config.changes import change
 from recipe.config.instantiate import plain
 from recipe.data.batches import Data
 from recipe.experiment import build
+from recipe.experiment.extra_examples import extra_examples
 from recipe.models.plain import Centre, Resize
 from recipe.rng import keys, seeded
 from recipe.stages.regularize.ablation import Ablation, ClosedGates, Level, short
 from recipe.stages.runner import Run
 from recipe.stages.setup_from_config import OF_THE_AUGMENTATION, examined, setup_from
 from recipe.train import augment, mixup
+from recipe.train.extra import ExtraExamples
 from recipe.verdict import Verdict
 
 SHOWN_MIXUP = 0.7  # the share of the first image in the pictures of mixup
@@ -80,6 +83,16 @@ def example_rows(cfg: DictConfig, data: Data, result: Ablation, count: int = 12)
     return rows
 
 
+def _of_same_classes(extra: ExtraExamples, x: Tensor, y: Tensor) -> Tensor:
+    """Each example replaced by one of the second source of its class, in turn; black where it has none."""
+    shown = x.new_full(x.shape, float(x.min()))
+    for label in y.unique():
+        at, of = (y == label).nonzero()[:, 0], (extra.y == label).nonzero()[:, 0]
+        if len(of):
+            shown[at] = extra.x[of[torch.arange(len(at), device=of.device) % len(of)]]
+    return shown
+
+
 def _middle(data: Data) -> nn.Module:
     """Of stored images that are larger than what enters the net, the part that does."""
     return Centre(*data.window) if data.window else nn.Identity()
@@ -93,8 +106,10 @@ def _changed(cfg: DictConfig, data: Data, level: Level, x: Tensor) -> Tensor | N
     if cfg.train.augment and not build.can_augment(cfg, data):  # of texts
         return None
     with seeded(cfg.seed, "pictures"):
-        if cfg.train.augment:
-            x = augment.apply(build.augmentation(cfg, data), x, keys([cfg.seed], "pictures")[0].to(x.device))
+        if cfg.train.augment and (extra := extra_examples(cfg, data)):
+            x = _of_same_classes(extra, x, data.train.y[: len(x)])
+        if cfg.train.augment and (changing := build.augmentation(cfg, data)):
+            x = augment.apply(changing, x, keys([cfg.seed], "pictures")[0].to(x.device))
         x = _middle(data)(x)
         if cfg.train.mixup:
             shares = (mixup.share(cfg.train.mixup, cfg.seed, step) for step in range(64))

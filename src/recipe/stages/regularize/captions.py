@@ -17,6 +17,7 @@ EVIDENCE = {
     "units_stay_alive": ["activations.png"],
     "activations_are_not_saturated": ["activations.png"],
     "augmentation_keeps_the_label": ["inputs.png"],
+    "extra_examples_look_real": ["inputs.png"],
 }
 FIGURES = {
     "gains.png": "every candidate change in the order of trying: by how much it improves what it is judged by, with a "
@@ -24,7 +25,8 @@ FIGURES = {
     "training and validation loss, means over trainings",
     "learning_curve.png": "error and loss with less data, and the power law up to twice the data; the interval is over "
     "trainings, and for the error over validation examples too",
-    "inputs.png": "the same training examples, original and as each candidate that changes the input gives them",
+    "inputs.png": "the same training examples, original and as each candidate that changes the input gives them; "
+    "of a second source, its examples of the same classes",
     FIRST_LAYER: "weights of the accepted recipe's first layer, first training",
     "activations.png": "every activation of the accepted recipe's network over all of val, first training",
     "curves.png": "losses of every candidate's best level, one line per training; in grey the validation loss without "

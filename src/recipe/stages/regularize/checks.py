@@ -1,14 +1,19 @@
 """Claims about the accepted recipe."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from omegaconf import DictConfig
+
+from recipe.data.batches import Data
 from recipe.files import read_json
 from recipe.formatting import count, interval
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
 from recipe.stages.regularize.ablation import Ablation
 from recipe.stages.regularize.diagnostics import Activation, Diagnostics
+from recipe.stages.regularize.second_source import separability_of
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, skip, undecided
 
 
@@ -16,7 +21,8 @@ from recipe.verdict import FAIL, PASS, Verdict, above, below, check, skip, undec
 class Regularized:
     """baseline: the baseline stage's score rows by system. structure: of the accepted recipe's first-layer weights, in
     standard errors from noise; None where the first layer does not see an image. activations: of the accepted recipe,
-    over all of val. error: the standard error of its loss over `examples` examples of val."""
+    over all of val. error: the standard error of its loss over `examples` examples of val. separability: of the real
+    examples and those of a second source, by candidate (second_source.separability)."""
 
     result: Ablation
     baseline: dict[str, dict]
@@ -24,14 +30,16 @@ class Regularized:
     activations: list[Activation]
     error: float = 0.0
     examples: int = 0
+    separability: Mapping[str, float] = field(default_factory=dict)
 
 
-def subject(result: Ablation, diagnostics: Diagnostics, examples: int) -> Regularized:
-    """What the checks look at; examples: of val."""
+def subject(result: Ablation, diagnostics: Diagnostics, cfg: DictConfig, data: Data) -> Regularized:
+    """What the checks look at."""
     content = read_json("runs/baseline/exact.json")
     baseline = {row["system"]: row for row in content["scores"]}
     d = diagnostics
-    return Regularized(result, baseline, d.structure, d.activations, error=d.error, examples=examples)
+    apart = separability_of(cfg, data, result)
+    return Regularized(result, baseline, d.structure, d.activations, d.error, len(data.val), apart)
 
 
 @check(source="Recipe 4, regularize")
@@ -155,3 +163,22 @@ def activations_are_not_saturated(r: Regularized, share: float = 0.5) -> Verdict
     )
     verdict = below(saturated, share, finding=finding)
     return Verdict(verdict.verdict, f"{saturated:.3g} ({name})", verdict.bound, finding=verdict.finding)
+
+
+@check(source="Recipe 4, creative augmentation; Tobin et al. 2017, domain randomization", gate=False)
+def extra_examples_look_real(r: Regularized, auc: float = 0.75) -> Verdict:
+    """The brightness and the contrast of an example do not say whether it is real or from the second source. The value
+    is the ROC AUC of a cross-validated logistic regression on each channel's mean and standard deviation.
+
+    Otherwise a network can learn both apart instead of what they have in common. Give the second source the range, the
+    background and the margins of the real ones.
+    """
+    if not r.separability:
+        return skip("no second source of examples")
+    name, value = max(r.separability.items(), key=lambda item: item[1])
+    finding = (
+        f"Mean and standard deviation of the channels tell the examples of {name} from real ones of the same classes "
+        f"(ROC AUC {value:.2f}). Look at inputs.png, and give them the range, the background and the margins of the "
+        "real ones."
+    )
+    return below(value, auc, finding=finding)
