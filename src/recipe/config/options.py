@@ -60,6 +60,8 @@ class Network(Part):
 class Pretrained(Part):
     backbone: str
     weights: str
+    unfreeze: Literal["none", "last", "all"]
+    probe: NonNegativeFloat
     depth: NonNegativeInt
     width: PositiveInt
     dropout: Share

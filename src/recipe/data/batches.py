@@ -94,6 +94,17 @@ class Data:
         layer = Quantiles(self.train.x.shape[1]).fit(few_rows(self.train.x))  # type: ignore[arg-type]
         return layer.to(self.train.y.device)
 
+    @cached_property
+    def raw(self) -> "Data":
+        """Of features: the same data with what the features are of, as `raw_of`."""
+        return replace(self, train=self.raw_of(self.train), val=self.raw_of(self.val), folds=())
+
+    def raw_of(self, split: Split) -> Split:
+        """A split of features with the images (N, C, H, W) in 0..1, or the tokens (N, L), that they are of as its x."""
+        assert self.features
+        x = split.pictures if split.pictures is not None else self.features.tokens(split.texts)
+        return replace(split, x=x.to(str(split.y.device)))
+
     @property
     def parts(self) -> tuple["Data", ...]:
         """The folds; without any, these data alone."""
@@ -140,7 +151,7 @@ def load(
     others = _other_folds(train, val, lists) if folds else []
     memory /= 1 + len(others)
     texts = [] if store.kind.axes else store.texts()
-    features = StoredFeatures.open(backbone, store.fingerprint, embedded) if backbone else None
+    features = StoredFeatures.open(backbone, store.fingerprint, embedded, store.window) if backbone else None
 
     def standardised(train: _Listed, val: _Listed, metric: str | UserFunction, say: Callable[[str], None]) -> Data:
         scaled, listed = task.scaled(train.actual), {"train": train, "val": val}

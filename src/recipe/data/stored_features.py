@@ -21,11 +21,13 @@ VALUES, FACTS, WEIGHTS = "values.npy", "backbone.json", "backbone.safetensors"
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """facts: recipe.models.backbone.Backbone.facts."""
+    """facts: recipe.models.backbone.Backbone.facts. window: height and width of the part of a stored image that entered
+    the network; None: all of it."""
 
     folder: Path
     values: np.ndarray
     facts: dict[str, Any]
+    window: tuple[int, int] | None = None
 
     @classmethod
     def of_store(cls, fingerprint: str, folder: Path = FOLDER) -> "StoredFeatures | None":
@@ -34,7 +36,9 @@ class StoredFeatures:
         return cls.open(facts["name"], fingerprint, folder) if facts else None
 
     @classmethod
-    def open(cls, backbone: str, fingerprint: str, folder: Path = FOLDER) -> "StoredFeatures":
+    def open(
+        cls, backbone: str, fingerprint: str, folder: Path = FOLDER, window: tuple[int, int] | None = None
+    ) -> "StoredFeatures":  # fmt: skip
         """backbone: the name that the config chose. fingerprint: of the store. Raises RecipeError for those of another
         network or of other data."""
         content = read_json(folder / FACTS)
@@ -43,7 +47,7 @@ class StoredFeatures:
             of = facts.get("name", "no network")
             what = f"features of {of}, the configuration names {backbone}" if of != backbone else "those of other data"
             raise RecipeError(f"{folder} holds {what}. Choose the model in params.yaml and type `dvc repro embed`.")
-        return cls(folder, np.load(present(folder / VALUES), mmap_mode="r", allow_pickle=False), facts)
+        return cls(folder, np.load(present(folder / VALUES), mmap_mode="r", allow_pickle=False), facts, window)
 
     @property
     def weights(self) -> Path:

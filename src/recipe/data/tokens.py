@@ -7,7 +7,7 @@ words would never be trained, and validation would meet it untrained.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from recipe.errors import RecipeError
+from recipe.inputs.embeddings import NOTHING
 
 PADDING, UNKNOWN = 0, 1  # numbers of no word; the first word has 2
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # words with their apostrophes, and each other sign
@@ -105,3 +106,14 @@ class Words:
     def of_facts(cls, facts: dict[str, Any]) -> "Words":
         words = tuple(map(str, facts["words"]))
         return cls(length=int(facts["length"]), lowercase=bool(facts["lowercase"]), words=words)
+
+
+def tokens_of(facts: Mapping[str, Any], texts: Sequence[str]) -> Tensor:
+    """(N, L) int64: the tokens that a pretrained network reads of texts, NOTHING after the end of each. facts:
+    recipe.models.encoder.Encoder.facts."""
+    import tokenizers  # here: it is optional
+
+    tokenizer = tokenizers.Tokenizer.from_str(facts["tokenizer"])
+    ids = [encoded.ids for encoded in tokenizer.encode_batch(list(texts))]
+    length = max(map(len, ids), default=0)
+    return torch.tensor([[*each, *([NOTHING] * (length - len(each)))] for each in ids], dtype=torch.long)

@@ -1,9 +1,12 @@
 """From a config to a model, a lane and its training."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -12,14 +15,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recipe.config.changes import TRAINING, change
-from recipe.config.instantiate import part
-from recipe.data.batches import Data
+from recipe.config.instantiate import backbone_of, part, plain
+from recipe.data.batches import Data, Split
 from recipe.data.quantiles import Quantiles
 from recipe.errors import RecipeError
 from recipe.experiment.extra_examples import extra_examples
 from recipe.experiment.final_bias import set_final_bias
 from recipe.files import fingerprint
 from recipe.inputs.read import IMAGES, TEXTS
+from recipe.models import backbone as of_images
+from recipe.models import encoder as of_texts
+from recipe.models.backbone import Backbone
+from recipe.models.encoder import Encoder
+from recipe.models.fine_tuned import NONE, FineTuned, require_word
 from recipe.models.plain import Centre, Resize
 from recipe.rng import seeded
 from recipe.train import augment, engine
@@ -30,7 +38,7 @@ from recipe.train.lane import Lane, Trained
 from recipe.train.loop import train_step
 from recipe.train.losses import completed
 from recipe.train.sampler import Sampler
-from recipe.train.schedules import CONSTANT, Schedule
+from recipe.train.schedules import CONSTANT, Schedule, WarmedUp
 from recipe.train.word_dropout import WordDropout
 from recipe.verdict import cause
 
@@ -38,8 +46,11 @@ from recipe.verdict import cause
 def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
     """A fresh model whose weights depend only on `seed`, with its lazy layers sized by a training example.
 
-    Its final bias starts at the best constant answer where that saves loss, as of uneven classes.
+    Its final bias starts at the best constant answer where that saves loss, as of uneven classes. With
+    `model.unfreeze` it is a FineTuned, which takes the inputs that `entering` gives.
     """
+    if data.features and unfreezes(cfg):
+        return _fine_tuned(cfg, data, seed)
     vocabulary = data.tokenizer.size if data.tokenizer else None
     net = network(cfg, data.task.width, data.train.x[:2], seed, vocabulary, data.window)
     if cfg.train.quantiles:
@@ -48,26 +59,63 @@ def model(cfg: DictConfig, data: Data, seed: int) -> nn.Module:
     return net
 
 
+def unfreezes(cfg: DictConfig) -> bool:
+    """Whether a pretrained body is trained with its head. Raises RecipeError for an unknown word."""
+    model = plain(cfg, "model")
+    return bool(backbone_of(model)) and require_word(model.get("unfreeze", NONE)) != NONE
+
+
+def entering(data: Data, net: nn.Module, split: Split) -> Split:
+    """A split of `data` as a network takes it: for one with a pretrained body, images or tokens instead of features."""
+    if not isinstance(net, FineTuned):
+        return split
+    return data.raw.train if split is data.train else data.raw.val if split is data.val else data.raw_of(split)
+
+
+def _fine_tuned(cfg: DictConfig, data: Data, seed: int) -> FineTuned:
+    assert data.features
+    inputs, features = data.raw.train.x[:2], data.features
+    body = _body(json.dumps(features.facts), features.weights, inputs.device.type)
+    net = network(cfg, data.task.width, inputs, seed, window=features.window, body=body)
+    assert isinstance(net, FineTuned)
+    with torch.no_grad():
+        assert data.limits is not None
+        for kept, known in ((net.mean, data.mean), (net.std, data.std), (net.limits, data.limits)):
+            kept.copy_(known)
+    set_final_bias(net, data.raw)
+    return net
+
+
+@lru_cache(1)
+def _body(facts: str, weights: Path, device: str) -> Backbone | Encoder:
+    """The network that the stage embed has stored."""
+    known = json.loads(facts)
+    return (of_texts if "tokenizer" in known else of_images).restored(known, weights, device)
+
+
 def network(
     cfg: DictConfig, width: int, inputs: Tensor, seed: int, vocabulary: int | None = None,
-    window: tuple[int, int] | None = None,
+    window: tuple[int, int] | None = None, body: Backbone | Encoder | None = None,
 ) -> nn.Module:  # fmt: skip
     """As `model`, for a number of outputs; its lazy layers are sized by two inputs (2, C, H, W), (2, F) or (2, L).
 
     vocabulary: of texts, the size of their tokenizer, which their models are called with. window: height and width of
-    the part of an image that enters; of larger ones the net sees the middle.
+    the part of an image that enters; of larger ones the net sees the middle. body: that is trained with the head, which
+    the config describes; the standardisation between them is put in later.
     """
-    inputs = Centre(*window)(inputs) if window else inputs
+    inputs = Centre(*window)(inputs) if window and not body else inputs
     more = {} if vocabulary is None else {"vocabulary": vocabulary}
     with seeded(seed, "init"):
         net = part(cfg, "model", num_classes=width, **more)
         if not isinstance(net, torch.nn.Module):
             raise RecipeError(f"conf/model: `{cfg.model._target_}` gave a {type(net).__name__}, not an nn.Module.")
+        if body:
+            net = FineTuned(body, net, require_word(cfg.model.unfreeze), window)
         if cfg.train.input_size:
             net = torch.nn.Sequential(_smaller(cfg.train.input_size, inputs), net)
         if cfg.train.quantiles:
             net = torch.nn.Sequential(_quantiles(inputs), net)
-        if window:
+        if window and not body:
             net = torch.nn.Sequential(Centre(*window), net)
         net.to(inputs.device)
         with warnings.catch_warnings(), torch.no_grad():
@@ -108,12 +156,18 @@ def shapes(net: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
 
 
 def optimizer(cfg: DictConfig, net: nn.Module) -> Optimizer:
-    """Built on the parameters that require a gradient."""
+    """Built on the parameters that require a gradient; those of a pretrained body have lower rates than its head."""
     build = part(cfg, "optimizer")
     if not callable(build):
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` needs the line `_partial_: true`.")
     try:
-        return cast(Optimizer, build([p for p in net.parameters() if p.requires_grad]))
+        if not isinstance(net, FineTuned):
+            return cast(Optimizer, build([p for p in net.parameters() if p.requires_grad]))
+        rates = list(net.rates())
+        made = cast(Optimizer, build([{"params": weights} for weights, _ in rates]))
+        for group, (_, factor) in zip(made.param_groups, rates, strict=True):
+            group["lr"] *= factor
+        return made
     except Exception as error:
         raise RecipeError(f"conf/optimizer: `{cfg.optimizer._target_}` cannot be built: {cause(error)}") from None
 
@@ -144,12 +198,19 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
     in_pass = len(data.train) / cfg.train.batch_size
     steps, every = max(1, round(cfg.train.epochs * in_pass)), eval_every(cfg, data) * in_pass
     settings = {name: cfg.train[name] for name in ("share", "mixup", "patience", "precision")}
-    return Lane(
+    one = Lane(
         net, optimizer(cfg, net), loss(cfg, data), steps, cfg.train.batch_size, seed, eval_every=max(1.0, every),
         augment=augmentation(cfg, data) if cfg.train.augment else None, step=user_step(cfg), sampler=sampler(cfg, data),
         extra=extra_examples(cfg, data) if cfg.train.augment else None, schedule=schedule(cfg, steps),
         **settings | kwargs,
     )  # fmt: skip
+    if not isinstance(net, FineTuned):
+        return one
+    if one.mixup:
+        raise RecipeError("`train.mixup` mixes features, and not the inputs of `model.unfreeze`: set it to 0 there.")
+    probe = round(cfg.model.probe * in_pass)
+    head = replace(one, model=net.head, optimizer=optimizer(cfg, net.head), steps=probe, fold=data)
+    return replace(one, schedule=WarmedUp(one.schedule), fold=data.raw, probe=head if probe else None)
 
 
 def schedule(cfg: DictConfig, steps: int) -> Schedule:

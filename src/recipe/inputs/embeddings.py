@@ -8,6 +8,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+NOTHING = -1  # in a row of the tokens that a pretrained network reads, after the end of its text
+
 
 @dataclass(frozen=True)
 class Embeddings:

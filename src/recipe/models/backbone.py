@@ -56,6 +56,13 @@ class Backbone:
         return sum(p.numel() for p in self.net.parameters())
 
     @property
+    def width(self) -> int:
+        """Numbers of an image's features."""
+        side = next(self.net.parameters()).new_zeros(1, 3, *self.size)
+        with torch.no_grad():
+            return self.net(side).shape[1]
+
+    @property
     def facts(self) -> dict[str, Any]:
         """All but the network, as JSON and YAML have it."""
         names = ("name", "mean", "std", "size", "fixed", "interpolation", "crop", "weights", "left_out", "notes")
@@ -88,6 +95,12 @@ class Backbone:
         count = AT_ONCE.get(device, AT_ONCE["cpu"])
         parts = [self._of_batch(part, count, window, device) for part in images.split(count)]
         return torch.cat(parts)
+
+    def outputs(self, images: Tensor, window: tuple[int, int] | None = None) -> Tensor:
+        """As `features`, with gradients where the network has them."""
+        parts = images.split(AT_ONCE.get(images.device.type, AT_ONCE["cpu"]))
+        prepared = (self.prepared(part, window).contiguous(memory_format=torch.channels_last) for part in parts)
+        return torch.cat([self.net(x).float() for x in prepared])
 
     def _of_batch(self, images: Tensor, count: int, window: tuple[int, int] | None, device: str) -> Tensor:
         lacking = count - len(images)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.errors import RecipeError
+from recipe.inputs.embeddings import NOTHING
 from recipe.models.backbone import HUB, sha256_of
 
 HEADS = ("cls.", "lm_head.", "classifier.", "qa_outputs.", "pooler.")  # entries of a file that are no part of it
@@ -51,6 +52,11 @@ class Encoder:
     @property
     def parameters(self) -> int:
         return sum(p.numel() for p in self.net.parameters())
+
+    @property
+    def width(self) -> int:
+        """Numbers of a text's features."""
+        return int(self.config["hidden_size"])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -92,11 +98,28 @@ class Encoder:
         mask = torch.tensor([[1] * len(each) + [0] * (length - len(each)) for each in filled], device=device)
         on_gpu = device.type == "cuda"
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
-            last = self.net(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+            return self._pooled(ids, mask)[: len(tokens)]
+
+    def _pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
+        last = self.net(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         if self.pooling == "first":
-            return last[: len(tokens), 0]
+            return last[:, 0]
         shares = mask[..., None] / mask.sum(1).clamp_min(1)[:, None, None]
-        return (last * shares).sum(1)[: len(tokens)]
+        return (last * shares).sum(1)
+
+    def outputs(self, tokens: Tensor) -> Tensor:
+        """(N, D) float32, with gradients where the network has them. tokens: (N, L) ids, NOTHING after the end of a
+        text. Texts of like lengths are computed together, a few at a time, and only as far as they go."""
+        lengths = (tokens != NOTHING).sum(1).clamp_min(1)
+        steps = (-(-lengths // STEP)).cpu()
+        count = AT_ONCE.get(tokens.device.type, AT_ONCE["cpu"])
+        parts, order = [], []
+        for step in steps.unique().tolist():
+            for rows in (steps == step).nonzero().flatten().to(tokens.device).split(count):
+                part = tokens[rows, : step * STEP]
+                parts.append(self._pooled(part.clamp_min(0).long(), (part != NOTHING).long()))
+                order.append(rows)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
 
 def load_encoder(backbone: str, weights: str, device: str = "cpu") -> Encoder:

@@ -3,7 +3,8 @@
 system.yaml             the task, the form of an input and how a file becomes one, its scale, the range of the training
                         examples, the members, their calibration, the half-widths of the intervals of quantities
 members/*.safetensors   their weights
-backbone.safetensors    the weights of the frozen network of whose features the members are heads, where there is one
+backbone.safetensors    the weights of the frozen network of whose features the members are heads, where there is one; a
+                        member whose config says `unfreeze` holds the whole network as it was trained
 
 The same system is the same bytes, and system.yaml has the SHA-256 of every file. Weights are numbers and never run.
 The Python that the members are built of (`_target_`) is named by system.yaml, so a folder may come from anywhere: what
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from recipe.config.changes import change
 from recipe.config.instantiate import backbone_of, place, plain
 from recipe.data.batches import Data
+from recipe.data.stored_features import tokens_of
 from recipe.data.streaming import Standardization
 from recipe.data.tokens import Tokenizer
 from recipe.errors import RecipeError
@@ -40,6 +42,7 @@ from recipe.models import backbone as of_images
 from recipe.models import encoder as of_texts
 from recipe.models.backbone import Backbone
 from recipe.models.encoder import Encoder
+from recipe.models.fine_tuned import NONE, FineTuned
 from recipe.serve import saved_tokenizer
 from recipe.serve.allowed_targets import VARIABLE, consent_message, refused_targets
 from recipe.serve.input_drift import TrainingRange, drift, drift_of_texts, training_range
@@ -51,7 +54,7 @@ from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
 from recipe.verdict import cause
 
-FORMAT = 8
+FORMAT = 9
 BACKBONE = "backbone.safetensors"
 BATCH = 1000  # inputs at a time
 CHOSEN = "calibration", "half_widths", "thresholds"  # on validation
@@ -65,7 +68,7 @@ class System:
 
     scales, tasks: of each fold of a cross-validation, what standardises the inputs and turns outputs into predictions;
     without folds one of each. tokenizers: of texts, in place of scales. folds: of each member, which of them it was
-    trained in. backbone: what the inputs go through first, once for all members.
+    trained in. backbone: what the inputs go through first, once for all members that are heads.
     """
 
     form: InputForm
@@ -111,7 +114,7 @@ class System:
         if self.form.kind.axes and (tuple(inputs.shape[1:]), inputs.dtype.name) != (self.form.shape, self.form.dtype):
             raise RecipeError(f"inputs {inputs.dtype} {inputs.shape}: the model was trained on {self.form} each.")
         parts = (np.array(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
-        batches = [self.average(self.member_predictions(*self._entering(part))) for part in parts]
+        batches = [self.average(self._of_stored(part)) for part in parts]
         return torch.cat(batches) if batches else torch.empty(0, self.task.width, dtype=torch.float64)
 
     def drift(self, inputs: np.ndarray) -> list[str]:
@@ -122,16 +125,36 @@ class System:
             return drift_of_texts(self.training_range, self.tokenizers[0].encode(inputs.tolist()))
         return drift(self.training_range, torch.from_numpy(inputs).float() / _top(self.form), self.form.columns)
 
-    def member_predictions(self, *x: Tensor) -> Tensor:
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether a member has a body of its own, and needs the inputs without features."""
+        return any(isinstance(member, FineTuned) for member in self.members)
+
+    def member_predictions(self, *x: Tensor, raw: Tensor | None = None) -> Tensor:
         """Each member's predictions (M, N, K), float64. x: the inputs as they enter the nets, standardised like each
-        fold."""
+        fold. raw: images in 0..1 or tokens, for members that have a body of their own."""
         with torch.no_grad():
-            each = zip(self.members, self.folds, strict=True)
-            return torch.stack([self.tasks[fold].predict(member(x[fold])).cpu() for member, fold in each])
+            outputs = [
+                member(raw if isinstance(member, FineTuned) else x[fold])
+                for member, fold in zip(self.members, self.folds, strict=True)
+            ]
+        each = zip(outputs, self.folds, strict=True)
+        return torch.stack([self.tasks[fold].predict(out).cpu() for out, fold in each])
 
     def average(self, p: Tensor) -> Tensor:
         """The system's predictions (N, K) from the members' p (M, N, K)."""
         return self.task.calibrated(weighted(p, self.counts), self.calibration)
+
+    def _of_stored(self, stored: np.ndarray) -> Tensor:
+        """Each member's predictions (M, N, K) of inputs as `predict` takes them."""
+        if not self.fine_tuned:
+            return self.member_predictions(*self._entering(stored))
+        if isinstance(self.backbone, Encoder):
+            raw = tokens_of(self.backbone.facts, stored.tolist()).to(self.device)
+        else:
+            raw = torch.from_numpy(stored).to(self.device).float().div_(_top(self.form).to(self.device))
+        heads = not all(isinstance(member, FineTuned) for member in self.members)
+        return self.member_predictions(*(self._entering(stored) if heads else ()), raw=raw)
 
     def _entering(self, raw: np.ndarray) -> list[Tensor]:
         """Like each fold."""
@@ -266,7 +289,9 @@ def load(folder: Path | str, device: str = "cpu", trust: Collection[str] = ()) -
     backbone = _backbone(folder, restored, frozen, files, device) if frozen else None
     example = partial(_example, form, tokenizers, widths.pop() if frozen else None)
     members = [
-        _member(folder, model, front, files[name], partial(example, fold, device), tasks[0].width)
+        _member(
+            folder, model, front, files[name], partial(example, fold, device, _own(model, backbone)), tasks[0].width
+        )
         for (_, model, name), front, fold in zip(named, fronts, folds, strict=True)
     ]
     return System(
@@ -288,9 +313,14 @@ def _backbone(
 
 
 def _example(
-    form: InputForm, tokenizers: list[Tokenizer], features: int | None, fold: int, device: str
-) -> tuple[Tensor, dict]:
-    """(two inputs of a member, what else `build.network` asks about them). features: of a backbone, how many."""
+    form: InputForm, tokenizers: list[Tokenizer], features: int | None, fold: int, device: str,
+    body: Backbone | Encoder | None,
+) -> tuple[Tensor, dict]:  # fmt: skip
+    """(two inputs of a member, what else `build.network` asks about them). features: of a backbone, how many. body: of
+    a member that has one of its own."""
+    if body:
+        size, number = ((2, 1), torch.long) if isinstance(body, Encoder) else ((2, *form.shape), torch.float32)
+        return torch.zeros(size, dtype=number, device=device), {"window": form.window, "body": body}
     if features:
         return torch.zeros(2, features, device=device), {}
     if not tokenizers:
@@ -354,6 +384,11 @@ def _front(entry: dict) -> dict:
     """What `build.network` puts before the model of a member."""
     size = entry["input_size"]
     return {"input_size": None if size is None else int(size), "quantiles": bool(entry["quantiles"])}
+
+
+def _own(model: dict, backbone: Backbone | Encoder | None) -> Backbone | Encoder | None:
+    """The network of which a member has its own weights; None of a member that is a head."""
+    return backbone if model.get("unfreeze", NONE) != NONE else None
 
 
 def _member(

@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 from recipe.config.instantiate import backbone_of, data_name, metric, part, plain
 from recipe.data import batches
 from recipe.data.batches import Data, Split
+from recipe.errors import RecipeError
+from recipe.experiment import build
 from recipe.metrics.objective import objective_of
 from recipe.stages.runner import Run
 
@@ -22,6 +24,11 @@ def load_data(run: Run, folds: bool = False) -> Data:
 def data_of(cfg: DictConfig, device: str, say: Callable[[str], None], folds: bool = False) -> Data:
     """Train and val, as a stage's config has them."""
     tokenizer = part(cfg, "tokenizer")
+    if build.unfreezes(cfg):
+        raise RecipeError(
+            f"`model.unfreeze: {cfg.model.unfreeze}` is a candidate change of regularize, which keeps it where it is "
+            "better than the frozen network: leave it out of params.yaml. All stages before it train heads on features."
+        )
     backbone = backbone_of(plain(cfg, "model")).get("backbone", "").rstrip("/").rsplit("/", 1)[-1]
     data = batches.load(
         plain(cfg, "data"), device, metric=metric(cfg), folds=folds, tokenizer=tokenizer, backbone=backbone, say=say,

@@ -48,6 +48,7 @@ class Lane:
     eval_every: float | None = None  # steps between evaluations, also fractions; None: as the call of `train` has it
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
     fold: Data | None = None  # of a cross-validation: its own train, val and metric in place of the call's
+    probe: "Lane | None" = None  # of the head, a part of `model`: trained before it (Kumar et al. 2022)
     step: Callable | None = None  # user-defined: (model, optimizer, inputs, targets, loss) -> loss before the step
 
     @property
@@ -64,6 +65,7 @@ class Lane:
             repr(self.schedule),
             self.eval_every,
             self.precision,
+            self.probe.steps if self.probe else None,
         ]
 
     @property

@@ -102,6 +102,9 @@ class PlainLane:
         self.lane, self.part, self.done = lane, part, 0
         if channels_last(part.x):
             lane.model.to(memory_format=torch.channels_last)
+        if probe := lane.probe:  # again where the training resumes, which then replaces its weights
+            for _ in fit(probe, probe.fold.train if probe.fold else part, 0, probe.steps):
+                pass
         self.best = copy_of(lane.model)
 
     def advance(self, to: int) -> Tensor:

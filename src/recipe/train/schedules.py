@@ -23,6 +23,19 @@ CONSTANT = Constant()
 
 
 @dataclass(frozen=True)
+class WarmedUp:
+    """The factor of another schedule, times a linear rise over the first `rise` of the steps, and then a linear fall
+    that would reach 0 after the last one (Devlin et al. 2019, BERT, appendix A.2)."""
+
+    of: Schedule = CONSTANT
+    rise: float = 0.1
+
+    def __call__(self, step: int, steps: int) -> float:
+        rising = max(1, round(self.rise * steps))
+        return self.of(step, steps) * min((step + 1) / rising, (steps - step) / max(1, steps - rising))
+
+
+@dataclass(frozen=True)
 class Cosine:
     """Half a cosine from the rate down to `final` of it (Loshchilov and Hutter 2017, SGDR, without restarts).
 

@@ -75,7 +75,7 @@ def a_run(out) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def predicted(trained):
     made, final, _ = trained
-    return [predict_split(final, name, split) for name, split in splits(made.data, made.unseen).items()]
+    return [predict_split(final, name, split, made.data) for name, split in splits(made.data, made.unseen).items()]
 
 
 # ---- predictions -------------------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ def test_a_planted_wrong_target_is_proposed_in_the_form_of_decisions(ran):
         "classes": lambda: (y[0] + 1) % 3, "labels": lambda: 1 - y[0],
         "quantity": lambda: y[0] + 5, "quantities": lambda: y[0] + 5,
     }[ran.kind]()  # fmt: skip
-    certain = mispredictions.predict_split(ran.final.system, "val", data.val)
+    certain = mispredictions.predict_split(ran.final.system, "val", data.val, data)
     y[0] = wrong
     found = dataclasses.replace(certain, actual=task.actual(y))
     found = dataclasses.replace(found, loss=task.losses(found.p, found.actual).numpy())

@@ -41,6 +41,8 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeigh
     lane = build.lane(cfg, data, seed, member.changes)
     lane.loss = data.task.distillation_loss(temperature)
     soft = data.task.soft_targets(teacher, temperature).to(data.train.y.device)
+    if lane.fold:
+        lane.fold = replace(lane.fold, train=replace(lane.fold.train, y=soft))
     (trained,) = build.train(cfg, replace(data, train=replace(data.train, y=soft)), [lane], run, "student")
     early = stops_early(cfg, member.changes)
     params = {**member.changes, "seed": seed, "distillation_temperature": temperature}
@@ -51,7 +53,7 @@ def distil(cfg: DictConfig, data: Data, pool: list[Member], weights: MemberWeigh
     save_weights(lane.model.state_dict(), run.out / FILE)
     return Member(
         arm=f"{BEST}, distilled", changes=member.changes, seed=seed, files=(FILE,), trained=(trained,),
-        early_stopping=early, p_val=predictions(data.task, lane.model, data.val),
+        early_stopping=early, p_val=predictions(data, lane.model, data.val),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def extend_training(cfg: DictConfig, data: Data, member: Member, run: Run) -> Ex
     for (arm, result), lane in zip(trained.items(), lanes, strict=True):
         run.lane(f"{cfg.longer} times the passes, {arm}", result, {**changes[arm], "seed": member.seed})
         if not result.lost:  # the model has its last weights
-            gains[arm] = gained(before, task.losses(predictions(task, lane.model, data.val), actual))
+            gains[arm] = gained(before, task.losses(predictions(data, lane.model, data.val), actual))
     return ExtendedTraining(
         epochs=epochs, times=cfg.longer, trained=trained, gains=gains,
         member_loss=before.mean().item(), examples=len(actual), early=data.objective, metric=data.metric.name,

@@ -90,7 +90,7 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
             lanes[i].model.load_state_dict(trained[i].weights(early))
             files.append(f"members/{len(pool)}{f'_{len(files)}' if data.folds else ''}.safetensors")
             save_weights(lanes[i].model.state_dict(), run.out / files[-1])
-            p_val.append(predictions(part.task, lanes[i].model, part.val))
+            p_val.append(predictions(part, lanes[i].model, part.val))
         pool.append(
             Member(
                 arm=arm, changes=changes, seed=seeds[its[0]], files=tuple(files),
@@ -137,17 +137,18 @@ def stops_early(cfg: DictConfig, changes: dict) -> bool:
     return bool(changes.get("train.early_stopping", cfg.train.early_stopping))
 
 
-def predictions(task: Task, model: torch.nn.Module, split: Split) -> Tensor:
+def predictions(data: Data, model: torch.nn.Module, split: Split) -> Tensor:
     """(N, K) float64, on the CPU."""
+    x = build.entering(data, model, split).x
     model.eval()
     with torch.no_grad():
-        return task.predict(torch.cat([model(x) for x in split.x.split(1000)])).cpu()
+        return data.task.predict(torch.cat([model(part) for part in x.split(1000)])).cpu()
 
 
 def saved_predictions(cfg: DictConfig, data: Data, changes: dict, weights: Path, split: Split) -> Tensor:
     """(N, K): predictions on `split` of a network that is read from its file."""
     net = load_weights(build.model(change(cfg, changes), data, seed=0), weights)
-    return predictions(data.task, net, split)
+    return predictions(data, net, split)
 
 
 def member_on_test(cfg: DictConfig, data: Data, member: Member, folder: Path, test: Split) -> Tensor:

@@ -8,6 +8,7 @@ doubted in every fold, each by the networks that were not trained on it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from recipe.data.decisions import COLUMNS
 from recipe.data.store import Store
 from recipe.explorer import MAX_EXAMPLES, Column, Roles, explorer, sample_rows
 from recipe.files import write_csv, write_text
+from recipe.models.fine_tuned import FineTuned
 from recipe.serve.system import BATCH, System
 from recipe.stages.ensemble.final_system import FinalSystem
 from recipe.stages.runner import Run
@@ -70,9 +72,10 @@ def write(run: Run, final: FinalSystem, data: Data, test: Split) -> str:
     """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt."""
     whole, first = final.system, final.system.of_fold(0)
     predicted = [
-        predict_split(whole if name == "test" else first, name, split) for name, split in splits(data, test).items()
+        predict_split(whole if name == "test" else first, name, split, data)
+        for name, split in splits(data, test).items()
     ]
-    each_fold = [predict_split(whole.of_fold(k), "val", fold.val) for k, fold in enumerate(data.folds)]
+    each_fold = [predict_split(whole.of_fold(k), "val", fold.val, data) for k, fold in enumerate(data.folds)]
     html = page(predicted, final, data, test, title=data_name(run.cfg), seed=run.cfg.seed)
     write_text(run.out / "mispredictions.html", html)
     write_csv(run.out / "suspects.csv", proposals(each_fold or predicted), COLUMNS)
@@ -84,10 +87,12 @@ def splits(data: Data, test: Split) -> dict[str, Split]:
     return {"val": data.val, "test": test, "train": data.train}
 
 
-def predict_split(system: System, name: str, split: Split) -> SplitPredictions:
+def predict_split(system: System, name: str, split: Split, data: Data) -> SplitPredictions:
     answers, batches = system.answers, []
-    for x in zip(*(part.x.split(BATCH) for part in split.parts), strict=True):
-        members = system.member_predictions(*x)
+    raw = data.raw_of(split).x.split(BATCH) if system.fine_tuned else repeat(None)
+    entering = zip(*(part.x.split(BATCH) for part in split.parts), strict=True)
+    for x, unembedded in zip(entering, raw, strict=False):
+        members = system.member_predictions(*x, raw=unembedded)
         averaged = system.average(members)
         batches.append((averaged, answers.agreement(members, system.counts, averaged)))
     p, agreement = (torch.cat(parts) for parts in zip(*batches, strict=True))
@@ -248,7 +253,9 @@ def _neighbours(chosen: np.ndarray, system: System, data: Data, test: Split) -> 
     """((val + test + train, NEIGHBOURS) rows of these three in that order, -1 where not chosen; the space)."""
     first = system.of_fold(0)  # its networks take these inputs
     net = first.members[int(np.argmax(first.counts))]
-    layer = _last_matrix(net, data.val.x[:2])
+    layer = (
+        None if isinstance(net, FineTuned) else _last_matrix(net, data.val.x[:2])
+    )  # it is far dearer than its features
     before = len(data.val) + len(test)
     index = np.full((before + len(data.train), NEIGHBOURS), -1)
     base = _features(net, layer, data.train.x)
@@ -261,7 +268,8 @@ def _neighbours(chosen: np.ndarray, system: System, data: Data, test: Split) -> 
         for row, near in zip(rows, before + nearest(base[rows - before], base, NEIGHBOURS + 1), strict=True):
             others = near[near != row][:NEIGHBOURS]
             index[row, : len(others)] = others
-    return index, "the input of the net's last matrix" if layer else "the inputs"
+    inputs = "the features of the pretrained network" if isinstance(net, FineTuned) else "the inputs"
+    return index, "the input of the net's last matrix" if layer else inputs
 
 
 def _last_matrix(net: nn.Module, x: Tensor) -> nn.Module | None:

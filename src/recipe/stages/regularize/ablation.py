@@ -112,7 +112,7 @@ def run_ablation(
     """
     budget = budget or Budget()
     result = Ablation(base, base, dict(base.changes), objective=data.objective)
-    for entry in cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)):
+    for entry in _of_the_model(cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)), data):
         expected = data.objective.improves if data.objective.metric else entry["expected"]  # which speaks of losses
         candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further), len(base.lanes))
         result.candidates.append(candidate)
@@ -128,6 +128,11 @@ def run_ablation(
             result.accepted, result.changes = candidate.best.arm, candidate.best.arm.changes
     run.note(budget.sentence("regularize"))
     return result
+
+
+def _of_the_model(rungs: list[dict], data: Data) -> list[dict]:
+    """The candidates without those that only a pretrained network can have."""
+    return [entry for entry in rungs if data.features or not entry.get("pretrained")]
 
 
 def _with_room(

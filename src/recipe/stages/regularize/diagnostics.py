@@ -16,6 +16,7 @@ from recipe.data.batches import Data
 from recipe.data.streaming import StreamedInputs
 from recipe.experiment import build
 from recipe.experiment.arms import Arm
+from recipe.models.fine_tuned import FineTuned
 from recipe.models.plain import Centre, Resize
 from recipe.train.loop import outputs
 
@@ -42,10 +43,13 @@ def diagnose(cfg: DictConfig, data: Data, arm: Arm) -> Diagnostics:
     model = build.model(change(cfg, arm.changes), data, cfg.seed)
     states = [lane.weights(arm.early_stopping) for lane in arm.lanes]
     model.load_state_dict(states[0])
-    on_val = activations(model, data.val.x)
-    losses = data.task.output_losses(outputs(model, data.val.x), data.val.y)
+    val, net = build.entering(data, model, data.val), model
+    layer, x = first_layer(model, val.x[:1]), val.x
+    if isinstance(model, FineTuned):  # of the pretrained body nothing is diagnosed but its filters
+        net, x = model.head, outputs(model.features_alone(), val.x)
+    on_val = activations(net, x)
+    losses = data.task.output_losses(outputs(net, x), val.y)
     error = losses.std().item() / math.sqrt(len(losses))
-    layer = first_layer(model, data.val.x[:1])
     if not layer:
         return Diagnostics(None, None, on_val, error)
     name, shape = layer
