@@ -15,9 +15,9 @@ from recipe.data.batches import load as load_data
 from recipe.data.batches import read_test
 from recipe.errors import RecipeError
 from recipe.experiment import arms, build
-from recipe.experiment.budget import cost_of
+from recipe.experiment.budget import Budget, cost_of
 from recipe.files import write_csv
-from recipe.models.fine_tuned import BODY, DECAY, FineTuned, layers
+from recipe.models.fine_tuned import DECAY, HEAD, FineTuned, layers
 from recipe.serve import system
 from recipe.stages.embed.embed import embed
 from recipe.stages.ensemble.members import predictions, saved_predictions
@@ -192,14 +192,14 @@ def test_the_body_is_always_in_eval_mode(made):
 def test_each_layer_has_its_rate(made):
     lane = build.lane(made.cfg, made.data, 0, {"model.unfreeze": "all"})
     head, *body = lane.optimizer.param_groups
-    assert head["lr"] == 0.01
+    assert head["lr"] == 0.01 * HEAD == 0.1
     depth = len(layers(lane.model.body))
-    assert [group["lr"] for group in body] == pytest.approx([0.01 * BODY * DECAY**k for k in range(depth)])
+    assert [group["lr"] for group in body] == pytest.approx([0.01 * DECAY**k for k in range(depth)])
     assert {id(p) for p in body[0]["params"]} == {id(p) for p in layers(lane.model.body)[-1]}
     owned = [id(p) for group in lane.optimizer.param_groups for p in group["params"]]
     assert len(owned) == len(set(owned)) == sum(p.requires_grad for p in lane.model.parameters())
     of_last = build.lane(made.cfg, made.data, 0, {"model.unfreeze": "last"}).optimizer.param_groups
-    assert [group["lr"] for group in of_last] == pytest.approx([0.01, 0.01 * BODY])
+    assert [group["lr"] for group in of_last] == pytest.approx([0.1, 0.01])
 
 
 def test_the_rate_warms_up_and_falls(made):
@@ -307,6 +307,21 @@ def test_candidates_of_pretrained_networks_are_compared_with_the_frozen_head(mad
     assert "`model.unfreeze: some` is not one of" in result.candidates[1].skipped
     without = replace(made.data, features=None)
     assert [entry["name"] for entry in ablation._of_the_model(rungs, without)] == ["never"]
+
+
+def test_a_small_budget_has_fewer_passes_and_seeds_or_none(made):
+    rung = {"name": "all", "pretrained": True, "change": {"model.unfreeze": "all", "train.epochs": 3.0}, "fewest": 1}
+    more = {"rungs": [rung | {"expected": "val_loss falls"}], "further": False, "confidence": 0.95, "seeds": 4}
+    cfg, run = OmegaConf.merge(made.cfg, more), Silent(made.root)
+    notes: list[str] = []
+    run.note = notes.append
+    base = arms.train_arms(cfg, made.data, {"base": {}}, run)["base"]
+    of_pass = cost_of(cfg, made.data, {"model.unfreeze": "all", "train.epochs": 1.0})
+    (short,) = ablation.run_ablation(cfg, made.data, base, run, budget=Budget(3 * of_pass, 1.0)).candidates
+    assert short.levels[0].change["train.epochs"] == 1.5
+    assert short.gain.n in (2, 3)
+    (none,) = ablation.run_ablation(cfg, made.data, base, run, budget=Budget(1.9 * of_pass, 1.0)).candidates
+    assert "no room in the stage's budget" in none.skipped
 
 
 def test_its_head_is_diagnosed(made):

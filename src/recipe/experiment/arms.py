@@ -145,7 +145,7 @@ def train_arms(
 
 
 def train_promising(
-    cfg: DictConfig, data: Data, arms: dict[str, dict], base: Arm, run: Any, label: str
+    cfg: DictConfig, data: Data, arms: dict[str, dict], base: Arm, run: Any, label: str, most: int | None = None
 ) -> dict[str, Arm]:
     """As `train_arms`, but an arm that is no better than `base` on average over the first third of the seeds (at least
     two) has these alone.
@@ -153,9 +153,9 @@ def train_promising(
     No interval of such an arm could become significant but by rare luck, so this costs hardly any power (of 8 seeds
     less than 0.003 at any effect, of 16 less than 0.01), and it cannot add false positives: stopping for futility
     needs no correction (Jennison and Turnbull 1999, Group Sequential Methods, section 10.2). With folds, whose
-    trainings are few, every arm has all of them.
+    trainings are few, every arm has all of them. most: seeds of an arm, where the budget has no room for all.
     """
-    seeds = lane_seeds(cfg, data)
+    seeds = lane_seeds(cfg, data)[: None if data.folds else most]
     first = first_look(cfg, data)
     if first >= len(seeds):
         return train_arms(cfg, data, arms, run, label)
@@ -178,13 +178,14 @@ def _mean_gain(base: Arm, arm: Arm, data: Data) -> float:
 
 
 def gain(base: Arm, arm: Arm, confidence: float, objective: Objective = LOSS) -> Gain:
-    """By how much `arm` is better than `base` on val; an arm of fewer seeds is compared on these.
+    """By how much `arm` is better than `base` on val; where one has fewer seeds, on these.
 
     Early stopping chooses an evaluation by the objective, whose value there is biased to the better. It is
     cross-validated: the evaluation is chosen on one half of val, and the value is taken on the other. Raises
     RecipeError where a metric does not exist on a half.
     """
-    base = replace(base, lanes=base.lanes[: len(arm.lanes)])
+    common = min(len(base.lanes), len(arm.lanes))
+    base, arm = (replace(each, lanes=each.lanes[:common]) for each in (base, arm))
     stopped = arm.early_stopping or base.early_stopping
     costs = [_unbiased_costs(each, objective) if stopped else _costs(each, objective) for each in (base, arm)]
     if objective.metric and not all(map(math.isfinite, costs[0] + costs[1])):

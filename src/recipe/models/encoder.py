@@ -109,17 +109,14 @@ class Encoder:
 
     def outputs(self, tokens: Tensor) -> Tensor:
         """(N, D) float32, with gradients where the network has them. tokens: (N, L) ids, NOTHING after the end of a
-        text. Texts of like lengths are computed together, a few at a time, and only as far as they go."""
+        text. Texts of like lengths are computed together, a few at a time, as far as the longest of them goes."""
         lengths = (tokens != NOTHING).sum(1).clamp_min(1)
-        steps = (-(-lengths // STEP)).cpu()
-        count = AT_ONCE.get(tokens.device.type, AT_ONCE["cpu"])
-        parts, order = [], []
-        for step in steps.unique().tolist():
-            for rows in (steps == step).nonzero().flatten().to(tokens.device).split(count):
-                part = tokens[rows, : step * STEP]
-                parts.append(self._pooled(part.clamp_min(0).long(), (part != NOTHING).long()))
-                order.append(rows)
-        return torch.cat(parts)[torch.cat(order).argsort()]
+        order = lengths.argsort(stable=True)
+        parts = []
+        for rows in order.split(AT_ONCE.get(tokens.device.type, AT_ONCE["cpu"])):
+            part = tokens[rows, : int(lengths[rows[-1]])]
+            parts.append(self._pooled(part.clamp_min(0), (part != NOTHING).long()))
+        return torch.cat(parts)[order.argsort()]
 
 
 def load_encoder(backbone: str, weights: str, device: str = "cpu") -> Encoder:

@@ -13,7 +13,8 @@ from recipe.models.encoder import Encoder
 
 NONE, LAST, ALL = "none", "last", "all"
 WORDS = NONE, LAST, ALL
-BODY = 0.1  # of the head's learning rate, for the last layer of the body
+# Of the configured learning rate, which is that of the last layer of the body: the head is new, and has few steps
+HEAD = 10.0
 # From a layer to the one below it the rate falls by this factor (Howard and Ruder 2018, Universal language model
 # fine-tuning, section 3.2, have 1 / 2.6; Clark et al. 2020, ELECTRA, 0.8 of 12 layers). What is near the input is the
 # most general.
@@ -84,10 +85,10 @@ class FineTuned(nn.Module):
     def rates(self) -> Iterator[tuple[list[nn.Parameter], float]]:
         """(weights that are trained, factor of the learning rate): of the head, then of each layer of the body, the
         last one first."""
-        yield [p for p in self.head.parameters() if p.requires_grad], 1.0
+        yield [p for p in self.head.parameters() if p.requires_grad], HEAD
         for depth, layer in enumerate(reversed(layers(self.body))):
             if trained := [weight for weight in layer if weight.requires_grad]:
-                yield trained, BODY * DECAY**depth
+                yield trained, DECAY**depth
 
 
 def layers(body: nn.Module) -> list[list[nn.Parameter]]:

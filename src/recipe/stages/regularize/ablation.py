@@ -1,5 +1,6 @@
 """Candidate changes, one at a time on top of those that were kept; kept where the gain exceeds seed noise."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,13 +14,14 @@ from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.arms import Arm, Gain, first_look, gain, train_promising
-from recipe.experiment.budget import Budget, cost_of
+from recipe.experiment.budget import FEWEST_SEEDS, Budget, cost_of
 from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
 
 BASE = "no regularisation"
 SIZES = {"model.width", "model.depth"}
+PASSES = "train.epochs"
 COMPOSE = "recipe.train.augment.Compose"
 COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
 
@@ -48,6 +50,7 @@ class Candidate:
     expected: str
     levels: list[Level] = field(default_factory=list)
     seeds: int = 0  # that a promising level is trained with
+    fewest: float | None = None  # passes of a level that takes fewer where the budget has no room for more
 
     @property
     def best(self) -> Level | None:
@@ -76,7 +79,8 @@ class Candidate:
         if self.gain:
             measured = self.gain.sentence() + (f", best of {tried} levels" if tried > 1 else "")
             if self.seeds and self.gain.n < self.seeds:
-                measured += f"; no better over the first {self.gain.n} of {self.seeds} seeds, so no more were trained"
+                why = "no better over the" if self.gain.mean <= 0 else "the budget had room for the"
+                measured += f"; {why} first {self.gain.n} of {self.seeds} seeds, so no more were trained"
         change = f"{self.name} ({shown.description()})"
         return {"change": change, "expected": self.expected, "measured": measured, "outcome": self.outcome}
 
@@ -114,11 +118,13 @@ def run_ablation(
     result = Ablation(base, base, dict(base.changes), objective=data.objective)
     for entry in _of_the_model(cast(list[dict], OmegaConf.to_container(cfg.rungs, resolve=True)), data):
         expected = data.objective.improves if data.objective.metric else entry["expected"]  # which speaks of losses
-        candidate = Candidate(entry["name"], expected, _levels(entry, cfg.further), len(base.lanes))
+        levels, fewest = _levels(entry, cfg.further), entry.get("fewest")
+        candidate = Candidate(entry["name"], expected, levels, len(base.lanes), fewest)
         result.candidates.append(candidate)
         arms = _prepare(cfg, data, candidate, result, closed_gates, too_even(data, entry.get("imbalance")))
         arms = _with_room(cfg, data, candidate, arms, budget)
-        trained = train_promising(cfg, data, arms, result.accepted, run, candidate.name) if arms else {}
+        most = _affordable(cfg, data, arms, budget)
+        trained = train_promising(cfg, data, arms, result.accepted, run, candidate.name, most) if arms else {}
         if budget.limit is not None:
             budget.spent += sum(cost_of(cfg, data, arm.changes) * len(arm.lanes) for arm in trained.values())
         _measure(candidate, trained, result.accepted, cfg.confidence, data.objective)
@@ -146,6 +152,8 @@ def _with_room(
         if level.name not in arms:
             continue
         needed = first_look(cfg, data) * cost_of(cfg, data, arms[level.name])
+        if needed > left and candidate.fewest:
+            needed = _shortened(cfg, data, candidate.fewest, level, arms, left / needed) * needed
         if needed > left:
             level.skipped = f"there is no room in the stage's budget: {needed:.2g} multiplications, {left:.2g} are left"
             budget.left_out.append(level.name)
@@ -153,6 +161,26 @@ def _with_room(
             left -= needed
             fitting[level.name] = arms[level.name]
     return fitting
+
+
+def _shortened(cfg: DictConfig, data: Data, fewest: float, level: Level, arms: dict[str, dict], share: float) -> float:
+    """Gives a level a share of its passes, rounded down to tenths, if these are not fewer than `fewest`; the share that
+    it then has."""
+    epochs = arms[level.name].get(PASSES, cfg.train.epochs)
+    shorter = math.floor(10 * share * epochs) / 10
+    if shorter < fewest:
+        return 1.0
+    level.change = level.change | {PASSES: shorter}
+    arms[level.name] = arms[level.name] | {PASSES: shorter}
+    return float(shorter / epochs)
+
+
+def _affordable(cfg: DictConfig, data: Data, arms: dict[str, dict], budget: Budget) -> int | None:
+    """How many seeds of a promising level the budget has room for, FEWEST_SEEDS at least; None: all of conf."""
+    if budget.limit is None or not arms:
+        return None
+    each = sum(cost_of(cfg, data, changes) for changes in arms.values())
+    return max(FEWEST_SEEDS, int(budget.left / each)) if each else None
 
 
 def _levels(entry: dict, further: bool) -> list[Level]:
