@@ -10,7 +10,7 @@ from functools import partial
 from recipe.files import read_yaml
 from recipe.stages.runner import Report, stage
 from recipe.stages.splits import load_data
-from recipe.stages.tune import captions, checks, figures, results
+from recipe.stages.tune import captions, checks, figures, no_search, results
 from recipe.stages.tune.trials import log_trials
 from recipe.stages.tune.worker import kept_until_done, open_search, take_part
 from recipe.stages.tune.worker_process import worker_processes
@@ -19,8 +19,10 @@ from recipe.verdict import checks_of
 
 @stage("tune", checks_of(checks))
 def main(cfg, run):
-    accepted = read_yaml("runs/regularize/best.yaml")
-    search = open_search(cfg, load_data(run, folds=True), accepted, run.code_and_data, run.home, run.say)
+    accepted, data = read_yaml("runs/regularize/best.yaml"), load_data(run, folds=True)
+    if unsearched := no_search.no_room(cfg, data, accepted):
+        return no_search.hand_on(unsearched, cfg, data, accepted, run, run.judge(checks, unsearched))
+    search = open_search(cfg, data, accepted, run.code_and_data, run.home, run.say)
     with kept_until_done(search):
         with worker_processes(cfg, run.say):
             take_part(search, partial(log_trials, search.setup, run))
