@@ -16,7 +16,7 @@ from recipe.data.splits import read_folds, read_names
 from recipe.data.store import Store
 from recipe.data.stored_features import FOLDER, StoredFeatures
 from recipe.data.streaming import InputsFile, Standardization, StreamedInputs, column_limits, mean_and_std
-from recipe.data.tokens import Tokenizer, Words
+from recipe.data.tokens import Tokenizer, Words, tokens_of
 from recipe.errors import RecipeError
 from recipe.files import read_csv
 from recipe.inputs.inputs import Inputs
@@ -102,7 +102,7 @@ class Data:
     def raw_of(self, split: Split) -> Split:
         """A split of features with the images (N, C, H, W) in 0..1, or the tokens (N, L), that they are of as its x."""
         assert self.features
-        x = split.pictures if split.pictures is not None else self.features.tokens(split.texts)
+        x = split.pictures if split.pictures is not None else tokens_of(self.features.facts, split.texts)
         return replace(split, x=x.to(str(split.y.device)))
 
     @property

@@ -31,9 +31,8 @@ from torch import Tensor, nn
 from recipe.config.changes import change
 from recipe.config.instantiate import backbone_of, place, plain
 from recipe.data.batches import Data
-from recipe.data.stored_features import tokens_of
 from recipe.data.streaming import Standardization
-from recipe.data.tokens import Tokenizer
+from recipe.data.tokens import Tokenizer, tokens_of
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.files import present, read_json

@@ -22,6 +22,7 @@ from recipe.stages.runner import Run
 BASE = "no regularisation"
 SIZES = {"model.width", "model.depth"}
 PASSES = "train.epochs"
+DEAR = 4.0  # times the multiplications, from which on a candidate says what it costs
 COMPOSE = "recipe.train.augment.Compose"
 COMPOSES = (COMPOSE, "recipe.train.augment.Several")  # the latter: its former name
 
@@ -30,13 +31,16 @@ ClosedGates = Callable[[dict], str]  # changes -> why their augmentation may not
 
 @dataclass
 class Level:
-    """One strength of a candidate change: its change with resolved numbers, and its gain; or why it was skipped."""
+    """One strength of a candidate change: its change with resolved numbers, and its gain; or why it was skipped. cost:
+    multiplications of one training; times: those of the recipe that it is compared with. Both of what was trained."""
 
     name: str
     change: dict
     arm: Arm | None = None
     gain: Gain | None = None
     skipped: str = ""
+    cost: float | None = None
+    times: float = 1.0
 
     def description(self) -> str:
         return ", ".join(f"{key} = {short(value)}" for key, value in self.change.items())
@@ -81,6 +85,8 @@ class Candidate:
             if self.seeds and self.gain.n < self.seeds:
                 why = "no better over the" if self.gain.mean <= 0 else "the budget had room for the"
                 measured += f"; {why} first {self.gain.n} of {self.seeds} seeds, so no more were trained"
+            if shown.times >= DEAR:
+                measured += f"; a training takes {shown.times:,.2g} times the multiplications"
         change = f"{self.name} ({shown.description()})"
         return {"change": change, "expected": self.expected, "measured": measured, "outcome": self.outcome}
 
@@ -125,8 +131,8 @@ def run_ablation(
         arms = _with_room(cfg, data, candidate, arms, budget)
         most = _affordable(cfg, data, arms, budget)
         trained = train_promising(cfg, data, arms, result.accepted, run, candidate.name, most) if arms else {}
-        if budget.limit is not None:
-            budget.spent += sum(cost_of(cfg, data, arm.changes) * len(arm.lanes) for arm in trained.values())
+        costs = _note_costs(cfg, data, candidate, trained, result.accepted)
+        budget.spent += sum(costs[name] * len(arm.lanes) for name, arm in trained.items())
         _measure(candidate, trained, result.accepted, cfg.confidence, data.objective)
         for level in candidate.levels:
             run.say(f"{level.name}: {_outcome(candidate, level)}")
@@ -161,6 +167,18 @@ def _with_room(
             left -= needed
             fitting[level.name] = arms[level.name]
     return fitting
+
+
+def _note_costs(
+    cfg: DictConfig, data: Data, candidate: Candidate, trained: dict[str, Arm], accepted: Arm
+) -> dict[str, float]:  # fmt: skip
+    """{level: multiplications of one training} of what was trained, which its levels get."""
+    costs = {name: cost_of(cfg, data, arm.changes) for name, arm in trained.items()}
+    for level in candidate.levels:
+        if level.name in costs:
+            before = cost_of(cfg, data, accepted.changes)
+            level.cost, level.times = costs[level.name], costs[level.name] / before if before else 1.0
+    return costs
 
 
 def _shortened(cfg: DictConfig, data: Data, fewest: float, level: Level, arms: dict[str, dict], share: float) -> float:
@@ -348,12 +366,13 @@ def _name(value: dict) -> str:
 
 COLUMNS = (
     "rung", "level", "change", "kept", "gain", "low", "high", "confidence", "seeds",
-    "train_loss", "val_loss", "gap", "expected", "outcome", "skipped",
+    "train_loss", "val_loss", "gap", "cost", "expected", "outcome", "skipped",
 )  # fmt: skip
 
 
 def table(result: Ablation) -> list[dict]:
-    """A row per level of each candidate, the base first. Losses are means over seeds; gap: val less train.
+    """A row per level of each candidate, the base first. Losses are means over seeds; gap: val less train. cost: counted
+    multiplications of one training, where it was trained here.
 
     `confidence` is that of the interval low..high: higher where a candidate had several levels (Bonferroni).
     """
@@ -363,7 +382,7 @@ def table(result: Ablation) -> list[dict]:
         for i, level in enumerate(candidate.levels):
             row = dict.fromkeys(COLUMNS, "") | {"rung": candidate.name, "level": i + 1, "change": level.description()}
             row |= {"kept": candidate.kept and level is candidate.best, "expected": candidate.expected}
-            row["skipped"] = level.skipped
+            row |= {"skipped": level.skipped, "cost": "" if level.cost is None else level.cost}
             if level.gain and level.arm:
                 g = level.gain
                 row |= {"gain": g.mean, "low": g.low, "high": g.high, "confidence": g.confidence, "seeds": g.n}
