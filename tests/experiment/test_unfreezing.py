@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,12 +12,13 @@ from backbones import SMALL, random_encoder, random_weights
 from omegaconf import OmegaConf
 from sources import CONFIG, Set, stored
 
+from recipe import verdict
 from recipe.data.batches import load as load_data
 from recipe.data.batches import read_test
 from recipe.errors import RecipeError
 from recipe.experiment import arms, build
 from recipe.experiment.budget import Budget, cost_of
-from recipe.files import write_csv
+from recipe.files import read_yaml, write_csv, write_json
 from recipe.models.fine_tuned import DECAY, HEAD, FineTuned, layers
 from recipe.serve import system
 from recipe.stages.embed.embed import embed
@@ -24,12 +26,15 @@ from recipe.stages.ensemble.members import predictions, saved_predictions
 from recipe.stages.ensemble.mispredictions import predict_split
 from recipe.stages.regularize import ablation, diagnostics
 from recipe.stages.splits import data_of
+from recipe.stages.tune import checks as tune_checks
+from recipe.stages.tune import no_search
 from recipe.train.checkpoint import save_weights
 from recipe.train.cost import multiplications
 from recipe.train.loop import PlainLane, outputs
 from recipe.train.plan import why_plain
 from recipe.train.schedules import CONSTANT, WarmedUp
 
+pytestmark = pytest.mark.slow
 WORDS = ["good", "fine", "great", "film", "bad", "dull", "poor", "plot"]
 TRAIN, VAL, TEST = range(24), range(24, 34), range(34, 44)
 
@@ -322,6 +327,41 @@ def test_a_small_budget_has_fewer_passes_and_seeds_or_none(made):
     assert short.gain.n in (2, 3)
     (none,) = ablation.run_ablation(cfg, made.data, base, run, budget=Budget(1.9 * of_pass, 1.0)).candidates
     assert "no room in the stage's budget" in none.skipped
+
+
+def test_the_cost_of_a_candidate_is_beside_its_gain(made):
+    rung = {"name": "all", "pretrained": True, "change": {"model.unfreeze": "all"}, "expected": "val_loss falls"}
+    cfg, run = OmegaConf.merge(made.cfg, {"rungs": [rung], "further": False, "confidence": 0.95}), Silent(made.root)
+    run.note = lambda text: None
+    base = arms.train_arms(cfg, made.data, {"base": {}}, run)["base"]
+    result = ablation.run_ablation(cfg, made.data, base, run)
+    (_, row) = ablation.table(result)
+    assert row["cost"] == cost_of(cfg, made.data, {"model.unfreeze": "all"})
+    assert "times the multiplications" in result.candidates[0].prediction()["measured"]
+
+
+def test_a_search_without_room_hands_the_accepted_recipe_on(made, tmp_path, monkeypatch):
+    accepted = {"model.unfreeze": "all", "train.epochs": 1.0}
+    each = cost_of(made.cfg, made.data, accepted)
+    schedule = {"_target_": "recipe.train.schedules.Constant"}
+    cfg = OmegaConf.merge(made.cfg, {"schedule": schedule})
+    assert no_search.no_room(cfg, made.data, accepted) is None
+    assert no_search.no_room(OmegaConf.merge(cfg, {"budget": 6.01 * each}), made.data, accepted) is None
+    cfg = OmegaConf.merge(cfg, {"budget": 5 * each})
+    unsearched = no_search.no_room(cfg, made.data, accepted)
+    verdicts = verdict.run(verdict.checks_of(tune_checks), unsearched)
+    assert {v.verdict for v in verdicts} == {verdict.SKIP}
+    monkeypatch.chdir(tmp_path)
+    write_json(Path("runs/regularize/report.json"), {"metrics": [{"val_loss": 0.5, "val_accuracy": 0.75, "kept": 1}]})
+    run = Silent(tmp_path)
+    run.out = tmp_path / "tune"
+    report = no_search.hand_on(unsearched, cfg, made.data, accepted, run, verdicts)
+    assert report.metrics["val_loss"] == 0.5
+    assert "kept without a search: a training takes" in report.summary
+    assert read_yaml(run.out / "best.yaml") == accepted
+    assert read_yaml(run.out / "finished.yaml") == [accepted]
+    assert (run.out / "trials.csv").read_text().startswith("sampler,")
+    assert all((run.out / name).stat().st_size > 500 for name in no_search.FIGURES)
 
 
 def test_its_head_is_diagnosed(made):

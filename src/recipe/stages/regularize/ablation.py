@@ -371,8 +371,8 @@ COLUMNS = (
 
 
 def table(result: Ablation) -> list[dict]:
-    """A row per level of each candidate, the base first. Losses are means over seeds; gap: val less train. cost: counted
-    multiplications of one training, where it was trained here.
+    """A row per level of each candidate, the base first. Losses are means over seeds; gap: val less train. cost:
+    counted multiplications of one training, where it was trained here.
 
     `confidence` is that of the interval low..high: higher where a candidate had several levels (Bonferroni).
     """
