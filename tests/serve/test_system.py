@@ -145,7 +145,7 @@ def put(folder, **facts) -> None:
 
 def test_a_newer_format(folder):
     put(folder, format=system.FORMAT + 1, recipe="9.0")
-    with pytest.raises(RecipeError, match=r"has the format 9, written by recipe 9\.0; this one reads up to 8"):
+    with pytest.raises(RecipeError, match=r"has the format 10, written by recipe 9\.0; this one reads up to 9"):
         load(folder)
 
 
