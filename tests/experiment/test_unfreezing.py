@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from backbones import SMALL, random_encoder, random_weights
+from clone import ROOT
 from omegaconf import OmegaConf
 from sources import CONFIG, Set, stored
 
 from recipe import verdict
+from recipe.config.compose import compose
 from recipe.data.batches import load as load_data
 from recipe.data.batches import read_test
 from recipe.errors import RecipeError
@@ -327,6 +329,17 @@ def test_a_small_budget_has_fewer_passes_and_seeds_or_none(made):
     assert short.gain.n in (2, 3)
     (none,) = ablation.run_ablation(cfg, made.data, base, run, budget=Budget(1.9 * of_pass, 1.0)).candidates
     assert "no room in the stage's budget" in none.skipped
+
+
+def test_each_of_confs_rungs_of_pretrained_networks_reaches_a_lane(made):
+    rungs = [r for r in OmegaConf.to_container(compose("regularize", ROOT).rungs) if "pretrained" in r]
+    assert len(rungs) == 3
+    for rung in rungs:
+        assert ablation.inapplicable(made.cfg, made.data, {}, rung["change"]) == ""
+        lane = build.lane(made.cfg, made.data, 0, ablation.resolved(made.cfg, made.data, {}, rung["change"]))
+        assert isinstance(lane.model, FineTuned)
+        assert lane.steps == 9
+        assert bool(lane.probe) == ("first" in rung["name"])
 
 
 def test_the_cost_of_a_candidate_is_beside_its_gain(made):

@@ -226,7 +226,9 @@ def test_each_of_confs_rungs_reaches_a_lane_of_the_default_model():
     for rung in OmegaConf.to_container(cfg.rungs):
         for requested in rung.get("levels") or [rung["change"]]:
             data = TABLE if "train.quantiles" in requested else DATA
-            if rung["name"] == "word dropout":  # tests/experiment/test_text_lanes.py
+            if (
+                rung["name"] == "word dropout" or "pretrained" in rung
+            ):  # tests/experiment: test_text_lanes, test_unfreezing
                 continue
             assert ablation.inapplicable(cfg, data, {}, requested) == ""
             model = {"model": {"_target_": "recipe.models.plain.mlp"}} if data is TABLE else {}
