@@ -107,7 +107,7 @@ def test_what_is_not_whole_is_refused(folder, tmp_path, name):
 
 
 def test_a_missing_folder_is_a_message(folder):
-    with pytest.raises(RecipeError, match="is no folder"):
+    with pytest.raises(RecipeError, match="is not a folder"):
         load_encoder("small", "/nowhere/at/all")
 
 

@@ -195,13 +195,13 @@ def _data(
 
 
 def _texts_of(store: Store, rows: np.ndarray) -> tuple[str, ...]:
-    """None where the inputs are no texts."""
+    """None where the inputs are not texts."""
     texts = [] if store.kind.axes else store.texts()
     return tuple(texts[row] for row in rows) if texts else ()
 
 
 def _pictures(store: Store, rows: np.ndarray) -> StreamedInputs | None:
-    """(N, C, H, W) in 0..1, on the CPU; None where the inputs are no images."""
+    """(N, C, H, W) in 0..1, on the CPU; None where the inputs are not images."""
     if not store.kind.has_pixels:
         return None
     file, nothing = InputsFile(store.inputs), torch.zeros(1, 1, 1)

@@ -36,7 +36,7 @@ class Backbone:
 
     mean, std: per channel, of images in 0..1. size: height and width of its pretraining; fixed: it takes no other one.
     crop: the share of an image's side that it was evaluated on. weights: SHA-256 of its numbers. left_out: entries of
-    the file that are no part of it, its classifier. notes: what reading the weights found odd.
+    the file that are not part of it, its classifier. notes: what reading the weights found odd.
     """
 
     name: str
@@ -154,7 +154,7 @@ def weights_file(path: str) -> Path:
         return place
     if not place.is_dir():
         raise RecipeError(
-            f"`weights: {path}` is no file or folder. Name a .safetensors or .pth file, or write `weights: {HUB}` to "
+            f"`weights: {path}` is neither a file nor a folder. Name a .safetensors or .pth file, or write `weights: {HUB}` to "
             "fetch those that timm has for this backbone."
         )
     if (usual := place / "model.safetensors").is_file():

@@ -21,7 +21,7 @@ from recipe.errors import RecipeError
 from recipe.inputs.embeddings import NOTHING
 from recipe.models.backbone import HUB, sha256_of
 
-HEADS = ("cls.", "lm_head.", "classifier.", "qa_outputs.", "pooler.")  # entries of a file that are no part of it
+HEADS = ("cls.", "lm_head.", "classifier.", "qa_outputs.", "pooler.")  # entries of a file that are not part of it
 STEP = 16  # tokens: texts are filled up to a multiple
 # Texts at a time, always as many and of one length: what is lacking is filled up, so that the bits of a text's features
 # do not depend on the others. On a core a MiniLM takes 11 ms for a text of 25 tokens, and alone 25.
@@ -129,7 +129,7 @@ def load_encoder(backbone: str, weights: str, device: str = "cpu") -> Encoder:
     folder = next((Path(p).expanduser() for p in (backbone, weights) if Path(p).expanduser().is_dir()), None)
     if folder is None and weights != HUB:
         raise RecipeError(
-            f"`weights: {weights}` is no folder. Name one that holds {CONFIG}, {TOKENIZER} and the weights, or write "
+            f"`weights: {weights}` is not a folder. Name one that holds {CONFIG}, {TOKENIZER} and the weights, or write "
             f"`weights: {HUB}` to fetch `{backbone}`."
         )
     source = str(folder or backbone)

@@ -71,7 +71,7 @@ def images_are_large_enough(e: Embedded, share: float = 0.8) -> Verdict:
     A network knows things at the size that they had in its training. `data: {size: ...}` in params.yaml.
     """
     if not e.backbone or e.entering is None:
-        return skip("the inputs are no images" if e.backbone else NOTHING)
+        return skip("the inputs are not images" if e.backbone else NOTHING)
     entering, own = min(e.entering), e.trained_with
     finding = (
         f"The images are stored with {entering} pixels, and {e.backbone.name} was trained with {own}. On photographs "
@@ -88,7 +88,7 @@ def texts_fit_the_network(e: Embedded, share: float = 0.01) -> Verdict:
     What follows the last token that is read is not seen.
     """
     if not e.backbone or e.entering is not None:
-        return skip("the inputs are no texts" if e.backbone else NOTHING)
+        return skip("the inputs are not texts" if e.backbone else NOTHING)
     cut = e.cut / max(1, len(e.values))
     finding = (
         f"{cut:.1%} of the {len(e.values):,} texts have more than the {e.trained_with:,} tokens that "
