@@ -154,8 +154,8 @@ def weights_file(path: str) -> Path:
         return place
     if not place.is_dir():
         raise RecipeError(
-            f"`weights: {path}` is neither a file nor a folder. Name a .safetensors or .pth file, or write `weights: {HUB}` to "
-            "fetch those that timm has for this backbone."
+            f"`weights: {path}` is neither a file nor a folder. Name a .safetensors or .pth file, or write "
+            f"`weights: {HUB}` to fetch those that timm has for this backbone."
         )
     if (usual := place / "model.safetensors").is_file():
         return usual

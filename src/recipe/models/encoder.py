@@ -129,8 +129,8 @@ def load_encoder(backbone: str, weights: str, device: str = "cpu") -> Encoder:
     folder = next((Path(p).expanduser() for p in (backbone, weights) if Path(p).expanduser().is_dir()), None)
     if folder is None and weights != HUB:
         raise RecipeError(
-            f"`weights: {weights}` is not a folder. Name one that holds {CONFIG}, {TOKENIZER} and the weights, or write "
-            f"`weights: {HUB}` to fetch `{backbone}`."
+            f"`weights: {weights}` is not a folder. Name one that holds {CONFIG}, {TOKENIZER} and the weights, or "
+            f"write `weights: {HUB}` to fetch `{backbone}`."
         )
     source = str(folder or backbone)
     try:

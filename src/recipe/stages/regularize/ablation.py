@@ -161,6 +161,7 @@ def _with_room(
         if needed > left and candidate.fewest:
             needed = _shortened(cfg, data, candidate.fewest, level, arms, left / needed) * needed
         if needed > left:
+            left = max(0.0, left)
             level.skipped = f"there is no room in the stage's budget: {needed:.2g} multiplications, {left:.2g} are left"
             budget.left_out.append(level.name)
         else:
