@@ -150,7 +150,7 @@ def test_only_names_of_timm_are_networks(weights, name):
 
 def test_a_missing_file_is_a_message(tmp_path):
     timm()
-    with pytest.raises(RecipeError, match="no file or folder"):
+    with pytest.raises(RecipeError, match="neither a file nor a folder"):
         load_backbone(SMALL, str(tmp_path / "gone.pth"))
     with pytest.raises(RecipeError, match="holds 0 files"):
         load_backbone(SMALL, str(tmp_path))
