@@ -1,11 +1,14 @@
-"""Bugs of pretrained networks, on a small one that was trained here: on digits in colour, prepared in its own way."""
+"""Bugs of pretrained networks, on small ones: one that was trained here on digits in colour, prepared in its own way,
+and one of texts with random weights."""
 
 from functools import cache
 
 import torch
+from backbones import wordpiece
 from healthy import digits
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 from bugs.reference import on_digits, split
 from bugs.registry import bug
@@ -182,3 +185,141 @@ def statistics_left_behind(seed):
 def statistics_move(seed):
     """a frozen body stays in train mode, and its batch norm goes on averaging"""
     return finetuning(seed, model=lambda: Finetuned(still=False))
+
+
+# ---- texts -------------------------------------------------------------------------------------------------------
+
+TEXTS, LENGTH, WIDTH = 600, 24, 48
+COMMON = [f"{a}{b}" for a in ("ban", "dol", "fer", "gim", "lup", "mor", "ner", "pas", "rit", "tul") for b in "aeiou"]
+OF_CLASS = [["good", "fine", "lovely", "great"], ["bad", "poor", "awful", "dull"]]
+VOCABULARY = [*COMMON, *OF_CLASS[0], *OF_CLASS[1], "##s", "##ed"]
+CAPITALS = [w.capitalize() for w in VOCABULARY] + list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+@cache
+def sentences() -> tuple[list[str], torch.Tensor]:
+    """Of 4 to 14 words, the first with a capital, of which a third says the class."""
+    random = torch.Generator().manual_seed(7)
+
+    def one(y: int) -> str:
+        count = int(torch.randint(4, 15, (), generator=random))
+        draw = torch.randint(10**6, (count, 2), generator=random).tolist()
+        words = [OF_CLASS[y][a % 4] if b % 3 == 0 else COMMON[a % len(COMMON)] for a, b in draw]
+        return " ".join([words[0].capitalize(), *words[1:]])
+
+    y = torch.randint(2, (TEXTS,), generator=random)
+    return [one(label) for label in y.tolist()], y
+
+
+@cache
+def own(lowercase: bool = True):
+    """The tokenizer of the pretrained network."""
+    return wordpiece(VOCABULARY if lowercase else VOCABULARY + CAPITALS, lowercase)
+
+
+def tokens(texts: list[str], tokenizer, length: int = LENGTH, special: bool = True, left: bool = False) -> torch.Tensor:
+    rows = torch.zeros(len(texts), length, dtype=torch.long)
+    for row, encoded in zip(rows, tokenizer.encode_batch(texts, add_special_tokens=special), strict=True):
+        ids = torch.tensor(encoded.ids[:length])
+        row[length - len(ids) if left else 0 :][: len(ids)] = ids
+    return rows
+
+
+class TextBody(nn.Module):
+    """Tokens (B, L) -> (B, WIDTH), the mean over those that the mask lets through, each with what the mean says."""
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.words, self.places = nn.Embedding(rows, WIDTH, padding_idx=0), nn.Embedding(LENGTH, WIDTH)
+        self.norm, self.mix = nn.LayerNorm(WIDTH), nn.Linear(2 * WIDTH, WIDTH)
+
+    def forward(self, input_ids, attention_mask=None):
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        shares = (mask / mask.sum(1, keepdim=True).clamp_min(1))[..., None]
+        h = self.norm(self.words(input_ids) + 0.1 * self.places.weight[: input_ids.shape[1]])
+        around = (shares * h).sum(1, keepdim=True).expand_as(h)
+        return (shares * torch.tanh(self.mix(torch.cat([h, around], 2)))).sum(1)
+
+
+class OnTexts(nn.Module):
+    """A frozen body with the same weights for each seed, and a new head. masked: the padding is hidden."""
+
+    def __init__(self, rows: int, masked: bool = True):
+        super().__init__()
+        with seeded(0, "pretraining"):
+            self.body = TextBody(rows).requires_grad_(False)
+        self.head, self.masked = nn.Linear(WIDTH, 2), masked
+
+    def forward(self, ids):
+        return self.head(self.body(input_ids=ids, attention_mask=(ids > 0).long() if self.masked else None))
+
+
+def of_texts(seed: int, lowercase: bool = True, ids=None, masked: bool = True, **changes) -> Setup:
+    """ids: (TEXTS, L) as they enter; by default those of the own tokenizer, which is given."""
+    texts, y = sentences()
+    x = tokens(texts, own(lowercase)) if ids is None else ids
+    rows = own(lowercase).get_vocab_size()
+    train, val = (TensorDataset(x[part], y[part]) for part in (slice(400), slice(400, None)))
+    return on_digits(
+        seed, **{
+            "train": train, "val": val, "model": lambda: OnTexts(rows, masked), "declare": Declare(frozen=("body",)),
+            "optimizer": lambda m: torch.optim.Adam(m.head.parameters(), 2e-2), "tokenizer": own(lowercase),
+        } | changes,
+    )  # fmt: skip
+
+
+def written() -> list[str]:
+    return sentences()[0]
+
+
+HEALTHY |= {
+    "pretrained, texts without capitals": of_texts,
+    "pretrained, texts with capitals": lambda s: of_texts(s, lowercase=False),
+    "pretrained, texts without a tokenizer": lambda s: of_texts(s, tokenizer=None),
+    "pretrained, words that it has in pieces": lambda s: of_texts(
+        s, ids=tokens([" ".join(text.replace("ban", "zi").split()[:5]) for text in written()], own())
+    ),
+}
+
+
+@bug("R94", "generative-computing/mellea#947; marin-community/marin#301", "tokens_are_of_its_own_tokenizer")
+def another_networks_tokenizer(seed):
+    """the tokenizer is that of another network, whose vocabulary has other places"""
+    other = wordpiece([f"{w}{e}" for w in reversed(VOCABULARY[:50]) for e in ("", "s")][:58])
+    return of_texts(seed, ids=tokens(written(), other).clamp_max(own().get_vocab_size() - 1))
+
+
+@bug("R95", "huggingface/transformers#92", "tokens_are_known")
+def a_cased_tokenizer_on_an_uncased_network(seed):
+    """the tokenizer keeps capitals, which the vocabulary does not have, and the words become unknown"""
+    return of_texts(seed, ids=tokens([text.title() for text in written()], wordpiece(VOCABULARY, lowercase=False)))
+
+
+@bug("R96", "EmilyAlsentzer/clinicalBERT#26; dmis-lab/biobert#163", "capitals_reach_a_cased_network")
+def an_uncased_tokenizer_on_a_cased_network(seed):
+    """the tokenizer makes everything lower case, and the network was trained with capitals"""
+    return of_texts(seed, lowercase=False, ids=tokens(written(), wordpiece(VOCABULARY + CAPITALS)))
+
+
+@bug("R97", "transformers, add_special_tokens=False", "special_tokens_surround_the_text")
+def no_special_tokens(seed):
+    """the texts have no special tokens around them"""
+    return of_texts(seed, ids=tokens(written(), own(), special=False))
+
+
+@bug("R98", "transformers, padding and truncation", "texts_are_rarely_cut")
+def most_of_a_text_is_cut(seed):
+    """the length is that of the shortest texts"""
+    return of_texts(seed, ids=tokens(written(), own(), length=8))
+
+
+@bug("R99", "huggingface/transformers#278; CarryCKW/AES-NPCR#7", "padding_is_masked", "padding_reaches_no_output")
+def no_attention_mask(seed):
+    """attention_mask is not passed on, and the network attends to the padding"""
+    return of_texts(seed, masked=False)
+
+
+@bug("R100", "transformers, padding_side", "padding_is_on_its_own_side")
+def padded_on_the_left(seed):
+    """padding is on the left, as for a decoder, and the positions of the words move"""
+    return of_texts(seed, ids=tokens(written(), own(), left=True))

@@ -63,6 +63,7 @@ class Setup:
     waive: Mapping[str, str] = field(default_factory=dict)  # check name -> reason
     seed: int = 0
     most: int = 2000  # examples that a check looks at
+    tokenizer: Any = None  # of a pretrained network of texts: its own, of transformers or tokenizers
 
     def __post_init__(self) -> None:
         loaders.unpack_loaders(self)

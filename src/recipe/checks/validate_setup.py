@@ -27,6 +27,10 @@ def validate_parts(s: Any) -> None:
             )
         if len(data) < 2:
             raise RecipeError(f"Setup: {name} has {len(data)} examples, it needs 2 or more.")
+    if s.tokenizer is not None and not (hasattr(s.tokenizer, "encode") and hasattr(s.tokenizer, "decode")):
+        raise RecipeError(
+            f"Setup: tokenizer is a {type(s.tokenizer).__name__}; it must be one of transformers or tokenizers."
+        )
     for name, valid in (("schedule_per", ("step", "epoch")), ("task", (None, *target_kinds.KINDS))):
         if getattr(s, name) not in valid:
             raise RecipeError(f"Setup: {name} is {getattr(s, name)!r}, it must be one of {', '.join(map(str, valid))}.")
