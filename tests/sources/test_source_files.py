@@ -158,8 +158,12 @@ def test_the_weights_of_a_backbone_are_hashed_without_their_path(project):
     write_manifest()
     assert read_json(BACKBONE) == {}
     composed(project, data, model)
+    with pytest.raises(RecipeError, match=r"net\.pth` of conf/model or params\.yaml names neither a file nor a folder"):
+        write_manifest()
+    composed(project, data, model | {"weights": "hub"})
     write_manifest()
     assert read_json(BACKBONE) == {"weights": {"files": 0, "bytes": 0, "sha256": "missing"}}
+    composed(project, data, model)
     put(project, "weights/net.pth", content=b"123")
     write_manifest()
     first = read_json(BACKBONE)

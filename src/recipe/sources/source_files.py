@@ -23,6 +23,7 @@ from recipe.sources.list_files import list_files
 
 MANIFEST, CONFIG = Path("resolved/source.json"), Path("resolved/prepare.yaml")
 EXTRA, EXTRA_CONFIG = Path("resolved/extra.json"), Path("resolved/regularize.yaml")
+HUB = "hub"  # in place of a file of weights
 EXTRA_TARGET = "recipe.train.extra.Extra"
 BACKBONE, BACKBONE_CONFIG = Path("resolved/backbone.json"), Path("resolved/embed.yaml")
 # settings that name files, of the sources that come with the recipe
@@ -50,6 +51,7 @@ def write_manifest() -> str:
     config, backbone = read_yaml(CONFIG), read_yaml(BACKBONE_CONFIG)
     assert isinstance(config, dict)
     assert isinstance(backbone, dict)
+    _require_weights(backbone["model"])
     cache = _Cache.load()
     manifest = _hash_all(source_paths(config["data"]), cache)
     write_json(MANIFEST, manifest)
@@ -86,6 +88,17 @@ def require_same_weights(model: dict) -> None:
     """Raises RecipeError where the weights of a backbone differ from resolved/backbone.json. model: its config."""
     if read_json(BACKBONE) != _hash_all(_weights_paths(model), _Cache.load()):
         raise RecipeError("the weights of the backbone have changed since `dvc repro` hashed them. Run it again.")
+
+
+def _require_weights(model: dict) -> None:
+    """Raises RecipeError where neither `weights` nor `backbone` names what is there: hours of work may come before."""
+    named = str(model.get("weights", ""))
+    places = [_path(text) for key in ("weights", "backbone") if (text := str(model.get(key, "")))]
+    if named and named != HUB and not any(map(Path.exists, places)):
+        raise RecipeError(
+            f"`weights: {named}` of conf/model or params.yaml names neither a file nor a folder. Mend the path, or "
+            f"write `weights: {HUB}` to fetch those of `{model['backbone']}`."
+        )
 
 
 def _weights_paths(model: dict) -> dict[str, Path]:

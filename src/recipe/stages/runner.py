@@ -226,7 +226,8 @@ def _write_evidence(report: Report, run: Run) -> None:
 def _summary(name: str, report: Report) -> str:
     """How many checks hold, each check in a line, and what the stage shows last."""
     held, skipped = (sum(v.verdict == kind for v in report.checks) for kind in (PASS, SKIP))
-    lines = [f"{name}: {held} of {len(report.checks) - skipped} checks hold", table(report.checks)]
+    tried = len(report.checks) - skipped
+    lines = [f"{name}: {held} of {tried} checks hold" if tried else f"{name}: nothing to check", table(report.checks)]
     return "\n".join([*lines, "", report.ending] if report.ending else lines)
 
 

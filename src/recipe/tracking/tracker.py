@@ -311,7 +311,9 @@ def described(content: dict[str, Any]) -> str:
     held = sum(c["verdict"] == "pass" for c in checks)
     skipped = sum(c["verdict"] == "skip" for c in checks)
     state = f"{len(closed)} of {len(gates)} gates closed" if closed else f"all {len(gates)} gates open"
-    lines = [*content["findings"], "", f"**{held} of {len(checks) - skipped} checks hold, {state}.**"]
+    tried = len(checks) - skipped
+    counted = f"{held} of {tried} checks hold, {state}" if tried else "nothing to check"
+    lines = [*content["findings"], "", f"**{counted}.**"]
     for c in (c for c in checks if c["verdict"] in ("fail", "error", "undecided")):
         undecided = c["verdict"] == "undecided"
         kind = "undecided" if undecided else "waived" if c.get("waived") else "closed gate" if c["gate"] else "note"

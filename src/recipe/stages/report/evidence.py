@@ -106,7 +106,7 @@ class Stage:
             return NOT_RUN
         tried = [c for c in self.checks if c.state != "skip"]
         held = f"{len(self.of('pass'))} of {count(len(tried), 'check')}"
-        return f"{held} {'holds' if len(tried) == 1 else 'hold'}" if tried else "no checks"
+        return f"{held} {'holds' if len(tried) == 1 else 'hold'}" if tried else "nothing to check"
 
 
 @dataclass(frozen=True)
