@@ -8,12 +8,13 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-__all__ = ["Declare", "RecipeError", "Setup", "examine"]
+__all__ = ["Declare", "RecipeError", "Setup", "examine", "watch"]
 _MODULES = {
     "Declare": "recipe.checks.declare",
     "RecipeError": "recipe.errors",
     "Setup": "recipe.checks.setup",
     "examine": "recipe.checks.examine",
+    "watch": "recipe.watching.watch",
 }
 
 

@@ -1,0 +1,292 @@
+"""Hooks on the model, on the optimizer and on `backward`, which note what a training loop does; they change nothing.
+
+Every hook is a plain function: a model that the user copies meanwhile takes no reference to the watch along.
+"""
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recipe.errors import RecipeError
+from recipe.rng import seeded
+from recipe.verdict import cause
+from recipe.watching.loss_graph import loss_graphs, unregistered, variables
+from recipe.watching.observed import FIRST, Observed, mode_dependent, next_look, sampled
+from recipe.watching.probes import Probed, copied_model, probe
+from recipe.watching.structures import copied, fingerprints, main_input, main_output, tensors
+
+REMEMBERED = 200_000  # training examples whose fingerprints are kept
+KEPT = 64  # examples of a batch that are kept, of the first batches
+LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3.", "/torch/", "/recipe/watching/")  # no user's code
+
+
+@contextlib.contextmanager
+def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Iterator[None]:
+    """Notes in `o` what the loop inside the block does. judge: is called where something new is known."""
+    watched = _Watched(o, loss, judge)
+    forward, after, step, stepped, before, passed = (
+        guarded(o, hook)
+        for hook in (
+            watched.before_forward, watched.after_forward, watched.before_step, watched.after_step,
+            watched.before_backward, watched.after_backward,
+        )
+    )  # fmt: skip
+    model, optimizer = o.model, o.optimizer
+    handles: list[Any] = [
+        model.register_forward_pre_hook(lambda m, a, more: forward(a, more) if m is model else None, with_kwargs=True),
+        model.register_forward_hook(
+            lambda m, a, more, out: after(a, more, out) if m is model else None, with_kwargs=True
+        ),
+        optimizer.register_step_pre_hook(lambda m, a, more: step(a, more)),
+        optimizer.register_step_post_hook(lambda m, a, more: stepped()),
+    ]
+    plain = torch.autograd.backward
+
+    def backward(roots: Any, *args: Any, **more: Any) -> Any:
+        before(roots)
+        result = plain(roots, *args, **more)
+        passed()
+        return result
+
+    torch.autograd.backward = backward  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.autograd.backward = plain
+        for handle in handles:
+            handle.remove()
+        watched.end_evaluation()
+
+
+def guarded(o: Observed, hook: Callable[..., None]) -> Callable[..., None]:
+    """The hook, of which an error ends the watch and not the training; RecipeError is meant for the user."""
+
+    def call(*args: Any) -> None:
+        if o.crash:
+            return
+        try:
+            hook(*args)
+        except RecipeError:
+            raise
+        except Exception as error:
+            o.crash = cause(error)
+
+    return call
+
+
+class _Watched:
+    """The state between hooks of one loop."""
+
+    def __init__(self, o: Observed, loss: Callable | None, judge: Callable[[], None]):
+        self.o, self.judge = o, judge
+        self.parameters = {n: p for n, p in o.model.named_parameters() if not isinstance(p, nn.UninitializedParameter)}
+        self.known = {id(p) for group in o.optimizer.param_groups for p in group["params"]}
+        self.known |= {id(p) for p in o.model.parameters()}
+        self.known |= {id(p) for p in loss.parameters()} if isinstance(loss, nn.Module) else set()
+        self.layers = mode_dependent(o.model)
+        self.training_mode_off: list[str] = []  # layers in eval mode in the last forward pass with gradients
+        self.in_evaluation, self.examples, self.versions = False, 0, 0
+        self.before: dict[str, Tensor] = {}
+        self.stepped = False  # since the last backward
+        self.left: dict[int, tuple[Any, Tensor, int]] = {}  # gradients that were there before a backward
+        self.closure = False
+        self.remembered = 0  # training examples
+        self.next_look = 1
+
+    @property
+    def due(self) -> bool:
+        """Whether the step that is under way is looked at in full."""
+        return self.o.steps + 1 >= self.next_look
+
+    # ---- the model
+
+    def before_forward(self, args: tuple, kwargs: dict) -> None:
+        o = self.o
+        if not torch.is_grad_enabled():
+            self._evaluation(args, kwargs)
+            return
+        self.end_evaluation()
+        o.forwards += 1
+        self.training_mode_off = [name for name, layer in self.layers if not layer.training]
+        if o.val is None and len(o.inputs) == FIRST:  # nothing to compare with
+            return
+        x = main_input((args, kwargs))
+        if x is not None and o.val is not None and self.remembered < REMEMBERED:
+            o.seen.append(fingerprints(x))
+            self.remembered += len(x)
+        if x is not None and len(o.inputs) < FIRST:
+            o.inputs.append(copied(x, KEPT))
+
+    def after_forward(self, args: tuple, kwargs: dict, out: Any) -> None:
+        o = self.o
+        if not torch.is_grad_enabled() or o.probed is not None:
+            return
+        self.parameters = dict(o.model.named_parameters())  # lazy ones have a shape now
+        o.start = {name: sampled(p) for name, p in self.parameters.items()}
+        o.statistics = self._frozen_statistics()
+        main = main_output(out)
+        if main is not None:
+            o.output_size = main.numel()
+            inputs = {t.grad_fn for t in tensors((args, kwargs)) if t.grad_fn is not None}
+            o.hidden = unregistered(main.grad_fn, self.known, inputs)
+        model = copied_model(o.model)
+        o.probed = Probed(reason="the model is too large, or cannot be copied")
+        if model is not None:
+            o.probed = probe(model, *copied((args, kwargs), 4 * KEPT))
+
+    def _evaluation(self, args: tuple, kwargs: dict) -> None:
+        if not self.in_evaluation:
+            self.in_evaluation, self.examples, self.versions = True, 0, self._versions()
+        x = main_input((args, kwargs))
+        self.examples += 0 if x is None else len(x)
+        on = [name for name, layer in self.layers if layer.training]
+        if on and self.o.steps and self.o.note("evaluation in train mode", user_line()):
+            self.judge()
+
+    def end_evaluation(self) -> None:
+        if not self.in_evaluation:
+            return
+        self.in_evaluation = False
+        self.o.evaluated.append(self.examples)
+        if self._versions() != self.versions and self.o.steps:
+            self.o.note("evaluation changed the model", "")
+
+    def _versions(self) -> int:
+        """Grows with each change in place of a parameter or a buffer."""
+        return sum(t._version for t in (*self.o.model.parameters(), *self.o.model.buffers()) if not t.is_inference())
+
+    # ---- backward
+
+    def before_backward(self, roots: Any) -> None:
+        o = self.o
+        every = [roots] if isinstance(roots, Tensor) else tensors(roots)
+        root = next((t for t in every if t.grad_fn is not None), None)
+        if root is None or (o.backwards < FIRST and not self._read(root)):
+            return
+        if self.training_mode_off and o.note("training in eval mode", user_line()):
+            self.judge()
+        if root.numel() == 1:
+            o.losses.append(root.detach().sum().item())
+            if not math.isfinite(o.losses[-1]) and o.note("the loss is not finite", user_line()):
+                self.judge()
+        self.left = self._gradients() if self.stepped and self.due else {}
+        o.backwards += 1
+
+    def after_backward(self) -> None:
+        if any(p.grad is g and g._version != version for p, g, version in self.left.values()) and self.o.note(
+            "gradients were left", user_line()
+        ):
+            self.judge()
+        self.stepped, self.left = False, {}
+
+    def _read(self, root: Tensor) -> bool:
+        """Notes the loss functions of a loss; gives whether it is one of this model."""
+        o = self.o
+        if not variables(root.grad_fn) & {id(p) for p in self.parameters.values()}:
+            return False
+        graphs = loss_graphs(root.grad_fn)
+        if graphs and not o.graphs:
+            o.graphs = graphs
+            o.note("a loss was read", user_line())
+        if graphs and graphs[0].targets is not None:
+            o.targets.append(graphs[0].targets.clone())
+        return True
+
+    def _gradients(self) -> dict[int, tuple[Any, Tensor, int]]:
+        """(parameter, its gradient, version of the gradient) of those in the optimizer that are not zero."""
+        held = [p for group in self.o.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        return {id(p): (p, p.grad, p.grad._version) for p in held if bool(p.grad.count_nonzero())}
+
+    # ---- the optimizer
+
+    def before_step(self, args: tuple, kwargs: dict) -> None:
+        o = self.o
+        self.closure = any(map(callable, args[1:])) or callable(kwargs.get("closure"))  # args[0] is the optimizer
+        o.rates.append(max((float(group["lr"]) for group in o.optimizer.param_groups), default=0.0))
+        if not self.due:
+            return
+        self.before = {name: sampled(p) for name, p in self.parameters.items() if p.requires_grad}
+        if not self.closure:  # which computes the gradients inside the step
+            self._look_at_gradients()
+
+    def _look_at_gradients(self) -> None:
+        o = self.o
+        with_gradient = {n for n, p in self.parameters.items() if p.grad is not None and bool(p.grad.count_nonzero())}
+        o.got_gradient |= with_gradient
+        held = {id(p) for group in o.optimizer.param_groups for p in group["params"]}
+        if not any(id(self.parameters[name]) in held for name in with_gradient) and o.note(
+            "a step without a gradient", user_line()
+        ):
+            self.judge()
+        bad = [n for n in with_gradient if not bool(self.parameters[n].grad.isfinite().all())]  # type: ignore[union-attr]
+        if bad and o.note("a gradient is not finite", user_line()):
+            self.judge()
+
+    def after_step(self) -> None:
+        o = self.o
+        o.steps += 1
+        self.stepped = True
+        if o.steps < self.next_look:
+            return
+        o.looks += 1
+        self.next_look = next_look(o.steps)
+        if self.closure:
+            self._look_at_gradients()
+        ratios = []
+        for name, old in self.before.items():
+            p, now = self.parameters[name], sampled(self.parameters[name])
+            if not now.equal(o.start.get(name, now)):
+                o.moved.add(name)
+            if p.ndim > 1:
+                usual = (3 * p[0].numel()) ** -0.5 * old.numel() ** 0.5  # of a layer as PyTorch initialises it
+                size = max(old.norm().item(), 0.01 * usual)
+                ratios.append((now - old).norm().item() / size)
+        if ratios:
+            o.ratios.append(sorted(ratios)[len(ratios) // 2])
+        if any(
+            not now.equal(o.statistics[name]) for name, now in self._frozen_statistics().items() if name in o.statistics
+        ):
+            o.note("frozen statistics moved", "")
+        self.judge()
+
+    def _frozen_statistics(self) -> dict[str, Any]:
+        """Running means of batch norm whose own weights are frozen."""
+        layers: list[tuple[str, Any]] = [(n, m) for n, m in self.layers if getattr(m, "running_mean", None) is not None]
+        frozen = [(n, m) for n, m in layers if m.weight is not None and not m.weight.requires_grad]
+        return {name: layer.running_mean.detach().clone() for name, layer in frozen}
+
+
+def user_line() -> str:
+    """`train.py:41`: the innermost line of code that is no library's; "" where there is none."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not any(part in file for part in LIBRARIES) and not file.startswith("<"):
+            return f"{file.rsplit('/', 1)[-1]}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def examples_of(data: Any, most: int = 256) -> tuple[Tensor | None, int | None]:
+    """(inputs of evenly spaced examples, number of all) of a data set or a DataLoader.
+
+    Random states are kept, and a loader is not iterated, which would draw from its generator; None where it has no
+    length, or an example cannot be loaded.
+    """
+    from torch.utils.data import DataLoader, default_collate
+
+    dataset: Any
+    dataset, collate = (data.dataset, data.collate_fn) if isinstance(data, DataLoader) else (data, default_collate)
+    try:
+        size = len(dataset)
+        index = torch.linspace(0, size - 1, min(most, size)).long().tolist()
+        with seeded(0, "watch val"):
+            batch = (collate or default_collate)([dataset[i] for i in index])
+        return main_input(batch), size
+    except Exception:  # an iterable data set, or one with its own idea of an index
+        return None, None

@@ -1,0 +1,208 @@
+"""`recipe.watch` around loops of many shapes: silent where they are healthy, and each planted bug closes its gate."""
+
+import copy
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from watching.programs import PROGRAMS, digits
+
+import recipe
+from recipe.watching.structures import fingerprints, main_input, main_output, map_rows
+from recipe.watching.watch import CHECKS, RecipeWarning
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_healthy_loop_closes_no_gate(name):
+    watched = PROGRAMS[name].run(False)
+    assert watched.report.failed == []
+    assert watched.closed == {}
+    assert not [v for v in watched.report.verdicts if v.verdict == "error"]
+    assert not watched.observed.crash
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_planted_bug_closes_its_gate(name):
+    program = PROGRAMS[name]
+    watched = program.run(True)
+    assert program.gate in watched.closed
+    assert not [v for v in watched.report.verdicts if v.verdict == "error"]
+
+
+def loop(model, optimizer, data, epochs=2):
+    for _ in range(epochs):
+        model.train()
+        for a, b in data:
+            optimizer.zero_grad()
+            F.cross_entropy(model(a), b).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            [model(a) for a, _ in data]
+
+
+def parts(seed=0):
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    model = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 10))
+    return model, torch.optim.Adam(model.parameters(), 1e-3), DataLoader(TensorDataset(*digits()), 32, shuffle=True)
+
+
+def test_a_watched_training_is_the_same_to_the_bit():
+    states = []
+    for watching in (False, True):
+        model, optimizer, data = parts()
+        if watching:
+            with recipe.watch(model, optimizer, val=data):
+                loop(model, optimizer, data)
+        else:
+            loop(model, optimizer, data)
+        draws = torch.rand(3), torch.tensor(random.random()), torch.tensor(np.random.random())
+        states.append([*(t.clone() for t in model.state_dict().values()), *draws])
+    assert all(a.equal(b) for a, b in zip(*states, strict=True))
+
+
+def test_nothing_stays_behind():
+    before = torch.autograd.backward
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer):
+        loop(model, optimizer, data, 1)
+    assert torch.autograd.backward is before
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+
+
+def test_an_error_of_the_loop_comes_through_and_the_hooks_are_removed():
+    model, optimizer, _ = parts()
+    with pytest.raises(ZeroDivisionError), recipe.watch(model, optimizer):
+        1 / 0  # noqa: B018
+    assert not model._forward_hooks
+
+
+def test_it_warns_once_with_the_step_and_the_line():
+    model, optimizer, data = parts()
+    with warnings.catch_warnings(record=True) as caught, recipe.watch(model, optimizer):
+        warnings.simplefilter("always")
+        for a, b in data:
+            model.eval()
+            F.cross_entropy(model(a), b).backward()  # this line is named
+            optimizer.step()
+            optimizer.zero_grad()
+    texts = [str(w.message) for w in caught if w.category is RecipeWarning]
+    assert len(texts) == 1
+    assert "step 1: training_is_in_train_mode" in texts[0]
+    here = test_it_warns_once_with_the_step_and_the_line.__code__.co_firstlineno
+    assert f"test_watch.py:{here + 6}" in texts[0]
+
+
+def test_on_fail_stops_in_the_step_that_is_wrong():
+    model, optimizer, data = parts()
+    done = []
+
+    def never_clears():
+        with recipe.watch(model, optimizer, on="fail"):
+            for a, b in data:
+                F.cross_entropy(model(a), b).backward()
+                optimizer.step()
+                done.append(len(a))
+
+    with pytest.raises(recipe.RecipeError, match="gradients_are_fresh"):
+        never_clears()
+    assert len(done) == 1
+
+
+def test_a_waived_gate_and_a_skipped_check_are_quiet():
+    model, optimizer, data = parts()
+    model.eval()
+    waive = {"training_is_in_train_mode": "the statistics are to stay"}
+    with recipe.watch(model, optimizer, on="fail", waive=waive, skip=["gradients_are_fresh"]) as watched:
+        for a, b in data:
+            F.cross_entropy(model(a), b).backward()
+            optimizer.step()
+    assert watched.report["training_is_in_train_mode"].waived
+    assert "gradients_are_fresh" not in {v.check for v in watched.report.verdicts}
+    watched.report.raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": lambda x: x}, "model must be a Module, it is a function"),
+        ({"optimizer": 3}, "optimizer must be a Optimizer, it is a int"),
+        ({"on": "shout"}, "on is 'shout', it must be one of warn, fail, quiet"),
+        ({"waive": {"loss_at_init": ""}}, "waived without a reason"),
+        ({"skip": ["no_such"]}, "no check called no_such"),
+    ],
+)
+def test_what_cannot_be_watched_is_one_message(change, words):
+    model, optimizer, _ = parts()
+    given = {"model": model, "optimizer": optimizer} | change
+    with pytest.raises(recipe.RecipeError, match=words):
+        recipe.watch(given.pop("model"), given.pop("optimizer"), **given)
+
+
+def test_an_error_of_the_watch_ends_the_watch_alone(monkeypatch):
+    monkeypatch.setattr("recipe.watching.hooks.main_input", lambda structure: 1 / 0)
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer) as watched:
+        loop(model, optimizer, data, 1)
+    assert "ZeroDivisionError" in watched.observed.crash
+    assert "ZeroDivisionError" in watched.report["the_loop_is_seen"].bound
+
+
+def test_a_model_that_cannot_be_copied_is_watched_without_its_copy():
+    class Keeps(nn.Linear):
+        def forward(self, x):
+            self.kept = super().forward(x)  # of a graph: deepcopy refuses it
+            return self.kept
+
+    model = Keeps(64, 10)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    _, _, data = parts()
+    with recipe.watch(model, optimizer, on="fail") as watched:
+        loop(model, optimizer, data, 1)
+    assert watched.report["batch_is_independent"].verdict == "skip"
+    assert watched.observed.steps == len(data)
+
+
+def test_a_copy_of_the_model_takes_no_hook_of_a_watch_that_is_over_along():
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer) as watched:
+        loop(model, optimizer, data, 1)
+        average = copy.deepcopy(model)
+    steps = watched.observed.forwards
+    average(torch.rand(4, 64))
+    assert watched.observed.forwards == steps
+
+
+def test_every_check_has_a_claim_a_hint_and_a_source():
+    for name, check in CHECKS.items():
+        assert check.fixed["claim"].endswith("."), name
+        assert check.fixed["source"], name
+
+
+# ---- structures -------------------------------------------------------------------------------------------------
+
+
+def test_the_main_tensors_of_structures():
+    ids, images, weights = torch.ones(4, 7).long(), torch.rand(4, 3, 5, 5), torch.rand(4)
+    assert main_input(((images, ids), {})) is images
+    assert main_input(({"ids": ids, "weight": weights},)) is ids
+    assert main_input(()) is None
+    assert main_output({"loss": torch.tensor(1.0), "logits": weights}, 4) is weights
+    changed = map_rows({"a": ids, "b": [images, torch.ones(3)]}, 4, lambda t: t[:2])
+    assert [len(changed["a"]), len(changed["b"][0]), len(changed["b"][1])] == [2, 2, 3]
+
+
+def test_equal_rows_have_equal_fingerprints_in_any_batch():
+    x = torch.rand(50, 3, 9, 9)
+    assert fingerprints(x)[10:13].equal(fingerprints(x[10:13]))
+    assert len(fingerprints(x).unique()) == 50
