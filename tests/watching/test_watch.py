@@ -59,7 +59,7 @@ def test_a_watched_training_is_the_same_to_the_bit():
     for watching in (False, True):
         model, optimizer, data = parts()
         if watching:
-            with recipe.watch(model, optimizer, val=data):
+            with recipe.watch(model, optimizer, val=data, on="quiet"):
                 loop(model, optimizer, data)
         else:
             loop(model, optimizer, data)
@@ -96,8 +96,10 @@ def test_it_warns_once_with_the_step_and_the_line():
             F.cross_entropy(model(a), b).backward()  # this line is named
             optimizer.step()
             optimizer.zero_grad()
-    texts = [str(w.message) for w in caught if w.category is RecipeWarning]
+    watch_warnings = [w for w in caught if w.category is RecipeWarning]
+    texts = [str(w.message) for w in watch_warnings]
     assert len(texts) == 1
+    assert watch_warnings[0].filename == __file__
     assert "step 1: training_is_in_train_mode" in texts[0]
     here = test_it_warns_once_with_the_step_and_the_line.__code__.co_firstlineno
     assert f"test_watch.py:{here + 6}" in texts[0]

@@ -36,14 +36,10 @@ def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Ite
             watched.before_backward, watched.after_backward,
         )
     )  # fmt: skip
-    model, optimizer = o.model, o.optimizer
+    calls = _Calls(o.model, forward, after)
     handles: list[Any] = [
-        model.register_forward_pre_hook(lambda m, a, more: forward(a, more) if m is model else None, with_kwargs=True),
-        model.register_forward_hook(
-            lambda m, a, more, out: after(a, more, out) if m is model else None, with_kwargs=True
-        ),
-        optimizer.register_step_pre_hook(lambda m, a, more: step(a, more)),
-        optimizer.register_step_post_hook(lambda m, a, more: stepped()),
+        o.optimizer.register_step_pre_hook(lambda m, a, more: step(a, more)),
+        o.optimizer.register_step_post_hook(lambda m, a, more: stepped()),
     ]
     plain = torch.autograd.backward
 
@@ -58,7 +54,7 @@ def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Ite
         yield
     finally:
         torch.autograd.backward = plain
-        for handle in handles:
+        for handle in (*handles, *calls.handles):
             handle.remove()
         watched.end_evaluation()
 
@@ -79,6 +75,47 @@ def guarded(o: Observed, hook: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+class _Calls:
+    """Hooks on the model and on its parts, for code may call a part alone, as a `training_step` of Lightning does.
+
+    before(module, args, kwargs) and after(module, args, kwargs, outputs) are called for calls from outside alone.
+    """
+
+    def __init__(self, model: nn.Module, before: Callable[..., None], after: Callable[..., None]):
+        depth = 0
+        self.handles: list[Any] = []
+        parts: list[Any] = []
+
+        def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            nonlocal depth
+            if module not in modules:  # a copy of the model, which took its hooks along
+                return
+            depth += 1
+            if depth == 1:
+                before(module, args, kwargs)
+            if module is model:  # its parts are not called alone, and their hooks would cost time
+                for handle in parts:
+                    handle.remove()
+                parts.clear()
+
+        def leave(module: nn.Module, args: tuple, kwargs: dict, out: Any) -> None:
+            nonlocal depth
+            if module not in modules or not depth:
+                return
+            depth -= 1
+            if not depth:
+                after(module, args, kwargs, out)
+
+        modules = [model, *model.children()]
+        for module in modules:
+            hooks = (
+                module.register_forward_pre_hook(enter, with_kwargs=True),
+                module.register_forward_hook(leave, with_kwargs=True, always_call=True),
+            )
+            self.handles += hooks
+            parts += hooks if module is not model else ()
+
+
 class _Watched:
     """The state between hooks of one loop."""
 
@@ -97,6 +134,7 @@ class _Watched:
         self.closure = False
         self.remembered = 0  # training examples
         self.next_look = 1
+        self.entrance: nn.Module | None = None  # what the loop calls first: the model, or a part of it
 
     @property
     def due(self) -> bool:
@@ -105,7 +143,7 @@ class _Watched:
 
     # ---- the model
 
-    def before_forward(self, args: tuple, kwargs: dict) -> None:
+    def before_forward(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         o = self.o
         if not torch.is_grad_enabled():
             self._evaluation(args, kwargs)
@@ -113,6 +151,9 @@ class _Watched:
         self.end_evaluation()
         o.forwards += 1
         self.training_mode_off = [name for name, layer in self.layers if not layer.training]
+        self.entrance = self.entrance or module
+        if module is not self.entrance:  # what enters a later part has come from an earlier one
+            return
         if o.val is None and len(o.inputs) == FIRST:  # nothing to compare with
             return
         x = main_input((args, kwargs))
@@ -121,8 +162,9 @@ class _Watched:
             self.remembered += len(x)
         if x is not None and len(o.inputs) < FIRST:
             o.inputs.append(copied(x, KEPT))
+            o.input_steps.append(o.steps)
 
-    def after_forward(self, args: tuple, kwargs: dict, out: Any) -> None:
+    def after_forward(self, module: nn.Module, args: tuple, kwargs: dict, out: Any) -> None:
         o = self.o
         if not torch.is_grad_enabled() or o.probed is not None:
             return
@@ -131,10 +173,10 @@ class _Watched:
         o.statistics = self._frozen_statistics()
         main = main_output(out)
         if main is not None:
-            o.output_size = main.numel()
+            o.output_size = main.numel() if module is o.model else None
             inputs = {t.grad_fn for t in tensors((args, kwargs)) if t.grad_fn is not None}
             o.hidden = unregistered(main.grad_fn, self.known, inputs)
-        model = copied_model(o.model)
+        model = copied_model(module)
         o.probed = Probed(reason="the model is too large, or cannot be copied")
         if model is not None:
             o.probed = probe(model, *copied((args, kwargs), 4 * KEPT))
@@ -261,15 +303,21 @@ class _Watched:
         return {name: layer.running_mean.detach().clone() for name, layer in frozen}
 
 
-def user_line() -> str:
-    """`train.py:41`: the innermost line of code that is no library's; "" where there is none."""
+def user_frame() -> tuple[str, int] | None:
+    """(file, line) of the innermost code that is no library's; None where there is none."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not any(part in file for part in LIBRARIES) and not file.startswith("<"):
-            return f"{file.rsplit('/', 1)[-1]}:{frame.f_lineno}"
+            return file, frame.f_lineno
         frame = frame.f_back
-    return ""
+    return None
+
+
+def user_line() -> str:
+    """`train.py:41`, of `user_frame`."""
+    frame = user_frame()
+    return f"{frame[0].rsplit('/', 1)[-1]}:{frame[1]}" if frame else ""
 
 
 def examples_of(data: Any, most: int = 256) -> tuple[Tensor | None, int | None]:

@@ -33,6 +33,7 @@ class Observed:
     rates: list[float] = field(default_factory=list)  # the highest of all groups, per step
     losses: list[float] = field(default_factory=list)  # as `backward` got them
     inputs: list[Tensor] = field(default_factory=list)  # of the first batches
+    input_steps: list[int] = field(default_factory=list)  # the step of each
     targets: list[Tensor] = field(default_factory=list)  # of the first batches
     seen: list[Tensor] = field(default_factory=list)  # fingerprints of training inputs
     graphs: list[LossGraph] = field(default_factory=list)  # of the first loss

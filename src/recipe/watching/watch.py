@@ -14,7 +14,7 @@ from recipe.checks.examine import Examination
 from recipe.errors import RecipeError
 from recipe.verdict import checks_of
 from recipe.watching import claims
-from recipe.watching.hooks import examples_of, hooked
+from recipe.watching.hooks import examples_of, hooked, user_frame
 from recipe.watching.observed import FIRST, Observed
 
 CHECKS = checks_of(claims)
@@ -92,7 +92,7 @@ class Watch(contextlib.AbstractContextManager):
             if self.on == "fail":
                 raise RecipeError(message)
             if self.on == "warn":
-                warnings.warn(message, RecipeWarning, stacklevel=2)
+                warnings.warn_explicit(message, RecipeWarning, *(user_frame() or (__file__, 1)))
 
 
 watch = Watch  # as it is called
