@@ -17,7 +17,9 @@ import numpy as np
 import yaml
 from warm import Warm
 
-from recipe.config.compose import STAGES
+from recipe.config.code_manifest import code
+from recipe.config.compose import STAGES, compose
+from recipe.config.instantiate import plain_all
 from recipe.files import digest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -278,6 +280,21 @@ class Clone:
         return Clone(to)
 
 
+@functools.cache
+def _remembered() -> dict[str, bytes]:
+    """{name: content} of what composing the working tree leaves in .recipe/: worked out once for all clones."""
+    for stage in STAGES:
+        code(stage, plain_all(compose(stage, ROOT)), ROOT)
+    return {name: (ROOT / ".recipe" / name).read_bytes() for name in ("composed.json", "imports.json")}
+
+
+def remember(to: Path) -> None:
+    """Gives a clone, or a part of one, what composing the working tree has worked out."""
+    (to / ".recipe").mkdir(exist_ok=True)
+    for name, content in _remembered().items():
+        (to / ".recipe" / name).write_bytes(content)
+
+
 def fresh(to: Path) -> Clone:
     """The working tree's files, as a repository with one commit, with small numbers in params.yaml."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -290,4 +307,5 @@ def fresh(to: Path) -> Clone:
     clone.choose(**SMALL)
     clone.git("init", "--quiet")
     clone.commit()
+    remember(to)
     return clone

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from clone import remember
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -18,6 +19,7 @@ from recipe.config.changes import change, leaves, nearest
 from recipe.config.compose import STAGES, compose, root
 from recipe.config.hydra_app import compose_cli
 from recipe.config.options import option
+from recipe.config.remembered import Remembered
 from recipe.config.resolve import resolve_all
 from recipe.config.schema import BY_STAGE, NAMED, Base, Decoding, Flags, Halving, Learn, Part, Runtime, Split, Train
 from recipe.config.type_check import check_types, fields_of, forms
@@ -33,6 +35,7 @@ def house(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     (tmp_path / "params.yaml").write_text(PARAMS)
+    remember(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -433,3 +436,49 @@ def test_a_list_in_place_of_a_mapping_is_one_message(house):
         RecipeError, match=r"in params\.yaml: `train: \['batch_size', 64\]` is a list, it must be a mapping"
     ):
         compose("baseline")
+
+
+def test_what_is_remembered_is_what_hydra_composes(house):
+    known = [compose(stage) for stage in STAGES]
+    shutil.rmtree(house / ".recipe")
+    elsewhere = house / "elsewhere"  # this process remembers for each folder
+    shutil.copytree(house, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
+    assert [compose(stage, elsewhere) for stage in STAGES] == known
+
+
+def test_an_edit_of_conf_is_seen_in_the_same_process_and_in_the_next(house):
+    before = compose("tune").trials
+    text = (house / "conf/effort/normal.yaml").read_text()
+    (house / "conf/effort/normal.yaml").write_text(text.replace("trials: ", "trials: 1"))
+    assert compose("tune").trials == int(f"1{before}")
+    (house / "conf/effort/normal.yaml").write_text(text)
+    assert compose("tune").trials == before
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": "", "known": 3}'])
+def test_a_damaged_memory_is_as_good_as_none(tmp_path, content):
+    (tmp_path / ".recipe").mkdir()
+    (tmp_path / ".recipe/some.json").write_text(content)
+    remembered = Remembered("some.json", tmp_path, version="1", most=2)
+    assert remembered.get("a") is None
+    remembered.add("a", [1])
+    remembered.save()
+    assert Remembered("some.json", tmp_path, version="1", most=2).get("a") == [1]
+    assert Remembered("some.json", tmp_path, version="2", most=2).get("a") is None
+
+
+def test_a_full_memory_keeps_what_this_process_used(tmp_path):
+    remembered = Remembered("some.json", tmp_path, version="1", most=2)
+    for key in "abc":
+        remembered.add(key, key)
+    remembered.get("c")
+    remembered.save()
+    assert Remembered("some.json", tmp_path, version="1", most=2).known == {"c": "c"}
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / ".recipe").write_text("a file")
+    remembered = Remembered("some.json", tmp_path, version="1", most=2)
+    remembered.add("a", 1)
+    remembered.save()
+    assert remembered.get("a") == 1

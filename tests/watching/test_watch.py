@@ -185,6 +185,34 @@ def test_a_copy_of_the_model_takes_no_hook_of_a_watch_that_is_over_along():
     assert watched.observed.forwards == steps
 
 
+class Cosine(nn.Module):
+    """A head whose outputs are cosines times 30."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(64, 32), nn.Linear(32, 10, bias=False)
+
+    def forward(self, x):
+        return 30 * F.normalize(self.body(x)) @ F.normalize(self.head.weight).T
+
+
+def zero_head():
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    model[0].requires_grad_(False)
+    return model
+
+
+@pytest.mark.parametrize("make", [Cosine, zero_head])
+def test_unusual_heads_close_no_gate(make):
+    torch.manual_seed(0)
+    model = make()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
+    with recipe.watch(model, optimizer, on="fail"):
+        loop(model, optimizer, parts()[2])
+
+
 def test_every_check_has_a_claim_a_hint_and_a_source():
     for name, check in CHECKS.items():
         assert check.fixed["claim"].endswith("."), name

@@ -1,10 +1,12 @@
 """The code that a stage can run: the import closure of its script and of every `_target_` that its config names.
 
-Read from the source text, so nothing is imported. An import inside a function counts, for it may run.
+Read from the source text, so nothing is imported. An import inside a function counts, for it may run. What a text
+imports is remembered in .recipe/imports.json by its hash, since every stage asks when it starts.
 """
 
 import ast
 import contextlib
+import hashlib
 import importlib.util
 import os
 import sys
@@ -13,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from recipe.config.remembered import Remembered
 from recipe.errors import RecipeError
 from recipe.files import digest
 
@@ -40,6 +43,7 @@ def code_files(stage: str, cfg: dict[str, Any], base: Path) -> list[str]:
         if file not in closure:
             closure.add(file)
             todo += _needs(file, file.stat().st_mtime_ns, base)
+    _imports_of(base).save()
     return sorted(str(file.relative_to(base)) for file in closure)
 
 
@@ -118,12 +122,24 @@ def _needs(file: Path, changed: int, base: Path) -> list[Path]:
     if file.suffix != ".py":
         return []
     content = file.read_bytes()
-    nodes = list(_nodes(_parsed(content, file, base), any(word in content for word in IN_EXPRESSIONS)))
-    names = set(_imports(nodes, file, base / SOURCE))
+    remembered = _imports_of(base)
+    key = hashlib.md5(b"\0".join([str(file.relative_to(base)).encode(), content])).hexdigest()
+    if (known := remembered.get(key)) is None:
+        nodes = list(_nodes(_parsed(content, file, base), any(word in content for word in IN_EXPRESSIONS)))
+        names = sorted(set(_imports(nodes, file, base / SOURCE)))
+        looks = bool(READERS & set(names)) or any(isinstance(n, ast.Name) and n.id == "__file__" for n in nodes)
+        known = remembered.add(key, [names, looks])
+    names, looks = known
     needed = [path for name in names for path in _files_of(name, base)]
-    if names & READERS or any(isinstance(node, ast.Name) and node.id == "__file__" for node in nodes):
+    if looks:
         needed += [path for path in _beside(file, base / SOURCE) if path.is_file() and path.suffix not in CODE]
     return needed
+
+
+@cache
+def _imports_of(base: Path) -> Remembered:
+    """{hash of path and text: (names that it imports, whether it looks for files in its folder)}."""
+    return Remembered("imports.json", base, version=hashlib.md5(Path(__file__).read_bytes()).hexdigest(), most=4000)
 
 
 def _parsed(content: bytes, file: Path, base: Path) -> ast.AST:

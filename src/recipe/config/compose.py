@@ -9,13 +9,16 @@ same config itself, so that Hydra's overrides and sweeps work as usual.
 
 import copy
 import functools
+import hashlib
 import io
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hydra
+import omegaconf
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -24,9 +27,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recipe.config.changes import is_group, leaves, nearest, require_mapping
 from recipe.config.checkout import configs_left_behind, left_behind, not_in_git
+from recipe.config.remembered import Remembered
 from recipe.config.schema import BY_STAGE, NAMED
 from recipe.config.type_check import check_types
 from recipe.errors import RecipeError
+from recipe.files import digest
 
 STAGES = tuple(BY_STAGE)
 
@@ -210,8 +215,7 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
     try:
         GlobalHydra.instance().clear()
         choices, values = register(stage, base)
-        with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
-            cfg = hydra.compose(stage, choices)
+        cfg = _of_conf(stage, choices, base)
         OmegaConf.set_struct(cfg, False)
         changes = OmegaConf.create(values)
         _check_keys(stage, leaves(changes), cfg)
@@ -226,6 +230,27 @@ def compose(stage: str, base: Path | None = None) -> DictConfig:
         raise RecipeError(f"conf/ does not compose for {stage}: {error}{advice}") from None
     OmegaConf.set_struct(cfg, True)
     return cfg
+
+
+def _of_conf(stage: str, choices: list[str], base: Path) -> DictConfig:
+    """What Hydra makes of conf/ for these choices, before interpolations; remembered by the content of conf/."""
+    files = {os.path.relpath(file, base): content for file, content in digest([base / "conf"]).items()}
+    key = hashlib.md5(json.dumps([stage, choices, files]).encode()).hexdigest()
+    remembered = _compositions(base)
+    if (known := remembered.get(key)) is not None:
+        return require_mapping(OmegaConf.create(known))
+    with hydra.initialize_config_dir(str(base / "conf"), version_base="1.3"):
+        cfg = hydra.compose(stage, choices)
+    content = OmegaConf.to_container(cfg)
+    if json.loads(json.dumps(content)) == content:  # JSON has no keys but texts
+        remembered.add(key, content)
+        remembered.save()
+    return cfg
+
+
+@functools.cache
+def _compositions(base: Path) -> Remembered:
+    return Remembered("composed.json", base, version=f"{hydra.__version__} {omegaconf.__version__}", most=60)
 
 
 def _check_keys(stage: str, keys: Iterable[str], cfg: DictConfig) -> None:

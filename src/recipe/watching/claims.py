@@ -174,6 +174,8 @@ def loss_at_init(o: Observed, excess: float = 1.0, share: float = 0.5) -> Verdic
     known = [g for g in o.graphs if g.value is not None and g.chance is not None]
     if not known:
         return skip("no cross-entropy was seen")
+    if o.probed and o.probed.normalised:
+        return skip("the head is normalised, and sets the scale of its outputs")
     value, chance = known[0].value or 0.0, known[0].chance or 0.0
     return below(value, chance + max(excess, share * chance))
 

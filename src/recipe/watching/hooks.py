@@ -285,8 +285,9 @@ class _Watched:
             if not now.equal(o.start.get(name, now)):
                 o.moved.add(name)
             if p.ndim > 1:
-                usual = (3 * p[0].numel()) ** -0.5 * old.numel() ** 0.5  # of a layer as PyTorch initialises it
-                size = max(old.norm().item(), 0.01 * usual)
+                usual = (now.numel() / (3 * p[0].numel())) ** 0.5  # norm of a layer as PyTorch initialises it
+                small = o.start.get(name, old).norm().item() <= 0.01 * usual  # as a head of zeros
+                size = max(old.norm().item(), usual if small else 1e-12)
                 ratios.append((now - old).norm().item() / size)
         if ratios:
             o.ratios.append(sorted(ratios)[len(ratios) // 2])

@@ -22,7 +22,8 @@ class Probed:
     mixed: the largest relative change of an output in eval mode when the other examples of its batch are exchanged.
     ignored: share of examples whose output stays the same when they are exchanged themselves. dead: share of dead or
     saturated units in the worst layer. scale: root mean square of what enters the first layer with weights.
-    restless: in eval mode the same input gives another output the second time.
+    restless: in eval mode the same input gives another output the second time. normalised: halving the weights of the
+    head changes no output, as in a cosine classifier, whose scale is chosen.
     """
 
     mixed: float | None = None
@@ -30,6 +31,7 @@ class Probed:
     dead: float | None = None
     scale: float | None = None
     restless: bool | None = None
+    normalised: bool = False
     reason: str = ""
 
 
@@ -67,6 +69,7 @@ def _probe(model: nn.Module, args: tuple, kwargs: dict, size: int) -> Probed:
     for hook in hooks:
         hook.remove()
     model.eval()
+    _add_noise(model)
     plain, again = (_outputs(model, args, kwargs, size, draw) for draw in range(2))
     if plain is None or again is None:
         return Probed(
@@ -82,7 +85,26 @@ def _probe(model: nn.Module, args: tuple, kwargs: dict, size: int) -> Probed:
         dead=max(noted.dead + noted.saturated, default=None),
         scale=scale.value,
         restless=not plain.equal(again),
+        normalised=_head_is_normalised(model, args, kwargs, plain),
     )  # fmt: skip
+
+
+def _add_noise(model: nn.Module) -> None:
+    """A little on every parameter: a head of zeros would hide what comes before it."""
+    for p in model.parameters():
+        if p.is_floating_point():
+            p.add_(torch.randn_like(p), alpha=0.01 * max(p.abs().mean().item(), 0.01))
+
+
+def _head_is_normalised(model: nn.Module, args: tuple, kwargs: dict, plain: Tensor) -> bool:
+    for p in model.parameters():
+        if p.ndim == 2 and plain.shape[-1] in p.shape:
+            p.mul_(0.5)
+            halved = _outputs(model, args, kwargs, len(plain))
+            p.mul_(2.0)
+            if halved is not None and torch.allclose(halved, plain, rtol=1e-3, atol=1e-3):
+                return True
+    return False
 
 
 def _change(model: nn.Module, args: tuple, kwargs: dict, size: int, kept: int) -> float:
