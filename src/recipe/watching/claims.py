@@ -80,7 +80,7 @@ def inputs_are_not_constant(o: Observed, share: float = 0.005) -> Verdict:
     wide = [x.flatten(1).float() for x in o.inputs if x.is_floating_point() and x[0].numel() > 3]
     if not wide:
         return skip("the inputs are indices, or have few values")
-    if max(len(r.unique()) for r in wide) <= 32:
+    if len(wide[0].unique()) <= 32:
         return skip("the inputs take few values, so that some may be constant by nature")
     constant = torch.cat([r.std(1) < 1e-6 * (1 + r.abs().amax(1)) for r in wide])
     return below(constant.double().mean().item(), share)

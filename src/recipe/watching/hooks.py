@@ -213,7 +213,7 @@ class _Watched:
         if self.training_mode_off and o.note("training in eval mode", user_line()):
             self.judge()
         if root.numel() == 1:
-            o.losses.append(root.detach().sum().item())
+            o.losses.append(root.item())
             if not math.isfinite(o.losses[-1]) and o.note("the loss is not finite", user_line()):
                 self.judge()
         self.left = self._gradients() if self.stepped and self.due else {}

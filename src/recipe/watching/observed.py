@@ -11,7 +11,7 @@ from recipe.checks.declare import Declare
 from recipe.watching.loss_graph import LossGraph
 from recipe.watching.probes import Probed
 
-FIRST = 20  # steps that are looked at one by one; after them, each look comes after half as many steps again
+FIRST = 20  # steps that are looked at one by one; after them, each look comes after as many steps again
 SAMPLED = 512  # values of a parameter that are kept
 
 
@@ -74,8 +74,8 @@ def declared_frozen(o: Observed, name: str) -> bool:
 
 
 def next_look(step: int) -> int:
-    """The step that is looked at in full after this one: each of the first 20, then after half as many again."""
-    return step + 1 if step < FIRST else step + step // 2
+    """The step that is looked at in full after this one: each of the first 20, then twice as late each time."""
+    return step + 1 if step < FIRST else 2 * step
 
 
 def mode_dependent(model: nn.Module) -> list[tuple[str, nn.Module]]:

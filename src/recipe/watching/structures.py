@@ -52,11 +52,14 @@ def main_output(structure: Any, size: int | None = None) -> Tensor | None:
 
 
 def fingerprints(x: Tensor, places: int = 64) -> Tensor:
-    """A number for each row (B,), float64, equal for equal rows: a weighted sum of up to `places` of its values."""
+    """A number for each row (B,), float64: a weighted sum of up to `places` of its values.
+
+    Those of equal rows are equal but for rounding.
+    """
     rows = x.detach().reshape(len(x), -1)
     step = -(-rows.shape[1] // places)
     chosen = rows[:, ::step].double()
-    return (chosen * _weights(chosen.shape[1], chosen.device)).sum(1)
+    return chosen.mv(_weights(chosen.shape[1], chosen.device))
 
 
 @functools.cache

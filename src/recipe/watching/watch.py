@@ -32,9 +32,9 @@ class Watch(contextlib.AbstractContextManager):
             ...  # the loop as it is
         watched.report.raise_if_failed()
 
-    The first 20 steps are looked at one by one; after them each look comes after half as many steps again, while modes,
-    losses and learning rates are looked at in every step. At the first step a few questions are put to a copy of the
-    model.
+    The first 20 steps are looked at one by one; after them each look comes twice as late as the one before, while
+    modes, losses and learning rates are looked at in every step. At the first step a few questions are put to a copy of
+    the model.
 
     model, optimizer: the objects that the loop itself calls. loss: a module with parameters of its own, if there is
     one. val: the validation set or its DataLoader, which is not iterated. on: `warn` when a gate closes, `fail` to
