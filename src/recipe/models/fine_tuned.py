@@ -76,12 +76,6 @@ class FineTuned(nn.Module):
         features = of.outputs(x, self.window) if isinstance(of, Backbone) else of.outputs(x)
         return ((features - self.mean) / self.std).clamp(*self.limits)
 
-    def features_alone(self) -> nn.Module:
-        """The same network without its head, which it shares with this one."""
-        alone = copy.copy(self)
-        alone._modules = self._modules | {"head": nn.Identity()}
-        return alone
-
     def rates(self) -> Iterator[tuple[list[nn.Parameter], float]]:
         """(weights that are trained, factor of the learning rate): of the head, then of each layer of the body, the
         last one first."""

@@ -18,7 +18,7 @@ from recipe.experiment import build
 from recipe.experiment.arms import Arm
 from recipe.models.fine_tuned import FineTuned
 from recipe.models.plain import Centre, Resize
-from recipe.train.loop import outputs
+from recipe.train.loop import outputs, rows_together
 
 SHUFFLES = 400
 SATURATED = 0.97  # of |tanh|; of a sigmoid, the same place on its slope (Glorot and Bengio 2010; Karpathy, makemore 3)
@@ -46,7 +46,8 @@ def diagnose(cfg: DictConfig, data: Data, arm: Arm) -> Diagnostics:
     val, net = build.entering(data, model, data.val), model
     layer, x = first_layer(model, val.x[:1]), val.x
     if isinstance(model, FineTuned):  # of the pretrained body nothing is diagnosed but its filters
-        net, x = model.head, outputs(model.features_alone(), val.x)
+        with torch.no_grad():
+            net, x = model.head, torch.cat([model.features(part) for part in val.x.split(rows_together(val.x))])
     on_val = activations(net, x)
     losses = data.task.output_losses(outputs(net, x), val.y)
     error = losses.std().item() / math.sqrt(len(losses))
