@@ -338,7 +338,7 @@ def test_each_of_confs_rungs_of_pretrained_networks_reaches_a_lane(made):
         assert ablation.inapplicable(made.cfg, made.data, {}, rung["change"]) == ""
         lane = build.lane(made.cfg, made.data, 0, ablation.resolved(made.cfg, made.data, {}, rung["change"]))
         assert isinstance(lane.model, FineTuned)
-        assert lane.steps == 9
+        assert lane.steps == 6
         assert bool(lane.probe) == ("first" in rung["name"])
 
 
