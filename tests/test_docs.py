@@ -101,17 +101,21 @@ def test_paths_in_code_font_exist():
 
 # ---- Python ------------------------------------------------------------------------------------------------------
 
-RUN = {"test_training.py": ["-m", "pytest", "-q", "-p", "no:cacheprovider"], "lanes.py": []}  # name -> arguments
+RUN = {
+    "test_training.py": ["-m", "pytest", "-q", "-p", "no:cacheprovider"],
+    "lanes.py": [],
+    "train.py": [],
+}  # name -> arguments
 OWN_PARTS = ROOT / "examples/own_parts"  # run by the pipeline in tests/pipeline/test_plugin.py
 
 
-def _run(block: Block, folder: Path) -> str:
+def _run(block: Block, folder: Path, code: int = 0) -> str:
     (folder / block.name).write_text(block.text)
     command = [warm().shims / "python", *RUN[block.name], block.name]
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + (done.stderr if code else "")
 
 
 def _named(name: str) -> Block:
@@ -135,6 +139,16 @@ def test_the_documented_lanes_train_together(tmp_path):
     assert first == "24 lanes together"
     assert len(rows) == 24
     assert all(row.endswith("all steps done") for row in rows)
+
+
+@pytest.mark.slow
+def test_the_documented_watch_warns_as_documented(tmp_path):
+    said = " ".join(_run(_named("train.py"), tmp_path, code=1).split())
+    (shown,) = re.findall(
+        r"^```\n(train\.py:\d+: .*?)^```", (ROOT / "docs/gates.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert " ".join(shown.split()) in said
+    assert "1 gate(s) closed" in said
 
 
 def test_the_documented_own_parts_are_those_of_the_example():

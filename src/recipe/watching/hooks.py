@@ -150,6 +150,7 @@ class _Watched:
             return
         self.end_evaluation()
         o.forwards += 1
+        o.step = o.steps + 1
         self.training_mode_off = [name for name, layer in self.layers if not layer.training]
         self.entrance = self.entrance or module
         if module is not self.entrance:  # what enters a later part has come from an earlier one

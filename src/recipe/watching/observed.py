@@ -26,7 +26,8 @@ class Observed:
     val_size: int | None = None
     forwards: int = 0  # with gradients
     backwards: int = 0
-    steps: int = 0
+    steps: int = 0  # completed
+    step: int = 0  # under way, or the last one while nothing is trained
     looks: int = 0  # steps that were looked at in full
     first: dict[str, tuple[int, str]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -53,7 +54,7 @@ class Observed:
         self.counts[event] += 1
         if event in self.first:
             return False
-        self.first[event] = (self.steps + 1, line)
+        self.first[event] = (self.step, line)
         return True
 
     def at(self, event: str) -> str:

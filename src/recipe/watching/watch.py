@@ -87,8 +87,8 @@ class Watch(contextlib.AbstractContextManager):
         for v in self.report.verdicts:
             if not v.closes or v.check in self.closed or v.check in early:
                 continue
-            self.closed[v.check] = self.observed.steps
-            message = f"recipe.watch, step {max(1, self.observed.steps)}: {verdict.explained(v)}"
+            self.closed[v.check] = self.observed.step
+            message = f"recipe.watch, step {self.observed.step}: {verdict.explained(v)}"
             if self.on == "fail":
                 raise RecipeError(message)
             if self.on == "warn":
