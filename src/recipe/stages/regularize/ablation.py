@@ -86,7 +86,7 @@ class Candidate:
                 why = "no better over the" if self.gain.mean <= 0 else "the budget had room for the"
                 measured += f"; {why} first {self.gain.n} of {self.seeds} seeds, so no more were trained"
             if shown.times >= DEAR:
-                measured += f"; a training takes {shown.times:,.2g} times the multiplications"
+                measured += f"; a training takes {float(f'{shown.times:.2g}'):,.0f} times the multiplications"
         change = f"{self.name} ({shown.description()})"
         return {"change": change, "expected": self.expected, "measured": measured, "outcome": self.outcome}
 
