@@ -28,7 +28,7 @@ from copy import deepcopy
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("prepare", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
+STAGES = ("prepare", "embed", "audit", "split", "baseline", "overfit", "regularize", "tune", "ensemble", "report")
 IMPORTS = "import torch, mlflow"
 # A stage's start: all that happens before its own work, which begins with its Run.
 START = """

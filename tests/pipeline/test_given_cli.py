@@ -42,7 +42,7 @@ def lists(clone: Clone) -> dict[str, str]:
 
 
 def test_given_splits_are_obeyed_or_ignored_and_their_copies_decided(clone):
-    said = clone.stages("prepare", "audit", "split", code=1)
+    said = clone.stages("prepare", "embed", "audit", "split", code=1)
     assert "no_copies_across_splits" in said.text
     assert "`recipe decide runs/split/copies.csv`" in " ".join(said.text.split())
     assert clone.verdict("audit", "no_copies_across_given_splits")["verdict"] == "fail"

@@ -87,8 +87,8 @@ def test_stages_that_do_not_need_the_storage_log_its_address_without_the_passwor
     said = prepared.by_hand("prepare", RECIPE_STORAGE=STORAGES[kind])
     require_no_trace(prepared, said)
     if kind == "plain":
-        storage = STORAGES[kind]
-        said = prepared.run("dvc", "repro", "--force", "--single-item", "prepare", "audit", RECIPE_STORAGE=storage)
+        command = ("dvc", "repro", "--force", "--single-item", "prepare", "embed", "audit")
+        said = prepared.run(*command, RECIPE_STORAGE=STORAGES[kind])
         require_no_trace(prepared, said)
     configs = [f.read_text() for f in (prepared.root / "mlruns").rglob("config.yaml")]
     assert any("***" in text and "127.0.0.1:9" in text for text in configs)

@@ -12,7 +12,7 @@ from recipe.data.batches import load, read_test
 from recipe.files import read_csv, read_json, read_table
 
 pytestmark = pytest.mark.slow
-TO_THE_SPLIT = ("prepare", "audit", "split")
+TO_THE_SPLIT = ("prepare", "embed", "audit", "split")
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"  # beside the project, if it is there
 
 
@@ -79,7 +79,7 @@ def test_relabelled_quantities_and_their_copies(clone):
     rows += [(*rows[0][:2], rows[0][2] + 1), rows[1]]  # a copy with another target, and one with the same
     clone.write("data/x.csv", "\n".join(["a,b,y", *(",".join(map(str, row)) for row in rows)]))
     choose(clone, name="table", file="data/x.csv", target="y", unit="mm")
-    clone.stages("prepare", "audit")
+    clone.stages("prepare", "embed", "audit")
     examples = read_table(clone.root / "runs/audit/examples.parquet")
     flags = {e["source"]: e["flags"] for e in examples}
     assert "other label" in flags[0]

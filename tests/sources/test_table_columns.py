@@ -387,7 +387,7 @@ def test_a_table_as_it_comes_goes_through_prepare_and_audit(tmp_path):
     (clone.root / "data").mkdir(exist_ok=True)
     pandas.DataFrame(data).to_csv(clone.root / "data/table.csv")
     clone.choose(data={"name": "table"})
-    said = clone.stages("prepare", "audit").text
+    said = clone.stages("prepare", "embed", "audit").text
     assert "prepare    table.csv, column `id`: column set aside: 300 different values in 300 rows" in said
     verdicts = {c["check"]: c for c in clone.report("prepare")["checks"] + clone.report("audit")["checks"]}
     assert str(verdicts["every_column_is_a_feature"]["value"]) == "2"  # the index, and `id`
