@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from recipe.config.instantiate import plain
+from recipe.config.instantiate import part, plain
 from recipe.data.batches import Data
 from recipe.data.images import Fit
 from recipe.data.reading import read_examples
@@ -72,7 +71,7 @@ def _standardised(
 @functools.lru_cache(4)
 def _read(source: str, names: tuple[str, ...], shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """((E, C, H, W) in 0..1, (E,) class numbers of the real data)"""
-    built = instantiate(json.loads(source))
+    built = part(OmegaConf.create({"augment": json.loads(source)}), "augment")
     described = describe(built)
     if not described.task.classes or not described.kind.has_pixels:
         raise RecipeError(f"{WHERE}{described.name} has no images with one class each.")
