@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from watching.programs import PROGRAMS, digits
 
 import recipe
+from recipe.watching.observed import RecipeWarning
 from recipe.watching.structures import fingerprints, main_input, main_output, map_rows
-from recipe.watching.watch import CHECKS, RecipeWarning
+from recipe.watching.watch import CHECKS
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -66,6 +67,14 @@ def test_a_watched_training_is_the_same_to_the_bit():
         draws = torch.rand(3), torch.tensor(random.random()), torch.tensor(np.random.random())
         states.append([*(t.clone() for t in model.state_dict().values()), *draws])
     assert all(a.equal(b) for a, b in zip(*states, strict=True))
+
+
+def test_evaluations_are_counted_once():
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer, val=data, on="quiet") as watched:
+        loop(model, optimizer, data, 2)
+    assert watched.observed.evaluated == [640, 640]
+    assert watched.report["every_evaluation_reads_all_of_val"].verdict == "pass"
 
 
 def test_nothing_stays_behind():
@@ -211,6 +220,148 @@ def test_unusual_heads_close_no_gate(make):
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
     with recipe.watch(model, optimizer, on="fail"):
         loop(model, optimizer, parts()[2])
+
+
+# ---- what is healthy and looks like a mistake -----------------------------------------------------------------------
+
+
+def step(model, optimizer, a, b):
+    optimizer.zero_grad()
+    F.cross_entropy(model(a), b).backward()
+    optimizer.step()
+
+
+def averaged_weights(model, optimizer, data):
+    """The moving average is put in the place of the weights for each evaluation, and taken out again."""
+    average = copy.deepcopy(model)
+    for _ in range(3):
+        model.train()
+        for a, b in data:
+            step(model, optimizer, a, b)
+            for p, q in zip(average.parameters(), model.parameters(), strict=True):
+                p.data.lerp_(q.data, 0.1)
+        own = copy.deepcopy(model.state_dict())
+        model.load_state_dict(average.state_dict())
+        model.eval()
+        with torch.no_grad():
+            [model(a) for a, _ in data]
+        model.load_state_dict(own)
+
+
+def pseudo_labels(model, optimizer, data):
+    """One pass without gradients in train mode, in each step."""
+    for a, b in data:
+        with torch.no_grad():
+            guess = model(a).argmax(1)
+        step(model, optimizer, a, torch.where(torch.rand(len(b)) < 0.1, guess, b))
+
+
+def frozen_statistics(model, optimizer, data):
+    for a, b in data:
+        model.train()
+        model[1].eval()
+        step(model, optimizer, a, b)
+
+
+def two_backwards(model, optimizer, data):
+    for a, b in data:
+        optimizer.zero_grad()
+        out = model(a)
+        F.cross_entropy(out, b).backward(retain_graph=True)
+        (0.01 * out.square().mean()).backward()
+        nn.utils.clip_grad_value_(model.parameters(), 0.5)
+        optimizer.step()
+
+
+def long_warmup(model, optimizer, data):
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: n / 500)
+    for _ in range(3):
+        for a, b in data:
+            step(model, optimizer, a, b)
+            schedule.step()
+
+
+def checkpointed(model, optimizer, data):
+    from torch.utils.checkpoint import checkpoint
+
+    for a, b in data:
+        optimizer.zero_grad()
+        hidden = checkpoint(model[:3], a, use_reentrant=False)
+        F.cross_entropy(model[3:](hidden), b).backward()
+        optimizer.step()
+
+
+def sharpness_aware(model, optimizer, data):
+    """Two passes and backwards for a step, on one batch; the gradients of the first are cleared."""
+    for a, b in data:
+        optimizer.zero_grad()
+        F.cross_entropy(model(a), b).backward()
+        with torch.no_grad():
+            moves = [p.grad * 0.01 for p in model.parameters()]
+            for p, move in zip(model.parameters(), moves, strict=True):
+                p.add_(move)
+        optimizer.zero_grad()
+        F.cross_entropy(model(a), b).backward()
+        with torch.no_grad():
+            for p, move in zip(model.parameters(), moves, strict=True):
+                p.sub_(move)
+        optimizer.step()
+
+
+UNUSUAL = [
+    averaged_weights, pseudo_labels, frozen_statistics, two_backwards, long_warmup, checkpointed, sharpness_aware,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("run", UNUSUAL)
+def test_unusual_loops_close_no_gate_and_stay_the_same(run):
+    states = []
+    for watching in (True, False):
+        model, optimizer, data = parts()
+        if watching:
+            with recipe.watch(model, optimizer, on="fail") as watched:
+                run(model, optimizer, data)
+            assert not watched.observed.crash
+        else:
+            run(model, optimizer, data)
+        states.append([t.clone() for t in model.state_dict().values()])
+    assert all(a.equal(b) for a, b in zip(*states, strict=True))
+
+
+def test_sparse_gradients():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.EmbeddingBag(50, 8, sparse=True), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.5)
+    with recipe.watch(model, optimizer, on="fail") as watched:
+        for _ in range(20):
+            step(model, optimizer, torch.randint(0, 50, (32, 6)), torch.randint(0, 3, (32,)))
+    assert not watched.observed.crash
+
+
+def test_a_warning_that_is_made_an_error_stops_the_loop():
+    model, optimizer, data = parts()
+    model.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RecipeWarning)
+        with pytest.raises(RecipeWarning, match="training_is_in_train_mode"), recipe.watch(model, optimizer):
+            step(model, optimizer, *next(iter(data)))
+
+
+def test_two_watches_may_end_in_any_order():
+    before = torch.autograd.backward
+    (one, first, data), (other, second, _) = parts(), parts(1)
+    outer, inner = recipe.watch(one, first), recipe.watch(other, second)
+    outer.__enter__()
+    inner.__enter__()
+    batch = next(iter(data))
+    step(one, first, *batch)
+    outer.__exit__(None)
+    step(other, second, *batch)
+    assert [outer.observed.backwards, inner.observed.backwards] == [1, 1]
+    inner.__exit__(None)
+    step(other, second, *batch)
+    assert [outer.observed.backwards, inner.observed.backwards] == [1, 1]
+    torch.autograd.backward = before  # the outer one has left its function, which does nothing any more
 
 
 def test_every_check_has_a_claim_a_hint_and_a_source():

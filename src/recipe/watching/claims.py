@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recipe.checks.verdicts import none_listed
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
-from recipe.watching.observed import Observed, declared_frozen, mode_dependent
+from recipe.watching.observed import FIRST, Observed, declared_frozen, mode_dependent
 
 EARLY = 5  # steps after which the first steps can be judged
 NOT_YET = "too few steps so far"
@@ -39,6 +39,8 @@ def the_loop_is_seen(o: Observed) -> Verdict:
         return skip(f"the watch itself failed, and looked no further: {o.crash}")
     if o.forwards and o.steps:
         return exactly("both", "both")
+    if not o.ended:
+        return skip(NOT_YET)
     seen = "the model only" if o.forwards else "the optimizer only" if o.steps else "neither"
     finding = (
         f"In the loop {seen} was seen: {o.forwards} forward passes, {o.backwards} backward passes, {o.steps} steps."
@@ -216,21 +218,11 @@ def each_output_meets_its_target(o: Observed) -> Verdict:
     Outputs (N, 1) against targets (N,) become N x N comparisons, whose best answer is the mean of all targets. The
     value is the number of comparisons over the number of outputs.
     """
-    elementwise = [g for g in o.graphs if "NllLoss" not in g.name]
+    elementwise = [g.compared for g in o.graphs if "NllLoss" not in g.name]
     if not elementwise or not o.output_size:
-        return skip("no element-wise loss was seen")
-    compared = 1
-    for side in elementwise[0].outputs:
-        compared *= side
-    ratio = compared / o.output_size
-    grown = [
-        max(_numel(g.outputs), g.targets.numel() if g.targets is not None else 0) / o.output_size for g in elementwise
-    ]
-    return exactly(max(ratio, *grown), 1.0) if max(ratio, *grown) > 1 else exactly(1.0, 1.0)
-
-
-def _numel(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())
+        return skip("no element-wise loss of the model's whole output was seen")
+    ratio = max(elementwise) / o.output_size
+    return Verdict(PASS if ratio <= 1 else FAIL, ratio, "<= 1")
 
 
 @check(source="Recipe 2, use backprop to chart dependencies; Karpathy, most common neural net mistakes, no. 6")
@@ -352,7 +344,7 @@ def every_parameter_moves(o: Observed) -> Verdict:
 
     A `.detach()`, a dead layer, a part that the optimizer does not hold, a layer that forward never calls.
     """
-    if o.looks < EARLY or not any(o.rates):
+    if o.looks < (EARLY if o.ended else FIRST) or not any(o.rates):
         return skip(NOT_YET)
     wrong = []
     for name, p in o.model.named_parameters():
@@ -435,8 +427,8 @@ def learning_rate_lasts(o: Observed, low: float = 0.01, share: float = 0.3) -> V
 def training_is_in_train_mode(o: Observed) -> Verdict:
     """While training, dropout and batch norm are in train mode, after an evaluation too.
 
-    `model.eval()` in the evaluation and no `model.train()` after it. The value counts backward passes after a forward
-    pass in eval mode; what is declared frozen may be in eval mode.
+    `model.eval()` in the evaluation and no `model.train()` after it. A part that was put into eval mode alone, as a
+    frozen batch norm, is intended. The value counts backward passes after a forward pass of a model in eval mode.
     """
     layers = [name for name, _ in mode_dependent(o.model) if not declared_frozen(o, name)]
     if not layers:
@@ -446,9 +438,10 @@ def training_is_in_train_mode(o: Observed) -> Verdict:
 
 @check(source="Karpathy, most common neural net mistakes, no. 2")
 def evaluation_is_in_eval_mode(o: Observed) -> Verdict:
-    """Forward passes without gradients, after the first step, have dropout and batch norm in eval mode.
+    """Series of forward passes without gradients, after the first step, have dropout and batch norm in eval mode.
 
-    `model.eval()` is forgotten in the evaluation. Intended, as with Monte Carlo dropout? Waive it with that reason.
+    `model.eval()` is forgotten in the evaluation. Intended, as with Monte Carlo dropout? Waive it with that reason. A
+    single pass between two steps, as for pseudo-labels, is no evaluation.
     """
     if not o.evaluated and not o.counts["evaluation in train mode"]:
         return skip("no evaluation was seen")
@@ -457,9 +450,10 @@ def evaluation_is_in_eval_mode(o: Observed) -> Verdict:
 
 @check(source="Recipe 2, set up the end-to-end evaluation skeleton")
 def evaluation_leaves_the_model_alone(o: Observed) -> Verdict:
-    """No parameter and no buffer changes between the first and the last forward pass of an evaluation.
+    """No parameter and no buffer changes from pass to pass of an evaluation.
 
-    Running statistics follow the validation data, weights are averaged or loaded in place and not put back.
+    Running statistics follow the validation data. Weights that are exchanged once, as for their moving average, are
+    not meant.
     """
     if not o.evaluated:
         return skip("no evaluation was seen")

@@ -16,12 +16,13 @@ from recipe.errors import RecipeError
 from recipe.rng import seeded
 from recipe.verdict import cause
 from recipe.watching.loss_graph import loss_graphs, unregistered, variables
-from recipe.watching.observed import FIRST, Observed, mode_dependent, next_look, sampled
+from recipe.watching.observed import FIRST, Observed, RecipeWarning, mode_dependent, next_look, sampled
 from recipe.watching.probes import Probed, copied_model, probe
 from recipe.watching.structures import copied, fingerprints, main_input, main_output, tensors
 
 REMEMBERED = 200_000  # training examples whose fingerprints are kept
 KEPT = 64  # examples of a batch that are kept, of the first batches
+BYTES = 4 * 2**20  # of them at most
 LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3.", "/torch/", "/recipe/watching/")  # no user's code
 
 
@@ -41,19 +42,23 @@ def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Ite
         o.optimizer.register_step_pre_hook(lambda m, a, more: step(a, more)),
         o.optimizer.register_step_post_hook(lambda m, a, more: stepped()),
     ]
-    plain = torch.autograd.backward
+    plain, active = torch.autograd.backward, True
 
     def backward(roots: Any, *args: Any, **more: Any) -> Any:
-        before(roots)
+        if active:
+            before(roots)
         result = plain(roots, *args, **more)
-        passed()
+        if active:
+            passed()
         return result
 
     torch.autograd.backward = backward  # type: ignore[assignment]
     try:
         yield
     finally:
-        torch.autograd.backward = plain
+        active = False
+        if torch.autograd.backward is backward:  # else another watch, which still looks on, calls this function
+            torch.autograd.backward = plain
         for handle in (*handles, *calls.handles):
             handle.remove()
         watched.end_evaluation()
@@ -67,7 +72,7 @@ def guarded(o: Observed, hook: Callable[..., None]) -> Callable[..., None]:
             return
         try:
             hook(*args)
-        except RecipeError:
+        except (RecipeError, RecipeWarning):  # a warning that was made an error
             raise
         except Exception as error:
             o.crash = cause(error)
@@ -126,8 +131,9 @@ class _Watched:
         self.known |= {id(p) for p in o.model.parameters()}
         self.known |= {id(p) for p in loss.parameters()} if isinstance(loss, nn.Module) else set()
         self.layers = mode_dependent(o.model)
-        self.training_mode_off: list[str] = []  # layers in eval mode in the last forward pass with gradients
-        self.in_evaluation, self.examples, self.versions = False, 0, 0
+        self.in_eval_mode = False  # the model in the last forward pass with gradients
+        self.passes = self.examples = self.changes = self.versions = 0  # of the evaluation that is under way
+        self.pending: list[Tensor] = []  # losses on a device, where asking for each would wait for it
         self.before: dict[str, Tensor] = {}
         self.stepped = False  # since the last backward
         self.left: dict[int, tuple[Any, Tensor, int]] = {}  # gradients that were there before a backward
@@ -151,7 +157,7 @@ class _Watched:
         self.end_evaluation()
         o.forwards += 1
         o.step = o.steps + 1
-        self.training_mode_off = [name for name, layer in self.layers if not layer.training]
+        self.in_eval_mode = bool(self.layers) and not o.model.training and not any(m.training for _, m in self.layers)
         self.entrance = self.entrance or module
         if module is not self.entrance:  # what enters a later part has come from an earlier one
             return
@@ -162,7 +168,7 @@ class _Watched:
             o.seen.append(fingerprints(x))
             self.remembered += len(x)
         if x is not None and len(o.inputs) < FIRST:
-            o.inputs.append(copied(x, KEPT))
+            o.inputs.append(copied(x, max(2, min(KEPT, BYTES // max(1, x[0].numel() * x.element_size())))))
             o.input_steps.append(o.steps)
 
     def after_forward(self, module: nn.Module, args: tuple, kwargs: dict, out: Any) -> None:
@@ -180,23 +186,28 @@ class _Watched:
         model = copied_model(module)
         o.probed = Probed(reason="the model is too large, or cannot be copied")
         if model is not None:
-            o.probed = probe(model, *copied((args, kwargs), 4 * KEPT))
+            o.probed = probe(model, *copied((args, kwargs), KEPT))
 
     def _evaluation(self, args: tuple, kwargs: dict) -> None:
-        if not self.in_evaluation:
-            self.in_evaluation, self.examples, self.versions = True, 0, self._versions()
+        versions = self._versions()
+        if not self.passes:
+            self.examples, self.changes, self.versions = 0, 0, versions
+        self.passes += 1
+        self.changes += versions != self.versions
+        self.versions = versions
         x = main_input((args, kwargs))
         self.examples += 0 if x is None else len(x)
-        on = [name for name, layer in self.layers if layer.training]
+        whole = self.passes > 1 or self.examples == self.o.val_size
+        on = whole and any(layer.training for _, layer in self.layers)
         if on and self.o.steps and self.o.note("evaluation in train mode", user_line()):
             self.judge()
 
     def end_evaluation(self) -> None:
-        if not self.in_evaluation:
+        passes, self.passes = self.passes, 0
+        if not passes or (passes == 1 and self.examples != self.o.val_size):
             return
-        self.in_evaluation = False
         self.o.evaluated.append(self.examples)
-        if self._versions() != self.versions and self.o.steps:
+        if self.changes > 1 and 2 * self.changes >= passes - 1 and self.o.steps:  # with each pass, not once
             self.o.note("evaluation changed the model", "")
 
     def _versions(self) -> int:
@@ -211,14 +222,22 @@ class _Watched:
         root = next((t for t in every if t.grad_fn is not None), None)
         if root is None or (o.backwards < FIRST and not self._read(root)):
             return
-        if self.training_mode_off and o.note("training in eval mode", user_line()):
+        if self.in_eval_mode and o.note("training in eval mode", user_line()):
             self.judge()
         if root.numel() == 1:
-            o.losses.append(root.item())
-            if not math.isfinite(o.losses[-1]) and o.note("the loss is not finite", user_line()):
-                self.judge()
+            self._note_loss(root.detach())
         self.left = self._gradients() if self.stepped and self.due else {}
         o.backwards += 1
+
+    def _note_loss(self, value: Tensor) -> None:
+        self.pending.append(value)
+        if value.device.type != "cpu" and not self.due:
+            return
+        values = [v.item() for v in self.pending]
+        self.pending.clear()
+        self.o.losses += values
+        if not all(map(math.isfinite, values)) and self.o.note("the loss is not finite", user_line()):
+            self.judge()
 
     def after_backward(self) -> None:
         if any(p.grad is g and g._version != version for p, g, version in self.left.values()) and self.o.note(
@@ -232,18 +251,18 @@ class _Watched:
         o = self.o
         if not variables(root.grad_fn) & {id(p) for p in self.parameters.values()}:
             return False
-        graphs = loss_graphs(root.grad_fn)
+        graphs = loss_graphs(root.grad_fn, measure=not o.graphs)
         if graphs and not o.graphs:
             o.graphs = graphs
             o.note("a loss was read", user_line())
-        if graphs and graphs[0].targets is not None:
-            o.targets.append(graphs[0].targets.clone())
+        if graphs and graphs[0].labels is not None:
+            o.targets.append(graphs[0].labels)
         return True
 
     def _gradients(self) -> dict[int, tuple[Any, Tensor, int]]:
         """(parameter, its gradient, version of the gradient) of those in the optimizer that are not zero."""
         held = [p for group in self.o.optimizer.param_groups for p in group["params"] if p.grad is not None]
-        return {id(p): (p, p.grad, p.grad._version) for p in held if bool(p.grad.count_nonzero())}
+        return {id(p): (p, p.grad, p.grad._version) for p in held if bool(values_of(p.grad).count_nonzero())}
 
     # ---- the optimizer
 
@@ -259,15 +278,16 @@ class _Watched:
 
     def _look_at_gradients(self) -> None:
         o = self.o
-        with_gradient = {n for n, p in self.parameters.items() if p.grad is not None and bool(p.grad.count_nonzero())}
+        gradients = {n: values_of(p.grad) for n, p in self.parameters.items() if p.grad is not None}
+        with_gradient = {name for name, gradient in gradients.items() if bool(gradient.count_nonzero())}
         o.got_gradient |= with_gradient
         held = {id(p) for group in o.optimizer.param_groups for p in group["params"]}
         if not any(id(self.parameters[name]) in held for name in with_gradient) and o.note(
             "a step without a gradient", user_line()
         ):
             self.judge()
-        bad = [n for n in with_gradient if not bool(self.parameters[n].grad.isfinite().all())]  # type: ignore[union-attr]
-        if bad and o.note("a gradient is not finite", user_line()):
+        finite = all(bool(gradients[name].isfinite().all()) for name in with_gradient)
+        if not finite and o.note("a gradient is not finite", user_line()):
             self.judge()
 
     def after_step(self) -> None:
@@ -303,6 +323,12 @@ class _Watched:
         layers: list[tuple[str, Any]] = [(n, m) for n, m in self.layers if getattr(m, "running_mean", None) is not None]
         frozen = [(n, m) for n, m in layers if m.weight is not None and not m.weight.requires_grad]
         return {name: layer.running_mean.detach().clone() for name, layer in frozen}
+
+
+def values_of(gradient: Any) -> Tensor:
+    """The numbers of a gradient, which may be sparse."""
+    values: Tensor = gradient._values() if gradient.is_sparse else gradient
+    return values
 
 
 def user_frame() -> tuple[str, int] | None:

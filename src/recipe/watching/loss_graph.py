@@ -26,21 +26,22 @@ ELEMENTWISE = (
 KNOWN = (*LOG_LIKELIHOODS, *ELEMENTWISE)
 SQUASHING = ("SoftmaxBackward0", "SigmoidBackward0", "ReluBackward0", "LogSigmoidBackward0")
 NODES = 20_000  # of a graph that are looked at
+MOST_LABELS = 1_000_000  # of a batch that are kept
 
 
 @dataclass(frozen=True)
 class LossGraph:
     """One loss function of a loss.
 
-    name: of its node. targets: as it got them. outputs: the shape of what it compares with them. squashed: the
-    operation that the outputs went through although the loss expects them free. probabilities: whether a negative log
-    likelihood got numbers that are no log-probabilities. value, chance: mean loss of the batch, and that of equal
-    outputs; None where the function has none.
+    name: of its node. labels: classes (N,), where it got such. compared: how many numbers, or sets of logits, it
+    compares with targets. squashed: the operation that the outputs went through although the loss expects them free.
+    unnormalised: whether a negative log-likelihood got numbers that are no log-probabilities. value, chance: mean loss
+    of the batch, and that of equal outputs; None where the function has none, or they were not asked for.
     """
 
     name: str
-    targets: Tensor | None
-    outputs: tuple[int, ...]
+    labels: Tensor | None
+    compared: int
     squashed: str = ""
     unnormalised: bool = False
     value: float | None = None
@@ -74,30 +75,37 @@ def unregistered(root: Any, known: set[int], inputs: Collection[Any]) -> list[tu
     return [tuple(leaf.shape) for leaf in leaves if id(leaf) not in known]
 
 
-def loss_graphs(root: Any) -> list[LossGraph]:
-    """The loss functions of PyTorch in a loss, as far as they are known; several where it is a sum."""
-    return [_read(node) for node in nodes(root) if node.name() in KNOWN]
+def loss_graphs(root: Any, measure: bool = True) -> list[LossGraph]:
+    """The loss functions of PyTorch in a loss, as far as they are known; several where it is a sum.
+
+    measure: also the values, which takes time where there are many outputs.
+    """
+    return [_read(node, measure) for node in nodes(root) if node.name() in KNOWN]
 
 
-def _read(node: Any) -> LossGraph:
+def _read(node: Any, measure: bool) -> LossGraph:
     name = node.name()
     got, targets = node._saved_self.detach(), node._saved_target.detach()
     source = _before(node)
     if name in LOG_LIKELIHOODS:
+        labels = targets.clone() if targets.ndim == 1 and targets.numel() <= MOST_LABELS else None
         after = source is not None and source.name() == "LogSoftmaxBackward0"
-        normalised = after or bool(got.float().logsumexp(1).abs().max() < 1e-2)
         before = _before(source) if after else None
         squashed = before.name() if before is not None and before.name() in SQUASHING else ""
+        if not measure:
+            return LossGraph(name, labels, targets.numel(), squashed)
+        normalised = after or bool(got.float().logsumexp(1).abs().max() < 1e-2)
         value = chance = None
         if node._saved_weight is None:
-            loss = F.nll_loss(got.float(), targets, ignore_index=_signed(node._saved_ignore_index))
-            value, chance = float(loss), math.log(got.shape[1])
-        return LossGraph(name, targets, tuple(got.shape), squashed, not normalised, value, chance)
+            ignored = _signed(node._saved_ignore_index)
+            value, chance = float(F.nll_loss(got.float(), targets, ignore_index=ignored)), math.log(got.shape[1])
+        return LossGraph(name, labels, targets.numel(), squashed, not normalised, value, chance)
     squashed, value, chance = "", None, None
     if name in BINARY:
         squashed = source.name() if source is not None and source.name() in SQUASHING else ""
-        value, chance = float(F.binary_cross_entropy_with_logits(got.float(), targets.float())), math.log(2)
-    return LossGraph(name, targets, tuple(got.shape), squashed, False, value, chance)
+        if measure:
+            value, chance = float(F.binary_cross_entropy_with_logits(got.float(), targets.float())), math.log(2)
+    return LossGraph(name, None, max(got.numel(), targets.numel()), squashed, False, value, chance)
 
 
 def _before(node: Any) -> Any:

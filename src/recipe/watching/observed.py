@@ -15,6 +15,10 @@ FIRST = 20  # steps that are looked at one by one; after them, each look comes a
 SAMPLED = 512  # values of a parameter that are kept
 
 
+class RecipeWarning(UserWarning):
+    """A gate of a training that runs has closed."""
+
+
 @dataclass
 class Observed:
     """first: of each kind of event, (step, line of the user's code) when it was first seen; counts: how often."""
@@ -47,6 +51,7 @@ class Observed:
     ratios: list[float] = field(default_factory=list)  # per look: median over matrices of |update| / |weights|
     evaluated: list[int] = field(default_factory=list)  # examples per evaluation
     statistics: dict[str, Tensor] = field(default_factory=dict)  # batch norm's running means of frozen parts
+    ended: bool = False
     crash: str = ""  # an error of the watch itself, which then looks no further
 
     def note(self, event: str, line: str) -> bool:

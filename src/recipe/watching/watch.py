@@ -15,14 +15,10 @@ from recipe.errors import RecipeError
 from recipe.verdict import checks_of
 from recipe.watching import claims
 from recipe.watching.hooks import examples_of, hooked, user_frame
-from recipe.watching.observed import FIRST, Observed
+from recipe.watching.observed import FIRST, Observed, RecipeWarning
 
 CHECKS = checks_of(claims)
 REACTIONS = ("warn", "fail", "quiet")
-
-
-class RecipeWarning(UserWarning):
-    """A gate of a training that runs has closed."""
 
 
 class Watch(contextlib.AbstractContextManager):
@@ -69,8 +65,9 @@ class Watch(contextlib.AbstractContextManager):
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._block.close()
+        self.observed.ended = True
         if kind is None:
-            self._judge(ended=True)
+            self._judge()
 
     @property
     def report(self) -> Examination:
@@ -81,11 +78,10 @@ class Watch(contextlib.AbstractContextManager):
             self._settled |= {name: v for name, v in judged.items() if name in claims.OF_THE_FIRST_STEPS}
         return Examination([(self._settled | judged)[name] for name in self.checks])
 
-    def _judge(self, ended: bool = False) -> None:
+    def _judge(self) -> None:
         """Reports each gate that has closed since the last time."""
-        early = {"the_loop_is_seen"} if not ended else set()
         for v in self.report.verdicts:
-            if not v.closes or v.check in self.closed or v.check in early:
+            if not v.closes or v.check in self.closed:
                 continue
             self.closed[v.check] = self.observed.step
             message = f"recipe.watch, step {self.observed.step}: {verdict.explained(v)}"
