@@ -389,7 +389,7 @@ def closure(bug):
         loss.backward()
         return loss
 
-    with recipe.watch(model, optimizer, on="quiet") as watched:
+    with recipe.watch(model, optimizer, val=TensorDataset(x[300:], y[300:]), on="quiet") as watched:
         for _ in range(10):
             model.train()
             optimizer.step(compute)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from watching.programs import PROGRAMS, digits
 
 import recipe
-from recipe.watching.observed import RecipeWarning
+from recipe.watching.observed import RecipeWarning, evenly_spaced
 from recipe.watching.structures import fingerprints, main_input, main_output, map_rows
 from recipe.watching.watch import CHECKS
 
@@ -148,6 +148,7 @@ def test_a_waived_gate_and_a_skipped_check_are_quiet():
     [
         ({"model": lambda x: x}, "model must be a Module, it is a function"),
         ({"optimizer": 3}, "optimizer must be a Optimizer, it is a int"),
+        ({"optimizer": [3]}, "optimizer must be a Optimizer, it is a int"),
         ({"on": "shout"}, "on is 'shout', it must be one of warn, fail, quiet"),
         ({"waive": {"loss_at_init": ""}}, "waived without a reason"),
         ({"skip": ["no_such"]}, "no check called no_such"),
@@ -163,10 +164,10 @@ def test_what_cannot_be_watched_is_one_message(change, words):
 def test_an_error_of_the_watch_ends_the_watch_alone(monkeypatch):
     monkeypatch.setattr("recipe.watching.hooks.main_input", lambda structure: 1 / 0)
     model, optimizer, data = parts()
-    with recipe.watch(model, optimizer) as watched:
+    with pytest.warns(RecipeWarning, match="ZeroDivisionError"), recipe.watch(model, optimizer) as watched:
         loop(model, optimizer, data, 1)
     assert "ZeroDivisionError" in watched.observed.crash
-    assert "ZeroDivisionError" in watched.report["the_loop_is_seen"].bound
+    assert watched.report.failed == ["the_loop_is_seen"]  # what could not be looked at has not passed
 
 
 def test_a_model_that_cannot_be_copied_is_watched_without_its_copy():
@@ -308,7 +309,42 @@ def sharpness_aware(model, optimizer, data):
         optimizer.step()
 
 
+def steps_of_200(model, optimizer, data):
+    """The last third at a hundredth of the first rate, as ResNets are trained."""
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 20, 0.1)
+    for a, b in [*data] * 3:
+        step(model, optimizer, a, b)
+        schedule.step()
+
+
+def crafted_in_eval_mode(model, optimizer, data):
+    """Adversarial examples: backward passes in eval mode, whose gradients are cleared."""
+    for a, b in data:
+        model.eval()
+        a.requires_grad_()
+        F.cross_entropy(model(a), b).backward()
+        crafted = (a + 0.01 * a.grad.sign()).detach()
+        model.train()
+        step(model, optimizer, crafted, b)
+
+
+def several_passes_without_gradients(model, optimizer, data):
+    for a, b in data:
+        with torch.no_grad():
+            guesses = [model(a + 0.01 * k) for k in range(4)]
+        step(model, optimizer, a, torch.where(torch.rand(len(b)) < 0.1, sum(guesses).argmax(1), b))
+
+
+def unfrozen_late(model, optimizer, data):
+    model[0].requires_grad_(False)
+    for number, (a, b) in enumerate([*data] * 3):
+        if number == 50:
+            model[0].requires_grad_(True)
+        step(model, optimizer, a, b)
+
+
 UNUSUAL = [
+    steps_of_200, crafted_in_eval_mode, several_passes_without_gradients, unfrozen_late,
     averaged_weights, pseudo_labels, frozen_statistics, two_backwards, long_warmup, checkpointed, sharpness_aware,
 ]  # fmt: skip
 
@@ -326,6 +362,96 @@ def test_unusual_loops_close_no_gate_and_stay_the_same(run):
             run(model, optimizer, data)
         states.append([t.clone() for t in model.state_dict().values()])
     assert all(a.equal(b) for a, b in zip(*states, strict=True))
+
+
+def test_time_first_sequences_are_not_taken_for_a_mixed_batch():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.rnn, self.head = nn.Embedding(20, 16), nn.LSTM(16, 16), nn.Linear(16, 20)
+
+        def forward(self, ids):  # (T, B)
+            return self.head(self.rnn(self.words(ids))[0])
+
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    with recipe.watch(model, optimizer, on="fail") as watched:
+        for _ in range(20):
+            ids = torch.randint(0, 20, (13, 8))
+            optimizer.zero_grad()
+            F.cross_entropy(model(ids[:-1]).flatten(0, 1), ids[1:].flatten()).backward()
+            optimizer.step()
+    assert watched.report["batch_is_independent"].verdict == "skip"
+
+
+def test_several_heads_and_optimizers():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = nn.EmbeddingBag(50, 16, sparse=True)
+            self.label, self.rebuilt = nn.Linear(16, 3), nn.Linear(16, 6)
+
+        def forward(self, ids):
+            hidden = self.words(ids)
+            return {"logits": self.label(hidden), "rebuilt": self.rebuilt(hidden)}
+
+    torch.manual_seed(0)
+    model = Net()
+    dense = [p for n, p in model.named_parameters() if not n.startswith("words")]
+    optimizers = [torch.optim.Adam(dense, 1e-2), torch.optim.SparseAdam(model.words.parameters(), 1e-2)]
+    with recipe.watch(model, optimizers, on="fail") as watched:
+        for _ in range(20):
+            ids, labels = torch.randint(0, 50, (32, 6)), torch.randint(0, 3, (32,))
+            out = model(ids)
+            loss = F.cross_entropy(out["logits"], labels) + 0.1 * F.mse_loss(out["rebuilt"], ids / 50)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+    assert not watched.observed.crash
+
+
+def test_a_discriminator_whose_gradients_are_cleared_late():
+    torch.manual_seed(0)
+    judge, make = nn.Linear(64, 1), nn.Linear(8, 64)
+    first, second = torch.optim.Adam(judge.parameters(), 1e-3), torch.optim.Adam(make.parameters(), 1e-3)
+    with recipe.watch(judge, first, on="fail"):
+        for a, _ in parts()[2]:
+            first.zero_grad()
+            made = make(torch.randn(len(a), 8))
+            (F.softplus(-judge(a)) + F.softplus(judge(made.detach()))).mean().backward()
+            first.step()
+            second.zero_grad()
+            F.softplus(-judge(made)).mean().backward()  # adds to the gradients of the judge
+            second.step()
+
+
+@pytest.mark.parametrize("size", [2**24 + 1, 50257 * 768, 30522 * 768])
+def test_indices_of_large_parameters_are_below_their_size(size):
+    index = evenly_spaced(size, 512)
+    assert len(index) == 512
+    assert index[0] == 0
+    assert index[-1] == size - 1
+
+
+def test_a_model_can_be_saved_and_copied_inside_the_block(tmp_path):
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer) as watched:
+        step(model, optimizer, *next(iter(data)))
+        torch.save(model, tmp_path / "model.pt")
+    forwards = watched.observed.forwards
+    torch.load(tmp_path / "model.pt", weights_only=False)(torch.rand(4, 64))
+    assert watched.observed.forwards == forwards
+
+
+def test_backward_with_names():
+    model, optimizer, data = parts()
+    with recipe.watch(model, optimizer) as watched:
+        a, b = next(iter(data))
+        torch.autograd.backward(tensors=[F.cross_entropy(model(a), b)])
+    assert watched.observed.backwards == 1
 
 
 def test_sparse_gradients():

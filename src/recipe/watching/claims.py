@@ -1,5 +1,7 @@
 """Claims about a training loop, judged by what has been seen of it so far. What is not known yet is skipped."""
 
+import math
+from difflib import get_close_matches
 from itertools import pairwise
 
 import torch
@@ -7,10 +9,11 @@ from torch import Tensor
 
 from recipe.checks.verdicts import none_listed
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
-from recipe.watching.observed import FIRST, Observed, declared_frozen, mode_dependent
+from recipe.watching.observed import EARLY, FIRST, Observed, declared_frozen, evenly_spaced, mode_dependent
+from recipe.watching.structures import fingerprints
 
-EARLY = 5  # steps after which the first steps can be judged
 NOT_YET = "too few steps so far"
+SPELLINGS = {"learning_rate": "lr", "rate": "lr", "wd": "weight_decay", "decay": "weight_decay", "beta": "betas"}
 OF_THE_FIRST_STEPS = (  # claims that the first steps decide
     "inputs_are_finite", "inputs_are_scaled", "inputs_are_not_constant", "batches_are_mixed", "batches_differ",
     "val_is_prepared_like_train", "loss_at_init", "outputs_are_not_squashed", "loss_gets_log_probabilities",
@@ -36,7 +39,7 @@ def the_loop_is_seen(o: Observed) -> Verdict:
     in, or nothing was trained. Hand in the objects that the loop itself calls.
     """
     if o.crash:
-        return skip(f"the watch itself failed, and looked no further: {o.crash}")
+        raise RuntimeError(f"the watch itself failed, and looked no further: {o.crash}")
     if o.forwards and o.steps:
         return exactly("both", "both")
     if not o.ended:
@@ -62,13 +65,13 @@ def inputs_are_finite(o: Observed) -> Verdict:
 
 
 @check(source="Recipe 2, visualize just before the net; 4uiiurz1/pytorch-nested-unet#62; pkmital/pycadl#5")
-def inputs_are_scaled(o: Observed, low: float = 0.05, high: float = 10.0) -> Verdict:
+def inputs_are_scaled(o: Observed, low: float = 0.01, high: float = 10.0) -> Verdict:
     """The root mean square of what enters the first layer is of order one; zeros are left out.
 
     Far above: pixels 0..255 were never scaled, or columns of a table not standardised. Far below: divided by 255 twice.
     """
-    if o.probed is None or o.probed.scale is None:
-        return skip("no layer that multiplies numbers was seen")
+    if o.probed is None or o.probed.scale is None or not all(x.is_floating_point() for x in o.inputs):
+        return skip("the inputs are indices, or no layer that multiplies them was seen")
     verdict = above(o.probed.scale, low)
     return below(o.probed.scale, high) if verdict.ok else verdict
 
@@ -92,10 +95,12 @@ def inputs_are_not_constant(o: Observed, share: float = 0.005) -> Verdict:
 def batches_are_mixed(o: Observed, share: float = 0.6) -> Verdict:
     """A training batch has about as many classes as independent draws would give.
 
-    The data is sorted by label and `shuffle=False`, or a sampler groups by class. The value is the number of classes
-    per batch over the expected one.
+    The data is sorted by label and `shuffle=False`, or a sampler groups by class; intended, as for metric learning?
+    Write `Declare(resampled_train=True)`. The value is the number of classes per batch over the expected one.
     """
-    batches = [y for y in o.targets if y.ndim == 1 and not y.is_floating_point()]
+    batches = o.targets
+    if o.declare.resampled_train:
+        return skip("the batches are balanced, as declared")
     if len(batches) < EARLY:
         return skip("no classes as targets, or too few batches so far")
     every = torch.cat(batches)
@@ -128,8 +133,6 @@ def val_is_not_in_train(o: Observed, share: float = 0.01) -> Verdict:
     Copies across the split, the training set handed in as the validation set. The value is the share of validation
     examples whose inputs were seen in training; those of few values may be equal by nature.
     """
-    from recipe.watching.structures import fingerprints
-
     if o.val is None or not o.inputs or o.val.shape[1:] != o.inputs[0].shape[1:]:
         return skip("no validation examples of the shape of the training inputs")
     if not o.val.is_floating_point() or len(o.val.flatten(1)[0]) < 8:
@@ -155,7 +158,7 @@ def val_is_prepared_like_train(o: Observed, apart: float = 0.5, ratio: float = 2
     inputs = [x for x in o.inputs if x.is_floating_point()]
     if o.val is None or len(inputs) < EARLY or o.val.shape[1:] != inputs[0].shape[1:]:
         return skip("no validation examples of the shape of the training inputs, or too few steps so far")
-    a, b = torch.cat([x.cpu().double().flatten() for x in inputs]), o.val.cpu().double().flatten()
+    a, b = torch.cat([_some(x) for x in inputs]), _some(o.val, 200_000)
     shift = ((a.mean() - b.mean()).abs() / a.std().clamp_min(1e-12)).item()
     scale = (a.std().clamp_min(1e-12) / b.std().clamp_min(1e-12)).item()
     scale = max(scale, 1 / scale)
@@ -166,6 +169,12 @@ def val_is_prepared_like_train(o: Observed, apart: float = 0.5, ratio: float = 2
 # ---- the model and its loss --------------------------------------------------------------------------------------
 
 
+def _some(x: Tensor, most: int = 10_000) -> Tensor:
+    """Evenly spaced values, float64."""
+    flat = x.reshape(-1)
+    return flat[evenly_spaced(flat.numel(), most).to(flat.device)].cpu().double()
+
+
 @check(source="Recipe 2, verify loss @ init; init well")
 def loss_at_init(o: Observed, excess: float = 1.0, share: float = 0.5) -> Verdict:
     """The first loss of a classifier is about that of equal outputs, log C.
@@ -173,7 +182,7 @@ def loss_at_init(o: Observed, excess: float = 1.0, share: float = 0.5) -> Verdic
     Far above: the head or the weights start too large, or the inputs are not scaled. A network that starts from a
     checkpoint has less; that is not judged.
     """
-    known = [g for g in o.graphs if g.value is not None and g.chance is not None]
+    known = [g for g in o.graphs if g.value is not None and g.chance is not None and not math.isnan(g.value)]
     if not known:
         return skip("no cross-entropy was seen")
     if o.probed and o.probed.normalised:
@@ -213,15 +222,14 @@ def loss_gets_log_probabilities(o: Observed) -> Verdict:
 
 @check(source="PyTorch documentation, broadcasting semantics; pytorch/pytorch#10123")
 def each_output_meets_its_target(o: Observed) -> Verdict:
-    """An element-wise loss compares as many numbers as the model gave: outputs were not broadcast against targets.
+    """Outputs are not broadcast against targets.
 
     Outputs (N, 1) against targets (N,) become N x N comparisons, whose best answer is the mean of all targets. The
     value is the number of comparisons over the number of outputs.
     """
-    elementwise = [g.compared for g in o.graphs if "NllLoss" not in g.name]
-    if not elementwise or not o.output_size:
-        return skip("no element-wise loss of the model's whole output was seen")
-    ratio = max(elementwise) / o.output_size
+    if not o.graphs:
+        return skip("no loss of torch.nn.functional was seen")
+    ratio = max(g.broadcast for g in o.graphs)
     return Verdict(PASS if ratio <= 1 else FAIL, ratio, "<= 1")
 
 
@@ -230,12 +238,15 @@ def batch_is_independent(o: Observed, moved: float = 1e-4) -> Verdict:
     """In eval mode an example's output depends only on that example.
 
     `view` where `permute` was meant, a softmax or a mean over dimension 0, batch first taken for time first. The value
-    is the relative change of an output when the other examples of its batch are exchanged.
+    is the relative change of an output when the other examples of its batch are exchanged. Intended, as in contrastive
+    learning? Write `Declare(mixes_samples=True)`.
     """
     if o.probed is None or o.probed.mixed is None:
         return skip(o.probed.reason if o.probed else NOT_YET)
     if o.declare.mixes_samples:
         return skip("examples are mixed, as declared")
+    if o.time_first and not any(g.compared == o.probed.size for g in o.graphs):
+        return skip("a layer takes time before the batch, and no target per row of the input was seen")
     return below(o.probed.mixed, moved)
 
 
@@ -263,11 +274,11 @@ def eval_mode_is_still(o: Observed) -> Verdict:
 
 
 @check(source="Lu et al. 2020, Dying ReLU; Glorot and Bengio 2010, saturation")
-def units_are_alive(o: Observed, share: float = 0.5) -> Verdict:
-    """In every layer most units react to some input of the first batch.
+def units_are_alive(o: Observed, share: float = 0.9) -> Verdict:
+    """No layer is dead: some of its units react to the first batch.
 
     A bias far below zero, weights or inputs far too large. The value is the share of dead or saturated units in the
-    worst layer.
+    worst layer; of a deep network half of a layer may be silent by chance.
     """
     if o.probed is None or o.probed.dead is None:
         return skip("no activation that could die")
@@ -292,9 +303,10 @@ def parameters_are_registered(o: Observed) -> Verdict:
 def optimizer_holds_the_model(o: Observed) -> Verdict:
     """The optimizer holds every trainable parameter of this model once.
 
-    It was built before a layer was replaced or the model was copied, or it got only a part of the parameters.
+    It was built before a layer was replaced or the model was copied, or it got only a part of the parameters. Hand in
+    several optimizers of one model as a list; what none of them is to train, as `Declare(frozen=("body",))`.
     """
-    held = [id(p) for group in o.optimizer.param_groups for p in group["params"]]
+    held = [id(p) for group in o.groups for p in group["params"]]
     named = dict(o.model.named_parameters())
     missing = [n for n, p in named.items() if p.requires_grad and id(p) not in held and not declared_frozen(o, n)]
     twice = ["a parameter held twice"] * (len(held) - len(set(held)))
@@ -304,14 +316,16 @@ def optimizer_holds_the_model(o: Observed) -> Verdict:
 
 @check(source="PyTorch documentation, torch.optim: per-parameter options")
 def settings_are_read(o: Observed) -> Verdict:
-    """The optimizer knows every setting of its parameter groups.
+    """No setting of a parameter group is a misspelling of one that the optimizer has.
 
     A misspelt key, as `learning_rate` for `lr`, is kept and ignored.
     """
-    known = {*o.optimizer.defaults, "params", "param_names", "name", "lr_scale", "lr_mult", "layer_decay"}
-    known |= {f"{word}_{of}" for word in ("initial", "max", "min", "base") for of in ("lr", "momentum")}
-    unknown = {key for group in o.optimizer.param_groups for key in group if key not in known}
-    return none_listed(sorted(unknown), len(known))
+    wrong = []
+    for optimizer in o.optimizers:
+        for key in {key for group in optimizer.param_groups for key in group} - {*optimizer.defaults, "params"}:
+            meant = SPELLINGS.get(key) or next(iter(get_close_matches(key, optimizer.defaults, 1, cutoff=0.85)), "")
+            wrong += [f"{key} for {meant}"] if meant in optimizer.defaults else []
+    return none_listed(sorted(wrong), sum(len(optimizer.defaults) for optimizer in o.optimizers))
 
 
 @check(source="Karpathy, most common neural net mistakes, no. 3; wenet-e2e/wekws#72")
@@ -321,7 +335,7 @@ def gradients_are_fresh(o: Observed) -> Verdict:
     `zero_grad` is forgotten, or called on another optimizer or model. The value counts backward passes, of those looked
     at, that added to the gradients of an earlier step.
     """
-    if o.steps < 2:
+    if o.steps < 2 and not o.counts["gradients were left"]:
         return skip(NOT_YET)
     return _never(o, "gradients were left", "A backward pass adds to the gradients of the step before.")
 
@@ -350,9 +364,11 @@ def every_parameter_moves(o: Observed) -> Verdict:
     for name, p in o.model.named_parameters():
         if declared_frozen(o, name):
             wrong += [f"{name} (declared frozen)"] if name in o.moved else []
-        elif p.requires_grad and p.ndim > 1:  # in half precision a step may be less than the next number
+        elif o.trained[name] < EARLY:  # frozen, or unfrozen a moment ago
+            continue
+        elif p.ndim > 1:  # in half precision a step may be less than the next number
             wrong += [name] if name not in o.got_gradient or (name not in o.moved and p.element_size() > 2) else []
-        elif p.requires_grad and name not in o.got_gradient:
+        elif name not in o.got_gradient:
             layer = name.rpartition(".")[0]  # whose weight may have a gradient where its bias cancels out
             wrong += [] if any(n.rpartition(".")[0] == layer for n in o.got_gradient) else [name]
     return none_listed(wrong, len(o.start))
@@ -386,7 +402,7 @@ def updates_are_in_proportion(o: Observed, low: float = 3e-6, high: float = 0.3)
     The learning rate is too high or too low by orders of magnitude. The value is the median over the first steps of the
     median over matrices of |update| / |weights|. Healthy: 0.001 to 0.1.
     """
-    if len(o.ratios) < EARLY:
+    if len(o.ratios) < (EARLY if o.ended else FIRST):
         return skip(NOT_YET)
     early = sorted(o.ratios[:20])
     value = early[len(early) // 2]
@@ -417,7 +433,8 @@ def learning_rate_lasts(o: Observed, low: float = 0.01, share: float = 0.3) -> V
     highest = max(o.rates)
     if not highest:
         return Verdict(FAIL, "the rate is 0", "above 0")
-    return below(sum(rate <= 1.001 * low * highest for rate in o.rates) / len(o.rates), share)
+    later = o.rates[o.rates.index(highest) :]  # a rise from zero is a warm-up
+    return below(sum(rate < 0.99 * low * highest for rate in later) / len(o.rates), share)
 
 
 # ---- modes and evaluation -----------------------------------------------------------------------------------------
@@ -441,7 +458,7 @@ def evaluation_is_in_eval_mode(o: Observed) -> Verdict:
     """Series of forward passes without gradients, after the first step, have dropout and batch norm in eval mode.
 
     `model.eval()` is forgotten in the evaluation. Intended, as with Monte Carlo dropout? Waive it with that reason. A
-    single pass between two steps, as for pseudo-labels, is no evaluation.
+    few passes between two steps, as for pseudo-labels, are no evaluation, unless they read the whole of `val`.
     """
     if not o.evaluated and not o.counts["evaluation in train mode"]:
         return skip("no evaluation was seen")

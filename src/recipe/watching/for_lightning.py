@@ -10,11 +10,9 @@ except ImportError:  # the package that has the older name
 from recipe.checks.examine import Examination
 from recipe.watching.watch import Watch
 
-OF_ALL_OPTIMIZERS = ("optimizer_holds_the_model", "every_parameter_moves")  # one of several holds a part
-
 
 class WatchCallback(Callback):
-    """Looks into a fit of a Trainer, at its first optimizer. options: those of `recipe.watch`, as `on="fail"`.
+    """Looks into a fit of a Trainer. options: those of `recipe.watch`, as `on="fail"`.
 
     `report` has the verdicts after the training.
     """
@@ -28,10 +26,7 @@ class WatchCallback(Callback):
         return self.watch.report if self.watch else None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        options = dict(self.options)
-        if len(trainer.optimizers) > 1:
-            options["skip"] = {*options.get("skip", ()), *OF_ALL_OPTIMIZERS}
-        self.watch = Watch(pl_module, trainer.optimizers[0], **options).__enter__()
+        self.watch = Watch(pl_module, trainer.optimizers, **self.options).__enter__()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self.watch:

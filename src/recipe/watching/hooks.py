@@ -16,13 +16,23 @@ from recipe.errors import RecipeError
 from recipe.rng import seeded
 from recipe.verdict import cause
 from recipe.watching.loss_graph import loss_graphs, unregistered, variables
-from recipe.watching.observed import FIRST, Observed, RecipeWarning, mode_dependent, next_look, sampled
+from recipe.watching.observed import (
+    EARLY,
+    FIRST,
+    Observed,
+    RecipeWarning,
+    evenly_spaced,
+    mode_dependent,
+    next_look,
+    sampled,
+)
 from recipe.watching.probes import Probed, copied_model, probe
 from recipe.watching.structures import copied, fingerprints, main_input, main_output, tensors
 
 REMEMBERED = 200_000  # training examples whose fingerprints are kept
 KEPT = 64  # examples of a batch that are kept, of the first batches
 BYTES = 4 * 2**20  # of them at most
+SERIES = 8  # forward passes without gradients that are taken for an evaluation; fewer where they read the whole of val
 LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3.", "/torch/", "/recipe/watching/")  # no user's code
 
 
@@ -39,20 +49,20 @@ def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Ite
     )  # fmt: skip
     calls = _Calls(o.model, forward, after)
     handles: list[Any] = [
-        o.optimizer.register_step_pre_hook(lambda m, a, more: step(a, more)),
-        o.optimizer.register_step_post_hook(lambda m, a, more: stepped()),
+        o.optimizers[0].register_step_pre_hook(lambda m, a, more: step(a, more)),
+        o.optimizers[0].register_step_post_hook(lambda m, a, more: stepped()),
     ]
     plain, active = torch.autograd.backward, True
 
-    def backward(roots: Any, *args: Any, **more: Any) -> Any:
+    def backward(*args: Any, **more: Any) -> Any:
         if active:
-            before(roots)
-        result = plain(roots, *args, **more)
+            before(args[0] if args else more.get("tensors"))
+        result = plain(*args, **more)
         if active:
             passed()
         return result
 
-    torch.autograd.backward = backward  # type: ignore[assignment]
+    torch.autograd.backward = backward
     try:
         yield
     finally:
@@ -61,7 +71,7 @@ def hooked(o: Observed, loss: Callable | None, judge: Callable[[], None]) -> Ite
             torch.autograd.backward = plain
         for handle in (*handles, *calls.handles):
             handle.remove()
-        watched.end_evaluation()
+        guarded(o, watched.end)()
 
 
 def guarded(o: Observed, hook: Callable[..., None]) -> Callable[..., None]:
@@ -80,6 +90,20 @@ def guarded(o: Observed, hook: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+class _Hook:
+    """A hook that does nothing in a copy of its module, saved or in memory."""
+
+    def __init__(self, function: Callable[..., None] | None = None):
+        self.function = function
+
+    def __call__(self, *args: Any) -> None:
+        if self.function:
+            self.function(*args)
+
+    def __reduce__(self) -> tuple:
+        return _Hook, ()
+
+
 class _Calls:
     """Hooks on the model and on its parts, for code may call a part alone, as a `training_step` of Lightning does.
 
@@ -93,8 +117,6 @@ class _Calls:
 
         def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
             nonlocal depth
-            if module not in modules:  # a copy of the model, which took its hooks along
-                return
             depth += 1
             if depth == 1:
                 before(module, args, kwargs)
@@ -105,7 +127,7 @@ class _Calls:
 
         def leave(module: nn.Module, args: tuple, kwargs: dict, out: Any) -> None:
             nonlocal depth
-            if module not in modules or not depth:
+            if not depth:
                 return
             depth -= 1
             if not depth:
@@ -114,8 +136,8 @@ class _Calls:
         modules = [model, *model.children()]
         for module in modules:
             hooks = (
-                module.register_forward_pre_hook(enter, with_kwargs=True),
-                module.register_forward_hook(leave, with_kwargs=True, always_call=True),
+                module.register_forward_pre_hook(_Hook(enter), with_kwargs=True),
+                module.register_forward_hook(_Hook(leave), with_kwargs=True, always_call=True),
             )
             self.handles += hooks
             parts += hooks if module is not model else ()
@@ -127,16 +149,21 @@ class _Watched:
     def __init__(self, o: Observed, loss: Callable | None, judge: Callable[[], None]):
         self.o, self.judge = o, judge
         self.parameters = {n: p for n, p in o.model.named_parameters() if not isinstance(p, nn.UninitializedParameter)}
-        self.known = {id(p) for group in o.optimizer.param_groups for p in group["params"]}
+        self.known = {id(p) for group in o.groups for p in group["params"]}
         self.known |= {id(p) for p in o.model.parameters()}
         self.known |= {id(p) for p in loss.parameters()} if isinstance(loss, nn.Module) else set()
         self.layers = mode_dependent(o.model)
         self.in_eval_mode = False  # the model in the last forward pass with gradients
+        self.eval_line: str | None = None  # of the last backward, where it was after such a pass in eval mode
+        self.called = False  # with gradients since the last backward
         self.passes = self.examples = self.changes = self.versions = 0  # of the evaluation that is under way
         self.pending: list[Tensor] = []  # losses on a device, where asking for each would wait for it
         self.before: dict[str, Tensor] = {}
         self.stepped = False  # since the last backward
         self.left: dict[int, tuple[Any, Tensor, int]] = {}  # gradients that were there before a backward
+        self.stale: list[tuple[Any, Tensor]] = []  # gradients of an earlier step that a backward has added to
+        self.stale_line = ""
+        self.ours = False  # whether the backward that runs is of this model
         self.closure = False
         self.remembered = 0  # training examples
         self.next_look = 1
@@ -157,6 +184,7 @@ class _Watched:
         self.end_evaluation()
         o.forwards += 1
         o.step = o.steps + 1
+        self.called = True
         self.in_eval_mode = bool(self.layers) and not o.model.training and not any(m.training for _, m in self.layers)
         self.entrance = self.entrance or module
         if module is not self.entrance:  # what enters a later part has come from an earlier one
@@ -176,13 +204,17 @@ class _Watched:
         if not torch.is_grad_enabled() or o.probed is not None:
             return
         self.parameters = dict(o.model.named_parameters())  # lazy ones have a shape now
+        if not all(p.is_leaf for p in self.parameters.values()):  # functional_call: other tensors in their places
+            return
+        o.time_first = any(getattr(m, "batch_first", None) is False for m in module.modules())
         o.start = {name: sampled(p) for name, p in self.parameters.items()}
         o.statistics = self._frozen_statistics()
         main = main_output(out)
         if main is not None:
             o.output_size = main.numel() if module is o.model else None
-            inputs = {t.grad_fn for t in tensors((args, kwargs)) if t.grad_fn is not None}
-            o.hidden = unregistered(main.grad_fn, self.known, inputs)
+            given = tensors((args, kwargs))
+            inputs = {t.grad_fn for t in given if t.grad_fn is not None}
+            o.hidden = unregistered(main.grad_fn, self.known | set(map(id, given)), inputs)
         model = copied_model(module)
         o.probed = Probed(reason="the model is too large, or cannot be copied")
         if model is not None:
@@ -193,26 +225,26 @@ class _Watched:
         if not self.passes:
             self.examples, self.changes, self.versions = 0, 0, versions
         self.passes += 1
-        self.changes += versions != self.versions
+        self.changes += versions != self.versions  # of buffers: weights are exchanged on purpose
         self.versions = versions
         x = main_input((args, kwargs))
         self.examples += 0 if x is None else len(x)
-        whole = self.passes > 1 or self.examples == self.o.val_size
-        on = whole and any(layer.training for _, layer in self.layers)
+        whole = self.passes >= SERIES or self.examples == self.o.val_size
+        on = whole and any(layer.training and getattr(layer, "momentum", 0) is not None for _, layer in self.layers)
         if on and self.o.steps and self.o.note("evaluation in train mode", user_line()):
             self.judge()
 
     def end_evaluation(self) -> None:
         passes, self.passes = self.passes, 0
-        if not passes or (passes == 1 and self.examples != self.o.val_size):
+        if not passes or (passes < SERIES and self.examples != self.o.val_size):
             return
         self.o.evaluated.append(self.examples)
-        if self.changes > 1 and 2 * self.changes >= passes - 1 and self.o.steps:  # with each pass, not once
+        if self.changes > 2 and 2 * self.changes >= passes - 1 and self.o.steps:  # with each pass, not once
             self.o.note("evaluation changed the model", "")
 
     def _versions(self) -> int:
-        """Grows with each change in place of a parameter or a buffer."""
-        return sum(t._version for t in (*self.o.model.parameters(), *self.o.model.buffers()) if not t.is_inference())
+        """Grows with each change in place of a buffer."""
+        return sum(t._version for t in self.o.model.buffers() if not t.is_inference())
 
     # ---- backward
 
@@ -220,31 +252,36 @@ class _Watched:
         o = self.o
         every = [roots] if isinstance(roots, Tensor) else tensors(roots)
         root = next((t for t in every if t.grad_fn is not None), None)
-        if root is None or (o.backwards < FIRST and not self._read(root)):
+        self.ours = root is not None and (self._read(root) if o.backwards < FIRST else self.called)
+        if root is None or not self.ours:
             return
-        if self.in_eval_mode and o.note("training in eval mode", user_line()):
-            self.judge()
+        self.eval_line = user_line() if self.in_eval_mode else None
         if root.numel() == 1:
-            self._note_loss(root.detach())
+            self._note_loss(root.detach().clone())
+        self.stale = [(p, g) for p, g in self.stale if p.grad is g and bool(values_of(g).count_nonzero())]
         self.left = self._gradients() if self.stepped and self.due else {}
         o.backwards += 1
 
+    def after_backward(self) -> None:
+        if not self.ours:
+            return
+        self.stale += [(p, g) for p, g, version in self.left.values() if p.grad is g and g._version != version]
+        self.stale_line = user_line() if self.left else self.stale_line
+        self.stepped, self.called, self.left = False, False, {}
+
     def _note_loss(self, value: Tensor) -> None:
         self.pending.append(value)
-        if value.device.type != "cpu" and not self.due:
+        if value.device.type == "cpu" or self.due:
+            self._read_losses()
+
+    def _read_losses(self) -> None:
+        if not self.pending:
             return
-        values = [v.item() for v in self.pending]
+        values = torch.stack([value.reshape(()) for value in self.pending]).tolist()
         self.pending.clear()
         self.o.losses += values
         if not all(map(math.isfinite, values)) and self.o.note("the loss is not finite", user_line()):
             self.judge()
-
-    def after_backward(self) -> None:
-        if any(p.grad is g and g._version != version for p, g, version in self.left.values()) and self.o.note(
-            "gradients were left", user_line()
-        ):
-            self.judge()
-        self.stepped, self.left = False, {}
 
     def _read(self, root: Tensor) -> bool:
         """Notes the loss functions of a loss; gives whether it is one of this model."""
@@ -261,7 +298,7 @@ class _Watched:
 
     def _gradients(self) -> dict[int, tuple[Any, Tensor, int]]:
         """(parameter, its gradient, version of the gradient) of those in the optimizer that are not zero."""
-        held = [p for group in self.o.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        held = [p for group in self.o.groups for p in group["params"] if p.grad is not None]
         return {id(p): (p, p.grad, p.grad._version) for p in held if bool(values_of(p.grad).count_nonzero())}
 
     # ---- the optimizer
@@ -269,22 +306,34 @@ class _Watched:
     def before_step(self, args: tuple, kwargs: dict) -> None:
         o = self.o
         self.closure = any(map(callable, args[1:])) or callable(kwargs.get("closure"))  # args[0] is the optimizer
-        o.rates.append(max((float(group["lr"]) for group in o.optimizer.param_groups), default=0.0))
+        o.rates.append(max((float(group.get("lr", 0)) for group in o.optimizers[0].param_groups), default=0.0))
+        if not self.closure:
+            self._judge_backward()
         if not self.due:
             return
+        self.parameters = dict(o.model.named_parameters())  # a part may be new
         self.before = {name: sampled(p) for name, p in self.parameters.items() if p.requires_grad}
         if not self.closure:  # which computes the gradients inside the step
             self._look_at_gradients()
+
+    def _judge_backward(self) -> None:
+        """What was wrong with the backward passes counts now that the optimizer steps by them."""
+        if self.eval_line is not None and self.o.note("training in eval mode", self.eval_line):
+            self.judge()
+        kept = any(p.grad is g for p, g in self.stale)
+        self.stale = []
+        if kept and self.o.note("gradients were left", self.stale_line):
+            self.judge()
 
     def _look_at_gradients(self) -> None:
         o = self.o
         gradients = {n: values_of(p.grad) for n, p in self.parameters.items() if p.grad is not None}
         with_gradient = {name for name, gradient in gradients.items() if bool(gradient.count_nonzero())}
         o.got_gradient |= with_gradient
-        held = {id(p) for group in o.optimizer.param_groups for p in group["params"]}
-        if not any(id(self.parameters[name]) in held for name in with_gradient) and o.note(
-            "a step without a gradient", user_line()
-        ):
+        held = {id(p) for group in o.groups for p in group["params"]}
+        zero = bool(o.losses) and o.losses[-1] == 0  # as of a margin that every example keeps
+        lacking = not zero and not any(id(self.parameters[name]) in held for name in with_gradient)
+        if lacking and o.note("a step without a gradient", user_line()):
             self.judge()
         finite = all(bool(gradients[name].isfinite().all()) for name in with_gradient)
         if not finite and o.note("a gradient is not finite", user_line()):
@@ -299,10 +348,14 @@ class _Watched:
         o.looks += 1
         self.next_look = next_look(o.steps)
         if self.closure:
+            self._judge_backward()
             self._look_at_gradients()
+        held = {id(p) for group in o.groups for p in group["params"]}
         ratios = []
         for name, old in self.before.items():
             p, now = self.parameters[name], sampled(self.parameters[name])
+            o.start.setdefault(name, old)
+            o.trained[name] += id(p) in held or o.steps <= FIRST
             if not now.equal(o.start.get(name, now)):
                 o.moved.add(name)
             if p.ndim > 1:
@@ -316,7 +369,12 @@ class _Watched:
             not now.equal(o.statistics[name]) for name, now in self._frozen_statistics().items() if name in o.statistics
         ):
             o.note("frozen statistics moved", "")
-        self.judge()
+        if o.steps in (1, EARLY) or o.steps >= FIRST:
+            self.judge()
+
+    def end(self) -> None:
+        self.end_evaluation()
+        self._read_losses()
 
     def _frozen_statistics(self) -> dict[str, Any]:
         """Running means of batch norm whose own weights are frozen."""
@@ -360,7 +418,7 @@ def examples_of(data: Any, most: int = 256) -> tuple[Tensor | None, int | None]:
     dataset, collate = (data.dataset, data.collate_fn) if isinstance(data, DataLoader) else (data, default_collate)
     try:
         size = len(dataset)
-        index = torch.linspace(0, size - 1, min(most, size)).long().tolist()
+        index = evenly_spaced(size, most).tolist()
         with seeded(0, "watch val"):
             batch = (collate or default_collate)([dataset[i] for i in index])
         return main_input(batch), size

@@ -34,14 +34,16 @@ class LossGraph:
     """One loss function of a loss.
 
     name: of its node. labels: classes (N,), where it got such. compared: how many numbers, or sets of logits, it
-    compares with targets. squashed: the operation that the outputs went through although the loss expects them free.
-    unnormalised: whether a negative log-likelihood got numbers that are no log-probabilities. value, chance: mean loss
-    of the batch, and that of equal outputs; None where the function has none, or they were not asked for.
+    compares with targets. broadcast: how many times as many as there were outputs. squashed: the operation that the
+    outputs went through although the loss expects them free. unnormalised: whether a negative log-likelihood got
+    numbers that are no log-probabilities. value, chance: mean loss of the batch, and that of equal outputs; None where
+    the function has none, or they were not asked for.
     """
 
     name: str
     labels: Tensor | None
     compared: int
+    broadcast: float = 1.0
     squashed: str = ""
     unnormalised: bool = False
     value: float | None = None
@@ -93,19 +95,27 @@ def _read(node: Any, measure: bool) -> LossGraph:
         before = _before(source) if after else None
         squashed = before.name() if before is not None and before.name() in SQUASHING else ""
         if not measure:
-            return LossGraph(name, labels, targets.numel(), squashed)
+            return LossGraph(name, labels, targets.numel(), 1.0, squashed)
         normalised = after or bool(got.float().logsumexp(1).abs().max() < 1e-2)
         value = chance = None
         if node._saved_weight is None:
             ignored = _signed(node._saved_ignore_index)
             value, chance = float(F.nll_loss(got.float(), targets, ignore_index=ignored)), math.log(got.shape[1])
-        return LossGraph(name, labels, targets.numel(), squashed, not normalised, value, chance)
+        return LossGraph(name, labels, targets.numel(), 1.0, squashed, not normalised, value, chance)
     squashed, value, chance = "", None, None
     if name in BINARY:
         squashed = source.name() if source is not None and source.name() in SQUASHING else ""
         if measure:
             value, chance = float(F.binary_cross_entropy_with_logits(got.float(), targets.float())), math.log(2)
-    return LossGraph(name, None, max(got.numel(), targets.numel()), squashed, False, value, chance)
+    return LossGraph(name, None, got.numel(), _broadcast(node, got.numel()), squashed, False, value, chance)
+
+
+def _broadcast(node: Any, compared: int) -> float:
+    """How many times the outputs were repeated to meet the targets."""
+    before = node.next_functions[0][0] if node.next_functions else None
+    if before is None or before.name() != "ExpandBackward0":
+        return 1.0
+    return compared / max(1, math.prod(int(side) for side in before._saved_self_sym_sizes))
 
 
 def _before(node: Any) -> Any:

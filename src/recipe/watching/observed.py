@@ -12,6 +12,7 @@ from recipe.watching.loss_graph import LossGraph
 from recipe.watching.probes import Probed
 
 FIRST = 20  # steps that are looked at one by one; after them, each look comes after as many steps again
+EARLY = 5  # steps after which some of it is known
 SAMPLED = 512  # values of a parameter that are kept
 
 
@@ -24,7 +25,7 @@ class Observed:
     """first: of each kind of event, (step, line of the user's code) when it was first seen; counts: how often."""
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]  # the first one's steps are the steps
     declare: Declare
     val: Tensor | None = None  # inputs of examples of the validation set
     val_size: int | None = None
@@ -45,14 +46,21 @@ class Observed:
     output_size: int | None = None  # numbers in the first outputs, all examples together
     hidden: list[tuple[int, ...]] = field(default_factory=list)  # tensors with a gradient that are no parameters
     probed: Probed | None = None
+    time_first: bool = False  # a layer of the model takes time before the batch
     start: dict[str, Tensor] = field(default_factory=dict)  # sampled values of each parameter
     moved: set[str] = field(default_factory=set)
+    trained: Counter[str] = field(default_factory=Counter)  # looks in which a parameter was to be trained
     got_gradient: set[str] = field(default_factory=set)
     ratios: list[float] = field(default_factory=list)  # per look: median over matrices of |update| / |weights|
     evaluated: list[int] = field(default_factory=list)  # examples per evaluation
     statistics: dict[str, Tensor] = field(default_factory=dict)  # batch norm's running means of frozen parts
     ended: bool = False
     crash: str = ""  # an error of the watch itself, which then looks no further
+
+    @property
+    def groups(self) -> list[dict]:
+        """Parameter groups of all optimizers."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     def note(self, event: str, line: str) -> bool:
         """Counts an event; gives whether it is the first of its kind."""
@@ -71,8 +79,13 @@ class Observed:
 def sampled(p: Tensor) -> Tensor:
     """Up to 512 values of a parameter, evenly spaced, copied."""
     flat = p.detach().reshape(-1)
-    index = torch.linspace(0, flat.numel() - 1, min(SAMPLED, flat.numel()), device=flat.device).long()
-    return flat[index].clone()
+    return flat[evenly_spaced(flat.numel(), SAMPLED).to(flat.device)]
+
+
+def evenly_spaced(size: int, most: int) -> Tensor:
+    """Up to `most` of the indices below `size`, in whole numbers: float32 would round the last ones upwards."""
+    count = min(size, most)
+    return torch.arange(count) * max(0, size - 1) // max(1, count - 1)
 
 
 def declared_frozen(o: Observed, name: str) -> bool:

@@ -19,13 +19,14 @@ LARGEST = 2**30  # bytes of a model that is copied
 class Probed:
     """What a copy of the model did with a batch. None: could not be asked.
 
-    mixed: the largest relative change of an output in eval mode when the other examples of its batch are exchanged.
-    ignored: share of examples whose output stays the same when they are exchanged themselves. dead: share of dead or
-    saturated units in the worst layer. scale: root mean square of what enters the first layer with weights.
-    restless: in eval mode the same input gives another output the second time. normalised: halving the weights of the
-    head changes no output, as in a cosine classifier, whose scale is chosen.
+    size: of the batch, as its first tensor has it. mixed: the largest relative change of an output in eval mode when
+    the other examples of its batch are exchanged. ignored: share of examples whose output stays the same when they are
+    exchanged themselves. dead: share of dead or saturated units in the worst layer. scale: root mean square of what
+    enters the first layer with weights. restless: in eval mode the same input gives another output the second time.
+    normalised: halving the weights of the head changes no output, as in a cosine classifier, whose scale is chosen.
     """
 
+    size: int = 0
     mixed: float | None = None
     ignored: float | None = None
     dead: float | None = None
@@ -80,6 +81,7 @@ def _probe(model: nn.Module, args: tuple, kwargs: dict, size: int) -> Probed:
     mixed = max(_change(model, args, kwargs, size, kept) for kept in (0, last))
     differ = None if rolled is None else (rolled.reshape(size, -1) != plain.reshape(size, -1)).any(1)
     return Probed(
+        size=size,
         mixed=mixed,
         ignored=None if differ is None else 1 - differ.double().mean().item(),
         dead=max(noted.dead + noted.saturated, default=None),
@@ -97,14 +99,13 @@ def _add_noise(model: nn.Module) -> None:
 
 
 def _head_is_normalised(model: nn.Module, args: tuple, kwargs: dict, plain: Tensor) -> bool:
-    for p in model.parameters():
-        if p.ndim == 2 and plain.shape[-1] in p.shape:
-            p.mul_(0.5)
-            halved = _outputs(model, args, kwargs, len(plain))
-            p.mul_(2.0)
-            if halved is not None and torch.allclose(halved, plain, rtol=1e-3, atol=1e-3):
-                return True
-    return False
+    """Of the last matrix that has the width of the outputs."""
+    heads = [p for p in model.parameters() if p.ndim == 2 and plain.shape[-1] in p.shape]
+    if not heads:
+        return False
+    heads[-1].mul_(0.5)
+    halved = _outputs(model, args, kwargs, len(plain))
+    return halved is not None and torch.allclose(halved, plain, rtol=1e-3, atol=1e-3)
 
 
 def _change(model: nn.Module, args: tuple, kwargs: dict, size: int, kept: int) -> float:

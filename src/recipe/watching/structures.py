@@ -36,10 +36,8 @@ def copied(structure: Any, most: int) -> Any:
 
 
 def main_input(structure: Any) -> Tensor | None:
-    """The tensor that holds the examples: the first one of floating-point numbers with two dimensions or more, else the
-    first with two dimensions."""
-    wide = [t for t in tensors(structure) if t.ndim > 1 and len(t) == batch_size(structure)]
-    return next((t for t in wide if t.is_floating_point()), wide[0] if wide else None)
+    """The tensor that holds the examples: the first one with two dimensions or more."""
+    return next((t for t in tensors(structure) if t.ndim > 1), None)
 
 
 def main_output(structure: Any, size: int | None = None) -> Tensor | None:

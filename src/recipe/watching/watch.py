@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -32,20 +32,23 @@ class Watch(contextlib.AbstractContextManager):
     modes, losses and learning rates are looked at in every step. At the first step a few questions are put to a copy of
     the model.
 
-    model, optimizer: the objects that the loop itself calls. loss: a module with parameters of its own, if there is
-    one. val: the validation set or its DataLoader, which is not iterated. on: `warn` when a gate closes, `fail` to
-    raise RecipeError in that step, or `quiet`. declare, waive, skip: as for a Setup, and names of checks.
+    model, optimizer: the objects that the loop itself calls; several optimizers of one model as a list. loss: a module
+    with parameters of its own, if there is one. val: the validation set or its DataLoader, which is not iterated. on:
+    `warn` when a gate closes, `fail` to raise RecipeError in that step, or `quiet`. declare, waive, skip: as for a
+    Setup, and names of checks.
 
     Raises RecipeError for parts that cannot be watched, and names that are no checks.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, *, loss: Callable | None = None, val: Any = None,
-        on: Literal["warn", "fail", "quiet"] = "warn", declare: Declare | None = None,
-        waive: Mapping[str, str] | None = None, skip: Iterable[str] = (),
+        self, model: nn.Module, optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer], *,
+        loss: Callable | None = None, val: Any = None, on: Literal["warn", "fail", "quiet"] = "warn",
+        declare: Declare | None = None, waive: Mapping[str, str] | None = None, skip: Iterable[str] = (),
     ):  # fmt: skip
-        optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate's and Lightning's wrap that of PyTorch
-        for name, part, kind in (("model", model, nn.Module), ("optimizer", optimizer, torch.optim.Optimizer)):
+        given = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
+        optimizers = [getattr(one, "optimizer", one) for one in given]  # accelerate's and Lightning's wrap PyTorch's
+        parts = [("model", model, nn.Module), *(("optimizer", one, torch.optim.Optimizer) for one in optimizers)]
+        for name, part, kind in parts:
             if not isinstance(part, kind):
                 raise RecipeError(f"recipe.watch: {name} must be a {kind.__name__}, it is a {type(part).__name__}.")
         if on not in REACTIONS:
@@ -54,7 +57,7 @@ class Watch(contextlib.AbstractContextManager):
         self.checks = {name: check for name, check in CHECKS.items() if name not in set(skip)}
         verdict.validate(CHECKS, {name: {} for name in skip}, self.waive, "recipe.watch")
         inputs, size = examples_of(val) if val is not None else (None, None)
-        self.observed = Observed(model, optimizer, declare or Declare(), val=inputs, val_size=size)
+        self.observed = Observed(model, optimizers, declare or Declare(), val=inputs, val_size=size)
         self._settled: dict[str, verdict.Verdict] = {}
         self.closed: dict[str, int] = {}  # name of the check -> the step in which it closed
 
