@@ -454,6 +454,14 @@ def test_backward_with_names():
     assert watched.observed.backwards == 1
 
 
+def test_a_rate_that_is_far_too_high():
+    model, _, data = parts()
+    optimizer = torch.optim.SGD(model.parameters(), 300.0)
+    with recipe.watch(model, optimizer, on="quiet") as watched:
+        loop(model, optimizer, data, 1)
+    assert "loss_does_not_explode" in watched.closed
+
+
 def test_sparse_gradients():
     torch.manual_seed(0)
     model = nn.Sequential(nn.EmbeddingBag(50, 8, sparse=True), nn.Linear(8, 3))

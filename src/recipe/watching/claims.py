@@ -410,6 +410,19 @@ def updates_are_in_proportion(o: Observed, low: float = 3e-6, high: float = 0.3)
     return below(value, high) if verdict.ok else verdict
 
 
+@check(source="AutoTrainer 2021, exploding gradient; Recipe 3, the learning rate")
+def loss_does_not_explode(o: Observed, factor: float = 10.0) -> Verdict:
+    """In the first steps the loss does not grow to a multiple of the first one.
+
+    The learning rate is far too high, inputs or targets are not scaled. The value is the largest of the first losses
+    over the first one.
+    """
+    early = o.losses[:FIRST]
+    if len(early) < EARLY or not early[0] > 0:
+        return skip("too few losses so far, or the first one is not positive")
+    return below(max(early) / early[0], factor)
+
+
 @check(source="Recipe 2, be careful of NaN; AutoTrainer 2021, exploding gradient")
 def losses_are_finite(o: Observed) -> Verdict:
     """The loss and the gradients stay finite.
