@@ -471,7 +471,7 @@ def evaluation_is_in_eval_mode(o: Observed) -> Verdict:
     """Series of forward passes without gradients, after the first step, have dropout and batch norm in eval mode.
 
     `model.eval()` is forgotten in the evaluation. Intended, as with Monte Carlo dropout? Waive it with that reason. A
-    few passes between two steps, as for pseudo-labels, are no evaluation, unless they read the whole of `val`.
+    few passes between two steps, as for pseudo-labels, do not count, unless they read the whole of `val`.
     """
     if not o.evaluated and not o.counts["evaluation in train mode"]:
         return skip("no evaluation was seen")

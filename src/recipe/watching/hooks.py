@@ -5,7 +5,6 @@ Every hook is a plain function: a model that the user copies meanwhile takes no 
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from recipe.errors import RecipeError
-from recipe.rng import seeded
 from recipe.verdict import cause
 from recipe.watching.loss_graph import loss_graphs, unregistered, variables
 from recipe.watching.observed import (
@@ -21,19 +19,18 @@ from recipe.watching.observed import (
     FIRST,
     Observed,
     RecipeWarning,
-    evenly_spaced,
     mode_dependent,
     next_look,
     sampled,
 )
 from recipe.watching.probes import Probed, copied_model, probe
 from recipe.watching.structures import copied, fingerprints, main_input, main_output, tensors
+from recipe.watching.user_code import user_line
 
 REMEMBERED = 200_000  # training examples whose fingerprints are kept
 KEPT = 64  # examples of a batch that are kept, of the first batches
 BYTES = 4 * 2**20  # of them at most
 SERIES = 8  # forward passes without gradients that are taken for an evaluation; fewer where they read the whole of val
-LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3.", "/torch/", "/recipe/watching/")  # no user's code
 
 
 @contextlib.contextmanager
@@ -387,40 +384,3 @@ def values_of(gradient: Any) -> Tensor:
     """The numbers of a gradient, which may be sparse."""
     values: Tensor = gradient._values() if gradient.is_sparse else gradient
     return values
-
-
-def user_frame() -> tuple[str, int] | None:
-    """(file, line) of the innermost code that is no library's; None where there is none."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not any(part in file for part in LIBRARIES) and not file.startswith("<"):
-            return file, frame.f_lineno
-        frame = frame.f_back
-    return None
-
-
-def user_line() -> str:
-    """`train.py:41`, of `user_frame`."""
-    frame = user_frame()
-    return f"{frame[0].rsplit('/', 1)[-1]}:{frame[1]}" if frame else ""
-
-
-def examples_of(data: Any, most: int = 256) -> tuple[Tensor | None, int | None]:
-    """(inputs of evenly spaced examples, number of all) of a data set or a DataLoader.
-
-    Random states are kept, and a loader is not iterated, which would draw from its generator; None where it has no
-    length, or an example cannot be loaded.
-    """
-    from torch.utils.data import DataLoader, default_collate
-
-    dataset: Any
-    dataset, collate = (data.dataset, data.collate_fn) if isinstance(data, DataLoader) else (data, default_collate)
-    try:
-        size = len(dataset)
-        index = evenly_spaced(size, most).tolist()
-        with seeded(0, "watch val"):
-            batch = (collate or default_collate)([dataset[i] for i in index])
-        return main_input(batch), size
-    except Exception:  # an iterable data set, or one with its own idea of an index
-        return None, None

@@ -44,7 +44,9 @@ class Observed:
     seen: list[Tensor] = field(default_factory=list)  # fingerprints of training inputs
     graphs: list[LossGraph] = field(default_factory=list)  # of the first loss
     output_size: int | None = None  # numbers in the first outputs, all examples together
-    hidden: list[tuple[int, ...]] = field(default_factory=list)  # tensors with a gradient that are no parameters
+    hidden: list[tuple[int, ...]] = field(
+        default_factory=list
+    )  # tensors with a gradient that the model has not registered
     probed: Probed | None = None
     time_first: bool = False  # a layer of the model takes time before the batch
     start: dict[str, Tensor] = field(default_factory=dict)  # sampled values of each parameter

@@ -31,7 +31,7 @@ def map_rows(structure: Any, size: int, change: Callable[[Tensor], Tensor]) -> A
 
 
 def copied(structure: Any, most: int) -> Any:
-    """The first `most` examples of a batch, detached, in memory of their own."""
+    """The first `most` examples of a batch, detached and copied."""
     return map_rows(structure, batch_size(structure), lambda t: t.detach()[:most].clone())
 
 

@@ -14,8 +14,10 @@ from recipe.checks.examine import Examination
 from recipe.errors import RecipeError
 from recipe.verdict import checks_of
 from recipe.watching import claims
-from recipe.watching.hooks import examples_of, hooked, user_frame
+from recipe.watching.hooks import hooked
 from recipe.watching.observed import FIRST, Observed, RecipeWarning
+from recipe.watching.user_code import user_frame
+from recipe.watching.val_examples import examples_of
 
 CHECKS = checks_of(claims)
 REACTIONS = ("warn", "fail", "quiet")
@@ -33,11 +35,11 @@ class Watch(contextlib.AbstractContextManager):
     the model.
 
     model, optimizer: the objects that the loop itself calls; several optimizers of one model as a list. loss: a module
-    with parameters of its own, if there is one. val: the validation set or its DataLoader, which is not iterated. on:
+    that has parameters, if there is one. val: the validation set or its DataLoader, which is not iterated. on:
     `warn` when a gate closes, `fail` to raise RecipeError in that step, or `quiet`. declare, waive, skip: as for a
     Setup, and names of checks.
 
-    Raises RecipeError for parts that cannot be watched, and names that are no checks.
+    Raises RecipeError for parts that cannot be watched, and unknown names of checks.
     """
 
     def __init__(
