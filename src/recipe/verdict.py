@@ -22,6 +22,10 @@ from recipe.errors import RecipeError
 PASS, FAIL, ERROR, SKIP, UNDECIDED = "pass", "fail", "error", "skip", "undecided"
 
 
+class DoesNotApply(Exception):
+    """Raised by what a check measures where the subject has no such thing; the check is skipped with this reason."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What one check measured. `gate`: a failure means something is broken, so no later stage may run.
@@ -145,7 +149,11 @@ def check(*, source: str, gate: bool = True) -> Callable[[Callable[..., Verdict]
 
         @functools.wraps(function)
         def measured(subject: Any, **limits: Any) -> Verdict:
-            return replace(function(subject, **limits), **fixed)
+            try:
+                verdict = function(subject, **limits)
+            except DoesNotApply as reason:
+                verdict = skip(str(reason))
+            return replace(verdict, **fixed)
 
         made = cast(Check, measured)
         made.fixed = fixed  # what marks a check

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recipe.checks.parts import given
 from recipe.errors import RecipeError
 
 SCORES = ("acc", "f1", "auc", "r2", "score", "metric", "map", "iou", "dice")  # parts of the names of scores
@@ -32,6 +33,7 @@ class LossOfStep:
         functools.update_wrapper(self, step, updated=())
 
     def __call__(self, model: nn.Module, optimizer: Any, inputs: Any, targets: Any, loss: Callable) -> Any:
+        inputs, targets = given(inputs), given(targets)
         if not self.silent:
             return self._of(self.step(model, optimizer, inputs, targets, loss), [])
         with Computed(loss) as computed:

@@ -2,18 +2,21 @@
 
 import multiprocessing
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
-from recipe.checks.examples import MappedExamples
+from recipe.checks.examples import MappedExamples, same
 from recipe.checks.measurements.batch_capture import has_numeric_inputs
 from recipe.checks.measurements.scoring import probabilities
 from recipe.checks.measurements.short_run import model_without_augmentation
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
-from recipe.verdict import Verdict, above, below, check, exactly, skip
+from recipe.verdict import DoesNotApply, Verdict, above, below, check, exactly, skip
 
 NO_AUGMENTATION = "there is no augmentation"
 OTHER_SHAPE = "augmented inputs have another shape"
@@ -26,9 +29,16 @@ def _is_augmented(s: Setup) -> bool:
 def _augmented(s: Setup, index: int) -> Tensor:
     """A training example as the augmented data set gives it."""
     if s.train_augmented is not None:
-        return torch.as_tensor(s.train_augmented[index][0])
+        return _tensor(s.example(s.train_augmented, index)[0])
     assert s.augment is not None
-    return torch.as_tensor(s.augment(s.train[index][0]))
+    return _tensor(s.augment(s.example(s.train, index)[0]))
+
+
+def _tensor(value: Any) -> Tensor:
+    """Raises DoesNotApply where the input is no single array of numbers."""
+    if isinstance(value, Mapping | tuple):
+        raise DoesNotApply("the inputs have several parts")
+    return torch.as_tensor(value)
 
 
 def _views(s: Setup, example: int, times: int) -> list[Tensor]:
@@ -49,8 +59,8 @@ def augmentation_pairs_inputs_with_labels(s: Setup) -> Verdict:
         return skip("no augmented data set")
     with seeded(s.seed, "pairs"):
         index = list(s.index(s.train))[:256]
-        pairs = [(torch.as_tensor(s.train[i][1]), torch.as_tensor(augmented[i][1])) for i in index]
-    wrong = sum(a.shape != b.shape or not torch.equal(a, b) for a, b in pairs)
+        pairs = [(s.example(s.train, i)[1], s.example(augmented, i)[1]) for i in index]
+    wrong = sum(not same(a, b) for a, b in pairs)
     return exactly(wrong + abs(len(augmented) - len(s.train)), 0)
 
 
@@ -80,7 +90,7 @@ def augmentation_keeps_the_input(s: Setup, blank: float = 0.05, ratio: float = 4
     count = min(64, len(s.index(s.train)))
     with seeded(s.seed, "kept"):
         views = [view.float() for i in range(count) for view in _views(s, i, 4)]
-    plain = s.train_tensors[0][:count].float().cpu()
+    plain = main(s.train_tensors[0])[:count].float().cpu()
     if any(v.dtype != plain.dtype or v.shape != plain[0].shape for v in views):
         return skip(OTHER_SHAPE)
     rows, before = torch.stack(views).flatten(1), plain.flatten(1)
@@ -106,7 +116,7 @@ def workers_draw_their_own(s: Setup, share: float = 0.25) -> Verdict:
     if not _is_augmented(s) or s.workers == 0:
         return skip("no augmentation by workers")
     forks = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"  # macOS: unsafe after torch
-    if not forks or torch.as_tensor(s.train[0][0]).is_cuda:
+    if not forks or any(t.is_cuda for t in tree_leaves(s.train[0]) if isinstance(t, Tensor)):
         return skip("needs workers that are forked, and data that is not on a GPU")
     one_process, several = _share_of_repeats(s, 0), _share_of_repeats(s, max(2, s.workers))
     return below(several - one_process, share)
@@ -116,6 +126,8 @@ def _share_of_repeats(s: Setup, workers: int) -> float:
     """The share of repeats among one example drawn 24 times in each of two epochs."""
     dataset, augment = s.train_augmented, s.augment
     index = s.index(s.train)[0]
+    if not s.form.pair:
+        raise DoesNotApply("the examples are not pairs of an input and a target")
     if dataset is not None:
         views = MappedExamples(dataset, [index] * 24, lambda x, y: (x, y))
     else:
@@ -138,7 +150,7 @@ def augmentation_keeps_the_label(s: Setup, share: float = 0.25, sure: float = 0.
     """
     if not _is_augmented(s) or not s.one_label_per_example:
         return skip(NO_AUGMENTATION if not _is_augmented(s) else "not one label per example")
-    model, (x, y) = model_without_augmentation(s), s.train_tensors
+    model, (x, y) = model_without_augmentation(s), [main(part) for part in s.train_tensors]
     index = list(s.index(s.train))
     few = torch.linspace(0, len(y) - 1, min(600, len(y))).long()
     with seeded(s.seed, "labels"):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from recipe.checks.measurements.activations import mixes_by_batch_norm
 from recipe.checks.measurements.batch_capture import has_numeric_inputs
+from recipe.checks.parts import Rows, main, with_gradients, with_main
 from recipe.checks.setup import Setup
 from recipe.checks.verdicts import none_listed
 from recipe.rng import generator, key, seeded
@@ -18,16 +19,18 @@ from recipe.verdict import FAIL, Verdict, below, check, exactly, skip
 
 def _input_gradients(s: Setup, model: nn.Module, size: int = 8) -> tuple[Tensor, Tensor]:
     """Per example, the absolute gradient of its outputs with respect to the inputs of the others, and to its own."""
-    x = s.batch(size)[0].clone().requires_grad_()
-    out = model(x)
+    x, parts = with_gradients(s.batch(size)[0])
+    out = main(s.forward(model, x))
     if not out.requires_grad:
         return torch.zeros(len(x)), torch.zeros(len(x))
     # random weights: a plain sum over a softmax is 1 whatever the input
     weights = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(s.seed)).to(out)
     others, own = [], []
     for i in range(len(x)):
-        (g,) = torch.autograd.grad((out[i] * weights).sum(), x, retain_graph=True, allow_unused=True)
-        size_of = (torch.zeros_like(x) if g is None else g).abs().flatten(1).sum(1)
+        gradients = torch.autograd.grad((out[i] * weights).sum(), parts, retain_graph=True, allow_unused=True)
+        pairs = zip(parts, gradients, strict=True)
+        sizes = [(torch.zeros_like(t) if g is None else g).abs().reshape(len(x), -1).sum(1) for t, g in pairs]
+        size_of = torch.stack(sizes).sum(0)
         own.append(size_of[i])
         others.append(size_of.sum() - size_of[i])
     return torch.stack(others), torch.stack(own)
@@ -39,19 +42,21 @@ def _change_by_exchange(s: Setup, model: nn.Module, size: int = 8) -> Tensor:
     one, rest = x[:size], x[size:]
     changes = []
     for i in (0, len(one) - 1):
-        exchanged = rest[: len(one)].clone() if len(rest) >= len(one) else one.flip(0).clone()
-        exchanged[i] = one[i]
+        # the others of the first half, which stays in its place, are those of the second half
+        index = torch.arange(len(one), 2 * len(one)) if len(rest) >= len(one) else torch.arange(len(one)).flip(0)
+        index[i] = i
+        exchanged = x[index.to(x.device)]
         with torch.no_grad():
             before, after = (_forward(s, model, part)[i] for part in (one, exchanged))
         changes.append((before - after).abs().max() / before.abs().max().clamp_min(1e-6))
     return torch.stack(changes).max()
 
 
-def _forward(s: Setup, model: nn.Module, x: Tensor) -> Tensor:
+def _forward(s: Setup, model: nn.Module, x: Rows) -> Tensor:
     """A forward pass whose dropout is the same at each call."""
     model = copy.deepcopy(model)  # and whose buffers are too: spectral norm continues its power iteration
     with seeded(s.seed, "again"):
-        return model(x)
+        return main(s.forward(model, x))
 
 
 @check(source="Recipe 2, use backprop to chart dependencies; Karpathy, most common neural net mistakes, no. 6")
@@ -99,15 +104,20 @@ def outputs_depend_on_inputs(s: Setup, share: float = 0.5) -> Verdict:
         own = _input_gradients(s, s.perturbed_model, 32)[1]
         return below((own == 0).double().mean().item(), share)
     x = s.batch(32)[0]
-    other = _other_tokens(s, x)
+    other = with_main(x, _other_tokens(s, main(x)))
     with torch.no_grad():
-        change = (s.perturbed_model(x) - s.perturbed_model(other)).reshape(len(x), -1).abs().amax(1)
+        change = (_outputs(s, x) - _outputs(s, other)).reshape(len(x), -1).abs().amax(1)
     return below((change == 0).double().mean().item(), share)
+
+
+def _outputs(s: Setup, x: Rows) -> Tensor:
+    """Of the perturbed model."""
+    return main(s.forward(s.perturbed_model, x))
 
 
 def _other_tokens(s: Setup, x: Tensor) -> Tensor:
     """Each position gets a random token from the same position of the data."""
-    values = s.train_tensors[0].flatten(1)
+    values = main(s.train_tensors[0]).flatten(1)
     pick = torch.randint(len(values), x.flatten(1).shape, generator=generator(s.seed, "tokens")).to(x.device)
     return values.gather(0, pick).reshape(x.shape)
 
@@ -120,15 +130,21 @@ def every_input_is_used(s: Setup, share: float = 0.5) -> Verdict:
     leaves most of the image out, a recurrent net of which only the first step is read. The value is the share of
     varying inputs without any effect.
     """
-    x = s.sample[0][:64]
+    inputs = s.sample[0][:64]
     if not has_numeric_inputs(s):
-        return below(_unused_positions(s, x), share)
-    x = x.clone().requires_grad_()
-    out = s.perturbed_model(x)
+        return below(_unused_positions(s, inputs), share)
+    inputs, parts = with_gradients(inputs)
+    out = main(s.forward(s.perturbed_model, inputs))
     if not out.requires_grad:
         return below(1.0, share)
     weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(s.seed)).to(out)
-    (g,) = torch.autograd.grad((out * weights).sum(), x, allow_unused=True)
+    gradients = torch.autograd.grad((out * weights).sum(), parts, allow_unused=True)
+    verdicts = [_part_is_used(x, g, share) for x, g in zip(parts, gradients, strict=True)]
+    return max(verdicts, key=lambda v: (not v.ok, v.value if isinstance(v.value, float) else 1.0))
+
+
+def _part_is_used(x: Tensor, g: Tensor | None, share: float) -> Verdict:
+    """x: one tensor of the inputs; g: the gradient of outputs with respect to it."""
     used = (torch.zeros_like(x) if g is None else g).abs().amax(0) > 0
     varies = x.detach().std(0) > 0
     if x.ndim == 4 and 1 < x.shape[1] <= 4:
@@ -138,17 +154,18 @@ def every_input_is_used(s: Setup, share: float = 0.5) -> Verdict:
     return below((~used & varies).sum().item() / max(1, int(varies.sum())), share)
 
 
-def _unused_positions(s: Setup, x: Tensor) -> float:
+def _unused_positions(s: Setup, inputs: Rows) -> float:
+    x = main(inputs)
     other, rows = _other_tokens(s, x), x.flatten(1)
     positions = [p for p in range(rows.shape[1]) if (rows[:, p] != other.flatten(1)[:, p]).any()]
     positions = positions[:: max(1, len(positions) // 32)]
     unused = 0
     with torch.no_grad():
-        before = s.perturbed_model(x)
+        before = _outputs(s, inputs)
         for p in positions:
             changed = rows.clone()
             changed[:, p] = other.flatten(1)[:, p]
-            unused += bool((s.perturbed_model(changed.reshape(x.shape)) == before).all())
+            unused += bool((_outputs(s, with_main(inputs, changed.reshape(x.shape))) == before).all())
     return unused / max(1, len(positions))
 
 
@@ -160,7 +177,8 @@ def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
     both directions, or time and batch are exchanged. `declare: {causal: true}` in params.yaml requires it of any
     sequence. The value is the relative change of an output when later inputs are exchanged.
     """
-    x, y = s.batch(8)
+    inputs, y = s.batch(8)
+    x, y = main(inputs), main(y)
     if s.kind != "sequence" or x.ndim < 2 or x.shape[1] != y.shape[1] or y.shape[1] < 2:
         return skip("no outputs over time")
     predicts_next = x.shape == y.shape and (x[:, 1:] == y[:, :-1]).float().mean() > 0.99
@@ -168,11 +186,11 @@ def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
         return skip("not declared causal, and the targets are not the next inputs")
     worst, length = 0.0, x.shape[1]
     with torch.no_grad():
-        before = s.perturbed_model(x)
+        before = _outputs(s, inputs)
         for t in sorted({0, length // 4, length // 2, length - 2}):
             changed = x.clone()
             changed[:, t + 1 :] = (x.roll(1, 0) if has_numeric_inputs(s) else _other_tokens(s, x))[:, t + 1 :]
-            difference = (s.perturbed_model(changed) - before)[:, : t + 1].abs().max()
+            difference = (_outputs(s, with_main(inputs, changed)) - before)[:, : t + 1].abs().max()
             worst = max(worst, (difference / before.abs().max().clamp_min(1e-6)).item())
     return below(worst, moved)
 
@@ -193,7 +211,7 @@ def parameters_are_registered(s: Setup) -> Verdict:
     registered |= {id(p) for p in s.loss.parameters()} if isinstance(s.loss, nn.Module) else set()
     x, y = s.batch(8)
     with torch.enable_grad(), seeded(s.seed, "graph"):
-        node: Any = s.loss(model(x), y).grad_fn
+        node: Any = s.loss_of(s.forward(model, x), y).grad_fn
     hidden, stack, done = [], [node], set()
     while stack:
         node = stack.pop()
@@ -226,7 +244,7 @@ def layers_are_their_own(s: Setup) -> Verdict:
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
             hooks.append(module.register_forward_pre_hook(lambda m, _: calls.update({m: calls.get(m, 0) + 1})))
     with torch.no_grad(), seeded(s.seed, "graph"):
-        model(s.batch(8)[0])
+        s.forward(model, s.batch(8)[0])
     for hook in hooks:
         hook.remove()
     shared = [" = ".join(known[:3]) for m, known in names.items() if len(known) > 1 or calls.get(m, 0) > 1]
@@ -244,9 +262,9 @@ def eval_mode_is_still(s: Setup) -> Verdict:
     model = copy.deepcopy(s.perturbed_model)
     with torch.no_grad():
         with seeded(key(s.seed, 1)):
-            one = model(x)
+            one = main(s.forward(model, x))
         with seeded(key(s.seed, 2)):
-            other = model(x)
+            other = main(s.forward(model, x))
     return exactly(int((one != other).reshape(len(x), -1).any(1).sum()), 0)
 
 
@@ -259,6 +277,6 @@ def outputs_are_not_dropped(s: Setup, share: float = 0.01) -> Verdict:
     """
     x = s.sample[0][:64]
     with torch.no_grad(), seeded(s.seed, "dropped"):
-        zero_in_eval = s.perturbed_model(x) == 0
-        zero_in_training = copy.deepcopy(s.perturbed_model).train()(x) == 0
+        zero_in_eval = _outputs(s, x) == 0
+        zero_in_training = main(s.forward(copy.deepcopy(s.perturbed_model).train(), x)) == 0
     return below((zero_in_training & ~zero_in_eval).double().mean().item(), share)

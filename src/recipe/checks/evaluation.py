@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
-from recipe.checks.measurements.batch_capture import captured_batches, flattened, has_numeric_inputs
+from recipe.checks.measurements.batch_capture import (
+    captured_batches,
+    flattened,
+    has_numeric_inputs,
+    on_entry,
+)
 from recipe.checks.measurements.evaluate import (
     FixedOutputs,
     evaluate_on,
@@ -13,14 +18,17 @@ from recipe.checks.measurements.evaluate import (
     scores_of_known_outputs,
     slightly_trained,
 )
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 from recipe.checks.verdicts import none_listed
 from recipe.rng import generator
-from recipe.verdict import FAIL, PASS, Verdict, below, check, exactly, skip
+from recipe.verdict import FAIL, PASS, DoesNotApply, Verdict, below, check, exactly, skip
 
 
 def _needs_more(error: Exception) -> Verdict:
-    """The user's evaluation uses more of a model than a call."""
+    """The user's evaluation uses more of a model than a call. Raises what says that a check does not apply."""
+    if isinstance(error, DoesNotApply):
+        raise error
     return skip(f"the evaluation needs more than a callable model: {type(error).__name__}")
 
 
@@ -33,7 +41,7 @@ def everything_is_counted(s: Setup) -> Verdict:
     """
     model = slightly_trained(s)
     counts: list[int] = []
-    hook = model.register_forward_pre_hook(lambda _, args: counts.append(len(args[0])))
+    hook = on_entry(s, model, lambda x: counts.append(len(x)))
     evaluate_on_val(s, model)
     hook.remove()
     total, n = sum(counts), len(s.val_tensors[1])
@@ -114,17 +122,17 @@ def evaluation_ignores_padding(s: Setup, limit: float = 1e-6) -> Verdict:
     Accuracy over all positions counts padding as wrong or, where it is easily predicted, as right. The value is the
     largest difference that padding makes to the score of known outputs.
     """
-    y = s.val_tensors[1]
+    y = main(s.val_tensors[1])
     if s.kind != "sequence":
         return skip("the targets are not sequences")
     z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "padding")).to(y.device).requires_grad_()
-    (g,) = torch.autograd.grad(s.loss(s.last_operation.valid(z), y), z)
+    (g,) = torch.autograd.grad(s.loss_of(s.last_operation.valid(z), y), z)
     ignored = y[(g == 0).all(-1)]
     if not len(ignored):
         return skip("the loss depends on every position")
     variants = _with_padding(s, int(ignored.mode().values))
     try:
-        score, *others = [evaluate_on(s, FixedOutputs(rows), a, b, len(b)) for a, b, rows in variants]
+        score, *others = [evaluate_on(s, FixedOutputs(s, rows), a, b, len(b)) for a, b, rows in variants]
     except Exception as error:  # the user's evaluation may fail in any way
         return _needs_more(error)
     return below(max(abs(other - score) for other in others), limit)
@@ -132,7 +140,7 @@ def evaluation_ignores_padding(s: Setup, limit: float = 1e-6) -> Verdict:
 
 def _with_padding(s: Setup, label: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """(inputs, targets, outputs) of val: as they are, and with padding that is predicted and that is not."""
-    x, y = s.val_tensors
+    x, y = (main(part) for part in s.val_tensors)
     classes = s.output_shape[-1]
     rows, more = outputs_of_known_accuracy(s, 0.6), y.shape[1] // 2 + 1
     padding = torch.full_like(y[:, :1], label).expand(-1, more)
@@ -153,7 +161,7 @@ def evaluation_feeds_what_training_feeds(s: Setup, shift: float = 0.5, ratio: fl
         return skip("the inputs are indices")
     model, capture = slightly_trained(s), captured_batches(s, False)
     entered: list[Tensor] = []
-    hook = model.register_forward_pre_hook(lambda _, args: entered.append(args[0].detach()))
+    hook = on_entry(s, model, lambda x: entered.append(x.detach()))
     # both get the same examples: val may hold different ones, as where a split keeps groups whole
     for x, y in capture.loaded:
         evaluate_on(s, model, x, y, len(y))
@@ -186,10 +194,10 @@ def evaluation_equals_ours(s: Setup, limit: float = 1e-5) -> Verdict:
 
 def _is_top_k(s: Setup) -> bool:
     """The metric counts an answer as right whose right class comes second, as top-5 accuracy does."""
-    rows, y = outputs_of_known_accuracy(s, 1.0), s.val_tensors[1]
+    rows, y = outputs_of_known_accuracy(s, 1.0), main(s.val_tensors[1])
     other = (rows.argmax(-1, keepdim=True) + 1) % s.output_shape[-1]
     second = rows.scatter(-1, other, rows.amax(-1, keepdim=True) + 1)
-    return not abs(evaluate_on_val(s, FixedOutputs(second), len(rows)) - s.score(second, y)) < 1e-4
+    return not abs(evaluate_on_val(s, FixedOutputs(s, second), len(rows)) - s.score(second, y)) < 1e-4
 
 
 @check(source="PyTorch documentation, saving and loading models; maruya24/pytorch_robotics_transformer#3")
@@ -206,5 +214,5 @@ def a_checkpoint_holds_the_model(s: Setup, moved: float = 1e-5) -> Verdict:
     except RuntimeError as error:
         return none_listed([str(error).splitlines()[-1].strip()[:80]], 1)
     x = s.val_tensors[0][:64]
-    ours, theirs = s.outputs(trained, x), s.outputs(other, x)
+    ours, theirs = (main(s.outputs(model, x)) for model in (trained, other))
     return below(((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-6)).item(), moved)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from recipe.errors import RecipeError
@@ -14,7 +16,7 @@ MAX_NUMBERS = 30_000_000  # of the inputs that a check holds at once: 120 MB of 
 
 
 class MapDataset(Protocol):
-    """A map-style data set: dataset[i] is (input, target), and may hold more."""
+    """A map-style data set: dataset[i] is an example, mostly (input, target)."""
 
     def __len__(self) -> int: ...
 
@@ -42,6 +44,22 @@ class WholeBatches(TensorDataset):
         return [t[index].contiguous() for t in self.tensors]
 
 
+class MadeBatches(Dataset):
+    """A data set that gives a loader with the collate function `itemgetter(0)` whole batches, which `read` makes."""
+
+    def __init__(self, size: int, read: Callable[[list[int]], Any]):
+        self.size, self.read = size, read
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, place: int) -> Any:
+        return self.read([place])
+
+    def __getitems__(self, places: list[int]) -> list[Any]:
+        return [self.read(places)]
+
+
 def with_zeros(dataset: TensorDataset) -> TensorDataset:
     """The same targets, with inputs that are zero: one example of them, seen at each index."""
     zeros = torch.zeros_like(dataset[0][0])
@@ -65,33 +83,48 @@ def part(dataset: MapDataset, index: range, augment: Callable | None, zeros: boo
 
 def evenly_spaced(dataset: MapDataset, most: int) -> range:
     """Indices of at most `most` examples, and no more than fit into memory, evenly spaced over the data set."""
-    each = max(1, torch.as_tensor(dataset[0][0]).numel())
+    example = dataset[0]
+    first = example[0] if isinstance(example, tuple | list) and len(example) else example
+    each = max(1, sum(torch.as_tensor(leaf).numel() for leaf in tree_leaves(first) if _has_numbers(leaf)))
     most = max(2, min(most, MAX_NUMBERS // each))
     return range(0, len(dataset), max(1, -(-len(dataset) // most)))
 
 
-def collated(items: list, collate: Callable | None, name: str) -> tuple[Tensor, Tensor]:
-    """Raises RecipeError that names the data set where the examples do not make a pair of tensors."""
+def _has_numbers(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor | int | float | np.ndarray)
+
+
+def collated(items: list, collate: Callable | None, name: str) -> Any:
+    """A batch of these examples, as the user's loader makes it. Raises RecipeError that names the data set where they
+    make none."""
     try:
-        x, y = (collate or default_collate)([(item[0], item[1]) for item in items])
+        return (collate or default_collate)(items)
     except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0][:200]
-        raise RecipeError(f"{name}: its examples make no batch of (inputs, targets): {first}") from None
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise RecipeError(
-            f"{name}: inputs are a {type(x).__name__} and targets a {type(y).__name__}; both must be tensors."
-        )
-    return x, y
+            f"{name}: its examples make no batch of (inputs, targets): {first} Give the collate function of your "
+            "loader (collate=...), or watch the loop as it is with recipe.watch."
+        ) from None
 
 
-def varied_batch(x: Tensor, y: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
+def same(a: Any, b: Any) -> bool:
+    """Two examples, or parts of such, hold the same values."""
+    (one, form), (other, form_of_other) = tree_flatten(a), tree_flatten(b)
+    if form != form_of_other:
+        return False
+    pairs = [(torch.as_tensor(x), torch.as_tensor(y)) for x, y in zip(one, other, strict=True) if _has_numbers(x)]
+    return all(x.shape == y.shape and torch.equal(x, y) for x, y in pairs)
+
+
+def varied_batch(inputs: Any, targets: Any, size: int, seed: int) -> tuple[Any, Any]:
     """A few examples with as many classes among them as possible; of a table, rows that differ."""
-    if x.ndim == 2 and x.is_floating_point():
+    x, y = inputs, targets
+    if isinstance(x, Tensor) and x.ndim == 2 and x.is_floating_point():
         _, which = torch.unique(x, dim=0, return_inverse=True)
         first = torch.full((int(which.max()) + 1,), len(x), device=x.device)
         first = first.scatter_reduce(0, which, torch.arange(len(x), device=x.device), "amin").sort().values
         x, y = (x[first], y[first]) if len(first) >= size else (x, y)
-    if y.is_floating_point() or y.ndim > 1:
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.ndim > 1:
         index = torch.randperm(len(y), generator=generator(seed, "batch"))[:size].to(y.device)
     else:
         index = torch.argsort(_rank_in_class(y), stable=True)[:size]  # one of each class in turn

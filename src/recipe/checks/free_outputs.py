@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from recipe.checks.parts import Rows, main
 from recipe.rng import generator
 
 STEPS = 400
 
 Operation = Callable[[Tensor], Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Any], Tensor]
 
 
 def identity(z: Tensor) -> Tensor:
@@ -38,7 +40,7 @@ class Minimum:
 
 def minimum(
     loss: Loss,
-    y: Tensor,
+    y: Rows,
     shape: torch.Size,
     *,
     seed: int,
@@ -50,7 +52,8 @@ def minimum(
     shape: of the outputs for one example. rows: the shape of z where it is smaller than (N, *shape), as for one answer
     that all examples share. Raises what the loss raises on such outputs.
     """
-    scale = max(1.0, y.abs().max().item() / 4) if y.is_floating_point() else 1.0
+    targets = main(y)
+    scale = max(1.0, targets.abs().max().item() / 4) if targets.is_floating_point() else 1.0
     z = 0.01 * torch.randn(rows or torch.Size((len(y),)) + shape, generator=generator(seed, "free outputs"))
     z = z.to(y.device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.1 * scale)

@@ -1,9 +1,11 @@
 """The gradient that the optimizer steps by: of this batch, of these labels, and of nothing left from before."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from recipe.checks.measurements.batch_capture import step_mixes_examples
+from recipe.checks.measurements.batch_capture import on_entry, step_mixes_examples
 from recipe.checks.measurements.optimizer_steps import (
     StepRecord,
     calls_per_step,
@@ -11,6 +13,7 @@ from recipe.checks.measurements.optimizer_steps import (
     order_of_calls,
     run_steps,
 )
+from recipe.checks.parts import Rows, main
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
 from recipe.verdict import FAIL, Verdict, above, below, check, exactly, skip
@@ -72,7 +75,7 @@ def every_batch_of_a_step_counts(s: Setup) -> Verdict:
     return exactly(len(ignored), 0)
 
 
-def _gradients_of_second_step(s: Setup, batches: list[tuple[Tensor, Tensor]], exchanged: int | None) -> list[Tensor]:
+def _gradients_of_second_step(s: Setup, batches: list[tuple[Rows, Rows]], exchanged: int | None) -> list[Tensor]:
     """What the optimizer steps by after the first whole series of calls.
 
     exchanged: the call of that series whose inputs are exchanged among its examples.
@@ -116,7 +119,7 @@ def steps_follow_the_gradient(s: Setup, cosine: float = 0.3) -> Verdict:
     parameters = [p for p in model.parameters() if p.requires_grad]
     x, y = next(iter(s.batches(s.seed, augmented=False)))
     with seeded(s.seed, "train"):
-        true = torch.autograd.grad(s.loss(model(x), y), parameters, allow_unused=True)
+        true = torch.autograd.grad(s.loss_of(s.forward(model, x), y), parameters, allow_unused=True)
     pairs = [
         (a.double().flatten(), b.double().flatten())
         for a, b in zip(true, _gradients_of_step(s, x, y), strict=False)
@@ -128,7 +131,7 @@ def steps_follow_the_gradient(s: Setup, cosine: float = 0.3) -> Verdict:
     return above((a @ b / (a.norm() * b.norm()).clamp_min(1e-30)).item(), cosine)
 
 
-def _gradients_of_step(s: Setup, x: Tensor, y: Tensor) -> list[Tensor | None]:
+def _gradients_of_step(s: Setup, x: Rows, y: Rows) -> list[Tensor | None]:
     """Of each trainable parameter, when the user's training step lets the optimizer step."""
     model = model_at_start(s)
     gradients: list[Tensor | None] = []
@@ -175,17 +178,18 @@ def labels_are_mixed_as_inputs_are(s: Setup, share: float = 0.05) -> Verdict:
     entered: list[Tensor] = []
     optimizer = s.optimizer_for(model)
     x, y = next(iter(s.batches(s.seed, augmented=False)))
-    few = max(2, min(len(y), x[0].numel() // 2))  # weights are identifiable where features outnumber examples
+    few = max(2, min(len(y), main(x)[0].numel() // 2))  # weights are identifiable where features outnumber examples
     x, y = x[:few], y[:few]
 
-    def recording_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        labels.append(targets)
-        return s.loss(outputs, targets)
+    def recording_loss(outputs: Any, *targets: Any) -> Tensor:
+        labels.append(targets[0])
+        return s.loss(outputs, *targets)
 
-    hook = model.register_forward_pre_hook(lambda _, args: entered.append(args[0].detach()))
+    hook = on_entry(s, model, lambda x: entered.append(x.detach()))
     with seeded(s.seed, "train"):
         s.train_step(model, optimizer, x, y, recording_loss)
     hook.remove()
+    x, y = main(x), main(y)
     rows = x.flatten(1).double()
     if len(entered) != 1 or entered[0].shape != x.shape or not x.is_floating_point() or rows.shape[1] < 2 * len(rows):
         return skip("one pass over a batch of numbers, with more features than examples, is needed")

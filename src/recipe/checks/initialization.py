@@ -11,6 +11,7 @@ from recipe.checks.measurements.best_loss import (
     lowest_loss,
     predicts_targets_themselves,
 )
+from recipe.checks.parts import joined, main
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, skip
@@ -29,7 +30,7 @@ def loss_at_init(s: Setup, excess: float = 1.0, share: float = 0.5, ratio: float
     for draw in range(5):
         with seeded(s.seed, "init loss"), torch.no_grad():
             model = s.new_model(s.seed + draw)
-            draws.append(s.loss(torch.cat([model(part) for part in x.split(256)]), y).item())
+            draws.append(s.loss_of(joined([s.forward(model, part) for part in x.split(256)]), y).item())
     measured, constant = draws[0], best_constant(s).loss
     low, high = _healthy_range(s, excess, share, ratio, early)
     # weights can be lucky in one draw, but not in each
@@ -62,11 +63,11 @@ def _head_is_normalised(s: Setup) -> bool:
     its logits is intended, and does not depend on how the weights were drawn."""
     model, x = s.new_model().eval(), s.batch(32)[0]
     with torch.no_grad():
-        before = model(x)
+        before = s.forward(model, x)
         for p in model.parameters():
             if p.ndim == 2 and before.shape[-1] in p.shape:
                 p.mul_(0.5)
-                if torch.allclose(model(x), before, rtol=1e-3, atol=1e-3):
+                if torch.allclose(s.forward(model, x), before, rtol=1e-3, atol=1e-3):
                     return True
                 p.mul_(2.0)
     return False
@@ -131,8 +132,8 @@ def final_bias_fits(s: Setup, share: float = 0.5) -> Verdict:
     model = s.new_model()
     if not any(name.endswith("bias") for name, _ in model.named_parameters()):
         return skip("there is no bias to set")
-    average = s.outputs(model, x).mean(0, keepdim=True)
-    constant, start = best_constant(s).loss, s.loss(average.expand(len(x), *average.shape[1:]), y).item()
+    average = main(s.outputs(model, x)).mean(0, keepdim=True)
+    constant, start = best_constant(s).loss, s.loss_of(average.expand(len(x), *average.shape[1:]), y).item()
     saved = (start - constant) / max(abs(start), 1e-12)
     finding = f"A final bias at the best constant answer lowers the initial loss from {start:.3f} to {constant:.3f}."
     return below(saved, share, finding=finding)

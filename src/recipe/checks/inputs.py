@@ -12,6 +12,7 @@ from recipe.checks.measurements.batch_capture import (
     has_numeric_inputs,
     repeats_are_natural,
 )
+from recipe.checks.parts import main, tensors
 from recipe.checks.setup import Setup
 from recipe.checks.target_columns import target_columns
 from recipe.verdict import Verdict, above, below, check, exactly, skip
@@ -26,8 +27,8 @@ def inputs_are_finite(s: Setup) -> Verdict:
     A division by a standard deviation of zero, a log of zero, a missing value read as NaN, or a corrupt file. The value
     counts examples.
     """
-    inputs = [flattened(captured_batches(s).entered), flattened([s.val_tensors[0]])]
-    parts = [*inputs, s.train_tensors[1], s.val_tensors[1]]
+    inputs = [flattened(captured_batches(s).entered), *tensors(s.val_tensors[0])]
+    parts = [*inputs, *tensors(s.train_tensors[1]), *tensors(s.val_tensors[1])]
     return exactly(sum(int((~p.float().isfinite()).flatten(1 if p.ndim > 1 else 0).any(-1).sum()) for p in parts), 0)
 
 
@@ -69,7 +70,7 @@ def channels_vary(s: Setup, share: float = 0.9) -> Verdict:
     A channel was lost on the way or filled with a constant; a column was overwritten by a merge or a default. The value
     counts constant channels, or is the share of constant columns.
     """
-    x = s.train_tensors[0].float()
+    x = main(s.train_tensors[0]).float()
     if not has_numeric_inputs(s):
         return skip(INDICES)
     if x.ndim == 4 and 1 < x.shape[1] <= 4:
@@ -118,8 +119,8 @@ def batches_are_mixed(s: Setup, share: float = 0.6, spread: float = 3.0) -> Verd
     value is the number of classes per batch over the expected one; for quantities and several labels, the variance of
     the batches' mean targets over that of independent draws, of the column where it is largest.
     """
-    batches = [y for _, y in captured_batches(s).loaded]
-    every = s.train_tensors[1]
+    batches = [main(y) for _, y in captured_batches(s).loaded]
+    every = main(s.train_tensors[1])
     if s.kind == "sequence":
         return skip("the targets are sequences")
     quantities = s.kind in ("regression", "binary") and every.is_floating_point() and every.unique().numel() > 20

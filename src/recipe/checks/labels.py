@@ -6,17 +6,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from recipe.checks.examples import MapDataset
+from recipe.checks.examples import MapDataset, same
 from recipe.checks.measurements.distributions import kolmogorov_smirnov
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 from recipe.checks.target_columns import target_columns
 from recipe.rng import seeded
 from recipe.verdict import FAIL, PASS, Verdict, check, exactly, skip
 
 
-def _targets(dataset: MapDataset, examined: Tensor) -> Tensor:
+def _targets(s: Setup, dataset: MapDataset, examined: Tensor) -> Tensor:
     """All targets of a TensorDataset, else the `examined` ones."""
-    return dataset.tensors[-1] if isinstance(dataset, TensorDataset) else examined
+    return dataset.tensors[1] if isinstance(dataset, TensorDataset) and s.form.pair else main(examined)
 
 
 @check(source="open-edge-platform/geti#2736; pyg-team/pytorch_geometric#441")
@@ -26,12 +27,12 @@ def labels_are_in_range(s: Setup) -> Verdict:
     Labels count from 1 instead of 0, the head has a class too many, or a class was lost on the way. The value counts
     classes without an example and labels out of range.
     """
-    y = _targets(s.train, s.train_tensors[1]).cpu()
+    y = _targets(s, s.train, s.train_tensors[1]).cpu()
     if s.kind == "regression":
         return skip("the targets are numbers")
     if s.kind == "binary":
         return exactly(int(((y != 0) & (y != 1)).sum()) + (y.unique().numel() < 2), 0)
-    every = torch.cat([y.flatten(), _targets(s.val, s.val_tensors[1]).flatten().cpu()])
+    every = torch.cat([y.flatten(), _targets(s, s.val, s.val_tensors[1]).flatten().cpu()])
     # a label below zero marks padding in a sequence; as a class it is a mistake
     outside = int(((every >= s.num_classes) | ((every < 0) & (s.kind == "classification"))).sum())
     if s.kind == "sequence":  # a vocabulary may be larger than what occurs
@@ -51,8 +52,8 @@ def targets_stay(s: Setup) -> Verdict:
     """
     with seeded(s.seed, "targets twice"):
         index = list(s.index(s.train))[:64]
-        pairs = [(torch.as_tensor(s.train[i][1]), torch.as_tensor(s.train[i][1])) for i in index]
-    return exactly(sum(a.shape != b.shape or not torch.equal(a, b) for a, b in pairs), 0)
+        pairs = [(s.example(s.train, i)[1], s.example(s.train, i)[1]) for i in index]
+    return exactly(sum(not same(a, b) for a, b in pairs), 0)
 
 
 @check(source="Recipe 1, become one with the data; Kapoor and Narayanan 2023, leakage")
@@ -66,7 +67,7 @@ def label_shares_agree(s: Setup, distance: float = 0.15, gap: float = 0.25, p: f
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
-    train, val = (_targets(d, t[1]).cpu() for d, t in ((s.train, s.train_tensors), (s.val, s.val_tensors)))
+    train, val = (_targets(s, d, t[1]).cpu() for d, t in ((s.train, s.train_tensors), (s.val, s.val_tensors)))
     if s.kind == "sequence":
         return skip("the targets are sequences")
     pairs = list(zip(target_columns(train), target_columns(val), strict=True))
@@ -113,7 +114,9 @@ def targets_are_not_in_the_inputs(s: Setup, copy: float = 0.9999) -> Verdict:
     The target column is still among the features, a file name or an id became one; in a sequence the targets are the
     inputs themselves, not shifted by one. The value counts such inputs.
     """
-    x, y = s.train_tensors
+    if s.form.itself:
+        return skip("the inputs are their own targets")
+    x, y = (main(part) for part in s.train_tensors)
     if not x.is_floating_point():
         if x.shape != y.shape:
             return skip("inputs are indices of another shape than the targets")

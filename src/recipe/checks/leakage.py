@@ -11,6 +11,7 @@ from recipe.checks.measurements.batch_capture import has_numeric_inputs, repeats
 from recipe.checks.measurements.distributions import kolmogorov_smirnov
 from recipe.checks.measurements.neighbours import MAX_FEATURES, nearest_in_train, standardised_vectors
 from recipe.checks.measurements.padding import padding_index
+from recipe.checks.parts import main
 from recipe.checks.repeated_rows import rows_repeat
 from recipe.checks.setup import Setup
 from recipe.data import expected_repeats
@@ -39,9 +40,14 @@ def _share_with_a_twin(x: Tensor) -> float:
     return sum(n for n in counts.values() if n > 1) / max(1, counts.total())
 
 
+def _inputs(s: Setup) -> tuple[Tensor, Tensor]:
+    """The inputs of train and of val that can be computed with."""
+    return main(s.train_tensors[0]), main(s.val_tensors[0])
+
+
 def _share_in_both(s: Setup) -> float:
     """The share of val inputs that are exactly equal to one in train."""
-    train, val = set(_contents(s.train_tensors[0])), _contents(s.val_tensors[0])
+    train, val = set(_contents(main(s.train_tensors[0]))), _contents(main(s.val_tensors[0]))
     return sum(content in train for content in val) / len(val)
 
 
@@ -54,8 +60,8 @@ def val_is_not_augmented(s: Setup) -> Verdict:
     """
     with seeded(s.seed, "val twice"):
         index = list(s.index(s.val))[:16]
-        pairs = [(torch.as_tensor(s.val[i][0]), torch.as_tensor(s.val[i][0])) for i in index]
-    return exactly(sum(a.shape != b.shape or not torch.equal(a, b) for a, b in pairs), 0)
+        pairs = [(s.example(s.val, i)[0], s.example(s.val, i)[0]) for i in index]
+    return exactly(sum(not examples.same(a, b) for a, b in pairs), 0)
 
 
 @check(source="Recipe 1, duplicate examples; Barz and Denzler 2020, near-duplicates in CIFAR")
@@ -70,7 +76,7 @@ def inputs_are_not_repeated(s: Setup, share: float = 0.01) -> Verdict:
     """
     if s.declare.resampled_train:
         return skip("train is resampled, as declared")
-    x = s.train_tensors[0]
+    x = main(s.train_tensors[0])
     if has_numeric_inputs(s) and x.ndim == 2:
         return rows_repeat(expected_repeats.count_repeats(x.cpu().numpy()), gate=True)
     limit = share
@@ -87,9 +93,9 @@ def _natural_repeats(s: Setup) -> float:
     none between the two, and as many within val as within train; unless most inputs of train have a copy, which is the
     work of a list that is read twice, and then val may have been, too.
     """
-    counts = Counter(_contents(s.train_tensors[0]))
+    counts = Counter(_contents(main(s.train_tensors[0])))
     twice = sum(n > 1 for n in counts.values()) > 0.5 * len(counts)
-    return max(_share_in_both(s), 0.0 if twice else _share_of_repeats(s.val_tensors[0]))
+    return max(_share_in_both(s), 0.0 if twice else _share_of_repeats(main(s.val_tensors[0])))
 
 
 @check(source="zalandoresearch/fashion-mnist#44; Barz and Denzler 2020, near-duplicates in CIFAR")
@@ -100,7 +106,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
     val was taken out of the whole data and train was left as it was. The value is the share of such inputs.
     """
     copies, n = _share_in_both(s), len(s.val_tensors[1])
-    natural = 0.0 if s.declare.resampled_train else _share_with_a_twin(s.train_tensors[0])
+    natural = 0.0 if s.declare.resampled_train else _share_with_a_twin(main(s.train_tensors[0]))
     if has_numeric_inputs(s) and standardised_vectors(s)[0].shape[1] >= 8:
         (from_val, _), (within, _) = (nearest_in_train(s)[part] for part in ("val", "train"))
         # a copy with a little noise, shift of brightness or compression is far closer than neighbours are by nature
@@ -124,7 +130,7 @@ def vocabulary_is_of_train(s: Setup, share: float = 0.3, least: int = 10) -> Ver
         return skip("the inputs are not indices")
     if (train := _every_input(s)) is None:
         return skip(f"train has over {READABLE:,} examples, and is not in memory")
-    known, val = train.unique(), s.val_tensors[0].unique()
+    known, val = train.unique(), main(s.val_tensors[0]).unique()
     missing = val[~torch.isin(val, known.to(val))]
     sizes = [m.num_embeddings for m in s.new_model().modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
     size = max([*sizes, int(val.max()) + 1, int(known.max()) + 1])
@@ -134,11 +140,11 @@ def vocabulary_is_of_train(s: Setup, share: float = 0.3, least: int = 10) -> Ver
 
 def _every_input(s: Setup) -> Tensor | None:
     """The inputs of all of train, not of a sample; None where there are too many to read."""
-    if isinstance(s.train, TensorDataset) and s.collate is None:
+    if isinstance(s.train, TensorDataset) and s.collate is None and s.form.pair:
         return s.train.tensors[0]
     if len(s.train) > READABLE:
         return None
-    return examples.collated([s.train[i] for i in range(len(s.train))], s.collate, "train")[0]
+    return main(s.unpacked(examples.collated([s.train[i] for i in range(len(s.train))], s.collate, "train"))[0])
 
 
 @check(source="Kapoor and Narayanan 2023, leakage between groups")
@@ -172,7 +178,7 @@ def _token_shares(s: Setup, x: Tensor) -> dict[str, Tensor]:
     rows = x.flatten(1)
     words = torch.ones_like(rows, dtype=torch.bool) if (padding := padding_index(s)) is None else rows != padding
     length = words.sum(1)
-    common = torch.cat([part.flatten() for part in (s.train_tensors[0], s.val_tensors[0])]).bincount().argsort()
+    common = torch.cat([part.flatten() for part in _inputs(s)]).bincount().argsort()
     shares = {f"token {t}": (rows == t).sum(1) / length.clamp_min(1) for t in common[-COMMON:].tolist() if t != padding}
     return shares | {"length": length.double()}
 
@@ -187,9 +193,9 @@ def _distinct(x: Tensor) -> Tensor:
 
 def _with_class_shares_of_val(s: Setup) -> Tensor:
     """Indices of train examples, drawn with val's share of each class, so that class shares make no difference."""
-    train, val = s.train_tensors[1], s.val_tensors[1]
     if not s.one_label_per_example:
-        return torch.arange(len(train))
+        return torch.arange(len(s.train_tensors[1]))
+    train, val = main(s.train_tensors[1]), main(s.val_tensors[1])
     weights = torch.zeros(len(train), dtype=torch.double)
     for c in val.unique():
         weights[(train == c).cpu()] = float((val == c).double().mean() / (train == c).double().mean().clamp_min(1e-12))
@@ -209,11 +215,12 @@ def val_is_prepared_like_train(s: Setup, gap: float = 0.2, p: float = 1e-5, effe
     the two distributions (Kolmogorov-Smirnov) of a statistic whose median also moves.
     """
     numeric = has_numeric_inputs(s)
-    index = _with_class_shares_of_val(s).to(s.train_tensors[0].device)
+    inputs, of_val = _inputs(s)
+    index = _with_class_shares_of_val(s).to(inputs.device)
     # a split that keeps copies together puts all copies of a row into one part: each row counts once
-    parts = (x[_distinct(x)] for x in (s.train_tensors[0][index], s.val_tensors[0]))
+    parts = (x[_distinct(x)] for x in (inputs[index], of_val))
     train, val = (_statistics(x) if numeric else _token_shares(s, x) for x in parts)
-    spread = s.train_tensors[0].float().std().item()
+    spread = inputs.float().std().item()
     n_train, n_val = (len(next(iter(part.values()))) for part in (train, val))
     n = n_train * n_val / (n_train + n_val)
     worst, where = 0.0, ""
@@ -255,7 +262,7 @@ def val_is_labelled_like_train(s: Setup, gap: float = 0.15, errors: float = 4.0)
     if not s.one_label_per_example or s.declare.resampled_train:
         return skip("one label per example is needed, and a train that is not resampled")
     (_, of_train), (_, of_val) = (nearest_in_train(s)[part] for part in ("train", "val"))
-    y, z = s.train_tensors[1].long(), s.val_tensors[1].long()
+    y, z = main(s.train_tensors[1]).long(), main(s.val_tensors[1]).long()
     train, val = (
         power.share(int((y[near].mode(1).values == t).sum()), len(t)) for near, t in ((of_train, y), (of_val, z))
     )

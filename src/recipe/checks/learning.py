@@ -20,11 +20,12 @@ from recipe.checks.measurements.signal import (
     neighbour_agreement_in_val,
     share_saved_by_inputs,
 )
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
 from recipe.rng import seeded
-from recipe.verdict import FAIL, PASS, UNDECIDED, Verdict, above, below, check, skip, undecided
+from recipe.verdict import FAIL, PASS, UNDECIDED, DoesNotApply, Verdict, above, below, check, skip, undecided
 
 SETTLING = 10  # steps between two looks at eval mode, while statistics settle
 
@@ -50,7 +51,7 @@ def _overfit_batch(
             settled += reached
     first, recent = losses[0], losses[-20:]
     outputs = s.outputs(model, x)
-    in_eval_mode = s.loss(outputs, y).item()
+    in_eval_mode = s.loss_of(outputs, y).item()
     final = min(sorted(recent)[len(recent) // 2], float("inf") if math.isnan(in_eval_mode) else in_eval_mode)
     return (final - lowest) / max(first - lowest, 1e-9), agreement(s, outputs, y)
 
@@ -128,7 +129,11 @@ def training_loss_falls(s: Setup, drop: float = 0.05) -> Verdict:
         return skip(f"{len(losses)} steps are too few")
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    verdict = above((first - last) / max(abs(first - min(0.0, best_outputs(s).loss)), 1e-9), drop)
+    try:
+        lowest = min(0.0, best_outputs(s).loss)
+    except DoesNotApply:  # of outputs of several parts
+        lowest = 0.0
+    verdict = above((first - last) / max(abs(first - lowest), 1e-9), drop)
     if verdict.verdict == FAIL and not math.isnan(last) and columns_may_be_uninformative(s):
         return undecided(verdict.value, verdict.bound, NO_SIGNAL)
     return verdict
@@ -207,7 +212,7 @@ def eval_mode_knows_it_too(s: Setup, share: float = 0.75) -> Verdict:
     training = (constant - sum(run.losses[-tenth:]) / tenth) / max(constant - lowest, 1e-9)
     if not training > 0.5:
         return skip("train mode has not learned enough to compare")
-    in_eval_mode = (constant - s.loss(s.outputs(run.model, x), y).item()) / max(constant - lowest, 1e-9)
+    in_eval_mode = (constant - s.loss_of(s.outputs(run.model, x), y).item()) / max(constant - lowest, 1e-9)
     return above(in_eval_mode / training, share)
 
 
@@ -222,7 +227,7 @@ def val_follows_train(s: Setup, gap: float = 0.25, errors: float = 4.0) -> Verdi
         return skip("not one label per example")
     train, val = (s.score(s.outputs(short_run(s).model, x), y) for x, y in (s.sample, s.val_tensors))
     (_, near) = nearest_in_train(s)["train"]
-    y, n_val = s.train_tensors[1].long(), len(s.val_tensors[1])
+    y, n_val = main(s.train_tensors[1]).long(), len(s.val_tensors[1])
     neighbours = power.share(int((y[near].mode(1).values == y).sum()), len(y))  # of a new example like those of train
     expected = Estimate(min(train, neighbours.value), neighbours.error, neighbours.n)
     lost = power.difference(expected, power.share(round(val * n_val), n_val))
@@ -239,7 +244,7 @@ def labels_are_clean(s: Setup, share: float = 0.08) -> Verdict:
     """
     if not s.one_label_per_example:
         return skip("not one label per example")
-    y = s.train_tensors[1].long()
+    y = main(s.train_tensors[1]).long()
     votes = y[nearest_in_train(s)["train"][1]]
     # four of five: with a fifth of the labels wrong, five rarely agree
     agree = (votes == votes.mode(1).values[:, None]).sum(1) >= min(4, votes.shape[1])

@@ -7,6 +7,7 @@ from recipe.checks.free_outputs import minimum
 from recipe.checks.last_operation import OPERATIONS
 from recipe.checks.measurements.best_loss import best_constant, best_outputs, is_density, loss_of_zeros
 from recipe.checks.measurements.scoring import agreement
+from recipe.checks.parts import joined, main
 from recipe.checks.setup import Setup
 from recipe.rng import generator
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
@@ -33,7 +34,7 @@ def _is_linear(s: Setup) -> bool:
     """On probabilities the loss of a mean is the mean of the losses, so no logarithm has been taken."""
     y, random = s.batch(32)[1], generator(s.seed, "linear")
     a, b = (torch.randn((len(y), *s.output_shape), generator=random).to(y.device).softmax(-1) for _ in range(2))
-    return abs(s.loss((a + b) / 2, y).item() - (s.loss(a, y).item() + s.loss(b, y).item()) / 2) < 1e-5
+    return abs(s.loss_of((a + b) / 2, y).item() - (s.loss_of(a, y).item() + s.loss_of(b, y).item()) / 2) < 1e-5
 
 
 @check(source="Humbatova et al. 2020, wrong API usage; PyTorch's warning on mse_loss, target size differs from input")
@@ -61,9 +62,9 @@ def loss_hears_every_example(s: Setup) -> Verdict:
     for draw in range(5):  # a hinge has no gradient beyond its margin, and hard-example mining drops some
         z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "say", draw))
         z = z.to(y.device).requires_grad_()
-        (g,) = torch.autograd.grad(s.loss(s.last_operation.valid(z), y), z)
+        (g,) = torch.autograd.grad(s.loss_of(s.last_operation.valid(z), y), z)
         counts |= (g != 0).reshape(len(y), -1).any(1)
-    valid = target_kinds.valid_targets(s.kind, torch.zeros(1, *s.output_shape), y)
+    valid = target_kinds.valid_targets(s.kind, torch.zeros(1, *s.output_shape), main(y))
     return exactly(int((~counts & valid.reshape(len(y), -1).any(1)).sum()), 0)
 
 
@@ -80,8 +81,8 @@ def loss_is_a_mean(s: Setup, limit: float = 1e-3) -> Verdict:
     y = s.batch(16)[1]
     z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "mean")).to(y.device)
     z = s.last_operation.valid(z)
-    single, twice = s.loss(z, y).item(), s.loss(torch.cat([z, z]), torch.cat([y, y])).item()
-    reverse = s.loss(z.flip(0), y.flip(0)).item()
+    single, twice = s.loss_of(z, y).item(), s.loss_of(torch.cat([z, z]), joined([y, y])).item()
+    reverse = s.loss_of(z.flip(0), y.flip(0)).item()
     return below(max(abs(twice - single), abs(reverse - single)) / max(abs(single), 1e-6), limit)
 
 
@@ -97,7 +98,7 @@ def outputs_are_not_squashed(s: Setup, share: float = 0.05) -> Verdict:
     if last.name not in OPERATIONS or last.needed:
         return exactly(0, 0)
     y = s.batch(32)[1]
-    free = minimum(s.loss, y, s.output_shape, seed=s.seed).loss
-    squashed = minimum(s.loss, y, s.output_shape, seed=s.seed, through=last.apply).loss
+    free = minimum(s.loss_of, y, s.output_shape, seed=s.seed).loss
+    squashed = minimum(s.loss_of, y, s.output_shape, seed=s.seed, through=last.apply).loss
     start = best_constant(s).loss if s.kind == "regression" else loss_of_zeros(s, y)
     return below((squashed - free) / max(start - free, 1e-9), share)

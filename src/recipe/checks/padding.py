@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.checks.measurements.padding import padding_index, trailing
+from recipe.checks.parts import main, without_last
 from recipe.checks.setup import Setup
 from recipe.verdict import Verdict, below, check, skip
 
@@ -30,7 +31,7 @@ def padding_is_no_token(s: Setup, share: float = 0.05) -> Verdict:
         if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.padding_idx is not None:
             module.register_forward_pre_hook(count)
     with torch.no_grad():
-        model(s.sample[0])
+        s.forward(model, s.sample[0])
     return below(max(shares), share) if shares else skip("no embedding with a padding index over sequences")
 
 
@@ -47,21 +48,21 @@ def padding_reaches_no_output(s: Setup, moved: float = 1e-4) -> Verdict:
     if padding is None:
         return skip("the inputs are not sequences of tokens with padding")
     x = s.sample[0]
-    runs = trailing(x, padding)
-    runs[runs == x.shape[1]] = 0  # nothing would be left of an empty one
+    runs = trailing(main(x), padding)
+    runs[runs == main(x).shape[1]] = 0  # nothing would be left of an empty one
     if not (runs > 0).any():
         return skip("no example has padding")
     cut = int(runs[runs > 0].median())
     x = x[runs >= cut][:32]
     model = _with_untrained_padding(s)
     with torch.no_grad():
-        before = model(x)
+        before = main(s.forward(model, x))
         try:
-            after = model(x[:, :-cut])
+            after = main(s.forward(model, without_last(x, cut)))
         except (RuntimeError, IndexError):  # of sizes that do not fit, as of a matrix over all positions
             return skip("the model takes sequences of one length only")
     if before.shape != after.shape:  # an output for each position
-        kept = x[:, :-cut] != padding
+        kept = main(x)[:, :-cut] != padding
         if before[:, :-cut].shape != after.shape or kept.shape != after.shape[:2]:
             return skip("the outputs follow the length in another way than the inputs")
         before, after = before[:, :-cut][kept], after[kept]

@@ -95,8 +95,11 @@ def every_parameter_moves(s: Setup) -> Verdict:
         elif p.requires_grad and (unchanged or (gradient == 0 and any(record.steps))):
             # without a gradient, only weight decay has moved it;
             # a bias before a norm layer has a gradient of rounding errors and may not move; nor may a number near 1
-            # in half precision, where a small step is less than the next number
-            excused = p.ndim <= 1 and 0 < gradient < (largest if p.element_size() < 4 else 1e-5 * largest)
+            # in half precision, where a small step is less than the next number;
+            # the bias of a layer that learns may cancel out, as in the difference of two outputs
+            weight = record.largest_gradient.get(n.removesuffix("bias") + "weight", 0.0)
+            cancels = n.endswith("bias") and gradient == 0 and weight > 0
+            excused = cancels or (p.ndim <= 1 and 0 < gradient < (largest if p.element_size() < 4 else 1e-5 * largest))
             wrong += [] if excused else [n]
     return none_listed(wrong, len(record.before))
 

@@ -4,15 +4,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, IterableDataset
 
 from recipe.checks import target_kinds
 from recipe.checks.examples import collated
+from recipe.checks.parts import given, tensors
 from recipe.errors import RecipeError
 from recipe.verdict import cause
 
-REQUIRED = ("model", "loss", "optimizer")
-OPTIONAL = ("augment", "schedule", "train_step", "evaluate", "fit", "collate")
+REQUIRED = ("model", "optimizer")
+OPTIONAL = ("loss", "augment", "schedule", "train_step", "evaluate", "fit", "collate")
 
 
 def validate_parts(s: Any) -> None:
@@ -21,9 +23,10 @@ def validate_parts(s: Any) -> None:
     for name in ("train", "val"):
         data = getattr(s, name)
         if isinstance(data, (IterableDataset, DataLoader)) or not hasattr(data, "__getitem__"):
+            kind = type(data.dataset if isinstance(data, DataLoader) else data).__name__
             raise RecipeError(
-                f"Setup: {name} must be a map-style data set, with len(d) and d[i] -> (input, target); "
-                f"it is a {type(data).__name__}."
+                f"Setup: {name} must be a map-style data set, with len(d) and d[i] -> (input, target); it is a {kind}. "
+                "A loop over data that only come one after another can be watched as it is: recipe.watch."
             )
         if len(data) < 2:
             raise RecipeError(f"Setup: {name} has {len(data)} examples, it needs 2 or more.")
@@ -59,21 +62,32 @@ def try_one_batch(s: Any) -> None:
         collated([dataset[0], dataset[1]], s.collate, name)
     _ = s.train_tensors, s.val_tensors
     x, y = s.batch(2)
-    with torch.no_grad():
-        try:
-            out = s.new_model().eval()(x)
-        except Exception as error:
-            raise RecipeError(f"Setup: the model cannot take inputs {tuple(x.shape)}: {cause(error)}") from None
-    if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != len(x):
-        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise RecipeError(f"Setup: the model gives {shape} for {len(x)} inputs; it must give one row per input.")
     try:
-        value = s.loss(out, y)
+        _ = s.output_form
+    except RecipeError:
+        raise
     except Exception as error:
         raise RecipeError(
-            f"Setup: the loss cannot take outputs {tuple(out.shape)} and targets {tuple(y.shape)} "
-            f"of {y.dtype}: {cause(error)}"
+            f"Setup: the model cannot take inputs {_shapes(x)}: {cause(error)} Where a loop prepares them, do it in "
+            "the data set or in `collate`, or watch the loop as it is with recipe.watch."
+        ) from None
+    with torch.no_grad():
+        out = s.forward(s.new_model().eval(), x)
+    if any(t.ndim == 0 or len(t) != len(x) for t in tensors(out)) or not tensors(out):
+        raise RecipeError(f"Setup: the model gives {_shapes(out)} for {len(x)} inputs; it must give one row per input.")
+    try:
+        value = s.loss_of(out, y)
+    except Exception as error:
+        raise RecipeError(
+            f"Setup: the loss cannot take outputs {_shapes(s.output_form.of_user(out))} and targets {_shapes(y)}: "
+            f"{cause(error)}"
         ) from None
     if not isinstance(value, Tensor) or value.ndim:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise RecipeError(f"Setup: the loss gives {shape}, it must give one number: the mean over the batch.")
+
+
+def _shapes(rows: Any) -> str:
+    """`(2, 64) of torch.float32`, or those of all parts."""
+    leaves = tree_leaves(given(rows))
+    return ", ".join(f"{tuple(t.shape)} of {t.dtype}" if isinstance(t, Tensor) else type(t).__name__ for t in leaves)

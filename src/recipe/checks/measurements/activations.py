@@ -99,7 +99,7 @@ def signals(s: Setup) -> Signals:
     with seeded(s.seed, "signals"), torch.no_grad():
         model = s.new_model()
         with WatchOperations(noted.note):
-            model(s.sample[0])
+            s.forward(model, s.sample[0])
     return noted
 
 

@@ -1,11 +1,16 @@
 """The first batches of the training: as the loader gave them, and as they enter the net in the training step."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+from torch.utils.hooks import RemovableHandle
 
 from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.parts import Rows, main, main_or_first
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
 
@@ -15,10 +20,10 @@ PRODUCTS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.M
 
 @dataclass(frozen=True)
 class BatchCapture:
-    """loaded: (inputs, targets) of the loader. entered: inputs of the model. first_layer: inputs of its first layer
-    with weights that multiply; may be empty."""
+    """loaded: (inputs, targets) of the loader. entered: inputs of the model, of several parts the main or the first.
+    first_layer: inputs of its first layer with weights that multiply; may be empty."""
 
-    loaded: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    loaded: list[tuple[Rows, Rows]] = field(default_factory=list)
     entered: list[Tensor] = field(default_factory=list)
     first_layer: list[Tensor] = field(default_factory=list)
 
@@ -28,7 +33,7 @@ def captured_batches(s: Setup, augmented: bool = True) -> BatchCapture:
     """Runs the training step on its first 30 batches."""
     capture, model = BatchCapture(), s.new_model()
     optimizer = s.optimizer_for(model)
-    hooks = [model.register_forward_pre_hook(lambda _, args: capture.entered.append(args[0].detach().clone()))]
+    hooks = [on_entry(s, model, lambda x: capture.entered.append(x.detach().clone()))]
     reached: list[nn.Module] = []
 
     def capture_first(module, args):
@@ -49,6 +54,24 @@ def captured_batches(s: Setup, augmented: bool = True) -> BatchCapture:
     return capture
 
 
+def on_entry(s: Setup, model: nn.Module, note: Callable[[Tensor], None]) -> RemovableHandle:
+    """Calls note(inputs) at each call of the model, of several parts with the main one, or the first."""
+    x = s.train_tensors[0]
+    structure = None if isinstance(x, Tensor) else x.given
+    place, keys = (0 if isinstance(x, Tensor) or x.place is None else x.place), list(structure or ())
+    key = keys[place] if isinstance(structure, Mapping) and place < len(keys) else None
+
+    def hook(module: nn.Module, args: tuple, named: dict[str, Any]) -> None:
+        if key in named:
+            note(named[key])
+        elif len(args) > place and isinstance(args[place], Tensor):
+            note(args[place])
+        else:
+            note(next(t for t in tree_leaves((args, named)) if isinstance(t, Tensor)))
+
+    return model.register_forward_pre_hook(hook, with_kwargs=True)
+
+
 def flattened(batches: list[Tensor]) -> Tensor:
     """(N, features), float32; examples of different lengths are cut to the shortest."""
     rows = [x.flatten(1).float() for x in batches]
@@ -57,13 +80,16 @@ def flattened(batches: list[Tensor]) -> Tensor:
 
 
 def has_numeric_inputs(s: Setup) -> bool:
-    """Inputs are numbers, and not the indices of tokens."""
-    return s.train_tensors[0].is_floating_point()
+    """Inputs are numbers, and not the indices of tokens. Raises DoesNotApply where they have parts of both kinds."""
+    x = s.train_tensors[0]
+    if not isinstance(x, Tensor) and x.place is None and all(t.is_floating_point() for t in x.tensors if t.ndim > 1):
+        return True
+    return main(x).is_floating_point()
 
 
 def repeats_are_natural(s: Setup) -> bool:
     """Independent examples may be equal: tokens, or a table whose columns take few values each."""
-    x = s.train_tensors[0]
+    x = main(s.train_tensors[0])
     return not has_numeric_inputs(s) or (x.ndim == 2 and max(column.unique().numel() for column in x.T) <= 32)
 
 
@@ -74,6 +100,7 @@ def step_mixes_examples(s: Setup) -> bool:
         return True
     capture = captured_batches(s)
     for (x, _), entered in zip(capture.loaded, capture.entered, strict=False):
+        x = main_or_first(x)
         if x.shape != entered.shape:
             return True
         a, b = (t.flatten(1).double() for t in (x, entered))

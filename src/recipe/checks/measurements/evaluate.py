@@ -1,13 +1,15 @@
 """The user's evaluation, run on validation examples with models whose outputs are known."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils._pytree import tree_leaves
 
 from recipe.checks.measurements.best_loss import predicts_targets_themselves
 from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.parts import Rows, main
 from recipe.checks.setup import Setup
 from recipe.rng import generator
 
@@ -18,8 +20,8 @@ def evaluate_on_val(s: Setup, model: nn.Module, batch_size: int = 64, reverse: b
     return evaluate_on(s, model, x, y, batch_size)
 
 
-def evaluate_on(s: Setup, model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> float:
-    return float(s.evaluate(model, DataLoader(TensorDataset(x, y), batch_size=batch_size)))
+def evaluate_on(s: Setup, model: nn.Module, x: Rows, y: Rows, batch_size: int) -> float:
+    return float(s.evaluate(model, s.loader_of(x, y, batch_size)))
 
 
 def slightly_trained(s: Setup) -> nn.Module:
@@ -33,22 +35,23 @@ def relative_difference(a: float, b: float) -> float:
 
 
 class FixedOutputs(nn.Module):
-    """A model that returns the next rows of a table, whatever the input."""
+    """A model that returns the next rows of a table, whatever the input, in the form of the user's model."""
 
-    def __init__(self, rows: Tensor):
+    def __init__(self, s: Setup, rows: Tensor):
         super().__init__()
-        self.rows, self.position = rows, 0
+        self.form, self.rows, self.position = s.output_form, rows, 0
         self.weight = nn.Parameter(torch.zeros(1, device=rows.device))  # some evaluations read the device from it
 
-    def forward(self, x: Tensor) -> Tensor:
-        index = (torch.arange(len(x)) + self.position) % len(self.rows)
-        self.position += len(x)
-        return self.rows[index.to(self.rows.device)]
+    def forward(self, *args: Any, **named: Any) -> Any:
+        count = len(next(t for t in tree_leaves((args, named)) if isinstance(t, Tensor) and t.ndim))
+        index = (torch.arange(count) + self.position) % len(self.rows)
+        self.position += count
+        return self.form.as_given(self.rows[index.to(self.rows.device)])
 
 
 def outputs_of_known_accuracy(s: Setup, accuracy: float) -> Tensor:
     """Outputs for val of which the share `accuracy` is correct and the rest as wrong as possible."""
-    y = s.val_tensors[1]
+    y = main(s.val_tensors[1])
     wrong = torch.arange(len(y)) >= accuracy * len(y)
     wrong = wrong[torch.randperm(len(y), generator=generator(s.seed, "wrong"))].to(y.device)
 
@@ -80,6 +83,6 @@ def scores_of_known_outputs(s: Setup) -> list[tuple[float, float, float]]:
     scores = []
     for accuracy in (1.0, 0.85, 0.6, 0.0):
         rows = outputs_of_known_accuracy(s, accuracy)
-        metric = evaluate_on_val(s, FixedOutputs(rows), len(rows))
+        metric = evaluate_on_val(s, FixedOutputs(s, rows), len(rows))
         scores.append((accuracy, metric, s.score(rows, s.val_tensors[1])))
     return scores

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from recipe.checks.measurements.batch_capture import has_numeric_inputs
 from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 
 MAX_FEATURES = 1024  # in which distances are measured
@@ -31,17 +32,16 @@ def nearest(queries: Tensor, among: Tensor, k: int = 1, same_rows: bool = False)
 @measured_once
 def standardised_vectors(s: Setup) -> tuple[Tensor, Tensor]:
     """(train, val) as feature vectors, each column divided by its standard deviation over train; of tokens, TF-IDF."""
-    if not has_numeric_inputs(s) and s.train_tensors[0].ndim == 2:
-        return _tf_idf(s.train_tensors[0], s.val_tensors[0])
-    train, val = feature_vectors(s.train_tensors[0]), feature_vectors(s.val_tensors[0])
+    inputs, of_val = main(s.train_tensors[0]), main(s.val_tensors[0])
+    if not has_numeric_inputs(s) and inputs.ndim == 2:
+        return _tf_idf(inputs, of_val)
+    train, val = feature_vectors(inputs), feature_vectors(of_val)
     width = min(train.shape[1], val.shape[1])
     train, val = train[:, :width], val[:, :width]
     mean, spread = train.mean(0), train.std(0)
     # pixels share a unit; each column of a table has another
-    if s.train_tensors[0].ndim == 2:
-        spread = spread.clamp_min(1e-3 * spread.max().item() + 1e-12)
-    else:
-        spread = spread.mean() + 1e-12
+    table = inputs.ndim == 2
+    spread = spread.clamp_min(1e-3 * spread.max().item() + 1e-12) if table else spread.mean() + 1e-12
     return ((train - mean) / spread).nan_to_num(), ((val - mean) / spread).nan_to_num()
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.parts import main
 from recipe.checks.setup import Setup
 
 LEAST = 0.1  # of the sequences end with it
@@ -20,7 +21,7 @@ def padding_index(s: Setup) -> int | None:
 
     None where the inputs are not sequences of tokens, and where no token does.
     """
-    x = s.train_tensors[0]
+    x = main(s.train_tensors[0])
     if x.is_floating_point() or x.ndim != 2 or x.shape[1] < 2:
         return None
     embeddings = [m for m in s.new_model().modules() if isinstance(m, nn.Embedding)]

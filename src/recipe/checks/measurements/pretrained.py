@@ -98,7 +98,7 @@ def entering(s: Setup) -> Tensor | None:
 
     hook = part.module(model).register_forward_pre_hook(note)
     with torch.no_grad(), contextlib.suppress(_Enough):
-        model(s.sample[0][:EXAMPLES])
+        s.forward(model, s.sample[0][:EXAMPLES])
     hook.remove()
     x = seen[0] if seen else None
     return x if isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] == 3 and x.is_floating_point() else None

@@ -66,7 +66,7 @@ def entering_tokens(s: Setup) -> EnteringTokens | None:
     hooks = [m.register_forward_pre_hook(note_mask, with_kwargs=True) for m in body.modules()]
     hooks.append(embedding.register_forward_pre_hook(note_ids))
     with torch.no_grad(), contextlib.suppress(_Enough):
-        model(s.sample[0][:TEXTS])
+        s.forward(model, s.sample[0][:TEXTS])
     for hook in hooks:
         hook.remove()
     if not ids or ids[0].ndim != 2 or ids[0].is_floating_point():

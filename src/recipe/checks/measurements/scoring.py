@@ -4,11 +4,13 @@ import torch
 from torch import Tensor
 
 from recipe.checks import target_kinds
+from recipe.checks.parts import Rows, main
 from recipe.checks.setup import Setup
 
 
-def agreement(s: Setup, outputs: Tensor, y: Tensor) -> float:
+def agreement(s: Setup, outputs: Rows, y: Rows) -> float:
     """Accuracy; for regression the rank correlation, because a loss may be defined on the logarithm of the target."""
+    outputs, y = main(outputs), main(y)
     return target_kinds.ranks_agree(outputs, y) if s.kind == "regression" else s.score(outputs, y)
 
 

@@ -12,7 +12,9 @@ from torch.utils.hooks import RemovableHandle
 
 from recipe.checks import answers
 from recipe.checks.examples import MapDataset
+from recipe.checks.measurements.batch_capture import on_entry
 from recipe.checks.measurements.measured_once import measured_once
+from recipe.checks.parts import targets_of
 from recipe.checks.scheduler import step_scheduler
 from recipe.checks.setup import Setup
 from recipe.rng import seeded
@@ -43,16 +45,21 @@ class ShortRun:
 
 
 class RecordedLoader(DataLoader):
-    """A loader that calls note(name, examples) for each batch, and note(name, None) at the start of each pass."""
+    """A loader that calls note(name, examples) for each batch, and note(name, None) at the start of each pass.
 
-    def record(self, name: str, note: Callable[[str, int | None], None]) -> "RecordedLoader":
-        self.name, self.note = name, note
+    count: of the examples of a batch.
+    """
+
+    def record(
+        self, name: str, note: Callable[[str, int | None], None], count: Callable[[Any], int]
+    ) -> "RecordedLoader":
+        self.name, self.note, self.count = name, note, count
         return self
 
     def __iter__(self):
         self.note(self.name, None)
         for batch in super().__iter__():
-            self.note(self.name, len(batch[-1]))
+            self.note(self.name, self.count(batch))
             yield batch
 
 
@@ -63,11 +70,12 @@ def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader,
     val: list[float] = []
     model.train()  # once: code that leaves it in eval mode has to put it back
     for epoch in range(epochs):
-        for x, y in train_loader:
+        for batch in train_loader:
+            x, y = s.unpacked(batch)
             if len(y) == 1 and len(train_loader) > 1 and s.batch_size > 1:
                 continue  # batch norm cannot use one example
             lrs.append(optimizer.param_groups[0]["lr"])
-            losses.append(float(s.train_step(model, optimizer, x.to(s.device), y.to(s.device), s.loss)))
+            losses.append(float(s.train_step(model, optimizer, x, y, s.loss)))
             if scheduler is not None and s.schedule_per == "step":
                 step_scheduler(scheduler, losses[-1])
         if scheduler is not None and s.schedule_per == "epoch":
@@ -83,8 +91,12 @@ def run_training(s: Setup, *, seed: int | None = None, augmented: bool = True, z
     model = s.new_model(seed)
     run = ShortRun(model, {n: t.detach().clone() for n, t in model.state_dict().items()}, s.epochs)
     recorder = _Recorder(s, run)
-    train_loader = _loader(s, seed, s.training_set(augmented, zeros), s.shuffle).record("train", recorder.batch)
-    val_loader = _loader(s, seed, s.validation_set(zeros), False).record("val", recorder.batch)
+
+    def count(batch: Any) -> int:
+        return len(targets_of(s.form.split(batch)[1]))
+
+    train_loader = _loader(s, seed, s.training_set(augmented, zeros), s.shuffle).record("train", recorder.batch, count)
+    val_loader = _loader(s, seed, s.validation_set(zeros), False).record("val", recorder.batch, count)
     if s.fit is None and s.schedule is None:
         affordable = MAX_EXAMPLES // len(s.short_run_index)
         run.epochs = max(s.epochs, min(-(-MIN_STEPS // len(train_loader)), affordable))
@@ -135,7 +147,7 @@ class _Recorder:
         layers = mode_dependent_layers(self.setup, model)
         return [
             optimizer.register_step_pre_hook(self.step),
-            model.register_forward_pre_hook(self.forward),
+            on_entry(self.setup, model, self.forward),
             *(layer.register_forward_pre_hook(self.mode_of(name)) for name, layer in layers),
         ]
 
@@ -158,9 +170,9 @@ class _Recorder:
         # a forward pass without a step after it was an evaluation, with or without no_grad
         run.in_eval_mode.update(self.since_batch)
 
-    def forward(self, _, args) -> None:
+    def forward(self, x: Tensor) -> None:
         if torch.is_grad_enabled():
-            self.run.batches.add(args[0].detach().double().sum().item())
+            self.run.batches.add(x.detach().double().sum().item())
 
     def mode_of(self, name: str) -> Callable:
         def note_mode(module, args):

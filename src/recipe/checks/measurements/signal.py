@@ -12,11 +12,13 @@ from recipe.checks.measurements.best_loss import best_constant
 from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.measurements.neighbours import nearest, nearest_in_train, standardised_vectors
 from recipe.checks.measurements.short_run import short_run, short_run_on_zeros
+from recipe.checks.parts import Rows, blind, main
 from recipe.checks.setup import Setup
 from recipe.checks.target_columns import target_columns
 from recipe.metrics import power
 from recipe.metrics.power import Estimate
 from recipe.rng import generator
+from recipe.verdict import DoesNotApply
 
 STRONG = 0.15  # neighbour agreement from which on a trained model must predict the label as well
 PERMUTATIONS = 60
@@ -37,9 +39,9 @@ class ValLosses:
     constant: Tensor
 
 
-def _per_example(s: Setup, outputs: Tensor, y: Tensor) -> Tensor:
+def _per_example(s: Setup, outputs: Rows, y: Rows) -> Tensor:
     with torch.no_grad():
-        return torch.stack([s.loss(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).double()
+        return torch.stack([s.loss_of(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]).double()
 
 
 @measured_once
@@ -56,7 +58,7 @@ def losses_on_val(s: Setup) -> ValLosses:
     return ValLosses(
         own=_per_example(s, own, y),
         others=_per_example(s, others, y),
-        zeros=_per_example(s, s.outputs(short_run_on_zeros(s).model, torch.zeros_like(x)), y),
+        zeros=_per_example(s, s.outputs(short_run_on_zeros(s).model, blind(x)), y),
         constant=_per_example(s, prior.expand(len(y), *s.output_shape), y),
     )
 
@@ -73,9 +75,12 @@ def columns_may_be_uninformative(s: Setup) -> bool:
 
     False where nearest neighbours predict the label.
     """
-    if not has_numeric_inputs(s) or s.train_tensors[0].ndim != 2 or s.kind == "sequence":
+    try:
+        if not has_numeric_inputs(s) or main(s.train_tensors[0]).ndim != 2 or s.kind == "sequence":
+            return False
+        signal = neighbour_agreement(s)
+    except DoesNotApply:  # no table, or no labels of one kind
         return False
-    signal = neighbour_agreement(s)
     return not signal.value - signal.margin(3.0) > STRONG
 
 
@@ -99,7 +104,7 @@ def neighbour_agreement(s: Setup, rows: int = 0) -> Estimate:
     permutations of the labels (Good 2005, Permutation, parametric and bootstrap tests of hypotheses): votes of
     neighbours depend on each other.
     """
-    return _with_permutation_error(s, s.train_tensors[1].roll(rows, 0), nearest_in_train(s)["train"][1])
+    return _with_permutation_error(s, main(s.train_tensors[1]).roll(rows, 0), nearest_in_train(s)["train"][1])
 
 
 @measured_once
@@ -108,7 +113,7 @@ def neighbour_agreement_in_val(s: Setup) -> Estimate:
     val = standardised_vectors(s)[1]
     if len(val) < 6:
         return Estimate(0.0, math.inf, len(val))
-    return _with_permutation_error(s, s.val_tensors[1], nearest(val, val, 5, same_rows=True)[1])
+    return _with_permutation_error(s, main(s.val_tensors[1]), nearest(val, val, 5, same_rows=True)[1])
 
 
 def _with_permutation_error(s: Setup, y: Tensor, near: Tensor) -> Estimate:

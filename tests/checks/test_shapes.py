@@ -1,0 +1,157 @@
+"""Trainings of other shapes than a pair of tensors: each runs, closes no gate, and the planted bug closes its own."""
+
+import pytest
+import torch
+from checks.shapes import SHAPES, Rows, adam, digits
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from recipe import RecipeError, Setup, examine
+
+LONG = {"gradients_are_fresh", "outputs_are_not_squashed", "loss_wants_the_targets"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_healthy_training_of_another_shape_closes_no_gate(name):
+    report = examine(SHAPES[name].setup(0, False))
+    assert report.failed == [], str(report)
+    assert sum(v.verdict == "pass" for v in report.verdicts) > 15
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if s.gate in LONG else n for n, s in SHAPES.items()]
+)
+def test_a_bug_in_a_training_of_another_shape_closes_its_gate(name):
+    shape = SHAPES[name]
+    healthy, broken = (examine(shape.setup(0, bug), only=(shape.gate,))[shape.gate] for bug in (False, True))
+    assert healthy.verdict == "pass", healthy
+    assert broken.closes
+    assert shape.hint in broken.hint
+
+
+# ---- what is read from a batch -----------------------------------------------------------------------------------
+
+
+def net():
+    return nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+
+
+def on(train, **changes):
+    options = {"model": net, "loss": nn.CrossEntropyLoss(), "optimizer": adam(1e-2), "train": train, "val": train}
+    return Setup(**(options | changes))
+
+
+def images():
+    x, y = digits()
+    return x[:64], y[:64]
+
+
+def test_the_index_of_an_example_is_no_target():
+    x, y = images()
+    s = on(TensorDataset(x, y, torch.arange(64)))
+    assert s.form.pair
+    assert s.train_tensors[1].equal(y)
+    assert len(s.train_for(2)[1]) == 2
+
+
+def test_a_batch_keeps_its_form_on_the_way_to_the_users_code():
+    setup = SHAPES["mapping_of_inputs"].setup(0, False)
+    x, y = setup.batch(5)
+    (batch,) = setup.loader_of(x, y, 5)
+    assert list(batch) == ["input_ids", "attention_mask", "labels"]
+    assert batch["labels"].equal(y)
+    for blind in (False, True):
+        batch = next(iter(setup.loader(setup.training_set(zeros=blind))))
+        assert list(batch) == ["input_ids", "attention_mask", "labels"]
+        assert bool(batch["input_ids"].any()) is not blind
+        assert len(batch["labels"]) == 32
+
+
+def test_parts_are_indexed_together_and_the_mask_is_not_what_checks_compute_with():
+    setup = SHAPES["tokens_and_mask"].setup(0, False)
+    x = setup.train_tensors[0]
+    (ids, mask), few = x.given, x[torch.tensor([3, 1])]
+    assert x.main is ids
+    assert len(few) == 2
+    assert few.given[0].equal(ids[[3, 1]])
+    assert few.given[1].equal(mask[[3, 1]])
+
+
+def test_what_the_user_says_of_a_batch_counts():
+    x, y = images()
+    rows = Rows(lambda x, y: {"image": x, "digit": y}, x, y)
+    with pytest.raises(RecipeError, match=r"a batch has image, digit, and none of them is called labels, .*unpack="):
+        examine(on(rows), only=("inputs_are_finite",))
+    for unpack in ("digit", lambda batch: (batch["image"], batch["digit"])):
+        s = on(rows, unpack=unpack)
+        assert s.train_tensors[1].equal(y)
+        assert examine(s, only=("inputs_are_finite", "the_optimizer_steps", "beats_a_blind_model")).failed == []
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def forward(self, x):
+        return {"coarse": 0 * self.net(x), "scores": self.net(x)}
+
+
+def test_the_output_that_is_meant_can_be_named():
+    s = on(TensorDataset(*images()), model=Twice, output="scores")
+    x, _ = s.batch(4)
+    model = s.new_model()
+    assert s.forward(model, x).equal(model(x)["scores"])
+    assert on(TensorDataset(*images()), model=Twice, output=lambda out: out["scores"]).kind == "classification"
+
+
+def test_where_time_and_classes_are_as_many_the_loss_tells_which_is_which():
+    x = torch.randn(40, 5, 7)
+    y = torch.randint(0, 5, (40, 5))
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(7, 5)
+
+        def forward(self, x):
+            return self.head(x)
+
+    def last(z, y):
+        return F.cross_entropy(z.flatten(0, 1), y.flatten())
+
+    assert not on(TensorDataset(x, y), model=Last, loss=last).output_form.classes_second
+    assert on(TensorDataset(x, y), model=Last, loss=F.cross_entropy).output_form.classes_second
+
+
+def test_a_loss_of_the_models_own_that_is_unusual_must_be_given():
+    class Cubed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net()
+
+        def forward(self, x, labels=None):
+            logits = self.net(x)
+            return {"loss": None if labels is None else F.cross_entropy(logits, labels) ** 3, "logits": logits}
+
+    rows = Rows(lambda x, y: {"x": x, "labels": y}, *images())
+    with pytest.raises(RecipeError, match=r"the model computes a loss that is none of cross-entropy, .*recipe.watch"):
+        examine(on(rows, model=Cubed, loss=None), only=("inputs_are_finite",))
+
+
+def test_what_cannot_be_handed_in_is_refused_with_the_way_out():
+    x, y = images()
+    with pytest.raises(RecipeError, match=r"cannot take inputs \(2, 64\) of torch.uint8.*recipe.watch"):
+        examine(on(TensorDataset((x * 16).to(torch.uint8), y)), only=("inputs_are_finite",))
+
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(zip(x, y, strict=True))
+
+    with pytest.raises(RecipeError, match=r"it is a Stream. .*recipe.watch"):
+        on(DataLoader(Stream(), 8))
+    boxes = [(image, {"boxes": [1, 2, 3][: 1 + i % 3]}) for i, image in enumerate(x)]
+    with pytest.raises(RecipeError, match=r"recipe.watch"):
+        examine(on(boxes), only=("inputs_are_finite",))
