@@ -105,6 +105,7 @@ RUN = {
     "test_training.py": ["-m", "pytest", "-q", "-p", "no:cacheprovider"],
     "lanes.py": [],
     "train.py": [],
+    "test_gates.py": ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "recipe.pytest_plugin"],
 }  # name -> arguments
 OWN_PARTS = ROOT / "examples/own_parts"  # run by the pipeline in tests/pipeline/test_plugin.py
 
@@ -131,6 +132,11 @@ def test_no_python_block_is_left_out():
 @pytest.mark.slow
 def test_the_documented_pytest_passes(tmp_path):
     assert "1 passed" in _run(_named("test_training.py"), tmp_path)
+
+
+@pytest.mark.slow
+def test_the_documented_training_is_a_test_per_check(tmp_path):
+    assert re.search(r"^\d\d passed, \d\d skipped", _run(_named("test_gates.py"), tmp_path), re.MULTILINE)
 
 
 @pytest.mark.slow

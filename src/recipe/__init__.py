@@ -8,12 +8,13 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-__all__ = ["Declare", "RecipeError", "Setup", "examine", "watch"]
+__all__ = ["Declare", "RecipeError", "Setup", "examine", "training", "watch"]
 _MODULES = {
     "Declare": "recipe.checks.declare",
     "RecipeError": "recipe.errors",
     "Setup": "recipe.checks.setup",
     "examine": "recipe.checks.examine",
+    "training": "recipe.pytest_plugin",
     "watch": "recipe.watching.watch",
 }
 

@@ -4,7 +4,9 @@
 
 import argparse
 import importlib
+import inspect
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # these import torch
     from recipe.checks.setup import Setup
     from recipe.serve.predict import Prediction
     from recipe.tasks.answers import Answers
+    from recipe.verdict import Verdict
 
 DECISIONS = "decisions.csv"
 SYSTEM = "runs/ensemble/system"
@@ -35,6 +38,9 @@ def main(words: list[str] | None = None) -> int:
     command.add_argument("--only", action="append", default=[], metavar="CHECK,...", help="run these checks alone")
     command.add_argument("--skip", action="append", default=[], metavar="CHECK,...", help="leave these checks out")
     command.add_argument("--list", action="store_true", help="list the checks and what each claims, and stop")
+    command.add_argument("--json", metavar="FILE", help="also write the verdicts as JSON")
+    command.add_argument("--junit", metavar="FILE", help="also write them as JUnit's XML, a test per check")
+    command.add_argument("--github", action="store_true", help="also print annotations for a workflow of GitHub")
     command.set_defaults(does=lambda given: _list_checks() if given.list else _examine(given))
     command = commands.add_parser("decide", help="check lines for decisions.csv, and add them", allow_abbrev=False)
     command.add_argument(
@@ -180,9 +186,12 @@ def _examine(given: argparse.Namespace) -> int:
     from recipe import verdict
     from recipe.checks.examine import examine
 
-    started = time.monotonic()
+    started = ended = time.monotonic()
+    seconds: dict[str, float] = {}
 
     def progress(v: verdict.Verdict) -> None:
+        nonlocal ended
+        seconds[v.check], ended = time.monotonic() - ended, time.monotonic()
         print(f"  {v.mark:<9}  {v.check:<36} {v.shown[:24]:>24}  {v.bound[:60]}".rstrip(), flush=True)
 
     only, skip = (tuple(n for part in words for n in part.split(",") if n) for words in (given.only, given.skip))
@@ -197,7 +206,32 @@ def _examine(given: argparse.Namespace) -> int:
     held = sum(v.verdict == "pass" for v in report.verdicts)
     ran = sum(v.verdict != "skip" for v in report.verdicts)
     print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")
+    _write_reports(given, report.verdicts, seconds)
     return 1 if report.failed else 0
+
+
+def _write_reports(given: argparse.Namespace, verdicts: "list[Verdict]", seconds: dict[str, float]) -> None:
+    from recipe.checks import reports
+    from recipe.files import write_text
+
+    if given.json:
+        write_text(given.json, reports.as_json(verdicts, given.setup))
+    if given.junit:
+        write_text(given.junit, reports.as_junit(verdicts, given.setup, seconds))
+    if given.github:
+        print(*reports.as_annotations(verdicts, *_place(given.setup)), sep="\n")
+
+
+def _place(setup: str) -> tuple[str, int]:
+    """(file, line) of what `module:name` names; of an object, of the line that first assigns to it."""
+    module_name, _, name = setup.partition(":")
+    module = sys.modules[module_name]
+    file = os.path.relpath(module.__file__ or "")
+    code = getattr(inspect.unwrap(getattr(module, name)), "__code__", None)
+    if code is not None:
+        return file, code.co_firstlineno
+    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    return file, next((i for i, line in enumerate(lines, 1) if re.match(rf"{re.escape(name)}\s*[:=]", line)), 1)
 
 
 def load(place: str) -> "Setup":

@@ -87,7 +87,7 @@ def test_what_the_user_says_of_a_batch_counts():
     for unpack in ("digit", lambda batch: (batch["image"], batch["digit"])):
         s = on(rows, unpack=unpack)
         assert s.train_tensors[1].equal(y)
-        assert examine(s, only=("inputs_are_finite", "the_optimizer_steps", "beats_a_blind_model")).failed == []
+        assert examine(s, only=("inputs_are_finite", "the_optimizer_steps", "steps_follow_the_gradient")).failed == []
 
 
 class Twice(nn.Module):

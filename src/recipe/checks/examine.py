@@ -74,6 +74,13 @@ class Examination:
             raise RecipeError(f"{len(self.failed)} gate(s) closed\n{self}")
 
 
+def chosen(only: Iterable[str] = (), skip: Iterable[str] = ()) -> list[str]:
+    """The names of the checks that run, in order. Raises RecipeError for a name that is not a check's."""
+    only, skip = tuple(only), tuple(skip)
+    verdict.validate(CHECKS, {name: {} for name in (*only, *skip)}, {}, "examine")
+    return [name for name in CHECKS if (not only or name in only) and name not in skip]
+
+
 def examine(
     setup: Setup, *, only: Iterable[str] = (), skip: Iterable[str] = (), limits: dict | None = None,
     where: str = "limits", known: dict | None = None, progress: Callable[[Verdict], None] = lambda v: None,
@@ -83,15 +90,13 @@ def examine(
     only, skip: names of checks. limits: {check: {limit: value}}, as in conf. Raises RecipeError for a name that is
     not a check's, and where a part of the set-up cannot be used at all.
     """
-    only, skip = tuple(only), tuple(skip)
-    verdict.validate(CHECKS, {name: {} for name in (*only, *skip)}, {}, "examine")
-    chosen = {n: check for n, check in CHECKS.items() if (not only or n in only) and n not in skip}
+    checks = {name: CHECKS[name] for name in chosen(only, skip)}
     verdict.validate(known or CHECKS, limits or {}, setup.waive, where)
     # the verdicts do not depend on what the caller drew before, and the caller's random state is kept
     with seeded(setup.seed, "examine"):
         try_one_batch(setup)
         return Examination(
             verdict.run(
-                chosen, setup, limits=limits, waive=setup.waive, where=where, known=known or CHECKS, progress=progress
+                checks, setup, limits=limits, waive=setup.waive, where=where, known=known or CHECKS, progress=progress
             )
         )
