@@ -55,6 +55,16 @@ def test_a_ladder_grows_no_further_than_its_multiplications_allow():
     assert "width 8 is not tried" in run.messages[-1]
 
 
+def test_a_linear_head_is_trained_for_longer_until_it_overfits():
+    head = {"model": {"_target_": "recipe.models.pretrained.pretrained", "width": 2, "depth": 0}}
+    cfg, run = OmegaConf.merge(config(), {"model": None}, head), SilentRun(Path())
+    models = ladder.train_ladder(cfg, noise(16), run, LEARNED)
+    assert {m.value for m in models} == {0}  # no hidden layer is tried
+    assert [m.trained.curve[-1]["epoch"] for m in models] == [20 * 2**n for n in range(len(models))]
+    assert len(models) > 1
+    assert [m.overfits for m in models] == [False] * (len(models) - 1) + [True]
+
+
 def test_a_ladder_that_learns_does_not_grow():
     assert [m.value for m in ladder.train_ladder(config(), noise(), SilentRun(Path()), 100.0)] == [2, 4]
 

@@ -80,7 +80,7 @@ def enough_loss(cfg: DictConfig, data: Data) -> float:
 
 def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[SizedModel]:
     """Trains one model per value of `cfg.ladder.key`, to a training loss below `enough` or for all passes, and larger
-    ones where none of them gets there; a linear model is trained for longer first.
+    ones where none of them gets there; a linear model is trained for longer first, until it overfits.
 
     Every configured model is trained, also those above the smallest that learns: that a larger model fits better is a
     claim. The largest are left out where the stage's budget has no room for them.
@@ -91,6 +91,8 @@ def train_ladder(cfg: DictConfig, data: Data, run: Run, enough: float) -> list[S
     models = _train(cfg, data, run, key, changes, enough)
     epochs = cfg.train.epochs
     while not any(m.learned(enough) for m in models) and isinstance(models[-1].value, int):
+        if key == DEPTH and models[-1].overfits:
+            break  # for longer, or with a hidden layer, it would only overfit more
         epochs *= 2
         same = key == DEPTH and epochs <= LONGER * cfg.train.epochs
         larger = {key: models[-1].value if same else max(1, 2 * models[-1].value), PASSES: epochs}
