@@ -210,7 +210,8 @@ def lane(cfg: DictConfig, data: Data, seed: int, changes: dict | None = None, **
         raise RecipeError("`train.mixup` mixes features, and not the inputs of `model.unfreeze`: set it to 0 there.")
     probe = round(cfg.model.probe * in_pass)
     head = replace(one, model=net.head, optimizer=optimizer(cfg, net.head), steps=probe, fold=data)
-    return replace(one, schedule=WarmedUp(one.schedule), fold=data.raw, probe=head if probe else None)
+    # few passes: one more over all of train would cost as much as a third of one of them
+    return replace(one, schedule=WarmedUp(one.schedule), whole=False, fold=data.raw, probe=head if probe else None)
 
 
 def schedule(cfg: DictConfig, steps: int) -> Schedule:

@@ -98,10 +98,10 @@ class Encoder:
         mask = torch.tensor([[1] * len(each) + [0] * (length - len(each)) for each in filled], device=device)
         on_gpu = device.type == "cuda"
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
-            return self._pooled(ids, mask)[: len(tokens)]
+            return self._pooled(mask, input_ids=ids)[: len(tokens)]
 
-    def _pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
-        last = self.net(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+    def _pooled(self, mask: Tensor, **inputs: Tensor) -> Tensor:
+        last = self.net(attention_mask=mask, **inputs).last_hidden_state.float()
         if self.pooling == "first":
             return last[:, 0]
         shares = mask[..., None] / mask.sum(1).clamp_min(1)[:, None, None]
@@ -110,12 +110,17 @@ class Encoder:
     def outputs(self, tokens: Tensor) -> Tensor:
         """(N, D) float32, with gradients where the network has them. tokens: (N, L) ids, NOTHING after the end of a
         text. Texts of like lengths are computed together, a few at a time, as far as the longest of them goes."""
-        lengths = (tokens != NOTHING).sum(1).clamp_min(1)
+        mask, words = (tokens != NOTHING).long(), tokens.clamp_min(0)
+        lengths = mask.sum(1).clamp_min(1)
         order = lengths.argsort(stable=True)
+        name, table = "input_ids", self.net.get_input_embeddings()  # type: ignore[operator]  # of transformers
+        if torch.is_grad_enabled() and table.weight.requires_grad:
+            # looked up once: each look-up has a gradient as large as the table, half of a MiniLM's weights
+            name, words = "inputs_embeds", table(words)
         parts = []
         for rows in order.split(AT_ONCE.get(tokens.device.type, AT_ONCE["cpu"])):
-            part = tokens[rows, : int(lengths[rows[-1]])]
-            parts.append(self._pooled(part.clamp_min(0), (part != NOTHING).long()))
+            longest = int(lengths[rows[-1]])
+            parts.append(self._pooled(mask[rows, :longest], **{name: words[rows, :longest]}))
         return torch.cat(parts)[order.argsort()]
 
 

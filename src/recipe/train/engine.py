@@ -35,7 +35,7 @@ def train(
     """Trains every lane; each is evaluated every `eval_every` steps, or as it says itself, first and last.
 
     Evaluation k is after round(k eval_every) steps, on the whole of val, and on a fixed sample of the training set; the
-    last one of a lane, or where its loss is below `enough`, on the whole of it.
+    last one of a lane, or where its loss is below `enough`, on the whole of it, unless the lane says otherwise.
 
     A lane ends after its steps, once its training loss is below `enough`, after `patience` evaluations without a new
     best one on val, or on a loss that is not finite: only that lane ends, and its result says why. metric: what curves
@@ -236,7 +236,7 @@ class _GroupTraining:
         lanes = [self.call.lanes[i] for i in self.alive]
         ending = [
             j for j, (lane, row) in enumerate(zip(lanes, rows, strict=True))
-            if row["step"] == lane.steps or row["train_loss"] < lane.enough
+            if lane.whole and (row["step"] == lane.steps or row["train_loss"] < lane.enough)
         ]  # fmt: skip
         if ending and self.sample is not self.train:
             whole = _rows(self._on_train(self.train))

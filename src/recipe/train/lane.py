@@ -47,6 +47,7 @@ class Lane:
     schedule: Schedule = CONSTANT  # factor of the learning rate
     eval_every: float | None = None  # steps between evaluations, also fractions; None: as the call of `train` has it
     precision: str = "float32"  # or "bfloat16": the forward pass by autocast; weights and updates stay float32
+    whole: bool = True  # whether the last evaluation is on the whole of train, or on the sample as those before it
     fold: Data | None = None  # of a cross-validation: its own train, val and metric in place of the call's
     probe: "Lane | None" = None  # of the head, a part of `model`: trained before it (Kumar et al. 2022)
     step: Callable | None = None  # user-defined: (model, optimizer, inputs, targets, loss) -> loss before the step
