@@ -1,9 +1,11 @@
 """Ensemble: average and calibrate what validation chooses, then read the test set once.
 
-Reads   runs/prepare/, runs/split/{train,val,test,folds}.csv, runs/baseline/baselines/, runs/tune/{best,finished}.yaml
+Reads   runs/prepare/, runs/split/{train,val,test,folds}.csv, runs/baseline/baselines/,
+        runs/regularize/trainings/, runs/tune/{best,finished}.yaml
 Writes  runs/ensemble/{members/,choice.yaml,system/,report.json,mispredictions.html,suspects.csv}, tables and figures
 """
 
+from recipe.experiment.saved import TRAININGS, read_trainings
 from recipe.files import read_yaml
 from recipe.stages.ensemble import captions, checks, figures, final_system, member_weights, mispredictions, results
 from recipe.stages.ensemble.distillation import distil
@@ -17,7 +19,8 @@ from recipe.verdict import checks_of
 @stage("ensemble", checks_of(checks))
 def main(cfg, run):
     data = load_data(run, folds=True)
-    pool = train_pool(cfg, data, read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml"), run)
+    best, finished = read_yaml("runs/tune/best.yaml"), read_yaml("runs/tune/finished.yaml")
+    pool = train_pool(cfg, data, best, finished, run, read_trainings(TRAININGS, best, data.objective))
     weights = member_weights.choose(data.task, pool, data.actual_held_out, run.out / "choice.yaml")
     trusted = final_system.save(cfg, data, pool, weights, run)
     extended, student = extend_training(cfg, data, pool[0], run), distil(cfg, data, pool, weights, run)
@@ -27,12 +30,13 @@ def main(cfg, run):
     results.write_tables(run.out, tested)
     figures.draw(run.out, tested, data, test)
     final = final_system.load_and_log(cfg, run, trusted)
+    known = results.fine_tuned_predictions(tested, final.system)
     return Report(
         results.metrics(tested),
         run.judge(checks, results.evidence(data, test, tested, final.predictions(test))),
         results.predictions(tested), captions.EVIDENCE, captions.figure_captions(tested), results.scores(tested),
         captions.summary(tested),
-        [*captions.findings(tested), mispredictions.write(run, final, data, test)], metric=data.metric,
+        [*captions.findings(tested), mispredictions.write(run, final, data, test, known)], metric=data.metric,
     )  # fmt: skip
 
 

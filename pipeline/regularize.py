@@ -1,7 +1,7 @@
 """Regularize: which changes help on validation, by more than seed noise? And what would more data do?
 
 Reads   runs/prepare/, runs/split/{train,val,folds}.csv, runs/baseline/exact.json, runs/overfit/best.yaml
-Writes  runs/regularize/best.yaml, steps.csv, learning_curve.csv, activations.csv, report.json, figures
+Writes  runs/regularize/best.yaml, trainings/, steps.csv, learning_curve.csv, activations.csv, report.json, figures
 """
 
 from recipe.checks.examine import CHECKS
@@ -23,6 +23,7 @@ def main(cfg, run):
     result = ablation.run_ablation(cfg, data, base, run, closed_gates, budget)
     diagnosed = diagnostics.diagnose(cfg, data, result.accepted)
     write_yaml(run.out / "best.yaml", result.changes)
+    ablation.save_dear_trainings(cfg, data, result, run.out / "trainings")
     write_csv(run.out / "steps.csv", ablation.table(result))
     write_csv(run.out / "learning_curve.csv", learning_curve.rows(curves), learning_curve.COLUMNS)
     write_csv(run.out / "activations.csv", [a.row() for a in diagnosed.activations], diagnostics.COLUMNS)

@@ -11,6 +11,7 @@ import torch
 from backbones import SMALL, random_encoder, random_weights
 from clone import ROOT
 from omegaconf import OmegaConf
+from safetensors.torch import load_file
 from sources import CONFIG, Set, stored
 
 from recipe import verdict
@@ -18,13 +19,13 @@ from recipe.config.compose import compose
 from recipe.data.batches import load as load_data
 from recipe.data.batches import read_test
 from recipe.errors import RecipeError
-from recipe.experiment import arms, build
+from recipe.experiment import arms, build, saved
 from recipe.experiment.budget import Budget, cost_of
 from recipe.files import read_yaml, write_csv, write_json
 from recipe.models.fine_tuned import DECAY, HEAD, FineTuned, layers
 from recipe.serve import system
 from recipe.stages.embed.embed import embed
-from recipe.stages.ensemble.members import predictions, saved_predictions
+from recipe.stages.ensemble.members import predictions, saved_predictions, train_pool
 from recipe.stages.ensemble.mispredictions import predict_split
 from recipe.stages.regularize import ablation, diagnostics
 from recipe.stages.splits import data_of
@@ -386,6 +387,59 @@ def test_its_head_is_diagnosed(made):
     assert math.isfinite(diagnosed.error)
 
 
+# ---- the ensemble ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def accepted(made, tmp_path):
+    """(its changes, the trainings of three seeds as regularize saves them)"""
+    changes = {"model.unfreeze": "all", "train.epochs": 1.0}
+    arm = arms.train_arms(made.cfg, made.data, {"all": changes}, Silent(made.root), seeds=[0, 1, 2])["all"]
+    saved.save_trainings(tmp_path / "trainings", arm, [0, 1, 2, 3])
+    return changes, tmp_path / "trainings", arm
+
+
+def pool_of(made, tmp_path, changes, trainings, **budget):
+    run, notes = Silent(made.root), []
+    run.out, run.note = tmp_path, notes.append
+    cfg = OmegaConf.merge(made.cfg, {"members": 4, "top": 0, **budget})
+    (tmp_path / "members").mkdir(exist_ok=True)
+    return train_pool(cfg, made.data, changes, [], run, saved.read_trainings(trainings, changes)), notes
+
+
+def test_without_room_for_new_ones_the_members_are_those_of_regularize(made, tmp_path, accepted, monkeypatch):
+    changes, trainings, arm = accepted
+    trained_here = []
+    monkeypatch.setattr(build, "train", lambda cfg, data, lanes, *rest: trained_here.extend(lanes) or [])
+    pool, notes = pool_of(made, tmp_path, changes, trainings, budget=1.0)
+    assert [member.seed for member in pool] == [0, 1, 2]
+    assert trained_here == []
+    for member, lane in zip(pool, arm.lanes, strict=True):
+        assert not moved(load_file(tmp_path / member.files[0]), lane.last)
+        assert member.rows() == [lane.curve[-1]]
+        again = saved_predictions(made.cfg, made.data, changes, tmp_path / member.files[0], made.data.val)
+        torch.testing.assert_close(member.p_val, again, atol=1e-6, rtol=0)
+    assert "3 members are trainings of regularize" in notes[-1]
+
+
+def test_new_members_come_first_where_the_budget_has_room(made, tmp_path, accepted):
+    changes, trainings, _ = accepted
+    each = cost_of(made.cfg, made.data, changes)
+    pool, notes = pool_of(made, tmp_path, changes, trainings, budget=2.5 * each)
+    assert [member.seed for member in pool] == [0, 1, 50, 51]
+    assert "2 members are trainings of regularize" in notes[-1]
+    pool, notes = pool_of(made, tmp_path, changes, trainings)
+    assert [member.seed for member in pool] == [50, 51, 52, 53]
+    assert notes == [""]
+
+
+def test_trainings_of_another_recipe_are_no_members(made, tmp_path, accepted):
+    changes, trainings, _ = accepted
+    assert saved.read_trainings(trainings, changes | {"optimizer.lr": 0.1}) == {}
+    known = saved.read_trainings(trainings, changes)
+    assert list(known) == [0, 1, 2]
+
+
 # ---- the system --------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +460,9 @@ def test_a_saved_system_predicts_what_was_evaluated(made, tmp_path):
     torch.testing.assert_close(loaded.predict(inputs), on_test.mean(0), atol=1e-5, rtol=0)
     of_page = predict_split(loaded, "test", made.test, made.data)
     torch.testing.assert_close(of_page.p, on_test.mean(0), atol=1e-5, rtol=0)
+    known = predict_split(loaded, "test", made.test, made.data, on_test)
+    torch.testing.assert_close(known.p, of_page.p, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(known.agreement, of_page.agreement)
     damaged = (tmp_path / "system/members/0.safetensors").read_bytes()
     (tmp_path / "system/members/0.safetensors").write_bytes(damaged[:-1] + b"x")
     with pytest.raises(RecipeError, match=r"members/0\.safetensors"):

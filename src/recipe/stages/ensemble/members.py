@@ -8,6 +8,7 @@ Predictive inference with the jackknife+).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.budget import budget_of
+from recipe.formatting import count
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
 from recipe.train.checkpoint import load_weights, save_weights
@@ -55,26 +57,32 @@ def configurations(best: dict, finished: list[dict], top: int) -> dict[str, dict
     return {BEST: best} | {f"trial {n}": changes for n, changes in enumerate(others[:top], 1)}
 
 
-def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], run: Run) -> list[Member]:
+def train_pool(
+    cfg: DictConfig, data: Data, best: dict, finished: list[dict], run: Run,
+    trainings: Mapping[int, Trained] | None = None,
+) -> list[Member]:  # fmt: skip
     """`cfg.members` seeds of the best configuration, then one of each other; writes weights to run.out/members/.
 
     best: its changes; finished: the changes of all that the search trained to their end, the best first. None of the
     seeds has chosen a configuration. A training that was lost is left out, with a message. With folds there are about
-    as many networks as without, and so fewer members; of the best configuration two at least.
+    as many networks as without, and so fewer members; of the best configuration two at least. trainings: {seed: of the
+    best configuration}, by which it was chosen. They are members where the budget has no room for as many new ones.
     """
     parts = data.parts
-    members, top = (math.ceil(number / len(parts)) for number in _within_budget(cfg, data, best, run))
-    members = max(LEAST, members)
+    known = {} if data.folds else dict(trainings or {})
+    new, top = (math.ceil(number / len(parts)) for number in _within_budget(cfg, data, best, run, len(known)))
+    known = dict(list(known.items())[: cfg.members - new])
+    members = max(LEAST, new + len(known))
     arms = configurations(best, finished, top)
     pairs = [(BEST, best)] * members + [(name, changes) for name, changes in arms.items() if name != BEST]
-    seeds = [100 * cfg.seed + 50 + i for i in range(len(pairs) * len(parts))]
+    seeds = [*known, *(100 * cfg.seed + 50 + i for i in range(len(pairs) * len(parts) - len(known)))]
     changes_of = [changes for _, changes in pairs for _ in parts]
     fold_of = [fold for _ in pairs for fold in data.folds or (None,)]
     lanes = [
         build.lane(cfg, fold or data, seed, changes, fold=fold)
         for seed, changes, fold in zip(seeds, changes_of, fold_of, strict=True)
     ]
-    trained = build.train(cfg, data, lanes, run, "members")
+    trained = [*known.values(), *build.train(cfg, data, lanes[len(known) :], run, "members")]
     pool: list[Member] = []
     for n, (arm, changes) in enumerate(pairs):
         early, its = stops_early(cfg, changes), range(n * len(parts), (n + 1) * len(parts))
@@ -105,16 +113,26 @@ def train_pool(cfg: DictConfig, data: Data, best: dict, finished: list[dict], ru
     return pool
 
 
-def _within_budget(cfg: DictConfig, data: Data, best: dict, run: Run) -> tuple[int, int]:
-    """Trainings of the best configuration, and other configurations, as many as the stage's budget has room for."""
+def _within_budget(cfg: DictConfig, data: Data, best: dict, run: Run, known: int) -> tuple[int, int]:
+    """New trainings of the best configuration, and other configurations, as many as the stage's budget has room for.
+
+    known: trainings of the best configuration that there are; they make up for new ones.
+    """
     budget = budget_of(cfg, data, best)
-    members = budget.number(cfg.members, budget.training, 1.0, LEAST)
-    top = budget.number(members + cfg.top, budget.training, 1.0, members) - members
-    for kept, all_, what in ((members, cfg.members, "members"), (top, cfg.top, "other configurations")):
+    new = budget.number(cfg.members, budget.training, 1.0, max(0, LEAST - known))
+    top = budget.number(new + cfg.top, budget.training, 1.0, new) - new
+    reused = min(known, cfg.members - new)
+    for kept, all_, what in ((new + reused, cfg.members, "members"), (top, cfg.top, "other configurations")):
         if kept < all_:
             budget.left_out.append(f"{all_ - kept} of {all_} {what}")
     run.note(budget.sentence("ensemble"))
-    return members, top
+    if reused:
+        run.note(
+            f"{count(reused, 'member')} {'is a training' if reused == 1 else 'are trainings'} of regularize, since the "
+            "budget has no room for new ones. They helped to choose the recipe on validation, so that scores there are "
+            "a little too good; those on test are not."
+        )
+    return new, top
 
 
 def count_seeds(pool: list[Member]) -> int:

@@ -6,9 +6,10 @@ and train of the page are those of the first fold, predicted by its networks, an
 doubted in every fold, each by the networks that were not trained on it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -68,11 +69,16 @@ class SplitPredictions:
         return contradicted[np.argsort(-self.loss[contradicted], kind="stable")]
 
 
-def write(run: Run, final: FinalSystem, data: Data, test: Split) -> str:
-    """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt."""
+def write(
+    run: Run, final: FinalSystem, data: Data, test: Split, known: Mapping[str, Tensor] = MappingProxyType({})
+) -> str:  # fmt: skip
+    """Writes mispredictions.html and suspects.csv; gives a sentence on the labels that are in doubt.
+
+    known: {split: each member's predictions (M, N, K)}, which need not be computed again.
+    """
     whole, first = final.system, final.system.of_fold(0)
     predicted = [
-        predict_split(whole if name == "test" else first, name, split, data)
+        predict_split(whole if name == "test" else first, name, split, data, known.get(name))
         for name, split in splits(data, test).items()
     ]
     each_fold = [predict_split(whole.of_fold(k), "val", fold.val, data) for k, fold in enumerate(data.folds)]
@@ -87,12 +93,11 @@ def splits(data: Data, test: Split) -> dict[str, Split]:
     return {"val": data.val, "test": test, "train": data.train}
 
 
-def predict_split(system: System, name: str, split: Split, data: Data) -> SplitPredictions:
+def predict_split(
+    system: System, name: str, split: Split, data: Data, known: Tensor | None = None
+) -> SplitPredictions:  # fmt: skip
     answers, batches = system.answers, []
-    raw = data.raw_of(split).x.split(BATCH) if system.fine_tuned else repeat(None)
-    entering = zip(*(part.x.split(BATCH) for part in split.parts), strict=True)
-    for x, unembedded in zip(entering, raw, strict=False):
-        members = system.member_predictions(*x, raw=unembedded)
+    for members in _member_predictions(system, split, data) if known is None else [known]:
         averaged = system.average(members)
         batches.append((averaged, answers.agreement(members, system.counts, averaged)))
     p, agreement = (torch.cat(parts) for parts in zip(*batches, strict=True))
@@ -101,6 +106,14 @@ def predict_split(system: System, name: str, split: Split, data: Data) -> SplitP
         split=name, ids=split.ids, p=p, actual=actual, loss=system.task.losses(p, actual).numpy(),
         agreement=agreement.numpy(), answers=answers,
     )  # fmt: skip
+
+
+def _member_predictions(system: System, split: Split, data: Data) -> Iterator[Tensor]:
+    """(M, n, K) of `BATCH` examples at a time."""
+    raw = data.raw_of(split).x.split(BATCH) if system.fine_tuned else repeat(None)
+    entering = zip(*(part.x.split(BATCH) for part in split.parts), strict=True)
+    for x, unembedded in zip(entering, raw, strict=False):
+        yield system.member_predictions(*x, raw=unembedded)
 
 
 # ---- doubted labels ----------------------------------------------------------------------------------------------

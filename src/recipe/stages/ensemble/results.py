@@ -19,6 +19,7 @@ from recipe.metrics.metric import Metric
 from recipe.metrics.power import share_saved
 from recipe.metrics.scores import weighted
 from recipe.models.fitted import SIMPLE
+from recipe.serve.system import System
 from recipe.stages.ensemble import extended_training, final_evaluation, member_weights
 from recipe.stages.ensemble.calibration_effect import CalibrationEffect, calibration_effect
 from recipe.stages.ensemble.checks import FinalSystemEvidence
@@ -34,13 +35,15 @@ from recipe.tasks.task import Task
 
 @dataclass(frozen=True)
 class Results:
-    """systems: the final one last. actual_val, actual_test: the targets, with folds those of all validation parts.
-    calibration_on_val, calibration_on_test: of the members averaged. coverage: on test, of the intervals of quantities.
+    """p_test: (M, N, K) of the pool. systems: the final one last. actual_val, actual_test: the targets, with folds
+    those of all validation parts. calibration_on_val, calibration_on_test: of the members averaged. coverage: on test,
+    of the intervals of quantities.
     """
 
     task: Task
     metric: Metric
     candidates: Candidates
+    p_test: Tensor
     sizes: list[EnsembleSize]
     systems: list[ScoredSystem]
     comparisons: list[Comparison]
@@ -127,6 +130,7 @@ def evaluate(cfg: DictConfig, data: Data, test: Split, candidates: Candidates) -
         task=task,
         metric=metric,
         candidates=candidates,
+        p_test=p_test,
         sizes=ensemble_sizes(task, metric, stack(pool)[: count_seeds(pool)], on_val, cfg.seed),
         systems=systems,
         comparisons=final_evaluation.compare_systems(task, metric, systems, on_test),
@@ -177,6 +181,15 @@ def evidence(data: Data, test: Split, r: Results, reloaded: Tensor) -> FinalSyst
         simple=r.simple,
         extended=r.extended,
     )
+
+
+def fine_tuned_predictions(r: Results, system: System) -> dict[str, Tensor]:
+    """{split: predictions (M, N, K) of the members} of a system with fine-tuned ones, which are slow to compute again;
+    empty of another system, and with folds, in which a member is several networks."""
+    if not system.fine_tuned or r.folds:
+        return {}
+    used = torch.tensor(r.weights.counts) > 0
+    return {"val": stack(r.pool)[used], "test": r.p_test[used]}
 
 
 def write_tables(out: Path, r: Results) -> None:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,8 +14,9 @@ from recipe.config.instantiate import place
 from recipe.data.batches import Data
 from recipe.errors import RecipeError
 from recipe.experiment import build
-from recipe.experiment.arms import Arm, Gain, first_look, gain, train_promising
+from recipe.experiment.arms import Arm, Gain, first_look, gain, lane_seeds, train_promising
 from recipe.experiment.budget import FEWEST_SEEDS, Budget, cost_of
+from recipe.experiment.saved import save_trainings
 from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
@@ -140,6 +142,13 @@ def run_ablation(
             result.accepted, result.changes = candidate.best.arm, candidate.best.arm.changes
     run.note(budget.sentence("regularize"))
     return result
+
+
+def save_dear_trainings(cfg: DictConfig, data: Data, result: Ablation, folder: Path) -> None:
+    """The trainings of the accepted recipe, where it fine-tunes a network, for an ensemble without room for others."""
+    dear = build.unfreezes(changed(cfg, result.changes)) and not data.folds
+    arm = result.accepted if dear else replace(result.accepted, lanes=[])
+    save_trainings(folder, arm, lane_seeds(cfg, data))
 
 
 def _of_the_model(rungs: list[dict], data: Data) -> list[dict]:
