@@ -208,6 +208,59 @@ def loss_of_the_model(seed, bug):
     )  # fmt: skip
 
 
+class NextWord(nn.Module):
+    def __init__(self, sees_all: bool):
+        super().__init__()
+        self.words, self.head = nn.Embedding(22, 24), nn.Linear(48 if sees_all else 24, 22)
+        self.rnn = nn.GRU(24, 24, batch_first=True, bidirectional=sees_all)
+
+    def forward(self, ids):
+        return self.head(self.rnn(self.words(ids))[0])
+
+
+@shape("the_future_is_hidden", "a recurrent net runs in both directions")
+def language_model(seed, bug):
+    """The tokens are their own targets and the loss shifts them; the bug reads in both directions."""
+    start = torch.randint(0, 20, (480, 1), generator=torch.Generator().manual_seed(0))
+    ids = (torch.arange(10) * (start % 3 + 1) + start) % 20 + 1
+
+    def loss(outputs, targets):
+        return F.cross_entropy(outputs[:, :-1].flatten(0, 1), targets[:, 1:].flatten())
+
+    return Setup(
+        model=lambda: NextWord(bug), loss=loss, optimizer=adam(1e-2), batch_size=32, seed=seed,
+        **parted(lambda x: {"ids": x, "labels": x}, ids),
+    )  # fmt: skip
+
+
+class Towers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.users, self.things = nn.Embedding(30, 8), nn.Embedding(40, 8)
+        for embedding in (self.users, self.things):
+            nn.init.normal_(embedding.weight, 0, 0.3)
+
+    def forward(self, user, thing):
+        return (self.users(user) * self.things(thing)).sum(1)
+
+
+@shape("loss_wants_the_targets", "broadcast to (N, N)")
+def two_towers(seed, bug):
+    """(user, thing, rating): two indices enter; outputs of (N,) against targets of (N, 1) broadcast."""
+    random = torch.Generator().manual_seed(0)
+    user, thing = (torch.randint(n, (1500,), generator=random) for n in (30, 40))
+    ratings = (torch.randn(30, 4, generator=random)[user] * torch.randn(40, 4, generator=random)[thing]).sum(1)
+
+    def loss(outputs, targets):
+        return (outputs - (targets[:, None] if bug else targets)).square().mean()
+
+    return Setup(
+        model=Towers, loss=loss, optimizer=adam(1e-2), batch_size=32, epochs=10, seed=seed,
+        train=TensorDataset(user[:1200], thing[:1200], ratings[:1200]),
+        val=TensorDataset(user[1200:], thing[1200:], ratings[1200:]),
+    )  # fmt: skip
+
+
 # ---- outputs that are tuples -----------------------------------------------------------------------------------------
 
 
@@ -249,18 +302,15 @@ class Variational(nn.Module):
         return self.decoder(mean + noise * (log_variance / 2).exp()), mean, log_variance
 
 
-@shape("inputs_are_finite", "a missing value read as NaN")
+@shape("loss_is_a_mean", '`reduction="sum"` or a sum over the batch')
 def variational(seed, bug):
-    """(x,) is its own target, the outputs are three tensors; a value is missing."""
+    """(x,) is its own target, the outputs are three tensors; the error is a sum over the batch."""
     x, _ = digits()
-    if bug:
-        x = x.clone()
-        x[7, 3] = float("nan")
 
     def loss(outputs, x):
         out, mean, log_variance = outputs
         divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1).mean()
-        return F.binary_cross_entropy_with_logits(out, x, reduction="sum") / len(x) + divergence
+        return F.binary_cross_entropy_with_logits(out, x, reduction="sum") / (1 if bug else len(x)) + divergence
 
     return Setup(
         model=Variational, loss=loss, optimizer=adam(3e-3), batch_size=32, seed=seed,

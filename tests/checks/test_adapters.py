@@ -31,6 +31,29 @@ def test_an_optimizer_for_a_copy_holds_its_parameters_and_foreign_ones_stay():
     assert [a is b for a, b in zip(held, (copy.weight, copy.bias, stray), strict=True)] == [True] * 3
 
 
+def with_schedule(unit, make):
+    """On digits; `make` gives what the optimizer function gives."""
+    x, y = digits()
+    return Setup(
+        model=lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), loss=nn.CrossEntropyLoss(),
+        optimizer=lambda model: make(torch.optim.SGD(model.parameters(), 0.1)), schedule_per=unit, batch_size=32,
+        train=TensorDataset(x[:480], y[:480]), val=TensorDataset(x[480:], y[480:]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", ["epoch", "step"])
+def test_an_optimizer_may_come_with_its_schedule(unit):
+    """That of the pair is made for epochs."""
+    setup = with_schedule(unit, lambda optimizer: (optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.7)))
+    report = examine(setup, only=("the_optimizer_steps", "learning_rate_lasts"))
+    assert report.failed == ([] if unit == "epoch" else ["learning_rate_lasts"])
+
+
+def test_two_optimizers_are_refused():
+    with pytest.raises(RecipeError, match=r"optimizer gave a list; it must give an optimizer.*recipe.watch"):
+        examine(with_schedule("step", lambda optimizer: [optimizer] * 3), only=("the_optimizer_steps",))
+
+
 # ---- transformers ------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from recipe.checks.measurements.activations import mixes_by_batch_norm
 from recipe.checks.measurements.batch_capture import has_numeric_inputs
-from recipe.checks.parts import Rows, main, with_gradients, with_main
+from recipe.checks.parts import Rows, main, together, with_gradients, with_main
 from recipe.checks.setup import Setup
 from recipe.checks.verdicts import none_listed
 from recipe.rng import generator, key, seeded
@@ -20,7 +20,7 @@ from recipe.verdict import FAIL, Verdict, below, check, exactly, skip
 def _input_gradients(s: Setup, model: nn.Module, size: int = 8) -> tuple[Tensor, Tensor]:
     """Per example, the absolute gradient of its outputs with respect to the inputs of the others, and to its own."""
     x, parts = with_gradients(s.batch(size)[0])
-    out = main(s.forward(model, x))
+    out = together(s.forward(model, x))
     if not out.requires_grad:
         return torch.zeros(len(x)), torch.zeros(len(x))
     # random weights: a plain sum over a softmax is 1 whatever the input
@@ -56,7 +56,7 @@ def _forward(s: Setup, model: nn.Module, x: Rows) -> Tensor:
     """A forward pass whose dropout is the same at each call."""
     model = copy.deepcopy(model)  # and whose buffers are too: spectral norm continues its power iteration
     with seeded(s.seed, "again"):
-        return main(s.forward(model, x))
+        return together(s.forward(model, x))
 
 
 @check(source="Recipe 2, use backprop to chart dependencies; Karpathy, most common neural net mistakes, no. 6")
@@ -112,7 +112,7 @@ def outputs_depend_on_inputs(s: Setup, share: float = 0.5) -> Verdict:
 
 def _outputs(s: Setup, x: Rows) -> Tensor:
     """Of the perturbed model."""
-    return main(s.forward(s.perturbed_model, x))
+    return together(s.forward(s.perturbed_model, x))
 
 
 def _other_tokens(s: Setup, x: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def every_input_is_used(s: Setup, share: float = 0.5) -> Verdict:
     if not has_numeric_inputs(s):
         return below(_unused_positions(s, inputs), share)
     inputs, parts = with_gradients(inputs)
-    out = main(s.forward(s.perturbed_model, inputs))
+    out = together(s.forward(s.perturbed_model, inputs))
     if not out.requires_grad:
         return below(1.0, share)
     weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(s.seed)).to(out)
@@ -181,7 +181,8 @@ def the_future_is_hidden(s: Setup, moved: float = 1e-4) -> Verdict:
     x, y = main(inputs), main(y)
     if s.kind != "sequence" or x.ndim < 2 or x.shape[1] != y.shape[1] or y.shape[1] < 2:
         return skip("no outputs over time")
-    predicts_next = x.shape == y.shape and (x[:, 1:] == y[:, :-1]).float().mean() > 0.99
+    shifted = x.shape == y.shape and (x[:, 1:] == y[:, :-1]).float().mean() > 0.99
+    predicts_next = shifted or s.shifts_targets
     if not (s.declare.causal or predicts_next):
         return skip("not declared causal, and the targets are not the next inputs")
     worst, length = 0.0, x.shape[1]
@@ -262,9 +263,9 @@ def eval_mode_is_still(s: Setup) -> Verdict:
     model = copy.deepcopy(s.perturbed_model)
     with torch.no_grad():
         with seeded(key(s.seed, 1)):
-            one = main(s.forward(model, x))
+            one = together(s.forward(model, x))
         with seeded(key(s.seed, 2)):
-            other = main(s.forward(model, x))
+            other = together(s.forward(model, x))
     return exactly(int((one != other).reshape(len(x), -1).any(1).sum()), 0)
 
 
@@ -277,6 +278,6 @@ def outputs_are_not_dropped(s: Setup, share: float = 0.01) -> Verdict:
     """
     x = s.sample[0][:64]
     with torch.no_grad(), seeded(s.seed, "dropped"):
-        zero_in_eval = _outputs(s, x) == 0
+        zero_in_eval = main(s.forward(s.perturbed_model, x)) == 0
         zero_in_training = main(s.forward(copy.deepcopy(s.perturbed_model).train(), x)) == 0
     return below((zero_in_training & ~zero_in_eval).double().mean().item(), share)

@@ -18,7 +18,7 @@ from recipe.checks.measurements.evaluate import (
     scores_of_known_outputs,
     slightly_trained,
 )
-from recipe.checks.parts import main
+from recipe.checks.parts import main, together
 from recipe.checks.setup import Setup
 from recipe.checks.verdicts import none_listed
 from recipe.rng import generator
@@ -123,8 +123,8 @@ def evaluation_ignores_padding(s: Setup, limit: float = 1e-6) -> Verdict:
     largest difference that padding makes to the score of known outputs.
     """
     y = main(s.val_tensors[1])
-    if s.kind != "sequence":
-        return skip("the targets are not sequences")
+    if s.kind != "sequence" or s.shifts_targets:
+        return skip("the loss shifts the targets" if s.kind == "sequence" else "the targets are not sequences")
     z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "padding")).to(y.device).requires_grad_()
     (g,) = torch.autograd.grad(s.loss_of(s.last_operation.valid(z), y), z)
     ignored = y[(g == 0).all(-1)]
@@ -214,5 +214,5 @@ def a_checkpoint_holds_the_model(s: Setup, moved: float = 1e-5) -> Verdict:
     except RuntimeError as error:
         return none_listed([str(error).splitlines()[-1].strip()[:80]], 1)
     x = s.val_tensors[0][:64]
-    ours, theirs = (main(s.outputs(model, x)) for model in (trained, other))
+    ours, theirs = (together(s.outputs(model, x)) for model in (trained, other))
     return below(((ours - theirs).abs().max() / ours.abs().max().clamp_min(1e-6)).item(), moved)

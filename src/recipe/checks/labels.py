@@ -114,8 +114,8 @@ def targets_are_not_in_the_inputs(s: Setup, copy: float = 0.9999) -> Verdict:
     The target column is still among the features, a file name or an id became one; in a sequence the targets are the
     inputs themselves, not shifted by one. The value counts such inputs.
     """
-    if s.form.itself:
-        return skip("the inputs are their own targets")
+    if s.form.itself or s.shifts_targets:
+        return skip("the inputs are their own targets" if s.form.itself else "the loss shifts the targets")
     x, y = (main(part) for part in s.train_tensors)
     if not x.is_floating_point():
         if x.shape != y.shape:

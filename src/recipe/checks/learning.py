@@ -130,8 +130,8 @@ def training_loss_falls(s: Setup, drop: float = 0.05) -> Verdict:
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     try:
-        lowest = min(0.0, best_outputs(s).loss)
-    except DoesNotApply:  # of outputs of several parts
+        lowest = min(0.0, best_outputs(s).loss) if s.kind else 0.0
+    except DoesNotApply:  # of outputs of several parts, or of distances, which cannot be below zero
         lowest = 0.0
     verdict = above((first - last) / max(abs(first - lowest), 1e-9), drop)
     if verdict.verdict == FAIL and not math.isnan(last) and columns_may_be_uninformative(s):

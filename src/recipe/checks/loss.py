@@ -1,16 +1,19 @@
 """Properties of the loss alone: its target format and its minimum, found by optimising the outputs directly."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from recipe.checks import target_kinds
 from recipe.checks.free_outputs import minimum
 from recipe.checks.last_operation import OPERATIONS
 from recipe.checks.measurements.best_loss import best_constant, best_outputs, is_density, loss_of_zeros
 from recipe.checks.measurements.scoring import agreement
-from recipe.checks.parts import joined, main
+from recipe.checks.parts import Rows, joined, main, with_gradients
 from recipe.checks.setup import Setup
 from recipe.rng import generator
-from recipe.verdict import FAIL, PASS, Verdict, above, below, check, exactly, skip
+from recipe.verdict import FAIL, PASS, DoesNotApply, Verdict, above, below, check, exactly, skip
 
 MIXED = "examples are mixed, as declared"
 
@@ -60,12 +63,30 @@ def loss_hears_every_example(s: Setup) -> Verdict:
     y = s.batch(32)[1]
     counts = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     for draw in range(5):  # a hinge has no gradient beyond its margin, and hard-example mining drops some
-        z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "say", draw))
-        z = z.to(y.device).requires_grad_()
-        (g,) = torch.autograd.grad(s.loss_of(s.last_operation.valid(z), y), z)
-        counts |= (g != 0).reshape(len(y), -1).any(1)
-    valid = target_kinds.valid_targets(s.kind, torch.zeros(1, *s.output_shape), main(y))
-    return exactly(int((~counts & valid.reshape(len(y), -1).any(1)).sum()), 0)
+        z, free = with_gradients(_any_outputs(s, 32, ("say", draw)))
+        gradients = torch.autograd.grad(s.loss_of(s.last_operation.valid(z), y), free, allow_unused=True)
+        for g in gradients:
+            counts |= torch.zeros_like(counts) if g is None else (g != 0).reshape(len(y), -1).any(1)
+    return exactly(int((~counts & _targets_that_count(s, y)).sum()), 0)
+
+
+def _any_outputs(s: Setup, size: int, words: tuple) -> Any:
+    """Outputs for `s.batch(size)`: at random; where the loss needs several tensors, those of the model with noise."""
+    x, y = s.batch(size)
+    try:
+        shape = s.output_shape
+    except DoesNotApply:
+        return s.outputs(s.perturbed_model, x)
+    return torch.randn((len(y), *shape), generator=generator(s.seed, *words)).to(y.device)
+
+
+def _targets_that_count(s: Setup, y: Rows) -> Tensor:
+    """Examples (N,) with a target that is no padding."""
+    try:
+        valid = target_kinds.valid_targets(s.kind, torch.zeros(1, *s.output_shape), main(y))
+    except DoesNotApply:
+        return torch.ones(len(y), dtype=torch.bool, device=y.device)
+    return valid.reshape(len(y), -1).any(1)
 
 
 @check(source="torch.nn losses, reduction='mean'; Goyal et al. 2017, accurate large minibatch SGD, section 3")
@@ -79,9 +100,8 @@ def loss_is_a_mean(s: Setup, limit: float = 1e-3) -> Verdict:
     if s.declare.mixes_samples:
         return skip(MIXED)
     y = s.batch(16)[1]
-    z = torch.randn((len(y), *s.output_shape), generator=generator(s.seed, "mean")).to(y.device)
-    z = s.last_operation.valid(z)
-    single, twice = s.loss_of(z, y).item(), s.loss_of(torch.cat([z, z]), joined([y, y])).item()
+    z = s.last_operation.valid(_any_outputs(s, 16, ("mean",)))
+    single, twice = s.loss_of(z, y).item(), s.loss_of(joined([z, z]), joined([y, y])).item()
     reverse = s.loss_of(z.flip(0), y.flip(0)).item()
     return below(max(abs(twice - single), abs(reverse - single)) / max(abs(single), 1e-6), limit)
 

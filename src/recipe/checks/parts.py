@@ -139,6 +139,13 @@ def main(x: Rows) -> Tensor:
     return x if isinstance(x, Tensor) else x.main
 
 
+def together(x: Rows) -> Tensor:
+    """All of the outputs: a tensor as it is; of several, the floating-point numbers as columns (N, all of them)."""
+    if isinstance(x, Tensor):
+        return x
+    return torch.cat([t.reshape(len(x), -1) for t in x.tensors if t.is_floating_point()], 1)
+
+
 def main_or_first(x: Rows) -> Tensor:
     """The main tensor; where several make the example, the first."""
     return x if isinstance(x, Tensor) else x.tensors[0] if x.place is None else x.main

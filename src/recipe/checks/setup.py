@@ -30,6 +30,7 @@ from recipe.checks.free_outputs import Operation, identity, minimum
 from recipe.checks.last_operation import OPERATIONS, LastOperation, name_in_graph, probabilities
 from recipe.checks.output_form import OutputForm
 from recipe.checks.own_loss import OwnLoss
+from recipe.checks.paired_optimizer import PairedOptimizer
 from recipe.checks.parts import Parts, Rows
 from recipe.checks.scheduler import scheduled_rates
 from recipe.errors import RecipeError
@@ -59,7 +60,7 @@ class Setup:
     loss: Any
     train: MapDataset
     val: MapDataset
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    optimizer: Callable[[nn.Module], Any]  # model -> optimizer, or (optimizer, scheduler)
     augment: Callable | None = None  # input -> input, train only
     train_augmented: MapDataset | None = None  # the same data set as `train`, augmented
     schedule: Callable | None = None  # (optimizer, steps_per_epoch, epochs) -> scheduler
@@ -357,7 +358,10 @@ class Setup:
         with torch.no_grad():
             models = (self.perturbed_model, self.new_model().eval())
             z = torch.cat([parts.main(self.forward(model, x)) for model in models]).double()
-        return probabilities(z) if self.discrete and z.ndim >= 2 else ""
+        try:
+            return probabilities(z) if self.discrete and z.ndim >= 2 else ""
+        except DoesNotApply:
+            return ""
 
     def _loss_accepts(self, operation: Operation) -> bool:
         """The loss has a minimum on outputs after this operation, and predicts the targets there."""
@@ -370,12 +374,32 @@ class Setup:
         if self.kind == "regression":
             return not lowest.unbounded and target_kinds.ranks_agree(lowest.outputs, y) > 0.9
         threshold = 0.5 if self.kind == "binary" and lowest.outputs.min() >= 0 else 0.0
-        correct = target_kinds.correct(self.kind, lowest.outputs, y, threshold)
+        correct = target_kinds.correct(self.kind, *self._aligned(lowest.outputs, y), threshold)
         return not lowest.unbounded and correct.double().mean().item() > 0.9
+
+    @cached_property
+    def shifts_targets(self) -> bool:
+        """The targets are the inputs, and the loss compares outputs with the next ones, as that of a language model."""
+        x, y = self.batch(32)
+        try:
+            if self.kind != "sequence" or not isinstance(y, Tensor) or parts.main(x).shape != y.shape:
+                return False
+        except DoesNotApply:
+            return False
+        counted = (y >= 0) & (y < self.output_shape[-1])
+        if not (parts.main(x) == y)[counted].double().mean() > 0.99:
+            return False
+        right = 8.0 * torch.nn.functional.one_hot(y.clamp(0, self.output_shape[-1] - 1), self.output_shape[-1])
+        return bool(self.loss_of(right.roll(-1, 1), y) < self.loss_of(right, y))
+
+    def _aligned(self, outputs: Rows, y: Rows) -> tuple[Tensor, Tensor]:
+        """Each output with what it predicts."""
+        z, targets = parts.main(outputs), parts.main(y)
+        return (z[:, :-1], targets[:, 1:]) if self.shifts_targets else (z, targets)
 
     def score(self, outputs: Rows, y: Rows) -> float:
         """Accuracy from 0 to 1, padding left out; for regression R2."""
-        outputs, y = parts.main(outputs), parts.main(y)
+        outputs, y = self._aligned(outputs, y)
         threshold = 0.5 if self.kind == "binary" and self.last_operation.needed else 0.0  # probabilities or logits
         return target_kinds.correct(self.kind, outputs, y, threshold).double().mean().item()
 
@@ -480,6 +504,24 @@ class Setup:
         for group, rate in zip(optimizer.param_groups, self.peak_rates, strict=False):
             group["lr"] = rate
         return optimizer
+
+    def pair_optimizer(self) -> None:
+        """Where `optimizer` gives an optimizer and its scheduler, takes them as two parts of the Setup.
+
+        Raises RecipeError where it gives no optimizer.
+        """
+        with seeded(self.seed, "optimizer"):
+            answer: Any = self.optimizer(self.new_model())
+        pair = isinstance(answer, tuple | list) and len(answer) == 2 and hasattr(answer[1], "step")
+        pair = pair and not isinstance(answer[1], torch.optim.Optimizer)
+        if not isinstance(answer[0] if pair else answer, torch.optim.Optimizer):
+            raise RecipeError(
+                f"Setup: optimizer gave a {type(answer).__name__}; it must give an optimizer, or (optimizer, "
+                "scheduler). A loop with several optimizers can be watched: recipe.watch."
+            )
+        if pair:
+            both = PairedOptimizer(cast(Any, self.optimizer))
+            self.optimizer, self.schedule = both.optimizer, both.schedule
 
     @cached_property
     def peak_rates(self) -> list[float]:

@@ -61,6 +61,7 @@ def try_one_batch(s: Any) -> None:
     for name, dataset in (("train", s.train), ("val", s.val)):
         collated([dataset[0], dataset[1]], s.collate, name)
     _ = s.train_tensors, s.val_tensors
+    s.pair_optimizer()
     x, y = s.batch(2)
     try:
         _ = s.output_form

@@ -74,7 +74,7 @@ def on_entry(s: Setup, model: nn.Module, note: Callable[[Tensor], None]) -> Remo
 
 def flattened(batches: list[Tensor]) -> Tensor:
     """(N, features), float32; examples of different lengths are cut to the shortest."""
-    rows = [x.flatten(1).float() for x in batches]
+    rows = [x.reshape(len(x), -1).float() for x in batches]
     width = min((r.shape[1] for r in rows), default=0)
     return torch.cat([r[:, :width] for r in rows]) if rows else torch.zeros(0, 0)
 
@@ -82,8 +82,10 @@ def flattened(batches: list[Tensor]) -> Tensor:
 def has_numeric_inputs(s: Setup) -> bool:
     """Inputs are numbers, and not the indices of tokens. Raises DoesNotApply where they have parts of both kinds."""
     x = s.train_tensors[0]
-    if not isinstance(x, Tensor) and x.place is None and all(t.is_floating_point() for t in x.tensors if t.ndim > 1):
-        return True
+    if not isinstance(x, Tensor) and x.place is None:
+        numeric = {t.is_floating_point() for t in x.tensors}
+        if len(numeric) == 1:
+            return numeric.pop()
     return main(x).is_floating_point()
 
 
@@ -103,7 +105,7 @@ def step_mixes_examples(s: Setup) -> bool:
         x = main_or_first(x)
         if x.shape != entered.shape:
             return True
-        a, b = (t.flatten(1).double() for t in (x, entered))
+        a, b = (t.reshape(len(t), -1).double() for t in (x, entered))
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
         correlation = (a * b).sum(1).abs() / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-12)
         if (correlation[a.norm(dim=1) > 1e-6] < 0.99).any():

@@ -52,6 +52,7 @@ class FixedOutputs(nn.Module):
 def outputs_of_known_accuracy(s: Setup, accuracy: float) -> Tensor:
     """Outputs for val of which the share `accuracy` is correct and the rest as wrong as possible."""
     y = main(s.val_tensors[1])
+    y = y.roll(-1, 1) if s.shifts_targets else y
     wrong = torch.arange(len(y)) >= accuracy * len(y)
     wrong = wrong[torch.randperm(len(y), generator=generator(s.seed, "wrong"))].to(y.device)
 
