@@ -33,6 +33,7 @@ from recipe.stages.tune import checks as tune_checks
 from recipe.stages.tune import no_search
 from recipe.train.checkpoint import save_weights
 from recipe.train.cost import multiplications
+from recipe.train.evaluations import fixed_sample
 from recipe.train.loop import PlainLane, outputs
 from recipe.train.plan import why_plain
 from recipe.train.schedules import CONSTANT, WarmedUp
@@ -240,6 +241,17 @@ def test_a_probe_trains_the_head_alone_and_the_rest_begins_there(made):
     build.train(made.cfg, made.data, [alone], Silent(made.root), "alone")
     for name, value in alone.model.state_dict().items():
         assert torch.equal(value, lane.model.head.state_dict()[name])
+
+
+def test_after_the_probe_the_head_is_evaluated_on_the_features(made):
+    changes = {"model.unfreeze": "all", "model.probe": 5}
+    work = PlainLane(build.lane(made.cfg, made.data, 0, changes), made.data.train)
+    raw = made.data.raw
+    for part in (raw.val, raw.train, fixed_sample(raw.train, 9)):
+        on_features = work.outputs(part)[0]
+        work.done = 1
+        torch.testing.assert_close(on_features, work.outputs(part)[0], atol=1e-4, rtol=1e-4)
+        work.done = 0
 
 
 def test_equal_seeds_have_equal_bits(made):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recipe import rng
-from recipe.data.batches import Split, batches
+from recipe.data.batches import Data, Split, batches
 from recipe.data.streaming import StreamedInputs
 from recipe.train import augment, dropout, mixup, order
 from recipe.train.lane import Lane
@@ -114,9 +114,12 @@ class PlainLane:
         return torch.as_tensor(total).view(1)
 
     def outputs(self, part: Split) -> Tensor:
-        """(1, N, K), in eval mode."""
+        """(1, N, K), in eval mode. At first, of a network whose head alone was trained, the head's on the features."""
+        model, x, probe = self.lane.model, part.x, self.lane.probe
+        if probe and probe.fold and not self.done:
+            model, x = probe.model, _same_examples(probe.fold, part)
         with autocast(self.lane.precision, part.y.device):
-            return outputs(self.lane.model, part.x)[None]
+            return outputs(model, x)[None]
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """The judged loss (1,) of logits (1, N, K)."""
@@ -157,6 +160,13 @@ class PlainLane:
             moments.setdefault(int(i), {})[kind] = tensor
         optimizer = self.lane.optimizer
         optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+
+
+def _same_examples(data: Data, part: Split) -> Tensor | StreamedInputs:
+    """The inputs in `data` of the examples of a part of train or val."""
+    split = data.train if part.ids[0] in set(data.train.ids) else data.val
+    row = {name: i for i, name in enumerate(split.ids)}
+    return split.x[torch.tensor([row[name] for name in part.ids], device=split.y.device)]
 
 
 def copy_of(model: nn.Module) -> dict[str, Tensor]:
