@@ -370,7 +370,7 @@ def test_a_search_without_room_hands_the_accepted_recipe_on(made, tmp_path, monk
     accepted = {"model.unfreeze": "all", "train.epochs": 1.0}
     each = cost_of(made.cfg, made.data, accepted)
     schedule = {"_target_": "recipe.train.schedules.Constant"}
-    cfg = OmegaConf.merge(made.cfg, {"schedule": schedule})
+    cfg = OmegaConf.merge(made.cfg, {"schedule": schedule, "fine_tuning": None})
     assert no_search.no_room(cfg, made.data, accepted) is None
     assert no_search.no_room(OmegaConf.merge(cfg, {"budget": 6.01 * each}), made.data, accepted) is None
     cfg = OmegaConf.merge(cfg, {"budget": 5 * each})
@@ -388,6 +388,22 @@ def test_a_search_without_room_hands_the_accepted_recipe_on(made, tmp_path, monk
     assert read_yaml(run.out / "finished.yaml") == [accepted]
     assert (run.out / "trials.csv").read_text().startswith("sampler,")
     assert all((run.out / name).stat().st_size > 500 for name in no_search.FIGURES)
+
+
+def test_without_a_budget_a_search_that_takes_hours_is_left_out_with_advice(made):
+    accepted = {"model.unfreeze": "all", "train.epochs": 1.0}
+    each = cost_of(made.cfg, made.data, accepted)
+    search = {"samplers": ["random", "tpe"], "repeats": 1, "trials": 4, "trial_seeds": 1, "halving": None}
+    # 8 trials, and 2 recipes with 2 seeds
+    cfg = OmegaConf.merge(made.cfg, search, {"fine_tuning": 12.01 * each})
+    assert no_search.no_room(cfg, made.data, accepted) is None
+    cfg.fine_tuning = 11.99 * each
+    unsearched = no_search.no_room(cfg, made.data, accepted)
+    assert "takes 12 trainings of" in unsearched.reason
+    assert f"`tune: {{budget: {24 * each:.1e}}}` in params.yaml" in unsearched.reason
+    assert no_search.no_room(cfg, made.data, {}) is None  # of heads
+    cfg.fine_tuning = None
+    assert no_search.no_room(cfg, made.data, accepted) is None
 
 
 def test_its_head_is_diagnosed(made):

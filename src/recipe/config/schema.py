@@ -286,6 +286,7 @@ class Tune(Learn):
     failures: Share
     seeds: Seeds
     budget: Multiplications | None
+    fine_tuning: Multiplications | None
     confidence: Confidence
 
 
