@@ -1,6 +1,7 @@
 """Fine-tuning: what moves and what stays, at which rates, and that a saved system predicts what was evaluated."""
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from recipe import verdict
 from recipe.config.compose import compose
 from recipe.data.batches import load as load_data
 from recipe.data.batches import read_test
+from recipe.data.splits import write_folds
 from recipe.errors import RecipeError
 from recipe.experiment import arms, build, saved
 from recipe.experiment.budget import Budget, cost_of
@@ -25,7 +27,7 @@ from recipe.files import read_yaml, write_csv, write_json
 from recipe.models.fine_tuned import DECAY, HEAD, FineTuned, layers
 from recipe.serve import system
 from recipe.stages.embed.embed import embed
-from recipe.stages.ensemble.members import predictions, saved_predictions, train_pool
+from recipe.stages.ensemble.members import member_on_test, predictions, saved_predictions, train_pool
 from recipe.stages.ensemble.mispredictions import predict_split
 from recipe.stages.regularize import ablation, diagnostics
 from recipe.stages.splits import data_of
@@ -466,6 +468,31 @@ def test_trainings_of_another_recipe_are_no_members(made, tmp_path, accepted):
     assert saved.read_trainings(trainings, changes | {"optimizer.lr": 0.1}) == {}
     known = saved.read_trainings(trainings, changes)
     assert list(known) == [0, 1, 2]
+
+
+def test_with_folds_a_member_is_a_fine_tuned_network_in_each(made, tmp_path):
+    lists = shutil.copytree(made.root, tmp_path / "lists", ignore=lambda _, names: [n for n in names if "." not in n])
+    write_folds({f"i{r}": 0 if r in VAL else 1 + r % 2 for r in [*TRAIN, *VAL]}, lists)
+    places = {"lists": lists, "folder": made.store.folder}
+    data = load_data(CONFIG, "cpu", **places, backbone=made.of, embedded=made.root / "embed/features", folds=True)
+    test = read_test(data, CONFIG, "cpu", **places)
+    changes, run = {"model.unfreeze": "all", "model.probe": 1, "train.epochs": 1.0}, Silent(made.root)
+    run.out, run.note = tmp_path, lambda text: None
+    (tmp_path / "members").mkdir()
+    arm = arms.train_arms(made.cfg, data, {"all": changes}, run)["all"]
+    assert [lane.curve[-1]["step"] for lane in arm.lanes] == [3, 3, 3]
+    assert math.isfinite(arms.gain(arms.train_arms(made.cfg, data, {"frozen": {}}, run)["frozen"], arm, 0.95).mean)
+    pool = train_pool(OmegaConf.merge(made.cfg, {"members": 4, "top": 0}), data, changes, [], run)
+    assert [len(member.files) for member in pool] == [3, 3]
+    assert pool[0].p_val.shape == (len(TRAIN) + len(VAL), 2)
+    members = [(changes, tmp_path / file, 1) for member in pool for file in member.files]
+    system.save(tmp_path / "system", made.cfg, data, members, prepared=made.store.folder, folds=[0, 1, 2] * 2)
+    loaded = system.load(tmp_path / "system")
+    on_test = torch.stack([member_on_test(made.cfg, data, member, tmp_path, test) for member in pool]).mean(0)
+    torch.testing.assert_close(predict_split(loaded, "test", test, data).p, on_test, atol=1e-5, rtol=0)
+    held_out = torch.stack([member.p_val for member in pool]).mean(0)
+    of_folds = [predict_split(loaded.of_fold(k), "val", fold.val, data).p for k, fold in enumerate(data.folds)]
+    torch.testing.assert_close(torch.cat(of_folds), held_out, atol=1e-5, rtol=0)
 
 
 # ---- the system --------------------------------------------------------------------------------------------------
