@@ -24,6 +24,7 @@ from recipe.checks.measurements.pretrained import (
 )
 from recipe.checks.setup import Setup
 from recipe.checks.verdicts import none_listed
+from recipe.inputs.images import share_of_size
 from recipe.verdict import FAIL, PASS, Verdict, above, below, check, skip
 
 EDGE = 0.02  # of a range of values, within which two ends are equal
@@ -75,7 +76,7 @@ def inputs_suit_the_pretrained_part(s: Setup, mismatch_limit: float = 0.2, times
     known = [(part.mean, part.std)] if part.mean else list(PREPARATIONS)
     arrived = mismatch(s, x)
     if not arrived:
-        return _outside(s, x.double().cpu()) if part.mean else skip("no batch norm, and no configuration of its own")
+        return _outside(s, x.double().cpu()) if part.mean else skip("it has neither batch norm nor a configuration")
     best, preparation = min((mismatch(s, stretched(x, *each))[0], each) for each in known)
     finding = (
         f"What arrives differs from the pretrained part's own statistics by {arrived[0]:.3g}; with black and white at "
@@ -137,7 +138,7 @@ def images_have_the_size_of_pretraining(s: Setup, share: float = 0.3333) -> Verd
     part, x = pretrained_part(s), entering(s)
     if part is None or x is None or len(part.size) != 2:
         return skip(NONE if part is None else "the size of its pretraining is not known")
-    smallest = min(side / own for side, own in zip(x.shape[2:], part.size, strict=True))
+    smallest = share_of_size(x.shape[2:], part.size)
     finding = (
         f"Images of {x.shape[2]}x{x.shape[3]} pixels enter a network made for {part.size[0]}x{part.size[1]}. Enlarge "
         "them; from half of the size on, little is lost."

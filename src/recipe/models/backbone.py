@@ -1,7 +1,7 @@
 """A pretrained network without its classifier, frozen, as a source of features; images prepared as for its training.
 
 timm builds the network (Wightman 2019, PyTorch image models), and its own configuration says how its images must be
-prepared: mean, std, size, interpolation. With ImageNet's usual mean and std in place of its own, the top-1 accuracy of
+prepared: mean, std, size, interpolation. With ImageNet's usual mean and std instead of these, the top-1 accuracy of
 an EfficientNet-lite0 falls from 85.4 to 67.3 %, and nothing raises an error.
 """
 

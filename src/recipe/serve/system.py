@@ -126,12 +126,12 @@ class System:
 
     @property
     def fine_tuned(self) -> bool:
-        """Whether a member has a body of its own, and needs the inputs without features."""
+        """Whether a member holds a fine-tuned body, and needs the inputs in place of features."""
         return any(isinstance(member, FineTuned) for member in self.members)
 
     def member_predictions(self, *x: Tensor, raw: Tensor | None = None) -> Tensor:
         """Each member's predictions (M, N, K), float64. x: the inputs as they enter the nets, standardised like each
-        fold. raw: images in 0..1 or tokens, for members that have a body of their own."""
+        fold. raw: images in 0..1 or tokens, for members that hold a fine-tuned body."""
         with torch.no_grad():
             outputs = [
                 member(raw if isinstance(member, FineTuned) else x[fold])
@@ -316,7 +316,7 @@ def _example(
     body: Backbone | Encoder | None,
 ) -> tuple[Tensor, dict]:  # fmt: skip
     """(two inputs of a member, what else `build.network` asks about them). features: of a backbone, how many. body: of
-    a member that has one of its own."""
+    a member that holds a fine-tuned one."""
     if body:
         size, number = ((2, 1), torch.long) if isinstance(body, Encoder) else ((2, *form.shape), torch.float32)
         return torch.zeros(size, dtype=number, device=device), {"window": form.window, "body": body}

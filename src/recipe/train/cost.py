@@ -41,7 +41,7 @@ def multiplications(model: nn.Module, x: Tensor | StreamedInputs, backward: bool
 
 def of_training(lane: Lane, x: Tensor | StreamedInputs) -> float:
     """Multiplications of all steps of a lane, forward and backward, and of its probe; evaluations aside. x: the
-    training inputs, where the lane has none of its own."""
+    training inputs, where the lane names none."""
     x = lane.fold.train.x if lane.fold else x
     before = of_training(lane.probe, x) if lane.probe else 0.0
     return before + multiplications(lane.model, x, backward=True) * lane.steps * lane.batch_size

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from recipe.inputs.images import share_of_size
 from recipe.stages.embed.embed import Embedded
 from recipe.verdict import Verdict, above, below, check, exactly, skip
 
@@ -72,13 +73,14 @@ def images_are_large_enough(e: Embedded, share: float = 0.8) -> Verdict:
     """
     if not e.backbone or e.entering is None:
         return skip("the inputs are not images" if e.backbone else NOTHING)
-    entering, own = min(e.entering), e.trained_with
+    height, width = e.entering
     finding = (
-        f"The images are stored with {entering} pixels, and {e.backbone.name} was trained with {own}. On photographs "
-        "of ants and bees, the accuracy of a linear head on an EfficientNet-lite0, trained with 224, fell from 0.95 at "
-        f"192 to 0.91 at 128 and 0.82 at 64. Set `data: {{size: {own}}}` in params.yaml, if the files have that many."
+        f"The images are stored with {height} x {width} pixels, and {e.backbone.name} was trained with "
+        f"{e.trained_with}. On photographs of ants and bees, the accuracy of a linear head on an EfficientNet-lite0, "
+        "trained with 224, fell from 0.95 at 192 to 0.91 at 128 and 0.82 at 64. Set `data: {size: "
+        f"{e.trained_with}}}` in params.yaml, if the files have that many."
     )
-    return above(entering / own, share, finding=finding)
+    return above(share_of_size(e.entering, (e.trained_with, e.trained_with)), share, finding=finding)
 
 
 @check(source="Recipe 3, pretrained networks", gate=False)
