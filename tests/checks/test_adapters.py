@@ -16,7 +16,9 @@ from recipe.checks.paired_optimizer import optimizer_like
 QUICK = (
     "inputs_are_finite", "labels_are_in_range", "loss_wants_the_targets", "batch_is_independent",
     "optimizer_holds_the_model", "the_optimizer_steps", "every_parameter_moves", "gradients_are_fresh",
-    "steps_follow_the_gradient", "learning_rate_lasts", "evaluation_tells_right_from_wrong", "evaluation_equals_ours",
+    "steps_follow_the_gradient", "learning_rate_lasts", "the_whole_batch_is_trained_on", "evaluation_equals_ours",
+    "the_pretrained_part_is_loaded", "evaluation_feeds_what_training_feeds", "training_is_in_train_mode",
+    "evaluation_tells_right_from_wrong",
 )  # fmt: skip
 
 

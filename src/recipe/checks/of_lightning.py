@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from recipe.checks.paired_optimizer import PairedOptimizer
+from recipe.checks.parts import call, inputs_of
 from recipe.errors import RecipeError
+from recipe.rng import seeded
 
 LOSSES = ("loss", "loss_fn", "loss_func", "criterion", "loss_function")  # usual names of a module's loss
 
@@ -29,9 +31,14 @@ def parts_of(module: Any, data: Any, join: Callable[[Any, Any], Any]) -> dict[st
     _, scheduler, per = _configured(copy.deepcopy(module))
     both = PairedOptimizer(lambda model: _configured(model)[:2])
 
+    calls: list[bool] = []  # whether `training_step` calls its module
+
     def step(model: Any, optimizer: Any, inputs: Any, targets: Any, loss: Callable) -> Tensor:
+        batch = join(inputs, targets)
+        if not calls:
+            calls.append(_calls_itself(copy.deepcopy(model), batch))
         optimizer.zero_grad()
-        value = loss_of(model, join(inputs, targets))
+        value = loss_of(model, batch) if calls[0] else _called_with(model, inputs, lambda: loss_of(model, batch))
         value.backward()
         optimizer.step()
         return value.detach()
@@ -56,6 +63,33 @@ def loss_of(module: Any, batch: Any) -> Tensor:
     value = answer.get("loss") if isinstance(answer, dict) else answer
     if not isinstance(value, Tensor) or value.ndim:
         raise RecipeError(f"Setup.from_lightning: training_step returned a {type(answer).__name__}, and no loss.")
+    return value
+
+
+def _calls_itself(module: Any, batch: Any) -> bool:
+    """module: a copy, which this may change."""
+    calls: list[nn.Module] = []
+    module.register_forward_pre_hook(lambda module, args: calls.append(module))
+    with seeded(0, "lightning"):
+        loss_of(module, batch)
+    return bool(calls)
+
+
+def _called_with(module: nn.Module, inputs: Any, compute: Callable[[], Tensor]) -> Tensor:
+    """What `compute` gives, as a call of the module with these inputs, so that hooks on it see them.
+
+    `training_step` may call a part of its module instead of the module.
+    """
+
+    def forward(*args: Any, **named: Any) -> Tensor:
+        del module.__dict__["forward"]
+        return compute()
+
+    module.__dict__["forward"] = forward
+    try:
+        value: Tensor = call(module, inputs_of(inputs))
+    finally:
+        module.__dict__.pop("forward", None)
     return value
 
 

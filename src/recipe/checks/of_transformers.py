@@ -31,6 +31,7 @@ def parts_of(trainer: Any) -> dict[str, Any]:
     train_loader, val_loader = trainer.get_train_dataloader(), trainer.get_eval_dataloader(val)
 
     def step(model: nn.Module, optimizer: Any, inputs: Any, targets: Tensor, loss: Callable) -> Tensor:
+        model.train()  # as `Trainer.training_step` does, after an evaluation too
         optimizer.zero_grad()
         value = with_model(trainer, model).compute_loss(model, {**inputs, key: targets})
         value.backward()

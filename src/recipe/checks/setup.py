@@ -93,6 +93,9 @@ class Setup:
     def __post_init__(self) -> None:
         loaders.unpack_loaders(self)
         validate_setup.validate_parts(self)
+        self.copies_model = (
+            False  # each model is a copy of one that may be new: equal weights are no sign of a training
+        )
         self.loss_of_model = self.loss is None
         if self.loss is None:
             self.loss = OwnLoss(self._loss_of_model, "the model")
@@ -108,6 +111,7 @@ class Setup:
     def from_trainer(cls, trainer: Any, **changes: Any) -> "Setup":
         """Of transformers' Trainer. changes: other parts than its own, as `loss` where `compute_loss` is unusual."""
         s = cls(**(of_transformers.parts_of(trainer) | changes))
+        s.copies_model = not trainer.model_init and not getattr(trainer.model, "name_or_path", "")
 
         def compute() -> tuple[float, Any, Any]:
             x, y = s.batch(8)
@@ -123,6 +127,7 @@ class Setup:
         """Of a LightningModule and a LightningDataModule, or (train loader, val loader). changes: other parts."""
         made = of_lightning.parts_of(module, datamodule, lambda x, y: s.form.join(x, y))
         s = cls(**(made | changes))
+        s.copies_model = "model" not in changes
 
         def compute() -> tuple[float, Any, Any]:
             x, y = s.batch(8)

@@ -45,8 +45,10 @@ class PretrainedPart:
 def pretrained_part(s: Setup) -> PretrainedPart | None:
     """As declared; else what most of the weights belong to, where they are the same for each seed.
 
-    None where there is neither.
+    None where there is neither, and where all models are copies of one.
     """
+    if s.copies_model and not s.declare.pretrained:
+        return None
     one, other = s.new_model(0), s.new_model(1)
     weights, others = dict(one.named_parameters()), dict(other.named_parameters())
     random = {n for n, w in weights.items() if w.ndim > 1 and w.numel() > 1 and w.detach().std() > 0}
