@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from recipe import RecipeError, Setup, examine
+from recipe.checks import preparation
 
 LONG = {"gradients_are_fresh", "outputs_are_not_squashed", "loss_wants_the_targets"}
 
@@ -155,3 +156,65 @@ def test_what_cannot_be_handed_in_is_refused_with_the_way_out():
     boxes = [(image, {"boxes": [1, 2, 3][: 1 + i % 3]}) for i, image in enumerate(x)]
     with pytest.raises(RecipeError, match=r"recipe.watch"):
         examine(on(boxes), only=("inputs_are_finite",))
+
+
+# ---- prepared in the step ------------------------------------------------------------------------------------------
+
+
+def step_that_prepares(prepare):
+    def step(model, optimizer, inputs, targets, loss):
+        optimizer.zero_grad()
+        value = loss(model(prepare(inputs)), targets)
+        value.backward()
+        optimizer.step()
+        return value.detach()
+
+    return step
+
+
+def of_bytes(prepare, seed=0):
+    """Digits as bytes, 0 to 240; the step prepares them, and so does the evaluation."""
+    x, y = digits()
+    x = (x * 240).to(torch.uint8)
+
+    def evaluate(model, loader):
+        model.eval()
+        with torch.no_grad():
+            return sum(int((model(prepare(a)).argmax(1) == b).sum()) for a, b in loader) / len(loader.dataset)
+
+    return Setup(
+        model=lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), loss=nn.CrossEntropyLoss(),
+        optimizer=adam(3e-3), batch_size=32, seed=seed, train_step=step_that_prepares(prepare), evaluate=evaluate,
+        train=TensorDataset(x[:480], y[:480]), val=TensorDataset(x[480:], y[480:]),
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_bytes_that_the_step_prepares_are_examined_as_the_model_gets_them():
+    report = examine(of_bytes(lambda x: x.float() / 255))
+    assert report.failed == [], str(report)
+    assert report["inputs_are_scaled"].verdict == "pass"
+
+
+def test_a_step_that_forgets_to_scale_bytes_is_noticed():
+    only = ("inputs_are_scaled", "evaluation_feeds_what_training_feeds")
+    assert examine(of_bytes(lambda x: x.float() / 255), only=only).failed == []
+    assert examine(of_bytes(lambda x: x.float()), only=only).failed == ["inputs_are_scaled"]
+
+
+def test_channels_may_be_prepared_each_in_its_way_and_are_found_back():
+    raw = torch.randint(0, 256, (6, 3, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    mean, std = (torch.tensor(v)[:, None, None] for v in ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4]))
+    entered = (raw.float() / 255 - mean) / std
+    found = preparation.measured(raw, entered)
+    torch.testing.assert_close(found.apply(raw), entered, rtol=1e-4, atol=1e-4)
+    assert found.undo(entered).equal(raw)
+    assert preparation.measured(raw, entered.flip(3)) is None
+
+
+def test_float64_is_cast_where_the_model_does_not_take_it():
+    x, y = images()
+    s = on(TensorDataset(x.double(), y))
+    assert s.train_tensors[0].dtype == torch.float32
+    assert examine(s, only=("inputs_are_finite", "the_optimizer_steps")).failed == []
+    assert on(TensorDataset(x.double(), y), model=lambda: net().double()).train_tensors[0].dtype == torch.float64

@@ -24,16 +24,16 @@ def number_of(value: Any) -> Any:
 class LossOfStep:
     """A training step whose answer is its loss: what it returns; of a mapping its `loss`, of a tuple the first number.
 
-    Where it returns nothing, the loss is the last one that it computed with the loss that it was given. Raises
-    RecipeError where it computed none.
+    Where it returns nothing, the loss is the last one that it computed with the loss that it was given. as_loaded: from
+    inputs as the checks have them to those that the step gets. Raises RecipeError where it computed no loss.
     """
 
-    def __init__(self, step: Callable[..., Any]):
-        self.step, self.silent = step, True  # until it returns a loss
+    def __init__(self, step: Callable[..., Any], as_loaded: Callable[[Any], Any] = given):
+        self.step, self.as_loaded, self.silent = step, as_loaded, True  # silent: until it returns a loss
         functools.update_wrapper(self, step, updated=())
 
     def __call__(self, model: nn.Module, optimizer: Any, inputs: Any, targets: Any, loss: Callable) -> Any:
-        inputs, targets = given(inputs), given(targets)
+        inputs, targets = self.as_loaded(inputs), given(targets)
         if not self.silent:
             return self._of(self.step(model, optimizer, inputs, targets, loss), [])
         with Computed(loss) as computed:

@@ -20,6 +20,7 @@ from recipe.checks import (
     of_transformers,
     output_form,
     parts,
+    preparation,
     target_kinds,
     validate_setup,
 )
@@ -32,6 +33,7 @@ from recipe.checks.output_form import OutputForm
 from recipe.checks.own_loss import OwnLoss
 from recipe.checks.paired_optimizer import PairedOptimizer
 from recipe.checks.parts import Parts, Rows
+from recipe.checks.preparation import Preparation
 from recipe.checks.scheduler import scheduled_rates
 from recipe.errors import RecipeError
 from recipe.rng import generator, key, seeded
@@ -101,7 +103,9 @@ class Setup:
             self.loss = OwnLoss(self._loss_of_model, "the model")
         self.measured: dict[tuple, Any] = {}  # results of `measured_once`
         self.initial_loss_state = copy.deepcopy(self.loss.state_dict()) if isinstance(self.loss, nn.Module) else {}
-        self.train_step = self.default_step if self.train_step is None else answers.LossOfStep(self.train_step)
+        self.train_step = (
+            self.default_step if self.train_step is None else answers.LossOfStep(self.train_step, self.as_loaded)
+        )
         if self.evaluate is None:
             self.evaluate = self.default_evaluate
         else:
@@ -177,8 +181,8 @@ class Setup:
         """How a batch holds inputs and targets."""
         if self.unpack is not None:
             return batch_form.by_key(self.unpack) if isinstance(self.unpack, str) else batch_form.unpacking(self.unpack)
-        batch = examples.collated([self.train[0], self.train[1]], self.collate, "train")
         with seeded(self.seed, "init"):
+            batch = examples.collated([self.train[0], self.train[1]], self.collate, "train")
             return batch_form.infer(batch, lambda: self.model().forward, self.loss)
 
     def unpacked(self, batch: Any) -> tuple[Any, Any]:
@@ -194,7 +198,54 @@ class Setup:
                     f"Setup: {name} are a {type(x if name == 'inputs' else y).__name__} without a tensor that has a "
                     "row per example. A loop over batches of another kind can be watched as it is: recipe.watch."
                 )
-        return inputs.to(self.device), targets.to(self.device)
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
+        if self.preparation is not None:
+            inputs = self.preparation.apply(cast(Tensor, inputs))
+            targets = targets.float() if isinstance(targets, Tensor) and targets.is_floating_point() else targets
+        return inputs, targets
+
+    @cached_property
+    def preparation(self) -> Preparation | None:
+        """What the user's step does to inputs that the model does not take as they are; None where it takes them."""
+        with seeded(self.seed, "prepared"):
+            x, y = self._batch_as_loaded(2)
+            if not isinstance(x, Tensor) or x.dtype not in preparation.RAW:
+                return None
+            try:
+                with torch.no_grad():
+                    self.new_model().eval()(x.to(self.device))
+                return None
+            except Exception:  # of a type that the model does not take
+                if x.dtype == torch.float64:
+                    return preparation.cast_only(x)
+            if not isinstance(self.train_step, answers.LossOfStep):
+                return None
+            x, y = (part.to(self.device) for part in self._batch_as_loaded(32))
+            entered: list[Any] = []
+            model = self.new_model()
+            hook = model.register_forward_pre_hook(lambda _, args: entered.extend(args[:1]))
+            try:
+                self.train_step.step(model, self._first_optimizer(model), x, parts.given(y), self.loss)
+            except Exception:  # of a step that fails, try_one_batch reports that the model takes no such inputs
+                return None
+            finally:
+                hook.remove()
+        return preparation.measured(x, entered[0]) if entered and isinstance(entered[0], Tensor) else None
+
+    def _batch_as_loaded(self, size: int) -> tuple[Any, Any]:
+        index = self.index(self.train, size)
+        x, y = self.form.split(examples.collated([self.train[i] for i in index], self.collate, "train"))
+        return x, parts.targets_of(y)
+
+    def _first_optimizer(self, model: nn.Module) -> Any:
+        answer: Any = self.optimizer(model)
+        return answer[0] if isinstance(answer, tuple | list) else answer
+
+    def as_loaded(self, x: Any) -> Any:
+        """Inputs as user code gets them: before any preparation of its own."""
+        if isinstance(x, Tensor) and self.preparation is not None:
+            return self.preparation.undo(x)
+        return parts.given(x)
 
     def example(self, dataset: MapDataset, index: int) -> tuple[Any, Any]:
         """(input, target) as the data set has them. Raises DoesNotApply where only `collate` or `unpack` knows."""
@@ -473,7 +524,7 @@ class Setup:
     def loader_of(self, x: Rows, y: Rows, batch_size: int) -> DataLoader:
         """A loader of these examples, in batches of the user's form."""
         if self.form.pair and isinstance(x, Tensor) and isinstance(y, Tensor):
-            return DataLoader(TensorDataset(x, y), batch_size=batch_size)
+            return DataLoader(TensorDataset(self.as_loaded(x), y), batch_size=batch_size)
 
         def read(places: list[int]) -> Any:
             return self.form.join(*(parts.given(part[torch.tensor(places, device=part.device)]) for part in (x, y)))
