@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import torch
+import torch._dynamo  # of torch's own accord when the first optimizer is built; here once for all forks
 from lanes import MODELS, lane, parts
 from torch.nn import functional as F
 

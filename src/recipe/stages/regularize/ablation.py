@@ -184,9 +184,9 @@ def _note_costs(
 ) -> dict[str, float]:  # fmt: skip
     """{level: multiplications of one training} of what was trained, which its levels get."""
     costs = {name: cost_of(cfg, data, arm.changes) for name, arm in trained.items()}
+    before = cost_of(cfg, data, accepted.changes)
     for level in candidate.levels:
         if level.name in costs:
-            before = cost_of(cfg, data, accepted.changes)
             level.cost, level.times = costs[level.name], costs[level.name] / before if before else 1.0
     return costs
 
