@@ -31,12 +31,11 @@ NO_SIGNAL = (
 @dataclass(frozen=True)
 class ValLosses:
     """The loss of each validation example: of the model with the example's inputs, of the same model with the inputs
-    of another example, of a model trained on zeros, and of the best constant answer."""
+    of another example, and of the best answer that ignores its input."""
 
     own: Tensor
     others: Tensor
-    zeros: Tensor
-    constant: Tensor
+    blind: Tensor
 
 
 def _per_example(s: Setup, outputs: Rows, y: Rows) -> Tensor:
@@ -49,7 +48,6 @@ def losses_on_val(s: Setup) -> ValLosses:
     x, y = s.val_tensors
     order = torch.randperm(len(y), generator=generator(s.seed, "others")).to(y.device)
     needed = s.last_operation.needed
-    prior = best_constant(s).outputs[:1]
     own, others = (s.outputs(short_run(s).model, part) for part in (x, x[order]))
     if (s.discrete or s.kind == "binary") and not needed:
         # confidence does not count here: a model trained too long is right, and too confident
@@ -58,16 +56,25 @@ def losses_on_val(s: Setup) -> ValLosses:
     return ValLosses(
         own=_per_example(s, own, y),
         others=_per_example(s, others, y),
-        zeros=_per_example(s, s.outputs(short_run_on_zeros(s).model, blind(x)), y),
-        constant=_per_example(s, prior.expand(len(y), *s.output_shape), y),
+        blind=_blind(s, x, y),
     )
+
+
+def _blind(s: Setup, x: Rows, y: Rows) -> Tensor:
+    """Of the best constant. A model trained on zeros gives one as well, and none that is better: it is trained only
+    where it may answer each place of a sequence differently, where masks or lengths remain to it, or where no constant
+    has a finite loss."""
+    constant = _per_example(s, best_constant(s).outputs[:1].expand(len(y), *s.output_shape), y)
+    if isinstance(x, Tensor) and s.kind != "sequence" and constant.isfinite().all():
+        return constant
+    zeros = _per_example(s, s.outputs(short_run_on_zeros(s).model, blind(x)), y)
+    return min((zeros, constant), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30)
 
 
 def share_saved_by_inputs(s: Setup) -> Estimate:
     """The share of the validation loss of the best input-independent answer that the inputs save."""
     losses = losses_on_val(s)
-    best = min((losses.zeros, losses.constant), key=lambda each: each.mean().item() if each.isfinite().all() else 1e30)
-    return power.share_saved(losses.own, best, s.kind == "regression")
+    return power.share_saved(losses.own, losses.blind, s.kind == "regression")
 
 
 def columns_may_be_uninformative(s: Setup) -> bool:
