@@ -115,7 +115,8 @@ def test_a_candidate_without_effect_is_kept_at_no_more_than_the_nominal_rate(mon
     monkeypatch.setattr(ablation, "inapplicable", lambda *args: "")
     monkeypatch.setattr(ablation, "resolved", lambda cfg, data, kept, change: change)
     monkeypatch.setattr(ablation, "_refused", lambda *args: "")
-    monkeypatch.setattr(ablation, "_note_costs", lambda *args: dict.fromkeys(args[3], 0))  # counting them takes longer than all else
+    # counting multiplications takes longer than all else
+    monkeypatch.setattr(ablation, "_note_costs", lambda *args: dict.fromkeys(args[3], 0))
     for _ in range(repeats):
         result = ablated(cfg, monkeypatch, lambda c: chance.normal(1, 0.1, 5), arm("base", chance.normal(1, 0.1, 5)))
         kept += result.candidates[0].kept
