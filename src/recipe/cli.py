@@ -40,6 +40,7 @@ def main(words: list[str] | None = None) -> int:
     command.add_argument("--list", action="store_true", help="list the checks and what each claims, and stop")
     command.add_argument("--json", metavar="FILE", help="also write the verdicts as JSON")
     command.add_argument("--junit", metavar="FILE", help="also write them as JUnit's XML, a test per check")
+    command.add_argument("--html", metavar="FILE", help="also write a page, with pictures of what entered the network")
     command.add_argument("--github", action="store_true", help="also print annotations for a workflow of GitHub")
     command.set_defaults(does=lambda given: _list_checks() if given.list else _examine(given))
     command = commands.add_parser("decide", help="check lines for decisions.csv, and add them", allow_abbrev=False)
@@ -182,6 +183,8 @@ def _list_checks() -> int:
 
 
 def _examine(given: argparse.Namespace) -> int:
+    for file in filter(None, (given.json, given.junit, given.html)):  # before minutes of work
+        _require_writable(Path(file))
     setup = load(given.setup)
     from recipe import verdict
     from recipe.checks.examine import examine
@@ -206,11 +209,19 @@ def _examine(given: argparse.Namespace) -> int:
     held = sum(v.verdict == "pass" for v in report.verdicts)
     ran = sum(v.verdict != "skip" for v in report.verdicts)
     print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")
-    _write_reports(given, report.verdicts, seconds)
+    _write_reports(given, setup, report.verdicts, seconds)
     return 1 if report.failed else 0
 
 
-def _write_reports(given: argparse.Namespace, verdicts: "list[Verdict]", seconds: dict[str, float]) -> None:
+def _require_writable(file: Path) -> None:
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise RecipeError(f"{file} cannot be written: it must be a file in a folder that you may write to.")
+
+
+def _write_reports(
+    given: argparse.Namespace, setup: "Setup", verdicts: "list[Verdict]", seconds: dict[str, float]
+) -> None:
     from recipe.checks import reports
     from recipe.files import write_text
 
@@ -218,6 +229,10 @@ def _write_reports(given: argparse.Namespace, verdicts: "list[Verdict]", seconds
         write_text(given.json, reports.as_json(verdicts, given.setup))
     if given.junit:
         write_text(given.junit, reports.as_junit(verdicts, given.setup, seconds))
+    if given.html:
+        from recipe.checks.page import write_page
+
+        write_page(given.html, given.setup, setup, verdicts)
     if given.github:
         print(*reports.as_annotations(verdicts, *_place(given.setup)), sep="\n")
 
