@@ -52,12 +52,23 @@ class Training(pytest.Collector):
         self.options: dict[str, Any] = function.recipe_training  # type: ignore[attr-defined]  # set by `training`
 
     @functools.cached_property
-    def setup_of_user(self) -> "Setup":
-        setup = self.function()
+    def made(self) -> "Setup | Exception":
+        """What the function gave, tried on one batch; or why not. It is called once, whatever comes of it."""
+        from recipe import verdict
+        from recipe.checks.examine import CHECKS
         from recipe.checks.setup import Setup
+        from recipe.checks.validate_setup import try_one_batch
+        from recipe.rng import seeded
 
-        if not isinstance(setup, Setup):
-            raise GateClosed(f"{self.name} returned a {type(setup).__name__}; it must return a recipe.Setup.")
+        try:
+            setup = self.function()
+            if not isinstance(setup, Setup):
+                raise GateClosed(f"{self.name} returned a {type(setup).__name__}; it must return a recipe.Setup.")
+            verdict.validate(CHECKS, self.options["limits"] or {}, setup.waive, self.name)
+            with seeded(setup.seed, "examine"):
+                try_one_batch(setup)
+        except Exception as error:  # the code of the user may fail in any way
+            return error
         return setup
 
     def collect(self) -> Iterator["CheckOfTraining"]:
@@ -70,11 +81,19 @@ class Training(pytest.Collector):
             yield item
 
     def verdict(self, name: str) -> "Verdict":
-        from recipe.checks.examine import examine
+        from recipe import verdict
+        from recipe.checks.examine import CHECKS
+        from recipe.rng import seeded
 
-        setup = self.setup_of_user
-        limits = {check: given for check, given in (self.options["limits"] or {}).items() if check == name}
-        return examine(setup, only=(name,), limits=limits)[name]
+        setup, limits = self.made, self.options["limits"] or {}
+        if isinstance(setup, Exception):
+            raise setup
+        with seeded(setup.seed, "examine"):
+            (measured,) = verdict.run(
+                {name: CHECKS[name]}, setup, limits={k: v for k, v in limits.items() if k == name},
+                waive=setup.waive, where=self.name, known=CHECKS,
+            )  # fmt: skip
+        return measured
 
 
 class CheckOfTraining(pytest.Item):

@@ -79,6 +79,9 @@ def test_broken():
 @recipe.training(only=CHECKS[:1])
 def test_nothing():
     return 3
+@recipe.training(only=CHECKS[:1], limits={"inputs_are_scaled": {"hihg": 3}})
+def test_misspelt():
+    return setup()
 def test_of_their_own():
     pass
 """
@@ -106,13 +109,14 @@ def test_a_training_is_a_test_per_check(tmp_path):
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     out = " ".join(done.stdout.split())
-    assert "2 failed, 4 passed, 2 skipped" in out, done.stdout + done.stderr
+    assert "3 failed, 4 passed, 2 skipped" in out, done.stdout + done.stderr
     assert "test_my_training.py::test_healthy::outputs_are_not_squashed PASSED" in out
     assert "test_my_training.py::test_broken::outputs_are_not_squashed FAILED" in out
     assert "Softmax or sigmoid is applied in the model and again in the loss" in out
     assert "test_nothing returned a int; it must return a recipe.Setup." in out
+    assert "test_misspelt: inputs_are_scaled has no limit `hihg`; it has low, high." in out
     assert "there is no schedule" in out
     assert "test_of_their_own PASSED" in out
     few = [*command, "-k", "test_broken and finite"]
     chosen = subprocess.run(few, capture_output=True, text=True, cwd=tmp_path, env=env)
-    assert "1 passed, 7 deselected" in chosen.stdout
+    assert "1 passed, 8 deselected" in chosen.stdout

@@ -80,6 +80,25 @@ def test_parts_are_indexed_together_and_the_mask_is_not_what_checks_compute_with
     assert few.given[1].equal(mask[[3, 1]])
 
 
+def test_lists_that_the_loader_makes_tensors_of_can_be_blinded():
+    x, y = images()
+    rows = [(row.tolist(), int(label)) for row, label in zip(x, y, strict=True)]
+    s = on(rows, collate=lambda rows: (torch.tensor([r[0] for r in rows]), torch.tensor([r[1] for r in rows])))
+    inputs, labels = next(iter(s.loader(s.training_set(zeros=True), shuffle=False)))
+    assert not inputs.any()
+    assert labels.equal(y[: len(labels)])
+
+
+def test_mappings_of_which_the_loader_makes_pairs_are_trained_on():
+    x, y = images()
+    rows = Rows(lambda x, y: {"image": x, "digit": y}, x, y)
+    s = on(
+        rows, collate=lambda rows: (torch.stack([r["image"] for r in rows]), torch.stack([r["digit"] for r in rows]))
+    )
+    only = ("targets_stay", "val_is_not_augmented", "the_optimizer_steps", "beats_a_blind_model")
+    assert {v.check: v.verdict for v in examine(s, only=only).verdicts if v.broken} == {}
+
+
 def test_what_the_user_says_of_a_batch_counts():
     x, y = images()
     rows = Rows(lambda x, y: {"image": x, "digit": y}, x, y)

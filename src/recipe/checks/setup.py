@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -462,7 +463,7 @@ class Setup:
     def default_evaluate(self, model: nn.Module, loader: DataLoader) -> float:
         """The score over all examples of a loader, in eval mode; leaves the model's modes as they were.
 
-        Where outputs are neither right nor wrong, minus the mean loss.
+        Where outputs are neither right nor wrong, minus the loss of all examples at once.
         """
         modes = {m: m.training for m in model.modules()}
         model.eval()
@@ -471,13 +472,11 @@ class Setup:
             pairs = [(self.forward(model, x), y) for x, y in batches]
         for module, training in modes.items():
             module.training = training
-        try:
-            _ = self.kind
-        except DoesNotApply:
-            losses = [self.loss_of(outputs, y).item() * len(y) for outputs, y in pairs]
-            return -sum(losses) / sum(len(y) for _, y in pairs)
         outputs, y = (parts.joined(part) for part in zip(*pairs, strict=True))
-        return self.score(outputs, y)
+        try:
+            return self.score(outputs, y) if self.kind else 0.0
+        except DoesNotApply:
+            return -self.loss_of(outputs, y).item()
 
     # ---- the training --------------------------------------------------------------------------------------------
 
@@ -505,7 +504,7 @@ class Setup:
         return self._part(self.val, self.index(self.val), None, zeros)
 
     def _part(self, dataset: MapDataset, index: range, augment: Callable | None, zeros: bool) -> MapDataset:
-        if self.form.pair and isinstance(self.train_tensors[0], Tensor):
+        if self.form.pair and isinstance(self.train_tensors[0], Tensor) and self._reads_tensors(dataset):
             return examples.part(dataset, index, augment, zeros)
 
         def read(places: list[int]) -> Any:
@@ -520,6 +519,14 @@ class Setup:
             return self.form.join(parts.given(parts.blind(x)), parts.given(y))
 
         return examples.MadeBatches(len(index), read)
+
+    def _reads_tensors(self, dataset: MapDataset) -> bool:
+        """Inputs can be made zero before they are collated: `collate` makes no tensors of lists or mappings."""
+        if self.collate is None:
+            return True
+        with seeded(self.seed, "prepared"):
+            example = dataset[0]
+        return isinstance(example, tuple | list) and isinstance(example[0], Tensor | np.ndarray)
 
     def loader_of(self, x: Rows, y: Rows, batch_size: int) -> DataLoader:
         """A loader of these examples, in batches of the user's form."""
