@@ -568,13 +568,13 @@ class Setup:
             group["lr"] = rate
         return optimizer
 
-    def pair_optimizer(self) -> None:
+    def pair_optimizer(self, model: nn.Module) -> None:
         """Where `optimizer` gives an optimizer and its scheduler, takes them as two parts of the Setup.
 
         Raises RecipeError where it gives no optimizer.
         """
         with seeded(self.seed, "optimizer"):
-            answer: Any = self.optimizer(self.new_model())
+            answer: Any = self.optimizer(model)
         pair = isinstance(answer, tuple | list) and len(answer) == 2 and hasattr(answer[1], "step")
         pair = pair and not isinstance(answer[1], torch.optim.Optimizer)
         if not isinstance(answer[0] if pair else answer, torch.optim.Optimizer):

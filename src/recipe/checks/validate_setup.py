@@ -61,7 +61,6 @@ def try_one_batch(s: Any) -> None:
     for name, dataset in (("train", s.train), ("val", s.val)):
         collated([dataset[0], dataset[1]], s.collate, name)
     _ = s.train_tensors, s.val_tensors
-    s.pair_optimizer()
     x, y = s.batch(2)
     try:
         _ = s.output_form
@@ -72,8 +71,10 @@ def try_one_batch(s: Any) -> None:
             f"Setup: the model cannot take inputs {_shapes(x)}: {cause(error)} Where a loop prepares them, do it in "
             "the data set or in `collate`, or watch the loop as it is with recipe.watch."
         ) from None
+    model = s.new_model()
+    s.pair_optimizer(model)
     with torch.no_grad():
-        out = s.forward(s.new_model().eval(), x)
+        out = s.forward(model.eval(), x)
     if any(t.ndim == 0 or len(t) != len(x) for t in tensors(out)) or not tensors(out):
         raise RecipeError(f"Setup: the model gives {_shapes(out)} for {len(x)} inputs; it must give one row per input.")
     try:
