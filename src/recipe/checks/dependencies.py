@@ -1,11 +1,11 @@
 """What depends on what: outputs on examples, pixels and time, by backprop and by exchange; layers by the graph."""
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from recipe.checks.copies import copied
 from recipe.checks.measurements.activations import mixes_by_batch_norm
 from recipe.checks.measurements.batch_capture import has_numeric_inputs
 from recipe.checks.parts import Rows, main, together, with_gradients, with_main
@@ -54,7 +54,7 @@ def _change_by_exchange(s: Setup, model: nn.Module, size: int = 8) -> Tensor:
 
 def _forward(s: Setup, model: nn.Module, x: Rows) -> Tensor:
     """A forward pass whose dropout is the same at each call."""
-    model = copy.deepcopy(model)  # and whose buffers are too: spectral norm continues its power iteration
+    model = copied(model)  # and whose buffers are too: spectral norm continues its power iteration
     with seeded(s.seed, "again"):
         return together(s.forward(model, x))
 
@@ -86,7 +86,7 @@ def batch_is_independent_in_training(s: Setup, moved: float = 1e-4) -> Verdict:
         return skip("examples are mixed, as declared")
     if mixes_by_batch_norm(s):
         return skip("batch norm mixes a training batch on purpose")
-    return below(_change_by_exchange(s, copy.deepcopy(s.perturbed_model).train()).item(), moved)
+    return below(_change_by_exchange(s, copied(s.perturbed_model).train()).item(), moved)
 
 
 # ---- the inputs ----------------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def eval_mode_is_still(s: Setup) -> Verdict:
     changes. The value counts examples whose output changes.
     """
     x = s.batch(8)[0]
-    model = copy.deepcopy(s.perturbed_model)
+    model = copied(s.perturbed_model)
     with torch.no_grad():
         with seeded(key(s.seed, 1)):
             one = together(s.forward(model, x))
@@ -279,5 +279,5 @@ def outputs_are_not_dropped(s: Setup, share: float = 0.01) -> Verdict:
     x = s.sample[0][:64]
     with torch.no_grad(), seeded(s.seed, "dropped"):
         zero_in_eval = main(s.forward(s.perturbed_model, x)) == 0
-        zero_in_training = main(s.forward(copy.deepcopy(s.perturbed_model).train(), x)) == 0
+        zero_in_training = main(s.forward(copied(s.perturbed_model).train(), x)) == 0
     return below((zero_in_training & ~zero_in_eval).double().mean().item(), share)

@@ -148,11 +148,12 @@ def _gradients_of_step(s: Setup, x: Rows, y: Rows) -> list[Tensor | None]:
 
 @check(source="PyTorch documentation, automatic mixed precision: unscale gradients before clipping them")
 def clipping_comes_after_backward(s: Setup) -> Verdict:
-    """Gradients are clipped after backward and before the step, and after a loss scale has been taken out.
+    """Gradients are clipped between the last backward and the step, after a loss scale has been taken out.
 
-    `clip_grad_norm_` is called before `loss.backward()` and clips nothing, or what is left from the last batch; or
-    mixed precision scales the loss and no `scaler.unscale_(optimizer)` comes before it, so that every gradient is cut.
-    The value counts clippings in the wrong place.
+    `clip_grad_norm_` is called before `loss.backward()` and clips nothing, or what is left from the last batch; while
+    gradients accumulate, each batch clips the sum so far, which shrinks the earlier ones; or mixed precision scales the
+    loss and no `scaler.unscale_(optimizer)` comes before it, so that every gradient is cut. The value counts clippings
+    in the wrong place.
     """
     order = order_of_calls(s)
     if "clip" not in order:
@@ -162,6 +163,7 @@ def clipping_comes_after_backward(s: Setup) -> Verdict:
     for name in order:
         scaled = "scale" in since_step and "unscale" not in since_step
         wrong += name == "clip" and ("backward" not in since_step or scaled)
+        wrong += name == "backward" and "clip" in since_step
         since_step = set() if name == "step" else since_step | {name}
     return exactly(wrong, 0)
 

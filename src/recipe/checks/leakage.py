@@ -1,5 +1,6 @@
 """Train against val: nothing in both, prepared alike, and nothing in train twice."""
 
+import math
 from collections import Counter
 
 import torch
@@ -105,7 +106,7 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
     The split was drawn after copies were made (oversampling, augmentation, several crops or frames of one scene), or
     val was taken out of the whole data and train was left as it was. The value is the share of such inputs.
     """
-    copies, n = _share_in_both(s), len(s.val_tensors[1])
+    copies = _share_in_both(s)
     natural = 0.0 if s.declare.resampled_train else _share_with_a_twin(main(s.train_tensors[0]))
     if has_numeric_inputs(s) and standardised_vectors(s)[0].shape[1] >= 8:
         (from_val, _), (within, _) = (nearest_in_train(s)[part] for part in ("val", "train"))
@@ -115,7 +116,15 @@ def val_is_not_in_train(s: Setup, share: float = 0.005, near: float = 0.1) -> Ve
         natural = max(natural, (within[:, 0] < limit).float().mean().item())
     if not repeats_are_natural(s):
         natural = min(natural, 0.02)  # more than that was copied before the split was drawn
-    return below(copies, max(share, natural + 3 * power.share(round(natural * n), n).error if natural else share))
+    return below(copies, max(share, natural + 3 * _error_of_copies(s, copies, natural) if natural else share))
+
+
+def _error_of_copies(s: Setup, copies: float, natural: float) -> float:
+    """The standard error of the difference of these shares of val and of train where they are equal in truth. Copies
+    within train come in pairs, which doubles the variance of their number."""
+    n, m = len(s.val_tensors[1]), len(s.train_tensors[1])
+    both = min(0.02, (copies * n + natural * m) / (n + m))
+    return math.hypot(power.share(round(both * n), n).error, math.sqrt(2) * power.share(round(both * m), m).error)
 
 
 @check(source="Kapoor and Narayanan 2023, pre-processing on training and test set")

@@ -1,10 +1,9 @@
 """Padding of sequences of tokens: it is no word, and reaches no output."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
+from recipe.checks.copies import copied
 from recipe.checks.measurements.padding import padding_index, trailing
 from recipe.checks.parts import main, without_last
 from recipe.checks.setup import Setup
@@ -71,7 +70,7 @@ def padding_reaches_no_output(s: Setup, moved: float = 1e-4) -> Verdict:
 
 def _with_untrained_padding(s: Setup) -> nn.Module:
     """The perturbed model, in which the vectors that no gradient reaches are as they were built."""
-    model = copy.deepcopy(s.perturbed_model)
+    model = copied(s.perturbed_model)
     for built, module in zip(s.new_model().modules(), model.modules(), strict=True):
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             weight: Tensor = built.weight  # type: ignore[assignment]

@@ -2,7 +2,10 @@
 
 from itertools import pairwise
 
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
 from recipe.checks.measurements.learning_rates import learning_rates
+from recipe.checks.scheduler import step_scheduler
 from recipe.checks.setup import Setup
 from recipe.verdict import FAIL, PASS, Verdict, below, check, skip
 
@@ -51,3 +54,22 @@ def learning_rate_follows_its_schedule(s: Setup, change: float = 0.01, turns: fl
     ups = [b > a for a, b in pairwise(rates) if abs(b - a) > 1e-9 * max(rates)]
     per_epoch = sum(a != b for a, b in pairwise(ups)) / s.epochs
     return Verdict(FAIL if per_epoch >= turns else PASS, per_epoch, f"< {turns:g} turns per epoch")
+
+
+@check(source="PaulRitsche/DeepACSA#36")
+def a_plateau_lowers_the_rate(s: Setup) -> Verdict:
+    """A schedule that waits for a metric lowers the learning rate where the metric stays as it is.
+
+    Its lowest rate is the rate that the training has, or the rate is so small that a change counts as none (`eps`). The
+    value is the lowest rate after a wait as long as its patience, over the highest before.
+    """
+    if s.schedule is None:
+        return skip("there is no schedule")
+    optimizer = s.optimizer(s.new_model())
+    scheduler = s.schedule(optimizer, -(-len(s.train) // s.batch_size), s.epochs)
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        return skip("the schedule does not wait for a metric")
+    before = [group["lr"] for group in optimizer.param_groups]
+    for _ in range(scheduler.patience + scheduler.cooldown + 3):
+        step_scheduler(scheduler, 1.0)
+    return below(min(group["lr"] / rate for group, rate in zip(optimizer.param_groups, before, strict=True)), 1.0)

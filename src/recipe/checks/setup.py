@@ -365,6 +365,8 @@ class Setup:
     @cached_property
     def kind(self) -> str:
         """The task, as given or as inferred from targets and loss. Raises DoesNotApply where it is none of these."""
+        if self.classes and self.task in (None, "classification") and 1 < self.output_shape.numel() < self.classes:
+            raise DoesNotApply("there are fewer outputs than classes, as of grades in an order")
         if self.task:
             return self.task
         shape, y = torch.Size((2, *self.output_shape)), self.batch(32)[1]

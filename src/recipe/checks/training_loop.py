@@ -1,7 +1,6 @@
 """The loop around the steps: what it reads, what it trains on, and which weights it keeps."""
 
-import copy
-
+from recipe.checks.copies import copied
 from recipe.checks.measurements.evaluate import evaluate_on_val, relative_difference, scores_of_known_outputs
 from recipe.checks.measurements.short_run import mode_dependent_layers, short_run
 from recipe.checks.setup import Setup
@@ -122,7 +121,7 @@ def scores_are_of_this_model(s: Setup, limit: float = 1e-4) -> Verdict:
     if run is None or not run.val or len(s.val_tensors[1]) < len(s.val):
         return skip("a user-defined loop is needed, and a val that is examined as a whole")
     model = s.new_model()
-    scores = [evaluate_on_val(s, copy.deepcopy(run.model).eval())]
+    scores = [evaluate_on_val(s, copied(run.model).eval())]
     if run.best_state:
         model.load_state_dict({n: t.detach().clone() for n, t in run.best_state.items()})
         scores.append(evaluate_on_val(s, model.eval()))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from recipe.checks.measurements.batch_capture import captured_batches
+from recipe.checks.measurements.group_settings import unread_settings
 from recipe.checks.measurements.optimizer_steps import (
     CALLS,
     StepRecord,
@@ -193,3 +194,17 @@ def the_whole_batch_is_trained_on(s: Setup) -> Verdict:
     capture = captured_batches(s)
     entered, loaded = sum(len(x) for x in capture.entered), sum(len(y) for _, y in capture.loaded)
     return Verdict(PASS if entered >= loaded else FAIL, entered / max(1, loaded), ">= 1")
+
+
+@check(source="facebookresearch/mae#216")
+def settings_of_groups_are_read(s: Setup) -> Verdict:
+    """Numbers by which parameter groups are meant to differ are read by the optimizer, the schedule or the step.
+
+    Layer-wise rates or decays under a name that nobody knows, as `lr_scale` without a scheduler that multiplies by it:
+    all groups are trained alike. Multiply `lr` or `weight_decay` itself.
+    """
+    if s.fit is not None:
+        return skip("a loop of the user's may read what it likes")
+    if (unread := unread_settings(s)) is None:
+        return skip("no number of its own distinguishes the parameter groups")
+    return none_listed(unread, len(unread) or 1)

@@ -1,12 +1,12 @@
 """Questions that are put to a copy of the model: the training sees neither the copy nor the random numbers it uses."""
 
-import copy
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from recipe.checks.copies import copied
 from recipe.checks.measurements.activations import Signals, WatchOperations
 from recipe.checks.measurements.batch_capture import PRODUCTS
 from recipe.rng import seeded
@@ -41,13 +41,13 @@ def copied_model(model: nn.Module) -> nn.Module | None:
     if sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())) > LARGEST:
         return None
     try:
-        copied = copy.deepcopy(model)
-    except Exception:  # a module may hold what cannot be copied, as a tensor of a graph
+        other = copied(model)
+    except Exception:  # a module may hold what cannot be copied, as a file
         return None
-    for module in copied.modules():
+    for module in other.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks):
             hooks.clear()
-    return copied
+    return other
 
 
 def probe(model: nn.Module, args: tuple, kwargs: dict) -> Probed:

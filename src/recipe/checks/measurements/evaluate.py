@@ -1,12 +1,12 @@
 """The user's evaluation, run on validation examples with models whose outputs are known."""
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from recipe.checks.copies import copied
 from recipe.checks.measurements.best_loss import predicts_targets_themselves
 from recipe.checks.measurements.measured_once import measured_once
 from recipe.checks.parts import Rows, main
@@ -26,7 +26,7 @@ def evaluate_on(s: Setup, model: nn.Module, x: Rows, y: Rows, batch_size: int) -
 
 def slightly_trained(s: Setup) -> nn.Module:
     """A copy of the model after 30 steps, in eval mode."""
-    return copy.deepcopy(s.early_training[0].eval())
+    return copied(s.early_training[0].eval())
 
 
 def relative_difference(a: float, b: float) -> float:
@@ -71,6 +71,15 @@ def outputs_of_known_accuracy(s: Setup, accuracy: float) -> Tensor:
         correct = torch.nn.functional.one_hot(y.clamp(0, s.output_shape[-1] - 1).long(), s.output_shape[-1])
         z = noise + 8 * torch.where(per_row(correct), -correct, correct)
     return s.last_operation.valid(z)
+
+
+@measured_once
+def passes_of_evaluation(s: Setup) -> int:
+    """How often the user's evaluation shows an example to the model."""
+    rows = outputs_of_known_accuracy(s, 1.0)
+    model = FixedOutputs(s, rows)
+    evaluate_on_val(s, model, len(rows))
+    return round(model.position / len(rows))
 
 
 @measured_once

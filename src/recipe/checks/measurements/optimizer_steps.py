@@ -110,10 +110,11 @@ def order_of_calls(s: Setup) -> list[str]:
     def note_steps(optimizer: torch.optim.Optimizer) -> None:
         optimizer.register_step_pre_hook(lambda *_: order.append("step"))
 
+    calls = 2 * first_steps(s).calls_per_step
     before = sys.getprofile()
     sys.setprofile(note_call)
     try:
-        run_steps(s, 2 * first_steps(s).calls_per_step, configure=note_steps)
+        run_steps(s, calls, configure=note_steps)
     finally:
         sys.setprofile(before)
     return order

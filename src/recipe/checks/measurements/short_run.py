@@ -68,8 +68,9 @@ def default_fit(s: Setup, model, optimizer, scheduler, train_loader, val_loader,
     losses: list[float] = []
     lrs: list[float] = []
     val: list[float] = []
-    model.train()  # once: code that leaves it in eval mode has to put it back
     for epoch in range(epochs):
+        if epoch == 0 or s.train_step == s.default_step:
+            model.train()  # with a step of the user's once: code that leaves eval mode behind has to put it back
         for batch in train_loader:
             x, y = s.unpacked(batch)
             if len(y) == 1 and len(train_loader) > 1 and s.batch_size > 1:
