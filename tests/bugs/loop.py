@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from bugs.reference import Net, adam, digits, fit, on_digits, split, train_step
+from bugs.reference import Net, adam, digits, fit, on_diabetes, on_digits, on_tumours, split, train_step
 from bugs.registry import bug
 from recipe.checks.declare import Declare
 
@@ -370,6 +370,25 @@ def clipped_before_backward(seed):
     return on_digits(seed, train_step=step(before=early))
 
 
+@bug("R103", "huggingface/accelerate#641", "clipping_comes_after_backward")
+def sums_clipped_in_each_batch(seed):
+    """while gradients accumulate, each batch clips the sum so far"""
+    calls = [0]
+
+    def one(model, optimizer, x, y, loss):
+        model.train()
+        value = loss(model(x), y) / 2
+        value.backward()
+        nn.utils.clip_grad_value_(model.parameters(), 0.01)
+        calls[0] += 1
+        if calls[0] % 2 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+        return 2 * value.detach()
+
+    return on_tumours(seed, train_step=one)
+
+
 @bug("R71", "PyTorch documentation, automatic mixed precision, gradient clipping", "clipping_comes_after_backward")
 def clipped_while_scaled(seed):
     """mixed precision clips the gradient before its scale is taken out"""
@@ -393,3 +412,25 @@ def scaled(unscale: bool):
         return value.detach()
 
     return one
+
+
+@bug("R101", "facebookresearch/mae#216", "settings_of_groups_are_read")
+def decay_under_another_name(seed):
+    """the groups' shares of the weight decay are under a name that the optimizer does not know"""
+
+    def optimizer(model):
+        first, last = model.net[0], model.net[2]
+        groups = [{"params": p.parameters(), "decay_share": share} for p, share in ((first, 0.25), (last, 1.0))]
+        return torch.optim.SGD(groups, lr=0.05, momentum=0.9, weight_decay=1e-3)
+
+    return on_tumours(seed, optimizer=optimizer)
+
+
+@bug("R102", "PaulRitsche/DeepACSA#36", "a_plateau_lowers_the_rate")
+def plateau_below_its_eps(seed):
+    """the schedule takes every change of the rate for none: eps is larger than the rate"""
+
+    def schedule(optimizer, steps, epochs):
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=2, eps=1e-2)
+
+    return on_diabetes(seed, schedule=schedule, schedule_per="epoch")

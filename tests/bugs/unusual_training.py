@@ -5,7 +5,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from bugs.loop import scaled
-from bugs.reference import Net, Scalar, adam, digits, fit, mlp, on_diabetes, on_digits, on_tumours, split, tumours
+from bugs.reference import (
+    Net,
+    Scalar,
+    adam,
+    diabetes,
+    digits,
+    fit,
+    mlp,
+    on_diabetes,
+    on_digits,
+    on_tumours,
+    split,
+    tumours,
+)
 from recipe.checks.declare import Declare
 
 
@@ -143,7 +156,83 @@ def brier(z, y):
     return (z.softmax(1) - F.one_hot(y, z.shape[1])).square().sum(1).mean()
 
 
+class Penalised(nn.Module):
+    """Keeps a term for the loss of its last call, with the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.terms = mlp(30, 1), []
+
+    def forward(self, x):
+        outputs = self.net(x).squeeze(1)
+        self.terms = [outputs.square().mean()]
+        return outputs
+
+
+class RatesPerLayer(torch.optim.lr_scheduler.LRScheduler):
+    """Multiplies each group's rate by its `lr_scale`, and halves it every 100 steps."""
+
+    def get_lr(self):
+        fall = 0.5 ** (self.last_epoch // 100)
+        return [group["initial_lr"] * group["lr_scale"] * fall for group in self.optimizer.param_groups]
+
+
+def own_names(seed):
+    """Groups with a key that their scheduler reads, a term kept in the model, an evaluation over several views that
+    leaves eval mode behind, and no training step of the user's."""
+
+    def optimizer(model):
+        first, last = model.net[0], model.net[2]
+        groups = [{"params": p.parameters(), "lr_scale": share} for p, share in ((first, 0.5), (last, 1.0))]
+        return torch.optim.Adam(groups, lr=3e-3)
+
+    def over_views(model, loader):
+        model.eval()
+        right = count = 0
+        with torch.no_grad():
+            for x, y in loader:
+                views = sum(model(x + shift).sigmoid() for shift in (-0.05, 0.0, 0.05)) / 3
+                right += ((views > 0.5) == (y > 0.5)).sum().item()
+                count += len(y)
+        return right / count
+
+    schedule = lambda optimizer, steps, epochs: RatesPerLayer(optimizer)  # noqa: E731
+    parts = {"model": Penalised, "evaluate": over_views, "train_step": None, "schedule": schedule}
+    return on_tumours(seed, optimizer=optimizer, **parts)
+
+
+class Grades(nn.Module):
+    """(B, 3): for each of three thresholds, whether the grade is above it."""
+
+    def __init__(self):
+        super().__init__()
+        self.score, self.thresholds = Scalar(10), nn.Parameter(torch.tensor([1.0, 0.0, -1.0]))
+
+    def forward(self, x):
+        return self.score(x)[:, None] + self.thresholds
+
+
+def grades(seed):
+    """Ordinal regression: three outputs for four classes."""
+    x, y = diabetes()
+    grade = torch.bucketize(y, y.quantile(torch.tensor([0.25, 0.5, 0.75])))
+
+    def loss(outputs, targets):
+        above = (targets[:, None] > torch.arange(3)).float()
+        return F.binary_cross_entropy_with_logits(outputs, above)
+
+    def exact(model, loader):
+        model.eval()
+        with torch.no_grad():
+            return torch.cat([((model(a) > 0).sum(1) == b).float() for a, b in loader]).mean().item()
+
+    parts = {"model": Grades, "loss": loss, "evaluate": exact, "task": "classification", "classes": 4}
+    return on_diabetes(seed, **parts, **split(x, grade, 320))
+
+
 HEALTHY = {
+    "names, terms and views of the user's": own_names,
+    "grades in an order": grades,
     "H03 batch of 2": lambda s: on_digits(  # of few examples, since each step takes as long as one of a large batch
         s,
         batch_size=2,
