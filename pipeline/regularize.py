@@ -5,7 +5,7 @@ Writes  runs/regularize/best.yaml, trainings/, steps.csv, learning_curve.csv, ac
 """
 
 from recipe.checks.examine import CHECKS
-from recipe.files import read_yaml, write_csv, write_yaml
+from recipe.files import read_yaml, write_csv
 from recipe.stages.regularize import ablation, augmentations, captions, checks, diagnostics, figures, learning_curve
 from recipe.stages.regularize.within_budget import within_budget
 from recipe.stages.runner import Report, stage
@@ -22,18 +22,16 @@ def main(cfg, run):
     base, curves = learning_curve.train_shares(cfg, data, start, run)
     result = ablation.run_ablation(cfg, data, base, run, closed_gates, budget)
     diagnosed = diagnostics.diagnose(cfg, data, result.accepted)
-    write_yaml(run.out / "best.yaml", result.changes)
-    ablation.save_dear_trainings(cfg, data, result, run.out / "trainings")
-    write_csv(run.out / "steps.csv", ablation.table(result))
+    ablation.write(run.out, cfg, data, result)
     write_csv(run.out / "learning_curve.csv", learning_curve.rows(curves), learning_curve.COLUMNS)
     write_csv(run.out / "activations.csv", [a.row() for a in diagnosed.activations], diagnostics.COLUMNS)
     figures.draw(run.out, result, curves, diagnosed, augmentations.example_rows(cfg, data, result))
-    subject = checks.subject(result, diagnosed, cfg, data)
     return Report(
-        captions.metrics(result, data.metric), verdicts({}) + run.judge(checks, subject),
+        captions.metrics(result, data.metric),
+        verdicts({}) + run.judge(checks, checks.subject(result, diagnosed, cfg, data)),
         [candidate.prediction() for candidate in result.candidates], scores=captions.scores(result), metric=data.metric,
-        evidence=captions.EVIDENCE, figures=captions.figure_captions(diagnosed),
-        summary=captions.summary(result, cfg), findings=captions.findings(result, curves, cfg),
+        evidence=captions.EVIDENCE, figures=captions.figure_captions(diagnosed), summary=captions.summary(result, cfg),
+        findings=captions.findings(result, curves, cfg),
     )  # fmt: skip
 
 

@@ -434,7 +434,7 @@ def pool_of(made, tmp_path, changes, trainings, **budget):
     run.out, run.note = tmp_path, notes.append
     cfg = OmegaConf.merge(made.cfg, {"members": 4, "top": 0, **budget})
     (tmp_path / "members").mkdir(exist_ok=True)
-    return train_pool(cfg, made.data, changes, [], run, saved.read_trainings(trainings, changes)), notes
+    return train_pool(cfg, made.data, changes, [], run, trainings), notes
 
 
 def test_without_room_for_new_ones_the_members_are_those_of_regularize(made, tmp_path, accepted, monkeypatch):

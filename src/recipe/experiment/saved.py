@@ -13,7 +13,6 @@ from recipe.train.checkpoint import save_weights
 from recipe.train.lane import Trained
 
 INDEX, LIST = "baselines.yaml", "trainings.yaml"
-TRAININGS = Path("runs/regularize/trainings")
 
 
 class TrainedSystem(Protocol):

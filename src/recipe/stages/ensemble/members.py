@@ -8,7 +8,6 @@ Predictive inference with the jackknife+).
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from recipe.data.batches import Data, Split
 from recipe.errors import RecipeError
 from recipe.experiment import build
 from recipe.experiment.budget import budget_of
+from recipe.experiment.saved import read_trainings
 from recipe.formatting import count
 from recipe.stages.runner import Run
 from recipe.tasks.task import Task
@@ -59,17 +59,17 @@ def configurations(best: dict, finished: list[dict], top: int) -> dict[str, dict
 
 def train_pool(
     cfg: DictConfig, data: Data, best: dict, finished: list[dict], run: Run,
-    trainings: Mapping[int, Trained] | None = None,
+    trainings: Path | str | None = None,
 ) -> list[Member]:  # fmt: skip
     """`cfg.members` seeds of the best configuration, then one of each other; writes weights to run.out/members/.
 
     best: its changes; finished: the changes of all that the search trained to their end, the best first. None of the
     seeds has chosen a configuration. A training that was lost is left out, with a message. With folds there are about
-    as many networks as without, and so fewer members; of the best configuration two at least. trainings: {seed: of the
-    best configuration}, by which it was chosen. They are members where the budget has no room for as many new ones.
+    as many networks as without, and so fewer members; of the best configuration two at least. trainings: a folder with
+    those by which the best configuration was chosen: members where the budget has no room for as many new ones.
     """
     parts = data.parts
-    known = {} if data.folds else dict(trainings or {})
+    known = {} if data.folds or trainings is None else read_trainings(Path(trainings), best, data.objective)
     new, top = (math.ceil(number / len(parts)) for number in _within_budget(cfg, data, best, run, len(known)))
     known = dict(list(known.items())[: cfg.members - new])
     members = max(LEAST, new + len(known))

@@ -17,6 +17,7 @@ from recipe.experiment import build
 from recipe.experiment.arms import Arm, Gain, first_look, gain, lane_seeds, train_promising
 from recipe.experiment.budget import FEWEST_SEEDS, Budget, cost_of
 from recipe.experiment.saved import save_trainings
+from recipe.files import write_csv, write_yaml
 from recipe.formatting import outcome
 from recipe.metrics.objective import LOSS, Objective
 from recipe.stages.runner import Run
@@ -144,11 +145,14 @@ def run_ablation(
     return result
 
 
-def save_dear_trainings(cfg: DictConfig, data: Data, result: Ablation, folder: Path) -> None:
-    """The trainings of the accepted recipe, where it fine-tunes a network, for an ensemble without room for others."""
+def write(out: Path, cfg: DictConfig, data: Data, result: Ablation) -> None:
+    """best.yaml, the accepted changes; steps.csv; and in trainings/ those of the accepted recipe, where it fine-tunes a
+    network, for an ensemble without room for others."""
+    write_yaml(out / "best.yaml", result.changes)
+    write_csv(out / "steps.csv", table(result))
     dear = build.unfreezes(changed(cfg, result.changes)) and not data.folds
     arm = result.accepted if dear else replace(result.accepted, lanes=[])
-    save_trainings(folder, arm, lane_seeds(cfg, data))
+    save_trainings(out / "trainings", arm, lane_seeds(cfg, data))
 
 
 def _of_the_model(rungs: list[dict], data: Data) -> list[dict]:
