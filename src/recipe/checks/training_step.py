@@ -206,5 +206,5 @@ def settings_of_groups_are_read(s: Setup) -> Verdict:
     if s.fit is not None:
         return skip("a loop of the user's may read what it likes")
     if (unread := unread_settings(s)) is None:
-        return skip("no number of its own distinguishes the parameter groups")
+        return skip("the parameter groups differ by no number that the optimizer does not know")
     return none_listed(unread, len(unread) or 1)
