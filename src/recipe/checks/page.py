@@ -59,7 +59,7 @@ def write_page(path: Path | str, name: str, setup: Setup, verdicts: Sequence[Ver
 
 
 def _tried(give: Callable[[], Any]) -> Any:
-    """What cannot be shown of a broken training is said in its place: the page is about such trainings."""
+    """The reason in place of what cannot be shown: the page is about trainings that may be broken."""
     try:
         return give()
     except DoesNotApply as reason:
