@@ -2,6 +2,7 @@
 
 import copy
 import random
+import threading
 import warnings
 
 import numpy as np
@@ -170,18 +171,26 @@ def test_an_error_of_the_watch_ends_the_watch_alone(monkeypatch):
     assert watched.report.failed == ["the_loop_is_seen"]  # what could not be looked at has not passed
 
 
-def test_a_model_that_cannot_be_copied_is_watched_without_its_copy():
-    class Keeps(nn.Linear):
-        def forward(self, x):
-            self.kept = super().forward(x)  # of a graph: deepcopy refuses it
-            return self.kept
+class KeepsItsGraph(nn.Linear):
+    def forward(self, x):
+        self.kept = [super().forward(x)]  # copy.deepcopy refuses it
+        return self.kept[0]
 
-    model = Keeps(64, 10)
+
+class KeepsALock(nn.Linear):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [(KeepsItsGraph, "pass"), (KeepsALock, "skip")])
+def test_a_model_that_cannot_be_copied_is_watched_without_its_copy(kind, verdict):
+    model = kind(64, 10)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     _, _, data = parts()
     with recipe.watch(model, optimizer, on="fail") as watched:
         loop(model, optimizer, data, 1)
-    assert watched.report["batch_is_independent"].verdict == "skip"
+    assert watched.report["batch_is_independent"].verdict == verdict
     assert watched.observed.steps == len(data)
 
 
