@@ -209,7 +209,10 @@ def _examine(given: argparse.Namespace) -> int:
     held = sum(v.verdict == "pass" for v in report.verdicts)
     ran = sum(v.verdict != "skip" for v in report.verdicts)
     print(f"\n{held} of {ran} checks hold, {len(report.failed)} gate(s) closed, {time.monotonic() - started:.0f} s")
-    _write_reports(given, setup, report.verdicts, seconds)
+    try:
+        _write_reports(given, setup, report.verdicts, seconds)
+    except OSError as error:  # a disk that is full
+        raise RecipeError(f"{error.filename} cannot be written: {error.strerror}") from None
     return 1 if report.failed else 0
 
 

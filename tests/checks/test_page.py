@@ -1,6 +1,7 @@
 """The page of an examination: its closed gates, what was understood, and pictures of what entered the network."""
 
 import base64
+import errno
 import io
 import re
 import sys
@@ -103,3 +104,17 @@ def test_the_command_writes_it(tmp_path, monkeypatch, capsys):
         said = capsys.readouterr()
         assert f"{place} cannot be written" in said.err
         assert "inputs_are_finite" not in said.out  # said before the work
+
+
+def test_a_full_disk_is_one_message(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "page.html")
+
+    monkeypatch.setattr(cli, "load", lambda place: setup(noise(4)))
+    monkeypatch.setattr("recipe.files.os.replace", full)
+    page = tmp_path / "page.html"
+    assert cli.main(["examine", "mine:setup", "--only", "inputs_are_finite", "--html", str(page)]) == 2
+    said = capsys.readouterr()
+    assert said.err == "recipe examine: page.html cannot be written: No space left on device\n"
+    assert "0 gate(s) closed" in said.out
+    assert list(tmp_path.iterdir()) == []
